@@ -1,0 +1,54 @@
+# `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := deploy/requirements
+TIME ?=
+ARGS ?=
+
+.PHONY: help setup run test lint format bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/ready: pyproject.toml $(REQUIREMENTS)/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0])'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/ready ## Make .venv with everything in it
+
+run: $(VENV)/ready ## Start a local server and the client on it; TIME="0 0 5" asks nothing
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/run_local.py $(TIME)
+
+test: $(VENV)/ready ## Run all tests; container tests where a Docker engine answers
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/ready ## Check style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/ready ## Format the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/ready ## Measure a real server process on this machine and print one table
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+# The index that the machine is set up with is used; no address goes into the files.
+lock: $(VENV)/ready ## Pin all requirements anew, with hashes
+	@for extra in server client dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --no-emit-package timer-service --python-version 3.11 \
+	    --extra $$extra --output-file $(REQUIREMENTS)/$$extra.txt pyproject.toml || exit 1; \
+	done
+
+clean: ## Remove what the other targets made
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build

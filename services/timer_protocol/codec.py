@@ -1,0 +1,234 @@
+"""JSON-RPC 2.0 (jsonrpc.org/specification) over a table of methods: bodies to typed calls, results to bodies.
+
+A whole message is decoded in one step into typed requests; only where that fails is each request looked at on
+its own, to say what is wrong with it and to save the others of its batch.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal, Union
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from timer_protocol.errors import ErrorCode, Refusal, RpcError
+from timer_protocol.messages import Method
+
+RequestId = int | float | str | None
+
+
+class Call(Struct, gc=False):
+    """A request for a method. Each method has a subclass with the type of its `params`; without an `id` it is a
+    notification."""
+
+    jsonrpc: Literal["2.0"]
+    id: RequestId | UnsetType = UNSET
+    params: Any = None
+
+
+class Malformed(Struct):
+    """A request that is answered with an error instead of being applied."""
+
+    id: RequestId
+    error: RpcError
+
+
+class Ignored(Struct):
+    """A notification that cannot be applied: nobody is told."""
+
+
+class Result(Struct, tag_field="jsonrpc", tag="2.0", gc=False):
+    """A response that succeeded."""
+
+    result: Any
+    id: RequestId
+
+
+class Failure(Struct, tag_field="jsonrpc", tag="2.0", gc=False):
+    """A response that failed."""
+
+    error: RpcError
+    id: RequestId
+
+
+class Response(Struct, gc=False):
+    """A response as a client reads it: one of `result` and `error` is set."""
+
+    id: RequestId
+    result: Raw | UnsetType = UNSET
+    error: RpcError | UnsetType = UNSET
+
+
+Parsed = Call | Malformed | Ignored
+
+
+class _Outline(Struct):
+    """A request with nothing checked but that it is an object."""
+
+    jsonrpc: Any = None
+    method: Any = None
+    params: Raw = Raw(b"{}")
+    id: Any = UNSET
+
+
+_encoder = msgspec.json.Encoder()
+_outline = msgspec.json.Decoder(_Outline)
+_raw_list = msgspec.json.Decoder(list[Raw])
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
+
+
+def encode(message: object) -> bytes:
+    """A message as JSON."""
+    return _encoder.encode(message)
+
+
+class Codec:
+    """Decodes request bodies for a table of methods."""
+
+    def __init__(self, methods: Iterable[Method]) -> None:
+        self._methods = {method.name: method for method in methods}
+        self._params = {name: msgspec.json.Decoder(method.params) for name, method in self._methods.items()}
+        self._calls = {name: _call_type(method) for name, method in self._methods.items()}
+        self._method_of = {call: name for name, call in self._calls.items()}
+        one: Any = Union[tuple(self._calls.values())]  # noqa: UP007 - built at run time
+        self._one = msgspec.json.Decoder(one)
+        self._batch: msgspec.json.Decoder[list[Call]] = msgspec.json.Decoder(list[one])
+
+    def method_of(self, call: Call) -> str:
+        """The name of the method that is called."""
+        return self._method_of[type(call)]
+
+    def call_type(self, method: str) -> type[Call]:
+        """The type of the calls of a method."""
+        return self._calls[method]
+
+    def decode(self, body: bytes, max_batch: int) -> Parsed | list[Parsed]:
+        """One request as one item, a batch as a list of at least one.
+
+        Never raises for what a peer sent: what cannot be read comes back as `Malformed`.
+        """
+        try:
+            if not body.isascii():
+                body.decode()  # parts that are passed through undecoded must be UTF-8 as well
+            if body.lstrip()[:1] == b"[":
+                calls = self._batch.decode(body)
+                if not calls or len(calls) > max_batch:
+                    return _refused_batch(len(calls), max_batch)
+                return calls  # type: ignore[return-value]  # list[Call] is read, never written
+            return self._one.decode(body)  # type: ignore[no-any-return]
+        except _UNREADABLE:
+            return self._diagnose(body, max_batch)
+
+    def _diagnose(self, body: bytes, max_batch: int) -> Parsed | list[Parsed]:
+        """Says what is wrong with a body that did not decode, request by request."""
+        try:
+            body.decode()
+            if body.lstrip()[:1] != b"[":
+                return self._diagnose_one(body)
+            elements = _raw_list.decode(body)
+        except _UNREADABLE as error:
+            return _malformed(None, ErrorCode.PARSE_ERROR, f"the body is not JSON in UTF-8: {error}")
+        if not elements or len(elements) > max_batch:
+            return _refused_batch(len(elements), max_batch)
+        return [self._diagnose_one(bytes(element)) for element in elements]
+
+    def _diagnose_one(self, raw: bytes) -> Parsed:
+        """One request on its own. Raises what msgspec raises where `raw` is no JSON at all."""
+        try:
+            outline = _outline.decode(raw)
+        except msgspec.ValidationError as error:
+            return _malformed(None, ErrorCode.INVALID_REQUEST, f"a request is an object with an id: {error}")
+        request_id, reason = _examine(outline)
+        if reason is not None:
+            return _malformed(request_id, ErrorCode.INVALID_REQUEST, reason)
+        try:
+            call = self._read(outline.method, bytes(outline.params))
+        except Refusal as refusal:
+            return Ignored() if outline.id is UNSET else Malformed(request_id, refusal.to_error())
+        call.id = outline.id
+        return call
+
+    def _read(self, name: str, params: bytes) -> Call:
+        """A call whose params are positional, absent or wrong. Raises `Refusal`."""
+        method = self._methods.get(name)
+        if method is None:
+            raise Refusal(
+                ErrorCode.METHOD_NOT_FOUND,
+                f"there is no method {name[:64]!r}; rpc.discover describes those there are",
+                methods=sorted(self._methods),
+            )
+        if params[:1] == b"[":
+            params = _name_positions(params, method)
+        try:
+            return self._calls[name]("2.0", params=self._params[name].decode(params))
+        except _UNREADABLE as error:
+            where = str(error).replace("`$.", "`params.").replace("`$`", "`params`")
+            raise Refusal(ErrorCode.INVALID_PARAMS, f"{where} ({name} takes {_names(method)})") from None
+
+
+def _call_type(method: Method) -> type[Call]:
+    """The subclass of `Call` for a method. Params may be left out where none of them is required."""
+    default = msgspec.NODEFAULT if _required(method.params) else method.params()
+    params = msgspec.field(default_factory=lambda: default) if default is not msgspec.NODEFAULT else msgspec.NODEFAULT
+    call: Any = msgspec.defstruct(
+        "".join(part.title() for part in method.name.split(".")) + "Call",
+        [("params", method.params, params)],
+        bases=(Call,),
+        tag_field="method",
+        tag=method.name,
+        kw_only=True,
+        gc=False,
+    )
+    return call  # type: ignore[no-any-return]
+
+
+def _required(params: type[Struct]) -> list[str]:
+    return [field.name for field in msgspec.structs.fields(params) if field.required]
+
+
+def _names(method: Method) -> str:
+    names = [
+        field.encode_name if field.required else f"{field.encode_name}?"
+        for field in msgspec.structs.fields(method.params)
+    ]
+    return ", ".join(names) if names else "no parameters"
+
+
+def _examine(outline: _Outline) -> tuple[RequestId, str | None]:
+    """The id of a request, where it can be told, and what keeps it from being one."""
+    request_id = None if outline.id is UNSET else outline.id
+    if isinstance(request_id, bool) or not isinstance(request_id, int | float | str | None):
+        return None, "id must be a string, a number or null"
+    if outline.jsonrpc != "2.0":
+        return request_id, 'jsonrpc must be "2.0"'
+    if not isinstance(outline.method, str):
+        return request_id, "method must be a string"
+    if bytes(outline.params)[:1] not in (b"{", b"["):
+        return request_id, "params must be an object or an array"
+    return request_id, None
+
+
+def _name_positions(params: bytes, method: Method) -> bytes:
+    """Positional params as named ones, in the order in which the method declares them. Raises `Refusal`."""
+    values = _raw_list.decode(params)
+    names = [field.encode_name for field in msgspec.structs.fields(method.params)]
+    if len(values) > len(names):
+        raise Refusal(
+            ErrorCode.INVALID_PARAMS, f"{method.name} takes at most {len(names)} parameters, got {len(values)}"
+        )
+    return encode(dict(zip(names, values, strict=False)))
+
+
+def _malformed(request_id: RequestId, code: ErrorCode, reason: str) -> Malformed:
+    return Malformed(request_id, Refusal(code, reason).to_error())
+
+
+def _refused_batch(length: int, max_batch: int) -> Malformed:
+    if length == 0:
+        return _malformed(None, ErrorCode.INVALID_REQUEST, "a batch needs at least one request")
+    refusal = Refusal(
+        ErrorCode.LIMIT_REACHED,
+        f"a batch may hold at most {max_batch} requests, got {length}",
+        limit="max_batch",
+        maximum=max_batch,
+    )
+    return Malformed(None, refusal.to_error())

@@ -1,0 +1,37 @@
+"""Hours, minutes and seconds as whole milliseconds."""
+
+from timer_protocol.errors import ErrorCode, Refusal
+
+MS_PER_SECOND = 1000
+MS_PER_MINUTE = 60_000
+MS_PER_HOUR = 3_600_000
+
+Number = int | float
+
+
+def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
+    """The sum of the three in milliseconds, rounded to the nearest; negative parts subtract.
+
+    Raises `Refusal` (invalid_params) for numbers too large to add up.
+    """
+    try:
+        return round(hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + seconds * MS_PER_SECOND)
+    except OverflowError:
+        raise Refusal(ErrorCode.INVALID_PARAMS, "hours, minutes and seconds are too large to add up") from None
+
+
+def check_duration(duration_ms: int, max_duration_s: int) -> None:
+    """Raises `Refusal` (invalid_params) unless the duration is more than zero and at most the maximum."""
+    if duration_ms <= 0:
+        raise Refusal(
+            ErrorCode.INVALID_PARAMS,
+            f"a timer needs more than zero time; hours, minutes and seconds came to {duration_ms} ms",
+            duration_ms=duration_ms,
+        )
+    if duration_ms > max_duration_s * MS_PER_SECOND:
+        raise Refusal(
+            ErrorCode.INVALID_PARAMS,
+            f"a timer may run for at most {max_duration_s} s; hours, minutes and seconds came to more",
+            limit="max_duration_s",
+            maximum=max_duration_s,
+        )

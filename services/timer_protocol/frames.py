@@ -1,0 +1,36 @@
+"""ZeroMQ frames: the envelope of a request, and the topics of events."""
+
+from collections.abc import Sequence
+
+BEAT_TOPIC = b"~beat"
+
+_JSON_SPACE = b" \t\r\n"
+
+
+def split_envelope(frames: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """A ROUTER's message as envelope and body; the envelope goes back unchanged before the reply.
+
+    The envelope is the routing id and everything up to and including the first empty frame, or the routing id
+    alone where there is none. So it holds the delimiter of a REQ (zguide, chapter 3) and the request id that
+    `ZMQ_REQ_CORRELATE` puts before it.
+    """
+    try:
+        cut = frames.index(b"", 1) + 1
+    except ValueError:
+        cut = 1
+    return frames[:cut], frames[cut:]
+
+
+def is_json(body: Sequence[bytes]) -> bool:
+    """Whether a body is JSON-RPC: one frame that begins with `{` or `[`, white space aside."""
+    if len(body) != 1:
+        return False
+    first = body[0][:1]
+    if first and first in _JSON_SPACE:
+        first = body[0].lstrip(_JSON_SPACE)[:1]
+    return first in (b"{", b"[")
+
+
+def event_topic(timer_id: str, kind: str) -> bytes:
+    """The topic of an event. The space ends the id, so that `order/4 ` does not match `order/42`."""
+    return f"{timer_id} {kind}".encode()

@@ -1,0 +1,34 @@
+"""Timer ids: what is allowed, and ids that sort by the time they were made."""
+
+import re
+
+from timer_protocol.errors import ErrorCode, Refusal
+
+ID_PATTERN = r"^[A-Za-z0-9._:/-]{1,128}$"
+"""As JSON Schema reads it, where `$` is the end of the text; Python code uses `is_valid_id`."""
+
+_VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+
+ENTROPY_BITS = 74
+
+
+def is_valid_id(text: str) -> bool:
+    """Whether `text` is 1-128 of the characters A-Z a-z 0-9 . _ : / -"""
+    return _VALID_ID.fullmatch(text) is not None
+
+
+def check_id(text: str) -> None:
+    """Raises `Refusal` (invalid_params) unless `text` is a valid timer id."""
+    if not is_valid_id(text):
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        raise Refusal(
+            ErrorCode.INVALID_PARAMS,
+            f"id must be 1 to 128 of the characters A-Z a-z 0-9 . _ : / - ; got {shown!r} ({len(text)} characters)",
+        )
+
+
+def uuid7(unix_ms: int, entropy: int) -> str:
+    """A UUID version 7 (RFC 9562, section 5.7) from a Unix time in milliseconds and 74 random bits."""
+    high, low = entropy >> 62 & 0xFFF, entropy & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+    time = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{time[:8]}-{time[8:]}-7{high:03x}-{low >> 48:04x}-{low & 0xFFFF_FFFF_FFFF:012x}"

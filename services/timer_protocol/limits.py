@@ -1,0 +1,42 @@
+"""Every bound of the protocol, by name. Those in `Limits` are the operator's to set; the constants are fixed."""
+
+from msgspec import Struct
+
+ID_CHARACTERS = 128
+LABEL_CHARACTERS = 256
+KEY_CHARACTERS = 128
+KEYS_REMEMBERED = 64
+"""Keys of `timer.extend` and `timer.restart` kept for each timer: more than any client has in flight at once."""
+
+PAGE_DEFAULT = 100
+PAGE_MAXIMUM = 1000
+PAGE_BYTES = 4 * 1024 * 1024
+"""A page of timers or events ends early once its payloads reach this, so that one request cannot fill memory."""
+
+SCAN_MAXIMUM = 10_000
+"""Entries looked at for one page; a page that found less than it could still tells where to go on."""
+
+WAIT_MAXIMUM_MS = 3_600_000
+"""The longest a request may stay parked. Clients that wait longer ask again."""
+
+FRAMES_MAXIMUM = 16
+"""Frames of one message beyond its envelope's routing id; the longest form in use has five."""
+
+BEAT_INTERVAL_MS = 1000
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The limits an operator sets through `TIMER_MAX_*` and `TIMER_RETENTION_S`; `server.info` tells them."""
+
+    max_timers: int = 1_000_000
+    """Pending (running or paused) timers, and as many ended ones: about half a gigabyte of memory each."""
+    max_payload_bytes: int = 65_536
+    """A payload is for the reader of the end, not for storage: 64 KiB holds any sensible job."""
+    max_batch: int = 1000
+    """Requests in one message: a few milliseconds of the server's time."""
+    max_message_bytes: int = 1_048_576
+    """A request's body: a full batch of common requests fits several times over."""
+    max_duration_s: int = 315_360_000
+    """Ten years of 365 days: longer is more likely a wrong unit than a wish."""
+    retention_s: int = 86_400
+    """How long ended timers and events can be read: a day covers a night's outage of a watcher."""

@@ -1,0 +1,233 @@
+"""The messages: parameters and results of every method, and the table that joins them.
+
+These types are the one source: requests are decoded into them, replies encoded from them, and the OpenRPC
+document is generated from them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Raw, Struct, field
+
+from timer_protocol.errors import ErrorCode
+from timer_protocol.ids import ID_PATTERN
+from timer_protocol.limits import (
+    ID_CHARACTERS,
+    KEY_CHARACTERS,
+    LABEL_CHARACTERS,
+    PAGE_DEFAULT,
+    PAGE_MAXIMUM,
+    WAIT_MAXIMUM_MS,
+    Limits,
+)
+
+State = Literal["running", "paused", "fired", "cancelled"]
+EventKind = Literal["started", "paused", "resumed", "extended", "restarted", "cancelled", "fired"]
+
+ENDED: frozenset[State] = frozenset({"fired", "cancelled"})
+
+# The pattern is checked by `ids.check_id` where an id is new: msgspec would run it on every request.
+_ID_SCHEMA = {"pattern": ID_PATTERN}
+Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS, extra_json_schema=_ID_SCHEMA, description="A timer.")]
+Prefix = Annotated[str, Meta(max_length=ID_CHARACTERS, description="Only ids that begin so.")]
+Key = Annotated[
+    str, Meta(min_length=1, max_length=KEY_CHARACTERS, description="Names this change: repeated, it has no effect.")
+]
+Amount = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[int, Meta(ge=0)]
+Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Limit = Annotated[int, Meta(ge=1, le=PAGE_MAXIMUM)]
+WaitMs = Annotated[int, Meta(ge=0, le=WAIT_MAXIMUM_MS, description="How long to wait, in milliseconds.")]
+
+NULL = Raw(b"null")
+
+
+def _null() -> Raw:
+    return NULL
+
+
+class Timer(Struct, frozen=True, gc=False):
+    """A timer as replies and events carry it. Times are Unix milliseconds, UTC, by the server's clock."""
+
+    id: str
+    label: str
+    state: State
+    hours: int | float
+    minutes: int | float
+    seconds: int | float
+    duration_ms: int
+    remaining_ms: int
+    started_at_ms: int
+    due_at_ms: int | None
+    ended_at_ms: int | None
+    version: int
+    payload: Any = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the timer has fired or was cancelled."""
+        return self.state in ENDED
+
+
+class Event(Struct, frozen=True, gc=False):
+    """Something that happened to a timer; `timer` is as it was right after. `seq` rises by one per event."""
+
+    seq: int
+    kind: EventKind
+    at_ms: int
+    timer: Timer
+
+
+class Beat(Struct, frozen=True, gc=False):
+    """The events socket's sign of life: the last event's `seq` and the server's clock."""
+
+    seq: int
+    now_ms: int
+
+
+class StartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    """What to count down. The three amounts add up; together they must be more than zero."""
+
+    id: Id | None = None
+    hours: Amount = 0
+    minutes: Amount = 0
+    seconds: Amount = 0
+    label: Annotated[str, Meta(max_length=LABEL_CHARACTERS, description="A name for people.")] = ""
+    payload: Annotated[Raw, Meta(description="Any JSON value; comes back with every reply and event.")] = field(
+        default_factory=_null
+    )
+
+
+class GetParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    id: Id
+
+
+class ListParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    prefix: Prefix = ""
+    state: State | None = None
+    after: Annotated[str, Meta(max_length=ID_CHARACTERS, description="Only ids that sort after this.")] | None = None
+    limit: Limit = PAGE_DEFAULT
+
+
+class PauseParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    id: Id
+
+
+class ResumeParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    id: Id
+
+
+class CancelParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    id: Id
+
+
+class ExtendParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    """By how much; negative amounts shorten, but never to zero or less."""
+
+    id: Id
+    hours: int | float = 0
+    minutes: int | float = 0
+    seconds: int | float = 0
+    key: Key | None = None
+
+
+class RestartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    id: Id
+    key: Key | None = None
+
+
+class WaitParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    id: Id
+    wait_ms: WaitMs
+
+
+class ReadEventsParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    after: Annotated[Seq, Meta(description="The last `seq` already seen; 0 for all there are.")]
+    prefix: Prefix = ""
+    limit: Limit = PAGE_DEFAULT
+    wait_ms: WaitMs = 0
+
+
+class InfoParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    pass
+
+
+class DiscoverParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    pass
+
+
+class TimerPage(Struct, frozen=True):
+    """Timers in the order of `id`. `next` is what to pass as `after` for the page that follows; null at the end."""
+
+    timers: list[Timer]
+    next: str | None
+
+
+class EventPage(Struct, frozen=True):
+    """Events in the order of `seq`. `next` is what to pass as `after` to go on; `truncated` says that retention
+    has removed some of what was asked for."""
+
+    events: list[Event]
+    next: int
+    truncated: bool
+
+
+class StateCounts(Struct, frozen=True):
+    """How many timers are in each state; ended ones count until retention removes them."""
+
+    running: int
+    paused: int
+    fired: int
+    cancelled: int
+
+
+class ServerInfo(Struct, frozen=True):
+    """The server about itself. `seq` is that of the last event."""
+
+    version: str
+    protocol: str
+    now_ms: int
+    seq: int
+    counts: StateCounts
+    limits: Limits
+
+
+class Method(Struct, frozen=True):
+    """One line of the table of methods."""
+
+    name: str
+    params: type[Struct]
+    result: Any
+    summary: str
+    errors: tuple[ErrorCode, ...] = ()
+
+
+_NOT_FOUND = (ErrorCode.TIMER_NOT_FOUND,)
+_CHANGE = (ErrorCode.TIMER_NOT_FOUND, ErrorCode.WRONG_STATE)
+_PARKED = (ErrorCode.LIMIT_REACHED, ErrorCode.SHUTTING_DOWN)
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        "timer.start",
+        StartParams,
+        Timer,
+        "Start a timer, or return the one that the same request with the same id has started.",
+        (ErrorCode.ID_CONFLICT, ErrorCode.LIMIT_REACHED),
+    ),
+    Method("timer.get", GetParams, Timer, "A timer as it stands.", _NOT_FOUND),
+    Method("timer.list", ListParams, TimerPage, "A page of timers in the order of their ids."),
+    Method("timer.pause", PauseParams, Timer, "Stop the countdown; a paused timer stays paused.", _CHANGE),
+    Method("timer.resume", ResumeParams, Timer, "Let a paused timer run on; a running one runs on.", _CHANGE),
+    Method("timer.cancel", CancelParams, Timer, "End a timer before its time; a cancelled one stays so.", _CHANGE),
+    Method("timer.extend", ExtendParams, Timer, "Add time to a pending timer, or take some away.", _CHANGE),
+    Method("timer.restart", RestartParams, Timer, "Run a timer's full time again, from any state.", _NOT_FOUND),
+    Method(
+        "timer.wait",
+        WaitParams,
+        Timer,
+        "The timer once it has ended, or as it stands after `wait_ms`.",
+        _NOT_FOUND + _PARKED,
+    ),
+    Method("events.read", ReadEventsParams, EventPage, "Events after a given `seq`; waits for one if asked.", _PARKED),
+    Method("server.info", InfoParams, ServerInfo, "The server's version, clock, counts and limits."),
+    Method("rpc.discover", DiscoverParams, dict[str, Any], "This document: the service described in OpenRPC."),
+)

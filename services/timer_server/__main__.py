@@ -1,0 +1,71 @@
+"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import zmq
+
+from timer_protocol import __version__
+from timer_server.runtime.clock import system_sources
+from timer_server.runtime.config import VARIABLES, Config, ConfigError, load_environment, read_config
+from timer_server.runtime.health import check
+from timer_server.runtime.logs import set_up
+from timer_server.runtime.server import serve
+from timer_server.runtime.signals import Signals
+from timer_server.store import StoreError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_MISUSED = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        config = read_config(load_environment(Path.cwd()))
+    except ConfigError as error:
+        return _complain(str(error), EXIT_MISUSED)
+    if parsed.check:
+        fault = check(config.bind)
+        return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
+    return _serve(config)
+
+
+def _serve(config: Config) -> int:
+    set_up(config.log_level, config.log_format)
+    try:
+        with Signals() as signals:
+            serve(config, system_sources(), signals)
+    except StoreError as error:
+        return _complain(str(error), EXIT_FAILED)
+    except (zmq.ZMQError, OSError) as error:
+        return _complain(f"cannot bind {config.bind}, {config.events_bind} or the metrics: {error}", EXIT_FAILED)
+    return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(len(variable.name) for variable in VARIABLES)
+    settings = "\n".join(
+        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.allowed}"
+        for variable in VARIABLES
+    )
+    parser = argparse.ArgumentParser(
+        prog="timer-server",
+        description="Durable countdown timers over ZeroMQ. Everything is set by environment variables or a .env file.",
+        epilog=f"variables, their defaults and what is allowed:\n{settings}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
+    parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
+    return parser
+
+
+def _complain(sentence: str, exit_code: int) -> int:
+    print(f"timer-server: {sentence}", file=sys.stderr)  # noqa: T201 - the last word of a command
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a timer is and does: no socket, no clock, no environment."""

@@ -1,0 +1,315 @@
+"""The engine: what every request and every passing moment does to the timers.
+
+Pure: it is told the time, does no I/O, and gathers what has to be stored until `take_changes` hands it over. A
+request about an ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct, json
+from msgspec.structs import replace
+
+from timer_protocol.durations import MS_PER_SECOND, check_duration, total_ms
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.ids import check_id
+from timer_protocol.limits import KEYS_REMEMBERED, SCAN_MAXIMUM, Limits
+from timer_protocol.messages import (
+    CancelParams,
+    ExtendParams,
+    GetParams,
+    ListParams,
+    PauseParams,
+    RestartParams,
+    ResumeParams,
+    StartParams,
+    State,
+    StateCounts,
+)
+from timer_server.core.ledger import Changes, Ledger, Recall
+from timer_server.core.model import Event, Timer
+from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
+
+NS_PER_MS = 1_000_000
+
+TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
+
+
+class Listing(NamedTuple):
+    """Timers in the order of their ids, and the id to go on after; None at the end."""
+
+    entries: list[Timer | Recall]
+    next: str | None
+
+
+class Engine:
+    """All timers and the rules they live by. Moments are nanoseconds on the server's timeline, never going back."""
+
+    def __init__(self, limits: Limits, new_id: Callable[[int], str]) -> None:
+        self._limits = limits
+        self._new_id = new_id
+        self._ledger = Ledger()
+        self._oldest_at_ms: int | None = None
+
+    @property
+    def last_seq(self) -> int:
+        """The `seq` of the last event."""
+        return self._ledger.last_seq
+
+    @property
+    def horizon(self) -> int:
+        """Events up to this `seq` may have been removed by retention."""
+        return self._ledger.horizon
+
+    def restore(self, events: Iterable[Event], horizon: int, last_seq: int) -> None:
+        """Takes up the log as it was stored, its events in order."""
+        self._ledger.restore(events, horizon, last_seq)
+
+    def take_changes(self) -> Changes:
+        """What has happened since the last call, to be stored before anybody is told."""
+        return self._ledger.take_changes()
+
+    def counts(self) -> StateCounts:
+        """How many timers are in each state."""
+        return self._ledger.counts()
+
+    # Requests
+
+    def handle(self, params: TimerParams, now_ns: int, recalled: Timer | None = None) -> Timer | Recall:
+        """Applies a request about one timer and returns the timer as it is then.
+
+        Raises `Refusal` where the request is not possible; it has changed nothing then. A timer whose deadline has
+        passed fires first, so the outcome does not depend on how busy the server is.
+        """
+        if isinstance(params, StartParams):
+            return self._start(params, now_ns, recalled)
+        found = self._find(params.id, now_ns, recalled)
+        if isinstance(found, Recall):
+            return found
+        if found is None:
+            raise _refusal(ErrorCode.TIMER_NOT_FOUND, params.id, "is not there: never started, or ended and forgotten")
+        if isinstance(params, GetParams):
+            return found
+        key = params.key if isinstance(params, ExtendParams | RestartParams) else None
+        if key is not None and found.keys is not None and key in found.keys:
+            return found
+        request, effect = _EFFECTS[type(params)]
+        change = _permitted(request, found)
+        if change is None:
+            return found
+        if found.ended_at_ms is not None:
+            self._check_room()
+        changed = effect(found, params, now_ns, self._limits)
+        if key is not None:
+            changed["keys"] = (*(found.keys or ()), key)[-KEYS_REMEMBERED:]
+        return self._change(found, change, now_ns, changed)
+
+    def list_page(self, params: ListParams) -> Listing:
+        """A page of timers. It may hold fewer than the limit, or none, and still not be the last."""
+        entries: list[Timer | Recall] = []
+        last = None
+        page = self._ledger.page(params.after, params.prefix, params.state)
+        for scanned, (timer_id, entry) in enumerate(page):
+            if len(entries) == params.limit or scanned == SCAN_MAXIMUM:
+                return Listing(entries, last)
+            last = timer_id
+            if entry is not None:
+                entries.append(entry)
+        return Listing(entries, None)
+
+    # Time
+
+    def next_due_ns(self) -> int | None:
+        """The earliest deadline; None where nothing runs."""
+        next_due_ms = self._ledger.next_due_ms()
+        return None if next_due_ms is None else next_due_ms * NS_PER_MS
+
+    def expire(self, now_ns: int, most: int) -> list[Timer]:
+        """Fires up to `most` timers whose deadline has come, the earliest first, and returns them."""
+        fired: list[Timer] = []
+        while len(fired) < most:
+            timer = self._ledger.pop_due(now_ns // NS_PER_MS)
+            if timer is None:
+                break
+            fired.append(self._fire(timer, now_ns))
+        return fired
+
+    # Retention
+
+    def has_outlived(self, now_ns: int) -> bool:
+        """Whether the oldest event may be forgotten, as far as the engine can tell without the log."""
+        if self._ledger.horizon == self._ledger.last_seq:
+            return False
+        return self._oldest_at_ms is None or self._may_forget(self._oldest_at_ms, now_ns)
+
+    def forget(self, oldest: Sequence[Event], now_ns: int) -> None:
+        """Moves the horizon over those events that retention has outlived.
+
+        `oldest` are the first stored events after the horizon. An ended timer is forgotten with its last event; the
+        last event of a pending timer stays in the log, wherever the horizon is.
+        """
+        self._oldest_at_ms = None
+        for event in oldest:
+            if not self._may_forget(event.at_ms, now_ns):
+                self._oldest_at_ms = event.at_ms
+                break
+            self._ledger.forget(event)
+
+    def _may_forget(self, at_ms: int, now_ns: int) -> bool:
+        outlived = at_ms + self._limits.retention_s * MS_PER_SECOND <= now_ns // NS_PER_MS
+        return outlived or self._ledger.ended_count > self._limits.max_timers
+
+    # One timer
+
+    def _start(self, params: StartParams, now_ns: int, recalled: Timer | None) -> Timer | Recall:
+        duration_ms = total_ms(params.hours, params.minutes, params.seconds)
+        check_duration(duration_ms, self._limits.max_duration_s)
+        payload = bytes(params.payload)
+        if len(payload) > self._limits.max_payload_bytes:
+            raise _limit_reached("max_payload_bytes", self._limits.max_payload_bytes, f"payload has {len(payload)}")
+        timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
+        found = self._find(timer_id, now_ns, recalled)
+        if isinstance(found, Recall):
+            return found
+        if found is not None:
+            _check_same(found, params, payload)
+            return found
+        check_id(timer_id)
+        self._check_room()
+        at_ms = _round_up(now_ns)
+        timer = Timer(
+            seq=self._ledger.last_seq + 1,
+            id=timer_id,
+            state="running",
+            label=params.label,
+            hours=params.hours,
+            minutes=params.minutes,
+            seconds=params.seconds,
+            duration_ms=duration_ms,
+            due_at_ms=at_ms + duration_ms,
+            remaining_ms=duration_ms,
+            started_at_ms=at_ms,
+            ended_at_ms=None,
+            version=1,
+            keys=None,
+            payload=payload,
+        )
+        return self._ledger.record("started", at_ms, timer, None)
+
+    def _find(self, timer_id: str, now_ns: int, recalled: Timer | None) -> Timer | Recall | None:
+        """The timer as it is at this moment: one that is overdue fires now."""
+        found = self._ledger.find(timer_id)
+        if isinstance(found, Recall):
+            return recalled if recalled is not None and recalled.seq == found.seq else found
+        if found is not None and found.state == "running" and _remaining_ms(found, now_ns) <= 0:
+            return self._fire(found, now_ns)
+        return found
+
+    def _fire(self, timer: Timer, now_ns: int) -> Timer:
+        change = _permitted("expire", timer)
+        assert change is not None
+        return self._change(timer, change, now_ns, {"remaining_ms": 0, "ended_at_ms": _round_up(now_ns)})
+
+    def _change(self, timer: Timer, change: Change, now_ns: int, changed: dict[str, Any]) -> Timer:
+        after = replace(timer, seq=self._ledger.last_seq + 1, state=change.state, version=timer.version + 1, **changed)
+        return self._ledger.record(change.kind, _round_up(now_ns), after, timer)
+
+    def _check_room(self) -> None:
+        if self._ledger.pending_count >= self._limits.max_timers:
+            raise _limit_reached("max_timers", self._limits.max_timers, "as many timers are pending")
+
+
+def _pause(timer: Timer, _: PauseParams, now_ns: int, __: Limits) -> dict[str, Any]:
+    return {"due_at_ms": None, "remaining_ms": _remaining_ms(timer, now_ns)}
+
+
+def _resume(timer: Timer, _: ResumeParams, now_ns: int, __: Limits) -> dict[str, Any]:
+    return {"due_at_ms": _round_up(now_ns) + timer.remaining_ms}
+
+
+def _cancel(_: Timer, __: CancelParams, now_ns: int, ___: Limits) -> dict[str, Any]:
+    return {"remaining_ms": 0, "ended_at_ms": _round_up(now_ns)}
+
+
+def _extend(timer: Timer, params: ExtendParams, now_ns: int, limits: Limits) -> dict[str, Any]:
+    """Raises `Refusal` (invalid_params) where no time, no time to go or too much of it would come out."""
+    by_ms = total_ms(params.hours, params.minutes, params.seconds)
+    remaining_ms = _remaining_ms(timer, now_ns)
+    if by_ms == 0:
+        raise Refusal(ErrorCode.INVALID_PARAMS, "extend needs hours, minutes or seconds; they came to 0 ms")
+    if remaining_ms + by_ms <= 0:
+        raise Refusal(
+            ErrorCode.INVALID_PARAMS,
+            f"timer {timer.id!r} has {remaining_ms} ms to go and cannot be shortened by {-by_ms} ms; cancel ends it",
+            remaining_ms=remaining_ms,
+        )
+    check_duration(remaining_ms + by_ms, limits.max_duration_s)
+    changed: dict[str, Any] = {"duration_ms": timer.duration_ms + by_ms}
+    if timer.due_at_ms is None:
+        changed["remaining_ms"] = remaining_ms + by_ms
+    else:
+        changed["due_at_ms"] = timer.due_at_ms + by_ms
+    return changed
+
+
+def _restart(timer: Timer, _: RestartParams, now_ns: int, __: Limits) -> dict[str, Any]:
+    at_ms = _round_up(now_ns)
+    duration_ms = total_ms(timer.hours, timer.minutes, timer.seconds)
+    return {
+        "duration_ms": duration_ms,
+        "due_at_ms": at_ms + duration_ms,
+        "remaining_ms": duration_ms,
+        "started_at_ms": at_ms,
+        "ended_at_ms": None,
+    }
+
+
+_EFFECTS: dict[type[Struct], tuple[Request, Callable[[Timer, Any, int, Limits], dict[str, Any]]]] = {
+    PauseParams: ("pause", _pause),
+    ResumeParams: ("resume", _resume),
+    CancelParams: ("cancel", _cancel),
+    ExtendParams: ("extend", _extend),
+    RestartParams: ("restart", _restart),
+}
+"""What a permitted request does to a timer: the name it has in the table of transitions, and the fields it sets."""
+
+
+def _permitted(request: Request, timer: Timer) -> Change | None:
+    """What the table of transitions says; None where nothing is to change. Raises `Refusal`."""
+    transition = TRANSITIONS[timer.state, request]
+    if isinstance(transition, Refuse):
+        is_so = "has fired" if timer.state == "fired" else f"is {timer.state}"
+        raise _refusal(transition.code, timer.id, f"{is_so}: {request} is not possible, restart is", timer.state)
+    return transition if isinstance(transition, Change) else None
+
+
+def _check_same(timer: Timer, params: StartParams, payload: bytes) -> None:
+    """Raises `Refusal` (id_conflict) unless the timer was started by the same request."""
+    asked = (params.hours, params.minutes, params.seconds, params.label)
+    if asked == (timer.hours, timer.minutes, timer.seconds, timer.label) and _same_json(payload, timer.payload):
+        return
+    raise _refusal(
+        ErrorCode.ID_CONFLICT, timer.id, "exists with other hours, minutes, seconds, label or payload", timer.state
+    )
+
+
+def _same_json(one: bytes, other: bytes) -> bool:
+    return one == other or json.decode(one) == json.decode(other)
+
+
+def _remaining_ms(timer: Timer, now_ns: int) -> int:
+    """Time to go, rounded up to whole milliseconds; not above zero once the deadline has passed."""
+    return timer.remaining_ms if timer.due_at_ms is None else timer.due_at_ms - now_ns // NS_PER_MS
+
+
+def _round_up(now_ns: int) -> int:
+    return -(-now_ns // NS_PER_MS)
+
+
+def _refusal(code: ErrorCode, timer_id: str, what: str, state: State | None = None) -> Refusal:
+    helpful = {} if state is None else {"state": state}
+    return Refusal(code, f"timer {timer_id!r} {what}", id=timer_id, **helpful)
+
+
+def _limit_reached(limit: str, maximum: int, what: str) -> Refusal:
+    return Refusal(ErrorCode.LIMIT_REACHED, f"{what}, and {limit} is {maximum}", limit=limit, maximum=maximum)

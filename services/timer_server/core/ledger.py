@@ -1,0 +1,172 @@
+"""The ledger: what is known of every timer, and the events that are still to be stored.
+
+Every pending timer is held whole. Of an ended one only its place in the log is held, so that a million of them cost
+little; whoever needs more gets a `Recall` and reads the log there.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from timer_protocol.messages import EventKind, State, StateCounts
+from timer_server.core.deadlines import Deadlines
+from timer_server.core.id_index import IdIndex
+from timer_server.core.model import Event, Timer
+
+
+class Recall(NamedTuple):
+    """A timer that has ended: its last version stands in the log at `seq`."""
+
+    seq: int
+
+
+class Changes(NamedTuple):
+    """What one turn has to make durable: rows to append, rows nobody needs any more, and the new horizon."""
+
+    events: list[Event]
+    obsolete: list[int]
+    horizon: int
+
+
+class Ledger:
+    """All timers by id, by deadline and in order, and the log's end.
+
+    `last_seq` is that of the last event. Up to `horizon` retention has passed: of the events there, only the last
+    ones of pending timers are still in the log.
+    """
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Timer] = {}
+        self._ended: dict[State, dict[str, int]] = {"fired": {}, "cancelled": {}}
+        self._ids = IdIndex(self._knows)
+        self._deadlines = Deadlines(self._pending)
+        self._paused = 0
+        self._events: list[Event] = []
+        self._obsolete: list[int] = []
+        self.last_seq = 0
+        self.horizon = 0
+
+    def restore(self, events: Iterable[Event], horizon: int, last_seq: int) -> None:
+        """Takes up the log as it was stored, its events in order."""
+        pending, fired, cancelled = self._pending, self._ended["fired"], self._ended["cancelled"]
+        for event in events:
+            timer = event.timer
+            pending.pop(timer.id, None)
+            fired.pop(timer.id, None)
+            cancelled.pop(timer.id, None)
+            if timer.ended_at_ms is None:
+                pending[timer.id] = timer
+            else:
+                self._ended[timer.state][timer.id] = timer.seq
+        self._ids.load([*pending, *fired, *cancelled])
+        self._deadlines.rebuild(pending.values())
+        self._paused = sum(timer.due_at_ms is None for timer in pending.values())
+        self.horizon, self.last_seq = horizon, last_seq
+
+    def find(self, timer_id: str) -> Timer | Recall | None:
+        """The timer with this id; None where there is none."""
+        timer = self._pending.get(timer_id)
+        if timer is not None:
+            return timer
+        for ended in self._ended.values():
+            seq = ended.get(timer_id)
+            if seq is not None:
+                return self._at(seq)
+        return None
+
+    def page(self, after: str | None, prefix: str, state: State | None) -> Iterator[tuple[str, Timer | Recall | None]]:
+        """All ids that sort after `after` and begin with `prefix`, with their timer where it is in `state`."""
+        for timer_id in self._ids.after(after, prefix):
+            timer = self._pending.get(timer_id)
+            if timer is not None:
+                yield timer_id, timer if state in (None, timer.state) else None
+            elif state is None or state in self._ended:
+                wanted = self._ended if state is None else {state: self._ended[state]}
+                seq = next((ended[timer_id] for ended in wanted.values() if timer_id in ended), None)
+                yield timer_id, None if seq is None else self._at(seq)
+            else:
+                yield timer_id, None
+
+    def record(self, kind: EventKind, at_ms: int, timer: Timer, before: Timer | None) -> Timer:
+        """Logs the new version of a timer, which carries the `seq` after the last one, and returns it."""
+        self.last_seq = timer.seq
+        self._events.append(Event(kind, at_ms, timer))
+        if before is None:
+            self._ids.add(timer.id)
+        else:
+            self._retire(before)
+        if timer.ended_at_ms is None:
+            self._pending[timer.id] = timer
+            if timer.due_at_ms is None:
+                self._paused += 1
+            else:
+                self._deadlines.add(timer)
+        else:
+            self._ended[timer.state][timer.id] = timer.seq
+        if before is not None and before.state == "running":
+            self._deadlines.leave()
+        return timer
+
+    def pop_due(self, now_ms: int) -> Timer | None:
+        """The running timer with the earliest deadline if that has come; the caller records its end."""
+        return self._deadlines.pop_due(now_ms)
+
+    def next_due_ms(self) -> int | None:
+        """The earliest deadline; None where nothing runs."""
+        return self._deadlines.next_due_ms()
+
+    def counts(self) -> StateCounts:
+        """How many timers are in each state."""
+        return StateCounts(
+            running=len(self._pending) - self._paused,
+            paused=self._paused,
+            fired=len(self._ended["fired"]),
+            cancelled=len(self._ended["cancelled"]),
+        )
+
+    @property
+    def pending_count(self) -> int:
+        """Running and paused timers."""
+        return len(self._pending)
+
+    @property
+    def ended_count(self) -> int:
+        """Ended timers that are still remembered."""
+        return sum(map(len, self._ended.values()))
+
+    def take_changes(self) -> Changes:
+        """What has happened since the last call, to be stored before anybody is told."""
+        changes = Changes(self._events, self._obsolete, self.horizon)
+        self._events, self._obsolete = [], []
+        return changes
+
+    def forget(self, event: Event) -> None:
+        """Moves the horizon over an event, the first one after it. What is last of a pending timer stays stored."""
+        timer_id, seq = event.timer.id, event.timer.seq
+        self.horizon = seq
+        pending = self._pending.get(timer_id)
+        if pending is not None and pending.seq == seq:
+            return
+        self._obsolete.append(seq)
+        for ended in self._ended.values():
+            if ended.get(timer_id) == seq:
+                del ended[timer_id]
+                self._ids.forget()
+
+    def _retire(self, before: Timer) -> None:
+        """Takes the version of a timer that is no longer the last out of the indexes."""
+        if before.ended_at_ms is not None:
+            del self._ended[before.state][before.id]
+            return
+        del self._pending[before.id]
+        if before.due_at_ms is None:
+            self._paused -= 1
+        if before.seq <= self.horizon:
+            self._obsolete.append(before.seq)
+
+    def _at(self, seq: int) -> Timer | Recall:
+        """The version of a timer at `seq`: at hand if this turn made it, otherwise to be read from the log."""
+        position = seq - self.last_seq + len(self._events) - 1
+        return self._events[position].timer if position >= 0 else Recall(seq)
+
+    def _knows(self, timer_id: str) -> bool:
+        return timer_id in self._pending or any(timer_id in ended for ended in self._ended.values())

@@ -1,0 +1,72 @@
+"""Answers in the making: one for each message that is owed a reply, sent when all of it is there."""
+
+from collections.abc import Sequence
+
+from timer_protocol.codec import Failure, RequestId, Result, encode
+from timer_protocol.errors import Refusal
+
+
+class JsonAnswer:
+    """The answer to a JSON-RPC message: a response, or an array of them in the order of the requests."""
+
+    __slots__ = ("_is_batch", "_replies", "envelope", "missing")
+
+    def __init__(self, envelope: list[bytes], is_batch: bool) -> None:
+        self.envelope = envelope
+        self.missing = 0
+        self._is_batch = is_batch
+        self._replies: list[Result | Failure] = []
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether there is anything to answer: notifications want nothing."""
+        return bool(self._replies)
+
+    def add(self, reply: Result | Failure) -> None:
+        """Takes the response to the next request."""
+        self._replies.append(reply)
+
+    def hold_place(self, request_id: RequestId) -> int:
+        """Keeps the place of a response that will come later, and returns its number."""
+        self.missing += 1
+        self._replies.append(Result(None, request_id))
+        return len(self._replies) - 1
+
+    def fill_place(self, place: int, outcome: object) -> bool:
+        """Puts a result or a `Refusal` in a place that was kept; True if nothing is missing any more."""
+        request_id = self._replies[place].id
+        if isinstance(outcome, Refusal):
+            self._replies[place] = Failure(outcome.to_error(), request_id)
+        else:
+            self._replies[place] = Result(outcome, request_id)
+        self.missing -= 1
+        return self.missing == 0
+
+    def fail(self, refusal: Refusal) -> None:
+        """Turns every response into an error: nothing of this message can be vouched for."""
+        self._replies = [Failure(refusal.to_error(), reply.id) for reply in self._replies]
+
+    def frames(self) -> list[bytes]:
+        """The whole message, envelope first."""
+        return [*self.envelope, encode(self._replies if self._is_batch else self._replies[0])]
+
+
+class TextAnswer:
+    """The answer in the seed's dialogue: the texts echoed, or one that begins with `error: `."""
+
+    __slots__ = ("_texts", "envelope")
+
+    def __init__(self, envelope: list[bytes], texts: Sequence[bytes]) -> None:
+        self.envelope = envelope
+        self._texts = texts
+
+    def fail(self, refusal: Refusal) -> None:
+        """Turns the answer into an error."""
+        self._texts = [f"error: {refusal.reason}".encode()]
+
+    def frames(self) -> list[bytes]:
+        """The whole message, envelope first."""
+        return [*self.envelope, *self._texts]
+
+
+Answer = JsonAnswer | TextAnswer

@@ -1,0 +1,108 @@
+"""From the frames of a message to its answer. Nothing that a peer sends makes it raise."""
+
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from timer_protocol.codec import Call, Codec, Failure, Ignored, Malformed, Parsed, Result
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.frames import is_json, split_envelope
+from timer_protocol.limits import FRAMES_MAXIMUM, Limits
+from timer_server.runtime.answers import Answer, JsonAnswer, TextAnswer
+from timer_server.runtime.logs import log
+from timer_server.runtime.methods import Handler
+from timer_server.runtime.seed_dialogue import SeedDialogue
+from timer_server.runtime.waiting import WaitForEnd, WaitForEvent, Waiting
+from timer_server.store import StoreError
+
+
+class Dispatcher:
+    """Applies messages. Requests that wait are handed to `waiting`, with the answer that waits with them."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        handlers: Mapping[str, Handler],
+        dialogue: SeedDialogue,
+        waiting: Waiting,
+        limits: Limits,
+    ) -> None:
+        self._codec = codec
+        self._handlers = {codec.call_type(name): handler for name, handler in handlers.items()}
+        self._dialogue = dialogue
+        self._waiting = waiting
+        self._limits = limits
+
+    def handle(self, frames: list[bytes], now_ns: int) -> Answer | None:
+        """Applies one message and returns its answer; None where nothing is owed.
+
+        An answer with missing parts is to be sent later, when `waiting` says so. Raises `StoreError` only.
+        """
+        envelope, body = split_envelope(frames)
+        if is_json(body):
+            parsed = self._parse(body[0])
+            return self._answer(parsed, envelope, now_ns)
+        if len(frames) > FRAMES_MAXIMUM or sum(map(len, body)) > self._limits.max_message_bytes:
+            return TextAnswer(envelope, [b"error: expected hours, minutes and seconds; got too many bytes or frames"])
+        return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns))
+
+    def refuse(self, frames: list[bytes], refusal: Refusal) -> Answer | None:
+        """The answer to a message none of which is applied."""
+        envelope, body = split_envelope(frames)
+        answer: Answer | None = TextAnswer(envelope, [])
+        if is_json(body):
+            answer = self._echo(self._parse(body[0]), envelope)
+        if answer is not None:
+            answer.fail(refusal)
+        return answer
+
+    def _parse(self, body: bytes) -> Parsed | list[Parsed]:
+        if len(body) > self._limits.max_message_bytes:
+            maximum = self._limits.max_message_bytes
+            refusal = Refusal(
+                ErrorCode.LIMIT_REACHED,
+                f"a message may have at most {maximum} bytes, got {len(body)}",
+                limit="max_message_bytes",
+                maximum=maximum,
+            )
+            return Malformed(None, refusal.to_error())
+        return self._codec.decode(body, self._limits.max_batch)
+
+    def _answer(self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int) -> JsonAnswer | None:
+        is_batch = isinstance(parsed, list)
+        answer = JsonAnswer(envelope, is_batch)
+        for item in parsed if isinstance(parsed, list) else (parsed,):
+            if isinstance(item, Call):
+                self._apply(item, answer, now_ns)
+            elif isinstance(item, Malformed):
+                answer.add(Failure(item.error, item.id))
+        return answer if answer.is_owed else None
+
+    def _apply(self, call: Call, answer: JsonAnswer, now_ns: int) -> None:
+        request_id = call.id
+        try:
+            result = self._handlers[type(call)](call.params, now_ns)
+            if request_id is UNSET:
+                return
+            if isinstance(result, WaitForEnd | WaitForEvent):
+                self._waiting.park(result, answer, request_id)
+            else:
+                answer.add(Result(result, request_id))
+        except Refusal as refusal:
+            if request_id is not UNSET:
+                answer.add(Failure(refusal.to_error(), request_id))
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("a request failed in the server")
+            if request_id is not UNSET:
+                failed = Refusal(ErrorCode.INTERNAL_ERROR, "the server failed at this request; its log says how")
+                answer.add(Failure(failed.to_error(), request_id))
+
+    def _echo(self, parsed: Parsed | list[Parsed], envelope: list[bytes]) -> JsonAnswer | None:
+        """An answer with a place for everything that is owed one, and nothing applied."""
+        answer = JsonAnswer(envelope, isinstance(parsed, list))
+        for item in parsed if isinstance(parsed, list) else (parsed,):
+            if not isinstance(item, Ignored) and item.id is not UNSET:
+                answer.add(Result(None, item.id))
+        return answer if answer.is_owed else None

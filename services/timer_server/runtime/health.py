@@ -1,0 +1,29 @@
+"""The health check: one real request to a server, as a container's HEALTHCHECK makes it."""
+
+import re
+
+import msgspec
+import zmq
+
+_REQUEST = b'{"jsonrpc":"2.0","method":"server.info","id":1}'
+_TIMEOUT_MS = 2_000
+
+
+def check(bind: str) -> str | None:
+    """None if the server that binds this endpoint answers `server.info` within two seconds, else what is wrong."""
+    endpoint = re.sub(r"^tcp://(\*|0\.0\.0\.0|\[::\]):", "tcp://127.0.0.1:", bind)
+    context = zmq.Context()
+    socket = context.socket(zmq.REQ)
+    socket.linger = 0
+    try:
+        socket.connect(endpoint)
+        socket.send(_REQUEST)
+        if not socket.poll(_TIMEOUT_MS):
+            return f"no answer from {endpoint} within {_TIMEOUT_MS} ms"
+        reply = msgspec.json.decode(socket.recv())
+        return None if "result" in reply else f"{endpoint} answered with an error: {reply['error']['message']}"
+    except zmq.ZMQError as error:
+        return f"cannot ask {endpoint}: {error}"
+    finally:
+        socket.close()
+        context.term()

@@ -1,0 +1,117 @@
+"""What each method of the protocol does: it asks the engine, reads the store where it must, and shapes the result."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from timer_protocol import PROTOCOL, __version__
+from timer_protocol.limits import PAGE_BYTES, SCAN_MAXIMUM, Limits
+from timer_protocol.messages import (
+    DiscoverParams,
+    EventPage,
+    GetParams,
+    InfoParams,
+    ListParams,
+    ReadEventsParams,
+    ServerInfo,
+    Timer,
+    TimerPage,
+    WaitParams,
+)
+from timer_protocol.openrpc import describe
+from timer_server.core.engine import NS_PER_MS, Engine, TimerParams
+from timer_server.core.ledger import Recall
+from timer_server.runtime.waiting import WaitForEnd, WaitForEvent
+from timer_server.store import Store
+
+Handler = Callable[[Any, int], object]
+"""Takes the params of a call and the time, and returns the result, or a wish to wait for it. May raise `Refusal`."""
+
+
+class Methods:
+    """The methods, bound to one engine and its store."""
+
+    def __init__(self, engine: Engine, store: Store, limits: Limits) -> None:
+        self._engine = engine
+        self._store = store
+        self._limits = limits
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """What to call for each method."""
+        return {
+            "timer.start": self.timer,
+            "timer.get": self.timer,
+            "timer.list": self.list_timers,
+            "timer.pause": self.timer,
+            "timer.resume": self.timer,
+            "timer.cancel": self.timer,
+            "timer.extend": self.timer,
+            "timer.restart": self.timer,
+            "timer.wait": self.wait,
+            "events.read": self.read_or_wait,
+            "server.info": self.info,
+            "rpc.discover": self.discover,
+        }
+
+    def timer(self, params: TimerParams, now_ns: int) -> Timer:
+        """Any request about one timer."""
+        timer = self._engine.handle(params, now_ns)
+        if isinstance(timer, Recall):
+            timer = self._engine.handle(params, now_ns, self._store.read_timer(timer.seq))
+        return timer.view(now_ns // NS_PER_MS)  # type: ignore[union-attr]  # what was recalled is not asked for again
+
+    def list_timers(self, params: ListParams, now_ns: int) -> TimerPage:
+        """A page of timers, cut short where its payloads grow large."""
+        listing = self._engine.list_page(params)
+        timers: list[Timer] = []
+        size = 0
+        for entry in listing.entries:
+            if size > PAGE_BYTES:
+                return TimerPage(timers, timers[-1].id)
+            timer = self._store.read_timer(entry.seq) if isinstance(entry, Recall) else entry
+            size += len(timer.payload)
+            timers.append(timer.view(now_ns // NS_PER_MS))
+        return TimerPage(timers, listing.next)
+
+    def wait(self, params: WaitParams, now_ns: int) -> Timer | WaitForEnd:
+        """The timer if it has ended or there is no time to wait, otherwise the wish to wait."""
+        timer = self.timer(GetParams(params.id), now_ns)
+        if timer.ended or params.wait_ms == 0:
+            return timer
+        until_ns = now_ns + params.wait_ms * NS_PER_MS
+        return WaitForEnd(params.id, until_ns, lambda then_ns: self.timer(GetParams(params.id), then_ns))
+
+    def read_or_wait(self, params: ReadEventsParams, now_ns: int) -> EventPage | WaitForEvent:
+        """The events there are, or the wish to wait for one."""
+        page = self._read(params)
+        if page.events or page.truncated or params.wait_ms == 0:
+            return page
+        until_ns = now_ns + params.wait_ms * NS_PER_MS
+        return WaitForEvent(params.prefix, until_ns, lambda _: self._read(params))
+
+    def info(self, _: InfoParams, now_ns: int) -> ServerInfo:
+        """The server about itself."""
+        return ServerInfo(
+            version=__version__,
+            protocol=PROTOCOL,
+            now_ms=now_ns // NS_PER_MS,
+            seq=self._engine.last_seq,
+            counts=self._engine.counts(),
+            limits=self._limits,
+        )
+
+    def discover(self, _: DiscoverParams, __: int) -> dict[str, Any]:
+        """The OpenRPC document."""
+        return describe()
+
+    def _read(self, params: ReadEventsParams) -> EventPage:
+        if params.after > self._engine.last_seq:
+            # Whoever knows of later events has read another log, one this server has lost or never had.
+            return EventPage([], self._engine.last_seq, truncated=True)
+        window = self._store.read_events(params.after, params.prefix, params.limit, SCAN_MAXIMUM)
+        truncated = params.after < self._engine.horizon
+        size = 0
+        for position, event in enumerate(window.events, 1):
+            size += len(event.timer.payload)
+            if size > PAGE_BYTES:
+                return EventPage([e.view() for e in window.events[:position]], event.seq, truncated)
+        return EventPage([event.view() for event in window.events], window.scanned_to, truncated)

@@ -1,0 +1,183 @@
+"""The turn of the loop. One thread owns the sockets, the engine and the store.
+
+A turn takes in requests for a bounded time, fires what is due, makes all of it durable in one commit, and only then
+sends replies and publishes events. So batching falls out of load, and nobody is told what a crash could take back.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import zmq
+
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.limits import BEAT_INTERVAL_MS
+from timer_protocol.messages import Beat
+from timer_server.core.engine import NS_PER_MS, Engine
+from timer_server.core.model import Timer
+from timer_server.runtime.answers import Answer, JsonAnswer
+from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
+from timer_server.runtime.dispatch import Dispatcher
+from timer_server.runtime.logs import fields, log
+from timer_server.runtime.metrics import Metrics
+from timer_server.runtime.signals import Signals
+from timer_server.runtime.sockets import Sockets
+from timer_server.runtime.waiting import Waiting
+from timer_server.store import Store, StoreError
+
+RECEIVE_NS = 4 * NS_PER_MS
+"""How long a turn takes in requests: long enough for batches to form, short enough that no end waits for a flood."""
+
+EXPIRE_MOST = 500
+"""Timers fired in one turn, for the same reason."""
+
+FORGET_MOST = 256
+"""Old events looked at for pruning in one turn."""
+
+_DROPS_LOGGED_EVERY_NS = 10_000_000_000
+
+
+class Parts(NamedTuple):
+    """What the loop joins together."""
+
+    clock: Clock
+    engine: Engine
+    store: Store
+    dispatcher: Dispatcher
+    waiting: Waiting
+    sockets: Sockets
+    metrics: Metrics
+
+
+class Reactor:
+    """Runs turns until it is told to stop."""
+
+    def __init__(self, parts: Parts, signals: Signals) -> None:
+        self._parts = parts
+        self._signals = signals
+        self._answers: list[Answer] = []
+        self._fired: list[Timer] = []
+        self._beat_at_ns = 0
+        self._dropped = 0
+        self._dropped_noted_ns = 0
+        self._poller = zmq.Poller()
+        self._poller.register(parts.sockets.commands, zmq.POLLIN)
+        self._poller.register(parts.sockets.events, zmq.POLLIN)
+        self._poller.register(signals.fileno(), zmq.POLLIN)
+
+    def run(self) -> None:
+        """Serves until a signal says to stop; what came in by then is answered. Raises `StoreError`."""
+        try:
+            while not self._signals.stop_wanted():
+                self._poller.poll(self._timeout_ms())
+                self._turn()
+            self._say_goodbye()
+        except StoreError as error:
+            self._give_up(error)
+            raise
+
+    def _turn(self) -> None:
+        parts = self._parts
+        parts.sockets.take_subscriptions()
+        self._receive()
+        now_ns = parts.clock.now_ns()
+        self._fired += parts.engine.expire(now_ns, EXPIRE_MOST)
+        self._forget(now_ns)
+        self._commit()
+        self._beat()
+
+    def _receive(self) -> None:
+        """Applies what has come in. The clock is read after each message: no timer begins before it was asked for."""
+        clock, sockets, dispatcher = self._parts.clock, self._parts.sockets, self._parts.dispatcher
+        received = 0
+        until_ns = clock.now_ns() + RECEIVE_NS
+        while (frames := sockets.receive()) is not None:
+            received += 1
+            now_ns = clock.now_ns()
+            answer = dispatcher.handle(frames, now_ns)
+            if answer is not None and not (isinstance(answer, JsonAnswer) and answer.missing):
+                self._answers.append(answer)
+            if now_ns > until_ns:
+                break
+        if received:
+            self._parts.metrics.received(received)
+
+    def _forget(self, now_ns: int) -> None:
+        """A small step of retention, if there is anything to forget."""
+        engine, store = self._parts.engine, self._parts.store
+        if engine.has_outlived(now_ns):
+            engine.forget(store.read_events(engine.horizon, "", FORGET_MOST, FORGET_MOST).events, now_ns)
+
+    def _commit(self) -> None:
+        """Makes the turn durable, then tells everybody."""
+        parts = self._parts
+        changes = parts.engine.take_changes()
+        if changes.events or changes.obsolete:
+            begun_ns = time.perf_counter_ns()
+            parts.store.commit(changes)
+            parts.metrics.committed(changes.events, time.perf_counter_ns() - begun_ns)
+        now_ns = parts.clock.now_ns()
+        if self._fired:
+            parts.metrics.fired(self._fired, now_ns)
+            self._fired = []
+        self._send(self._answers)
+        self._answers = []
+        if changes.events:
+            parts.sockets.publish(changes.events)
+            self._send(parts.waiting.notify(changes.events, now_ns))
+        self._send(parts.waiting.expire(now_ns))
+
+    def _send(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            if not self._parts.sockets.reply(answer.frames()):
+                self._dropped += 1
+                self._parts.metrics.dropped()
+
+    def _beat(self) -> None:
+        """Once a second: a sign of life, a look at the wall clock, a word about replies nobody took."""
+        parts = self._parts
+        now_ns = parts.clock.now_ns()
+        if now_ns < self._beat_at_ns:
+            return
+        self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
+        parts.sockets.beat(Beat(parts.engine.last_seq, now_ns // NS_PER_MS))
+        anchor = parts.clock.new_anchor()
+        if anchor is not None:
+            parts.store.commit(parts.engine.take_changes(), anchor)
+            ahead_ms = (anchor.wall_ns - anchor.timeline_ns) // NS_PER_MS
+            if abs(ahead_ms) >= OFFSET_NOTED_MS:
+                log.warning("the wall clock was set; deadlines keep to elapsed time", extra=fields(ahead_ms=ahead_ms))
+        if self._dropped and now_ns - self._dropped_noted_ns > _DROPS_LOGGED_EVERY_NS:
+            log.warning("replies dropped: peers gone or not reading", extra=fields(count=self._dropped))
+            self._dropped, self._dropped_noted_ns = 0, now_ns
+
+    def _timeout_ms(self) -> int:
+        """How long to sleep: until the next thing that is due, rounded up to what `poll` can do."""
+        parts = self._parts
+        now_ns = parts.clock.now_ns()
+        if parts.engine.has_outlived(now_ns):
+            return 0
+        dues = (parts.engine.next_due_ns(), parts.waiting.next_due_ns(), self._beat_at_ns)
+        next_ns = min(due for due in dues if due is not None)
+        return max(-((now_ns - next_ns) // NS_PER_MS), 0)
+
+    def _say_goodbye(self) -> None:
+        """Tells those who wait, and those whose requests have come in but were not applied, to try again."""
+        parts = self._parts
+        refusal = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
+        parts.sockets.stop_receiving()
+        self._send(parts.waiting.fail_all(refusal))
+        until_ns = parts.clock.now_ns() + 25 * RECEIVE_NS
+        while parts.clock.now_ns() < until_ns and (frames := parts.sockets.receive()) is not None:
+            answer = parts.dispatcher.refuse(frames, refusal)
+            if answer is not None:
+                self._send([answer])
+
+    def _give_up(self, error: StoreError) -> None:
+        """Nothing of this turn is known to be durable: tells everybody so."""
+        log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
+        refusal = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
+        for answer in self._answers:
+            answer.fail(refusal)
+        self._send(self._answers)
+        self._send(self._parts.waiting.fail_all(refusal))

@@ -1,0 +1,88 @@
+"""The whole server from its settings: opens, recovers, serves, closes."""
+
+import gc
+import secrets
+import time
+
+from timer_protocol import __version__
+from timer_protocol.codec import Codec
+from timer_protocol.ids import ENTROPY_BITS, uuid7
+from timer_protocol.messages import METHODS
+from timer_server.core.engine import Engine
+from timer_server.runtime.clock import NS_PER_MS, Clock, Sources
+from timer_server.runtime.config import Config
+from timer_server.runtime.dispatch import Dispatcher
+from timer_server.runtime.logs import fields, log
+from timer_server.runtime.methods import Methods
+from timer_server.runtime.metrics import Metrics
+from timer_server.runtime.reactor import Parts, Reactor
+from timer_server.runtime.seed_dialogue import SeedDialogue
+from timer_server.runtime.signals import Signals
+from timer_server.runtime.sockets import Sockets
+from timer_server.runtime.waiting import Waiting
+from timer_server.store import MemoryStore, SqliteStore, Store
+
+
+def serve(config: Config, sources: Sources, signals: Signals) -> None:
+    """Runs a server until `signals` stop it.
+
+    Raises `StoreError` where the store cannot be used, `zmq.ZMQError` or `OSError` where an address cannot be bound.
+    """
+    store: Store = MemoryStore() if config.store_path is None else SqliteStore(config.store_path)
+    try:
+        engine, clock = _recover(store, config, sources)
+        sockets = Sockets(config.bind, config.events_bind, config.limits.max_message_bytes)
+        try:
+            _run(config, engine, clock, store, sockets, signals)
+        finally:
+            sockets.close()
+    finally:
+        store.close()
+    log.info("stopped")
+
+
+def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Clock]:
+    begun = time.perf_counter()
+    header = store.open()
+    clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
+    engine = Engine(config.limits, lambda now_ms: uuid7(now_ms, secrets.randbits(ENTROPY_BITS)))
+    engine.restore(store.load(), header.horizon, header.last_seq)
+    # What was loaded lives long: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    counts = engine.counts()
+    log.info(
+        "recovered",
+        extra=fields(
+            running=counts.running,
+            paused=counts.paused,
+            seq=header.last_seq,
+            took_ms=round((time.perf_counter() - begun) * 1000),
+        ),
+    )
+    return engine, clock
+
+
+def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: Sockets, signals: Signals) -> None:
+    metrics = Metrics(engine)
+    methods = Methods(engine, store, config.limits)
+    waiting = Waiting()
+    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), SeedDialogue(methods.timer), waiting, config.limits)
+    exporter = metrics.serve(*config.metrics_bind) if config.metrics_bind else None
+    log.info(
+        "listening",
+        extra=fields(
+            version=__version__,
+            commands=sockets.commands_endpoint,
+            events=sockets.events_endpoint,
+            store="memory:" if config.store_path is None else str(config.store_path),
+        ),
+    )
+    try:
+        Reactor(Parts(clock, engine, store, dispatcher, waiting, sockets, metrics), signals).run()
+    finally:
+        if exporter is not None:
+            server, thread = exporter
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -1,0 +1,67 @@
+"""What the server asks of a store: a handful of calls about one append-only log of events.
+
+Each row is whole in itself, the timer as it was right after the event. So a row can be removed as soon as it is
+neither the last of a pending timer nor young enough to be read, and no old timer holds on to any other row.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from timer_server.core.ledger import Changes
+from timer_server.core.model import Event, Timer
+
+
+class StoreError(Exception):
+    """The store cannot be used, or can no longer be trusted. The text is a sentence for the operator."""
+
+
+class Anchor(NamedTuple):
+    """What ties the server's timeline to the world: four readings taken at one moment.
+
+    `boot_id` names the run of the operating system, `boot_ns` is the time since its start, `wall_ns` the wall
+    clock's Unix time and `timeline_ns` the server's own time (see `runtime.clock`).
+    """
+
+    boot_id: str
+    boot_ns: int
+    wall_ns: int
+    timeline_ns: int
+
+
+class Header(NamedTuple):
+    """What the store holds besides the events. `last_at_ms` is when the last one happened; `anchor` is None in a
+    new store."""
+
+    horizon: int
+    last_seq: int
+    last_at_ms: int
+    anchor: Anchor | None
+
+
+class Window(NamedTuple):
+    """Some events in the order of `seq`, and the `seq` up to which the log was looked through for them."""
+
+    events: list[Event]
+    scanned_to: int
+
+
+class Store(Protocol):
+    """A log of events. Every method but `close` raises `StoreError` when it cannot do what it says."""
+
+    def open(self) -> Header:
+        """Makes the store ready, anew where there is none. Nobody else may have it open."""
+
+    def load(self) -> Iterator[Event]:
+        """All events in the order of `seq`."""
+
+    def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
+        """Makes changes durable, all or none: when this returns they survive a loss of power."""
+
+    def read_timer(self, seq: int) -> Timer:
+        """The timer of the event at `seq`, which has to be there."""
+
+    def read_events(self, after: int, prefix: str, limit: int, scan: int) -> Window:
+        """Up to `limit` events after a `seq` whose timer's id begins with `prefix`, found among the next `scan`."""
+
+    def close(self) -> None:
+        """Lets go of the store. What was committed stays."""
