@@ -16,7 +16,7 @@ def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
     """
     try:
         return round(hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + seconds * MS_PER_SECOND)
-    except OverflowError:
+    except (OverflowError, ValueError):  # infinity, or one infinity less another
         raise Refusal(ErrorCode.INVALID_PARAMS, "hours, minutes and seconds are too large to add up") from None
 
 

@@ -12,7 +12,7 @@ from timer_server.runtime.config import VARIABLES, Config, ConfigError, load_env
 from timer_server.runtime.health import check
 from timer_server.runtime.logs import set_up
 from timer_server.runtime.server import serve
-from timer_server.runtime.signals import Signals
+from timer_server.runtime.signals import stop_on_signals
 from timer_server.store import StoreError
 
 EXIT_OK = 0
@@ -36,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(config: Config) -> int:
     set_up(config.log_level, config.log_format)
     try:
-        with Signals() as signals:
-            serve(config, system_sources(), signals)
+        with stop_on_signals() as stop:
+            serve(config, system_sources(), stop)
     except StoreError as error:
         return _complain(str(error), EXIT_FAILED)
     except (zmq.ZMQError, OSError) as error:

@@ -299,7 +299,9 @@ def _same_json(one: bytes, other: bytes) -> bool:
 
 def _remaining_ms(timer: Timer, now_ns: int) -> int:
     """Time to go, rounded up to whole milliseconds; not above zero once the deadline has passed."""
-    return timer.remaining_ms if timer.due_at_ms is None else timer.due_at_ms - now_ns // NS_PER_MS
+    if timer.due_at_ms is None:
+        return timer.remaining_ms
+    return min(timer.due_at_ms - now_ns // NS_PER_MS, timer.duration_ms)
 
 
 def _round_up(now_ns: int) -> int:

@@ -4,7 +4,7 @@ A start only appends to a list; sorting is paid once per run, and a page of `tim
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
 
 _RUN = 1024
@@ -13,49 +13,49 @@ _RUN_MAXIMUM = 65_536
 
 
 class IdIndex:
-    """The ids for which `is_known` holds, in order. Forgotten ids are skipped, and swept out when they are many."""
+    """A set of ids in order. What was forgotten stays in its run until a sweep, and is skipped."""
 
-    def __init__(self, is_known: Callable[[str], bool]) -> None:
-        self._is_known = is_known
+    def __init__(self) -> None:
         self._fresh: list[str] = []
         self._runs: list[list[str]] = []
-        self._forgotten = 0
-
-    def __len__(self) -> int:
-        return len(self._fresh) + sum(map(len, self._runs))
+        self._forgotten: set[str] = set()
 
     def load(self, ids: Iterable[str]) -> None:
-        """Replaces all ids."""
+        """Replaces all ids by these, each given once."""
         ordered = sorted(ids)
         self._fresh = []
         self._runs = [ordered[start : start + _RUN_MAXIMUM] for start in range(0, len(ordered), _RUN_MAXIMUM)]
-        self._forgotten = 0
+        self._forgotten = set()
 
     def add(self, timer_id: str) -> None:
-        """Takes in an id that has become known."""
+        """Takes in an id that is not here."""
+        if timer_id in self._forgotten:
+            self._forgotten.remove(timer_id)
+            return
         self._fresh.append(timer_id)
         if len(self._fresh) >= _RUN:
             self._push(sorted(self._fresh))
             self._fresh = []
 
-    def forget(self) -> None:
-        """Says that one id is no longer known. Now and then one run is swept, the oldest first."""
-        self._forgotten += 1
-        if self._runs and self._forgotten > len(self) // (2 * len(self._runs)) + _RUN:
-            self._forgotten = 0
-            self._push(list(filter(self._is_known, self._runs.pop(0))))
+    def forget(self, timer_id: str) -> None:
+        """Lets go of an id that is here. When there are many such, the oldest run is swept."""
+        self._forgotten.add(timer_id)
+        if self._runs and len(self._forgotten) > _RUN + self._held() // 4:
+            run = self._runs.pop(0)
+            self._push([kept for kept in run if kept not in self._forgotten])
+            self._forgotten.difference_update(run)
 
     def after(self, after: str | None, prefix: str) -> Iterator[str]:
-        """The known ids that begin with `prefix` and sort after `after`, in order, each once."""
+        """The ids that begin with `prefix` and sort after `after`, in order."""
         self._fresh.sort()
-        last = None
         for timer_id in merge(*(_tail(run, after, prefix) for run in (*self._runs, self._fresh))):
             if not timer_id.startswith(prefix):
                 return
-            # An id that was forgotten and started again stands here twice.
-            if timer_id != last and self._is_known(timer_id):
+            if timer_id not in self._forgotten:
                 yield timer_id
-            last = timer_id
+
+    def _held(self) -> int:
+        return len(self._fresh) + sum(map(len, self._runs))
 
     def _push(self, run: list[str]) -> None:
         while self._runs and len(self._runs[-1]) <= len(run) and len(self._runs[-1]) + len(run) <= _RUN_MAXIMUM:

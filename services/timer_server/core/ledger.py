@@ -37,7 +37,7 @@ class Ledger:
     def __init__(self) -> None:
         self._pending: dict[str, Timer] = {}
         self._ended: dict[State, dict[str, int]] = {"fired": {}, "cancelled": {}}
-        self._ids = IdIndex(self._knows)
+        self._ids = IdIndex()
         self._deadlines = Deadlines(self._pending)
         self._paused = 0
         self._events: list[Event] = []
@@ -150,7 +150,7 @@ class Ledger:
         for ended in self._ended.values():
             if ended.get(timer_id) == seq:
                 del ended[timer_id]
-                self._ids.forget()
+                self._ids.forget(timer_id)
 
     def _retire(self, before: Timer) -> None:
         """Takes the version of a timer that is no longer the last out of the indexes."""
@@ -167,6 +167,3 @@ class Ledger:
         """The version of a timer at `seq`: at hand if this turn made it, otherwise to be read from the log."""
         position = seq - self.last_seq + len(self._events) - 1
         return self._events[position].timer if position >= 0 else Recall(seq)
-
-    def _knows(self, timer_id: str) -> bool:
-        return timer_id in self._pending or any(timer_id in ended for ended in self._ended.values())

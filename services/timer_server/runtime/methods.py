@@ -78,12 +78,15 @@ class Methods:
         if timer.ended or params.wait_ms == 0:
             return timer
         until_ns = now_ns + params.wait_ms * NS_PER_MS
-        return WaitForEnd(params.id, until_ns, lambda then_ns: self.timer(GetParams(params.id), then_ns))
+        after_seq = self._engine.last_seq
+        return WaitForEnd(params.id, after_seq, until_ns, lambda then_ns: self.timer(GetParams(params.id), then_ns))
 
     def read_or_wait(self, params: ReadEventsParams, now_ns: int) -> EventPage | WaitForEvent:
         """The events there are, or the wish to wait for one."""
         page = self._read(params)
-        if page.events or page.truncated or params.wait_ms == 0:
+        # An empty page that was cut short only says how far it has looked: more may stand behind it.
+        is_cut = page.next - params.after >= SCAN_MAXIMUM
+        if page.events or page.truncated or is_cut or params.wait_ms == 0:
             return page
         until_ns = now_ns + params.wait_ms * NS_PER_MS
         return WaitForEvent(params.prefix, until_ns, lambda _: self._read(params))

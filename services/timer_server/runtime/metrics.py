@@ -37,9 +37,7 @@ class Metrics:
             registry=self.registry,
             buckets=_FAST,
         )
-        timers = Gauge(
-            "timer_timers", "Timers by state, as server.info tells", ["state"], registry=self.registry
-        )
+        timers = Gauge("timer_timers", "Timers by state, as server.info tells", ["state"], registry=self.registry)
         for state in StateCounts.__struct_fields__:
             timers.labels(state).set_function(partial(_count, engine, state))
 

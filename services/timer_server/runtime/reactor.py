@@ -20,10 +20,10 @@ from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
 from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.metrics import Metrics
-from timer_server.runtime.signals import Signals
+from timer_server.runtime.signals import StopRequest
 from timer_server.runtime.sockets import Sockets
 from timer_server.runtime.waiting import Waiting
-from timer_server.store import Store, StoreError
+from timer_server.store import Anchor, Store, StoreError
 
 RECEIVE_NS = 4 * NS_PER_MS
 """How long a turn takes in requests: long enough for batches to form, short enough that no end waits for a flood."""
@@ -52,9 +52,9 @@ class Parts(NamedTuple):
 class Reactor:
     """Runs turns until it is told to stop."""
 
-    def __init__(self, parts: Parts, signals: Signals) -> None:
+    def __init__(self, parts: Parts, stop: StopRequest) -> None:
         self._parts = parts
-        self._signals = signals
+        self._stop = stop
         self._answers: list[Answer] = []
         self._fired: list[Timer] = []
         self._beat_at_ns = 0
@@ -63,12 +63,12 @@ class Reactor:
         self._poller = zmq.Poller()
         self._poller.register(parts.sockets.commands, zmq.POLLIN)
         self._poller.register(parts.sockets.events, zmq.POLLIN)
-        self._poller.register(signals.fileno(), zmq.POLLIN)
+        self._poller.register(stop.fileno(), zmq.POLLIN)
 
     def run(self) -> None:
-        """Serves until a signal says to stop; what came in by then is answered. Raises `StoreError`."""
+        """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
         try:
-            while not self._signals.stop_wanted():
+            while not self._stop.is_made:
                 self._poller.poll(self._timeout_ms())
                 self._turn()
             self._say_goodbye()
@@ -82,9 +82,12 @@ class Reactor:
         self._receive()
         now_ns = parts.clock.now_ns()
         self._fired += parts.engine.expire(now_ns, EXPIRE_MOST)
+        self._answers += parts.waiting.expire(now_ns)
         self._forget(now_ns)
-        self._commit()
-        self._beat()
+        is_beat = now_ns >= self._beat_at_ns
+        self._commit(parts.clock.new_anchor() if is_beat else None)
+        if is_beat:
+            self._beat(now_ns)
 
     def _receive(self) -> None:
         """Applies what has come in. The clock is read after each message: no timer begins before it was asked for."""
@@ -108,13 +111,13 @@ class Reactor:
         if engine.has_outlived(now_ns):
             engine.forget(store.read_events(engine.horizon, "", FORGET_MOST, FORGET_MOST).events, now_ns)
 
-    def _commit(self) -> None:
+    def _commit(self, anchor: Anchor | None) -> None:
         """Makes the turn durable, then tells everybody."""
         parts = self._parts
         changes = parts.engine.take_changes()
-        if changes.events or changes.obsolete:
+        if changes.events or changes.obsolete or anchor is not None:
             begun_ns = time.perf_counter_ns()
-            parts.store.commit(changes)
+            parts.store.commit(changes, anchor)
             parts.metrics.committed(changes.events, time.perf_counter_ns() - begun_ns)
         now_ns = parts.clock.now_ns()
         if self._fired:
@@ -125,7 +128,8 @@ class Reactor:
         if changes.events:
             parts.sockets.publish(changes.events)
             self._send(parts.waiting.notify(changes.events, now_ns))
-        self._send(parts.waiting.expire(now_ns))
+        if anchor is not None:
+            _note_offset(anchor)
 
     def _send(self, answers: Iterable[Answer]) -> None:
         for answer in answers:
@@ -133,20 +137,11 @@ class Reactor:
                 self._dropped += 1
                 self._parts.metrics.dropped()
 
-    def _beat(self) -> None:
-        """Once a second: a sign of life, a look at the wall clock, a word about replies nobody took."""
+    def _beat(self, now_ns: int) -> None:
+        """Once a second: a sign of life, and a word about replies nobody took."""
         parts = self._parts
-        now_ns = parts.clock.now_ns()
-        if now_ns < self._beat_at_ns:
-            return
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
         parts.sockets.beat(Beat(parts.engine.last_seq, now_ns // NS_PER_MS))
-        anchor = parts.clock.new_anchor()
-        if anchor is not None:
-            parts.store.commit(parts.engine.take_changes(), anchor)
-            ahead_ms = (anchor.wall_ns - anchor.timeline_ns) // NS_PER_MS
-            if abs(ahead_ms) >= OFFSET_NOTED_MS:
-                log.warning("the wall clock was set; deadlines keep to elapsed time", extra=fields(ahead_ms=ahead_ms))
         if self._dropped and now_ns - self._dropped_noted_ns > _DROPS_LOGGED_EVERY_NS:
             log.warning("replies dropped: peers gone or not reading", extra=fields(count=self._dropped))
             self._dropped, self._dropped_noted_ns = 0, now_ns
@@ -165,7 +160,6 @@ class Reactor:
         """Tells those who wait, and those whose requests have come in but were not applied, to try again."""
         parts = self._parts
         refusal = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
-        parts.sockets.stop_receiving()
         self._send(parts.waiting.fail_all(refusal))
         until_ns = parts.clock.now_ns() + 25 * RECEIVE_NS
         while parts.clock.now_ns() < until_ns and (frames := parts.sockets.receive()) is not None:
@@ -177,7 +171,13 @@ class Reactor:
         """Nothing of this turn is known to be durable: tells everybody so."""
         log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
         refusal = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
-        for answer in self._answers:
+        answers = [*self._answers, *self._parts.waiting.fail_all(refusal)]
+        for answer in answers:
             answer.fail(refusal)
-        self._send(self._answers)
-        self._send(self._parts.waiting.fail_all(refusal))
+        self._send(answers)
+
+
+def _note_offset(anchor: Anchor) -> None:
+    ahead_ms = (anchor.wall_ns - anchor.timeline_ns) // NS_PER_MS
+    if abs(ahead_ms) >= OFFSET_NOTED_MS:
+        log.warning("the wall clock was set; deadlines keep to elapsed time", extra=fields(ahead_ms=ahead_ms))

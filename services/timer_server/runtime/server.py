@@ -17,14 +17,14 @@ from timer_server.runtime.methods import Methods
 from timer_server.runtime.metrics import Metrics
 from timer_server.runtime.reactor import Parts, Reactor
 from timer_server.runtime.seed_dialogue import SeedDialogue
-from timer_server.runtime.signals import Signals
+from timer_server.runtime.signals import StopRequest
 from timer_server.runtime.sockets import Sockets
 from timer_server.runtime.waiting import Waiting
 from timer_server.store import MemoryStore, SqliteStore, Store
 
 
-def serve(config: Config, sources: Sources, signals: Signals) -> None:
-    """Runs a server until `signals` stop it.
+def serve(config: Config, sources: Sources, stop: StopRequest) -> None:
+    """Runs a server until `stop` is made.
 
     Raises `StoreError` where the store cannot be used, `zmq.ZMQError` or `OSError` where an address cannot be bound.
     """
@@ -33,7 +33,7 @@ def serve(config: Config, sources: Sources, signals: Signals) -> None:
         engine, clock = _recover(store, config, sources)
         sockets = Sockets(config.bind, config.events_bind, config.limits.max_message_bytes)
         try:
-            _run(config, engine, clock, store, sockets, signals)
+            _run(config, engine, clock, store, sockets, stop)
         finally:
             sockets.close()
     finally:
@@ -63,7 +63,7 @@ def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Cl
     return engine, clock
 
 
-def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: Sockets, signals: Signals) -> None:
+def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: Sockets, stop: StopRequest) -> None:
     metrics = Metrics(engine)
     methods = Methods(engine, store, config.limits)
     waiting = Waiting()
@@ -79,7 +79,7 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
         ),
     )
     try:
-        Reactor(Parts(clock, engine, store, dispatcher, waiting, sockets, metrics), signals).run()
+        Reactor(Parts(clock, engine, store, dispatcher, waiting, sockets, metrics), stop).run()
     finally:
         if exporter is not None:
             server, thread = exporter

@@ -1,45 +1,56 @@
-"""SIGTERM and SIGINT as something the loop can poll: a handler alone would not wake it."""
+"""A wish to stop, as something the loop can poll: a signal handler alone would not wake it."""
 
 import signal
 import socket
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
-class Signals:
-    """While entered, a stopping signal makes `fileno` readable and `stop_wanted` true. Main thread only."""
+class StopRequest:
+    """Whether the server is to stop. `fileno` becomes readable when somebody wishes it."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self._stop = False
+        self._is_made = False
 
-    def __enter__(self) -> "Signals":
-        self._old_wakeup = signal.set_wakeup_fd(self._writer.fileno())
-        self._old_handlers = {number: signal.signal(number, self._note) for number in _STOPPING}
-        return self
+    @property
+    def is_made(self) -> bool:
+        """Whether the server was told to stop."""
+        return self._is_made
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._old_wakeup)
+    def fileno(self) -> int:
+        """The descriptor to poll for reading."""
+        return self._reader.fileno()
+
+    def wakeup_fileno(self) -> int:
+        """A descriptor that makes `fileno` readable when it is written to."""
+        return self._writer.fileno()
+
+    def make(self) -> None:
+        """Tells the server to stop; from any thread."""
+        self._is_made = True
+        self._writer.send(b"\0")
+
+    def close(self) -> None:
+        """Gives the descriptors back."""
         self._reader.close()
         self._writer.close()
 
-    def fileno(self) -> int:
-        """Readable as soon as a signal has come."""
-        return self._reader.fileno()
 
-    def stop_wanted(self) -> bool:
-        """Whether the server was told to stop."""
-        return self._stop
-
-    def stop(self) -> None:
-        """Tells the server to stop, from any thread."""
-        self._stop = True
-        self._writer.send(b"\0")
-
-    def _note(self, *_: object) -> None:
-        self._stop = True
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """A stop request that SIGTERM and SIGINT make. For the main thread only."""
+    with closing(StopRequest()) as stop:
+        old_handlers = {number: signal.signal(number, lambda *_: stop.make()) for number in _STOPPING}
+        # Python runs a handler only between two steps of its own; this wakes a `poll` that was about to begin.
+        old_wakeup = signal.set_wakeup_fd(stop.wakeup_fileno(), warn_on_full_buffer=False)
+        try:
+            yield stop
+        finally:
+            signal.set_wakeup_fd(old_wakeup)
+            for number, handler in old_handlers.items():
+                signal.signal(number, handler)

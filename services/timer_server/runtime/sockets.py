@@ -105,10 +105,6 @@ class Sockets:
             wanted = self._prefixes - {BEAT_TOPIC}
             self._wanted = tuple(wanted) if len(wanted) <= _PREFIXES_MATCHED else (b"",)
 
-    def stop_receiving(self) -> None:
-        """Takes no new connections; what has come in can still be received and answered."""
-        self.commands.unbind(self.commands_endpoint)
-
     def close(self) -> None:
         """Gives what was sent a moment to leave, then lets go of everything."""
         self.commands.close(linger=_LINGER_MS)

@@ -10,22 +10,23 @@ from timer_server.core.model import Event
 from timer_server.runtime.answers import JsonAnswer
 
 PARKED_MAXIMUM = 20_000
-"""Requests that may wait at once: several for each of the ten thousand clients a server should carry."""
+"""Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
 
 _SLACK = 64
 _NS_PER_MS = 1_000_000
 
 
 class WaitForEnd(NamedTuple):
-    """Wait until a timer has ended; `outcome` tells how it stands when time is up."""
+    """Wait until a timer ends in an event after `after_seq`; `outcome` tells how it stands when time is up."""
 
     timer_id: str
+    after_seq: int
     until_ns: int
     outcome: Callable[[int], object]
 
 
 class WaitForEvent(NamedTuple):
-    """Wait until there is an event of a timer whose id begins so; `outcome` reads what there is."""
+    """Wait until there is an event of a timer whose id begins with `prefix`; `outcome` reads what there is."""
 
     prefix: str
     until_ns: int
@@ -33,9 +34,10 @@ class WaitForEvent(NamedTuple):
 
 
 class _Waiter:
-    __slots__ = ("answer", "is_done", "place", "wish")
+    __slots__ = ("answer", "is_done", "number", "place", "wish")
 
-    def __init__(self, wish: WaitForEnd | WaitForEvent, answer: JsonAnswer, place: int) -> None:
+    def __init__(self, number: int, wish: WaitForEnd | WaitForEvent, answer: JsonAnswer, place: int) -> None:
+        self.number = number
         self.wish = wish
         self.answer = answer
         self.place = place
@@ -43,11 +45,11 @@ class _Waiter:
 
 
 class Waiting:
-    """All requests that wait. Every method returns or fills answers; the caller sends them."""
+    """All requests that wait. Its methods fill answers and return those that are complete; the caller sends them."""
 
     def __init__(self) -> None:
-        self._for_end: dict[str, list[_Waiter]] = {}
-        self._for_event: list[_Waiter] = []
+        self._for_end: dict[str, dict[int, _Waiter]] = {}
+        self._for_event: dict[int, _Waiter] = {}
         self._by_time: list[tuple[int, int, _Waiter]] = []
         self._count = 0
         self._number = 0
@@ -64,14 +66,14 @@ class Waiting:
                 limit="parked_requests",
                 maximum=PARKED_MAXIMUM,
             )
-        waiter = _Waiter(wish, answer, answer.hold_place(request_id))
         self._count += 1
         self._number += 1
-        heappush(self._by_time, (wish.until_ns, self._number, waiter))
+        waiter = _Waiter(self._number, wish, answer, answer.hold_place(request_id))
+        heappush(self._by_time, (wish.until_ns, waiter.number, waiter))
         if isinstance(wish, WaitForEnd):
-            self._for_end.setdefault(wish.timer_id, []).append(waiter)
+            self._for_end.setdefault(wish.timer_id, {})[waiter.number] = waiter
         else:
-            self._for_event.append(waiter)
+            self._for_event[waiter.number] = waiter
 
     def next_due_ns(self) -> int | None:
         """When the first of them runs out of time; None where none waits."""
@@ -84,17 +86,17 @@ class Waiting:
         if not self._count:
             return []
         ready: list[JsonAnswer] = []
-        topics = set()
+        happened_to = set()
         for event in events:
-            topics.add(event.timer.id)
+            happened_to.add(event.timer.id)
             if event.timer.ended_at_ms is not None:
-                for waiter in self._for_end.pop(event.timer.id, ()):
-                    self._finish(waiter, event.timer.view(now_ns // _NS_PER_MS), ready)
-        for waiter in list(self._for_event):
+                for waiter in list(self._for_end.get(event.timer.id, {}).values()):
+                    if isinstance(waiter.wish, WaitForEnd) and event.seq > waiter.wish.after_seq:
+                        self._finish(waiter, event.timer.view(now_ns // _NS_PER_MS), ready)
+        for waiter in list(self._for_event.values()):
             wish = waiter.wish
-            if isinstance(wish, WaitForEvent) and any(timer_id.startswith(wish.prefix) for timer_id in topics):
+            if isinstance(wish, WaitForEvent) and any(timer_id.startswith(wish.prefix) for timer_id in happened_to):
                 self._finish(waiter, wish.outcome(now_ns), ready)
-        self._tidy()
         return ready
 
     def expire(self, now_ns: int) -> list[JsonAnswer]:
@@ -102,39 +104,35 @@ class Waiting:
         ready: list[JsonAnswer] = []
         next_due_ns = self.next_due_ns()
         while next_due_ns is not None and next_due_ns <= now_ns:
-            waiter = heappop(self._by_time)[2]
+            waiter = self._by_time[0][2]
             try:
                 outcome = waiter.wish.outcome(now_ns)
             except Refusal as refusal:
                 outcome = refusal
             self._finish(waiter, outcome, ready)
             next_due_ns = self.next_due_ns()
-        self._tidy()
         return ready
 
     def fail_all(self, refusal: Refusal) -> list[JsonAnswer]:
         """Answers everybody with an error."""
         ready: list[JsonAnswer] = []
-        for _, _, waiter in self._by_time:
+        for _, _, waiter in list(self._by_time):
             if not waiter.is_done:
                 self._finish(waiter, refusal, ready)
-        self._tidy()
         return ready
 
     def _finish(self, waiter: _Waiter, outcome: object, ready: list[JsonAnswer]) -> None:
         waiter.is_done = True
         self._count -= 1
+        if isinstance(waiter.wish, WaitForEnd):
+            waiters = self._for_end[waiter.wish.timer_id]
+            del waiters[waiter.number]
+            if not waiters:
+                del self._for_end[waiter.wish.timer_id]
+        else:
+            del self._for_event[waiter.number]
         if waiter.answer.fill_place(waiter.place, outcome):
             ready.append(waiter.answer)
-
-    def _tidy(self) -> None:
-        """Drops what is done from the lists, where it has become the larger part of them."""
-        self._for_event = [waiter for waiter in self._for_event if not waiter.is_done]
         if len(self._by_time) > 2 * self._count + _SLACK:
             self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
             heapify(self._by_time)
-            alive = {
-                timer_id: [waiter for waiter in waiters if not waiter.is_done]
-                for timer_id, waiters in self._for_end.items()
-            }
-            self._for_end = {timer_id: waiters for timer_id, waiters in alive.items() if waiters}

@@ -1,0 +1,31 @@
+"""What tests of several folders share: servers in a thread and in a process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_server import LocalServer
+from peers import Requester, requester
+from server_process import ServerProcess
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    """A server in this process with its timers in memory."""
+    with LocalServer() as running:
+        yield running
+
+
+@pytest.fixture
+def rpc(server: LocalServer) -> Iterator[Requester]:
+    """Calls methods of `server`."""
+    with requester(server.commands) as calls:
+        yield calls
+
+
+@pytest.fixture
+def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server in a process of its own with its timers on disk."""
+    with ServerProcess(tmp_path) as running:
+        yield running

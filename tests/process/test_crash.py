@@ -1,0 +1,122 @@
+"""What a client was told survives a crash, and timers fire on time whatever happened in between."""
+
+import json
+import random
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from peers import Requester, request, requester, socket_to
+from server_process import ServerProcess
+
+
+def test_acknowledged_timers_survive_with_their_deadlines(server_process: ServerProcess) -> None:
+    with requester(server_process.commands) as rpc:
+        before = {f"t/{n}": rpc.call("timer.start", id=f"t/{n}", minutes=n + 1, payload=n) for n in range(20)}
+        before["t/0"] = rpc.call("timer.pause", id="t/0")
+        before["t/1"] = rpc.call("timer.extend", id="t/1", seconds=30, key="k")
+        before["t/2"] = rpc.call("timer.cancel", id="t/2")
+        seq = rpc.call("server.info")["seq"]
+    server_process.kill()
+    server_process.start()
+    with requester(server_process.commands) as rpc:
+        for timer_id, timer in before.items():
+            again = rpc.call("timer.get", id=timer_id)
+            unmoved = {name: value for name, value in timer.items() if name != "remaining_ms"}
+            assert {name: again[name] for name in unmoved} == unmoved
+        assert rpc.call("timer.get", id="t/0")["remaining_ms"] == before["t/0"]["remaining_ms"]
+        assert rpc.call("timer.extend", id="t/1", seconds=30, key="k")["version"] == before["t/1"]["version"]
+        assert rpc.call("timer.start", id="t/3", minutes=4, payload=3)["version"] == 1
+        assert rpc.call("server.info")["seq"] == seq
+
+
+def test_a_timer_in_mid_countdown_fires_on_time_after_a_crash(server_process: ServerProcess) -> None:
+    with requester(server_process.commands) as rpc:
+        due_at_ms = rpc.call("timer.start", id="x", seconds=1.5)["due_at_ms"]
+    server_process.kill()
+    server_process.start()
+    with requester(server_process.commands) as rpc:
+        fired = rpc.call("timer.wait", id="x", wait_ms=10_000)
+    assert fired["state"] == "fired"
+    assert 0 <= fired["ended_at_ms"] - due_at_ms < 500
+
+
+def test_timers_due_while_the_server_was_down_fire_at_once_and_once(server_process: ServerProcess) -> None:
+    with requester(server_process.commands) as rpc:
+        due = {f"t/{n}": rpc.call("timer.start", id=f"t/{n}", seconds=0.1)["due_at_ms"] for n in range(50)}
+        rpc.call("timer.start", id="paused", seconds=20)
+        paused = rpc.call("timer.pause", id="paused")
+        seq = rpc.call("server.info")["seq"]
+    server_process.kill()
+    time.sleep(0.3)  # the deadlines have to pass without a server
+    server_process.start()
+    with requester(server_process.commands) as rpc:
+        for timer_id, due_at_ms in due.items():
+            fired = rpc.call("timer.wait", id=timer_id, wait_ms=10_000)
+            assert (fired["state"], fired["due_at_ms"]) == ("fired", due_at_ms)
+        kinds = [event["kind"] for event in rpc.call("events.read", after=seq, limit=1000)["events"]]
+        assert kinds == ["fired"] * 50
+        assert rpc.call("timer.get", id="paused")["remaining_ms"] == paused["remaining_ms"]
+
+
+def all_seqs(rpc: Requester) -> list[int]:
+    """The `seq` of every event there is, read page by page."""
+    seqs: list[int] = []
+    while page := rpc.call("events.read", after=seqs[-1] if seqs else 0, limit=1000)["events"]:
+        seqs += [event["seq"] for event in page]
+    return seqs
+
+
+class Load:
+    """Starts, cancels and extends timers until the server is gone, and notes what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[str, dict[str, Any]] = {}
+        self.asked: set[str] = set()
+
+    def run(self, endpoint: str, round_number: int, dice: random.Random) -> None:
+        with socket_to(zmq.DEALER, endpoint, rcvtimeo=300) as socket:
+            for number in range(100_000):
+                timer_id = f"r{round_number}/{number}"
+                batch = [request("timer.start", "start", id=timer_id, minutes=dice.randint(1, 9))]
+                if dice.random() < 0.3:
+                    batch.append(request("timer.extend", "extend", id=timer_id, seconds=1, key="k"))
+                if dice.random() < 0.2:
+                    batch.append(request("timer.cancel", "cancel", id=timer_id))
+                self.asked.add(timer_id)
+                socket.send_json(batch)
+                try:
+                    self.acknowledged[timer_id] = json.loads(socket.recv())[-1]["result"]
+                except zmq.Again:
+                    return
+
+
+def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    dice = random.Random(7)  # noqa: S311 - moments, not secrets
+    load = Load()
+    server = ServerProcess(tmp_path)
+    try:
+        for round_number in range(8):
+            server.start()
+            thread = threading.Thread(target=load.run, args=(server.commands, round_number, dice))
+            thread.start()
+            time.sleep(dice.uniform(0.05, 0.3))  # the moment of the crash is the point
+            server.kill()
+            thread.join(10)
+            assert not thread.is_alive()
+        server.start()
+        with requester(server.commands) as rpc:
+            for timer_id, timer in load.acknowledged.items():
+                found = rpc.call("timer.get", id=timer_id)
+                for name in ("state", "due_at_ms", "duration_ms", "version", "ended_at_ms"):
+                    assert found[name] == timer[name], (timer_id, name)
+            seqs = all_seqs(rpc)
+            assert seqs == list(range(1, rpc.call("server.info")["seq"] + 1))
+            counts = rpc.call("server.info")["counts"]
+            assert len(load.acknowledged) <= sum(counts.values()) <= len(load.asked)
+    finally:
+        server.kill()
+    assert len(load.acknowledged) > 100

@@ -1,0 +1,91 @@
+"""SIGTERM and SIGINT end the server soon and cleanly, with nothing acknowledged lost."""
+
+import json
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import zmq
+
+from peers import request, requester, socket_to
+from server_process import ServerProcess
+
+BATCH = 50
+
+
+def flood(endpoint: str, acknowledged: set[str], stopped: threading.Event, errors: Counter[str]) -> None:
+    """Starts timers as fast as it can, eight batches ahead of the replies, until the server says no more."""
+    with socket_to(zmq.DEALER, endpoint, rcvtimeo=3_000) as socket:
+        number = 0
+        in_flight = 0
+        while not stopped.is_set():
+            while in_flight < 8:
+                ids = [f"f/{number + position}" for position in range(BATCH)]
+                socket.send_json([request("timer.start", name, id=name, hours=1) for name in ids])
+                number += BATCH
+                in_flight += 1
+            try:
+                replies = json.loads(socket.recv())
+            except zmq.Again:
+                return
+            in_flight -= 1
+            for reply in replies:
+                if "result" in reply:
+                    acknowledged.add(reply["id"])
+                else:
+                    errors[reply["error"]["data"]["name"]] += 1
+            if errors:
+                return
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    acknowledged: set[str] = set()
+    errors: Counter[str] = Counter()
+    stopped = threading.Event()
+    with ServerProcess(tmp_path) as server:
+        load = threading.Thread(target=flood, args=(server.commands, acknowledged, stopped, errors))
+        load.start()
+        with socket_to(zmq.DEALER, server.commands) as waiter, requester(server.commands) as rpc:
+            rpc.call("timer.start", id="awaited", hours=1)
+            waiter.send_json(request("timer.wait", 1, id="awaited", wait_ms=60_000))
+            waiter.send_json(request("events.read", 2, after=0, prefix="nothing/", wait_ms=60_000))
+            waiter.send_json([request("server.info", 3), request("timer.wait", 4, id="awaited", wait_ms=60_000)])
+            while rpc.call("server.info")["seq"] < 1000:
+                pass
+            begun = time.monotonic()
+            server.signal(number)
+            assert server.wait() == 0
+            took_s = time.monotonic() - begun
+            replies = [json.loads(waiter.recv()) for _ in range(3)]
+        stopped.set()
+        load.join(10)
+        assert not load.is_alive()
+        assert took_s < 2, "a stop takes less than a second; the limit leaves room for a busy machine"
+        told = {reply["id"]: reply for reply in [*replies[:2], *replies[2]]}
+        assert [told[number]["error"]["data"]["name"] for number in (1, 2, 4)] == ["shutting_down"] * 3
+        assert told[1]["error"]["data"]["retryable"] is True
+        assert set(errors) <= {"shutting_down"}
+        assert len(acknowledged) > 1000
+
+        server.start()
+        with requester(server.commands) as rpc:
+            found: set[str] = set()
+            after: str | None = None
+            while True:
+                page = rpc.call("timer.list", limit=1000, **({"after": after} if after else {}))
+                found |= {timer["id"] for timer in page["timers"]}
+                after = page["next"]
+                if after is None:
+                    break
+        assert acknowledged <= found
+
+
+def test_a_stop_without_load_is_quick(server_process: ServerProcess) -> None:
+    begun = time.monotonic()
+    assert server_process.terminate() == 0
+    assert time.monotonic() - begun < 2
+    assert server_process.lines[-1]["event"] == "stopped"
