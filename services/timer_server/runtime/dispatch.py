@@ -12,7 +12,7 @@ from timer_server.runtime.answers import Answer, JsonAnswer, TextAnswer
 from timer_server.runtime.logs import log
 from timer_server.runtime.methods import Handler
 from timer_server.runtime.seed_dialogue import SeedDialogue
-from timer_server.runtime.waiting import WaitForEnd, WaitForEvent, Waiting
+from timer_server.runtime.waiting import Waiting, Wish
 from timer_server.store import StoreError
 
 
@@ -84,7 +84,7 @@ class Dispatcher:
             result = self._handlers[type(call)](call.params, now_ns)
             if request_id is UNSET:
                 return
-            if isinstance(result, WaitForEnd | WaitForEvent):
+            if isinstance(result, Wish):
                 self._waiting.park(result, answer, request_id)
             else:
                 answer.add(Result(result, request_id))

@@ -78,8 +78,12 @@ class Methods:
         if timer.ended or params.wait_ms == 0:
             return timer
         until_ns = now_ns + params.wait_ms * NS_PER_MS
-        after_seq = self._engine.last_seq
-        return WaitForEnd(params.id, after_seq, until_ns, lambda then_ns: self.timer(GetParams(params.id), then_ns))
+        return WaitForEnd(
+            until_ns,
+            lambda then_ns: self.timer(GetParams(params.id), then_ns),
+            timer_id=params.id,
+            after_seq=self._engine.last_seq,
+        )
 
     def read_or_wait(self, params: ReadEventsParams, now_ns: int) -> EventPage | WaitForEvent:
         """The events there are, or the wish to wait for one."""
@@ -89,7 +93,7 @@ class Methods:
         if page.events or page.truncated or is_cut or params.wait_ms == 0:
             return page
         until_ns = now_ns + params.wait_ms * NS_PER_MS
-        return WaitForEvent(params.prefix, until_ns, lambda _: self._read(params))
+        return WaitForEvent(until_ns, lambda _: self._read(params), prefix=params.prefix)
 
     def info(self, _: InfoParams, now_ns: int) -> ServerInfo:
         """The server about itself."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from timer_protocol.codec import RequestId
 from timer_protocol.errors import ErrorCode, Refusal
@@ -16,27 +17,30 @@ _SLACK = 64
 _NS_PER_MS = 1_000_000
 
 
-class WaitForEnd(NamedTuple):
-    """Wait until a timer ends in an event after `after_seq`; `outcome` tells how it stands when time is up."""
+class Wish(Struct, frozen=True):
+    """What a request waits for, and until when; `outcome` makes its result when time is up."""
+
+    until_ns: int
+    outcome: Callable[[int], object]
+
+
+class WaitForEnd(Wish, frozen=True, kw_only=True):
+    """Wait until a timer ends in an event after `after_seq`."""
 
     timer_id: str
     after_seq: int
-    until_ns: int
-    outcome: Callable[[int], object]
 
 
-class WaitForEvent(NamedTuple):
-    """Wait until there is an event of a timer whose id begins with `prefix`; `outcome` reads what there is."""
+class WaitForEvent(Wish, frozen=True, kw_only=True):
+    """Wait until there is an event of a timer whose id begins with `prefix`; `outcome` is the result then too."""
 
     prefix: str
-    until_ns: int
-    outcome: Callable[[int], object]
 
 
 class _Waiter:
     __slots__ = ("answer", "is_done", "number", "place", "wish")
 
-    def __init__(self, number: int, wish: WaitForEnd | WaitForEvent, answer: JsonAnswer, place: int) -> None:
+    def __init__(self, number: int, wish: Wish, answer: JsonAnswer, place: int) -> None:
         self.number = number
         self.wish = wish
         self.answer = answer
@@ -57,7 +61,7 @@ class Waiting:
     def __len__(self) -> int:
         return self._count
 
-    def park(self, wish: WaitForEnd | WaitForEvent, answer: JsonAnswer, request_id: RequestId) -> None:
+    def park(self, wish: Wish, answer: JsonAnswer, request_id: RequestId) -> None:
         """Lets a request wait; its place in the answer is kept. Raises `Refusal` (limit_reached)."""
         if self._count >= PARKED_MAXIMUM:
             raise Refusal(
@@ -72,7 +76,7 @@ class Waiting:
         heappush(self._by_time, (wish.until_ns, waiter.number, waiter))
         if isinstance(wish, WaitForEnd):
             self._for_end.setdefault(wish.timer_id, {})[waiter.number] = waiter
-        else:
+        elif isinstance(wish, WaitForEvent):
             self._for_event[waiter.number] = waiter
 
     def next_due_ns(self) -> int | None:
