@@ -6,18 +6,24 @@ MS_PER_SECOND = 1000
 MS_PER_MINUTE = 60_000
 MS_PER_HOUR = 3_600_000
 
+MAXIMUM_MS = 2**53
+"""The largest sum: what every JSON reader can tell exactly (RFC 8259, section 6), and far beyond any duration."""
+
 Number = int | float
 
 
 def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
     """The sum of the three in milliseconds, rounded to the nearest; negative parts subtract.
 
-    Raises `Refusal` (invalid_params) for numbers too large to add up.
+    Raises `Refusal` (invalid_params) for a sum beyond `MAXIMUM_MS`.
     """
     try:
-        return round(hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + seconds * MS_PER_SECOND)
+        total = round(hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + seconds * MS_PER_SECOND)
     except (OverflowError, ValueError):  # infinity, or one infinity less another
-        raise Refusal(ErrorCode.INVALID_PARAMS, "hours, minutes and seconds are too large to add up") from None
+        total = MAXIMUM_MS + 1
+    if abs(total) > MAXIMUM_MS:
+        raise Refusal(ErrorCode.INVALID_PARAMS, f"hours, minutes and seconds come to more than {MAXIMUM_MS} ms")
+    return total
 
 
 def check_duration(duration_ms: int, max_duration_s: int) -> None:

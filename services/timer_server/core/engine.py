@@ -7,7 +7,7 @@ request about an ended timer may be answered with `Recall`: the caller reads tha
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from msgspec import Struct, json
+from msgspec import Struct, ValidationError, json
 from msgspec.structs import replace
 
 from timer_protocol.durations import MS_PER_SECOND, check_duration, total_ms
@@ -164,9 +164,7 @@ class Engine:
     def _start(self, params: StartParams, now_ns: int, recalled: Timer | None) -> Timer | Recall:
         duration_ms = total_ms(params.hours, params.minutes, params.seconds)
         check_duration(duration_ms, self._limits.max_duration_s)
-        payload = bytes(params.payload)
-        if len(payload) > self._limits.max_payload_bytes:
-            raise _limit_reached("max_payload_bytes", self._limits.max_payload_bytes, f"payload has {len(payload)}")
+        payload = _readable(bytes(params.payload), self._limits.max_payload_bytes)
         timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
         found = self._find(timer_id, now_ns, recalled)
         if isinstance(found, Recall):
@@ -293,8 +291,23 @@ def _check_same(timer: Timer, params: StartParams, payload: bytes) -> None:
     )
 
 
+def _readable(payload: bytes, max_payload_bytes: int) -> bytes:
+    """The payload, if readers of JSON can take it. Raises `Refusal` (limit_reached, invalid_params)."""
+    if len(payload) > max_payload_bytes:
+        raise _limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {len(payload)} bytes")
+    try:
+        json.decode(payload)
+    except (ValidationError, RecursionError) as error:
+        raise Refusal(ErrorCode.INVALID_PARAMS, f"payload is JSON that readers cannot take: {error}") from None
+    return payload
+
+
 def _same_json(one: bytes, other: bytes) -> bool:
-    return one == other or json.decode(one) == json.decode(other)
+    return one == other or _canonical(one) == _canonical(other)
+
+
+def _canonical(payload: bytes) -> bytes:
+    return json.encode(json.decode(payload), order="sorted")
 
 
 def _remaining_ms(timer: Timer, now_ns: int) -> int:

@@ -51,7 +51,7 @@ def _store(text: str) -> Path | None:
     if text == "memory:":
         return None
     path = text.removeprefix("sqlite:///")
-    if path == text or not path:
+    if path in (text, "", ":memory:"):
         raise ValueError(text)
     return Path(path)
 
@@ -122,8 +122,14 @@ VARIABLES = (
 
 
 def load_environment(folder: Path) -> dict[str, str]:
-    """The environment's variables, and those of a `.env` file in `folder` which it does not set."""
-    stored = {name: value for name, value in dotenv_values(folder / ".env").items() if value}
+    """The environment's variables, and those of a `.env` file in `folder` which it does not set.
+
+    Raises `ConfigError` where the file cannot be read.
+    """
+    try:
+        stored = {name: value for name, value in dotenv_values(folder / ".env").items() if value}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {folder / '.env'}: {error}") from None
     return {**stored, **{name: value for name, value in os.environ.items() if value}}
 
 
