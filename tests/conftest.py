@@ -1,5 +1,6 @@
 """What tests of several folders share: servers in a thread and in a process."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,3 +30,11 @@ def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server in a process of its own with its timers on disk."""
     with ServerProcess(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,99 @@
+"""The command `timer-server`: what it says, and its exit codes."""
+
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from peers import requester
+from server_process import SERVICES, ServerProcess
+
+
+def timer_server(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "timer_server", *arguments],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(SERVICES), **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_help_names_every_variable(tmp_path: Path) -> None:
+    shown = timer_server("--help", folder=tmp_path)
+    assert shown.returncode == 0
+    for name in ("TIMER_BIND", "TIMER_EVENTS_BIND", "TIMER_STORE", "TIMER_MAX_TIMERS", "TIMER_RETENTION_S"):
+        assert name in shown.stdout
+    assert timer_server("--version", folder=tmp_path).stdout.startswith("timer-server 0.")
+
+
+def test_a_wrong_value_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
+    refused = timer_server(folder=tmp_path, TIMER_MAX_BATCH="many")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    for part in ("TIMER_MAX_BATCH", "'many'", "whole number"):
+        assert part in refused.stderr
+
+
+def test_a_second_server_on_the_same_store_is_refused(server_process: ServerProcess) -> None:
+    store = server_process.environment["TIMER_STORE"]
+    second = timer_server(
+        folder=server_process.folder,
+        TIMER_STORE=store,
+        TIMER_BIND="tcp://127.0.0.1:0",
+        TIMER_EVENTS_BIND="tcp://127.0.0.1:0",
+    )
+    assert second.returncode == 1
+    assert "another timer-server has it open" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_an_address_in_use_is_refused(server_process: ServerProcess, tmp_path: Path) -> None:
+    refused = timer_server(folder=tmp_path, TIMER_STORE="memory:", TIMER_BIND=server_process.commands)
+    assert refused.returncode == 1
+    assert server_process.commands in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_check_asks_the_server(server_process: ServerProcess, tmp_path: Path) -> None:
+    wildcard = server_process.commands.replace("127.0.0.1", "*")
+    assert timer_server("--check", folder=tmp_path, TIMER_BIND=wildcard).returncode == 0
+    server_process.terminate()
+    failed = timer_server("--check", folder=tmp_path, TIMER_BIND=wildcard)
+    assert failed.returncode == 1
+    assert "no answer from" in failed.stderr
+
+
+def test_metrics_tell_what_happened(tmp_path: Path, free_port: int) -> None:
+    with ServerProcess(tmp_path, {"TIMER_METRICS_BIND": f"127.0.0.1:{free_port}"}) as server:
+        with requester(server.commands) as rpc:
+            rpc.call("timer.start", id="x", seconds=0.05)
+            rpc.call("timer.start", id="y", minutes=1)
+            rpc.call("timer.wait", id="x", wait_ms=5_000)
+        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics", timeout=10) as page:
+            lines = page.read().decode().splitlines()
+        assert server.terminate() == 0
+    for line in (
+        'timer_events_total{kind="started"} 2.0',
+        'timer_events_total{kind="fired"} 1.0',
+        'timer_timers{state="running"} 1.0',
+        'timer_timers{state="fired"} 1.0',
+        "timer_lateness_seconds_count 1.0",
+        "timer_replies_dropped_total 0.0",
+    ):
+        assert line in lines
+    assert any(line.startswith("timer_commit_duration_seconds_count ") for line in lines)
+
+
+def test_logs_tell_decisions_and_never_payloads(server_process: ServerProcess) -> None:
+    with requester(server_process.commands) as rpc:
+        rpc.call("timer.start", id="x", minutes=1, label="SECRET", payload="SECRET")
+        rpc.error("timer.start", id="x", minutes=2, payload="SECRET")
+    server_process.terminate()
+    assert [line["event"] for line in server_process.lines] == ["recovered", "listening", "stopped"]
+    assert all({"time", "level", "event"} <= line.keys() for line in server_process.lines)
+    assert "SECRET" not in str(server_process.lines)
