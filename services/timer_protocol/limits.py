@@ -8,6 +8,9 @@ KEY_CHARACTERS = 128
 KEYS_REMEMBERED = 64
 """Keys of `timer.extend` and `timer.restart` kept for each timer: more than any client has in flight at once."""
 
+PAYLOAD_DEPTH = 100
+"""Objects and arrays within one another in a payload. Readers of JSON differ in how much they bear; all bear this."""
+
 PAGE_DEFAULT = 100
 PAGE_MAXIMUM = 1000
 PAGE_BYTES = 4 * 1024 * 1024

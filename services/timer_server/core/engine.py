@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from timer_protocol.durations import MS_PER_SECOND, check_duration, total_ms
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.ids import check_id
-from timer_protocol.limits import KEYS_REMEMBERED, SCAN_MAXIMUM, Limits
+from timer_protocol.limits import KEYS_REMEMBERED, PAYLOAD_DEPTH, SCAN_MAXIMUM, Limits
 from timer_protocol.messages import (
     CancelParams,
     ExtendParams,
@@ -296,10 +296,22 @@ def _readable(payload: bytes, max_payload_bytes: int) -> bytes:
     if len(payload) > max_payload_bytes:
         raise _limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {len(payload)} bytes")
     try:
-        json.decode(payload)
+        value = json.decode(payload)
     except (ValidationError, RecursionError) as error:
         raise Refusal(ErrorCode.INVALID_PARAMS, f"payload is JSON that readers cannot take: {error}") from None
+    if payload.count(b"[") + payload.count(b"{") > PAYLOAD_DEPTH and _depth(value) > PAYLOAD_DEPTH:
+        raise Refusal(ErrorCode.INVALID_PARAMS, f"payload may nest objects and arrays {PAYLOAD_DEPTH} deep")
     return payload
+
+
+def _depth(value: object) -> int:
+    """How many objects and arrays stand within one another."""
+    depth = 0
+    level = [value]
+    while containers := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def _same_json(one: bytes, other: bytes) -> bool:

@@ -19,6 +19,7 @@ _APPLICATION_ID = 0x54494D52
 """Tells our databases from those of other programs: "TIMR"."""
 
 _SCHEMA_VERSION = 1
+_MAGIC = b"SQLite format 3\0"
 
 _SCHEMA = """
 CREATE TABLE events (
@@ -72,6 +73,7 @@ class SqliteStore:
         if not self._path.parent.is_dir():
             raise StoreError(f"cannot open {self._path}: its folder does not exist")
         with self._explained("open"):
+            self._check_magic()
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
             self._prepare()
             return self._read_header()
@@ -127,6 +129,18 @@ class SqliteStore:
     def _database(self) -> sqlite3.Connection:
         assert self._connection is not None, "the store is not open"
         return self._connection
+
+    def _check_magic(self) -> None:
+        """Raises `StoreError` for a file that is no database: SQLite itself takes a short one for an empty one."""
+        try:
+            with self._path.open("rb") as file:
+                begin = file.read(len(_MAGIC))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"cannot open {self._path}: {error.strerror}") from None
+        if begin and begin != _MAGIC:
+            raise StoreError(f"{self._path} is not a database; name another file in TIMER_STORE")
 
     def _prepare(self) -> None:
         """Sets the connection up and the tables too where the file is new. Raises `StoreError` for a foreign file."""
