@@ -146,9 +146,8 @@ def main() -> None:
     with server() as process:
         before_kib = memory_kib(process)
         rate_pipelined(process.commands, batches(start_requests(PENDING)), 8)
-        print(
-            f"\nmemory a pending timer, at {PENDING:,}:  {(memory_kib(process) - before_kib) * 1024 / PENDING:.0f} bytes"
-        )
+        used_bytes = (memory_kib(process) - before_kib) * 1024
+        print(f"\nmemory a pending timer, at {PENDING:,}:  {used_bytes / PENDING:.0f} bytes")
 
 
 if __name__ == "__main__":
