@@ -1,0 +1,88 @@
+"""Client of the timer service: `TimerClient` for threads, `AsyncTimerClient` for asyncio, and the command `timer`.
+
+from timer_client import TimerClient
+
+with TimerClient() as client:
+    timer = client.start(minutes=15, id="order/42", payload={"action": "release"})
+    client.wait(timer)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from timer_client.async_client import AsyncTimerClient
+    from timer_client.calls import Call, TimerSpec, new_id
+    from timer_client.client import TimerClient
+    from timer_client.config import load_settings
+    from timer_client.errors import (
+        BadReply,
+        ClientClosed,
+        ConfigError,
+        EventsTruncated,
+        IdConflict,
+        InvalidRequest,
+        LimitReached,
+        ServerError,
+        ServerUnreachable,
+        ShuttingDown,
+        StorageFailed,
+        TimerError,
+        TimerNotFound,
+        WrongState,
+    )
+    from timer_client.retry import Pause
+    from timer_client.settings import Settings
+    from timer_client.watch import Countdown
+    from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
+
+__all__ = [
+    "AsyncTimerClient",
+    "BadReply",
+    "Call",
+    "ClientClosed",
+    "ConfigError",
+    "Countdown",
+    "Event",
+    "EventPage",
+    "EventsTruncated",
+    "IdConflict",
+    "InvalidRequest",
+    "LimitReached",
+    "Pause",
+    "ServerError",
+    "ServerInfo",
+    "ServerUnreachable",
+    "Settings",
+    "ShuttingDown",
+    "StorageFailed",
+    "Timer",
+    "TimerClient",
+    "TimerError",
+    "TimerNotFound",
+    "TimerPage",
+    "TimerSpec",
+    "WrongState",
+    "load_settings",
+    "new_id",
+]
+
+_MODULES = {
+    "AsyncTimerClient": "timer_client.async_client",
+    "Call": "timer_client.calls",
+    "Countdown": "timer_client.watch",
+    "Pause": "timer_client.retry",
+    "Settings": "timer_client.settings",
+    "TimerClient": "timer_client.client",
+    "TimerSpec": "timer_client.calls",
+    "load_settings": "timer_client.config",
+    "new_id": "timer_client.calls",
+    **dict.fromkeys(("Event", "EventPage", "ServerInfo", "Timer", "TimerPage"), "timer_protocol.messages"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name when it is first used, so that `timer --help` does not wait for the sockets' library."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES.get(name, "timer_client.errors")), name)

@@ -1,0 +1,199 @@
+"""The client for asyncio, with the same methods as `TimerClient`."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from timer_client import calls
+from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
+from timer_client.calls import Call, TimerSpec
+from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, unwrapped, with_endpoints
+from timer_client.config import load_settings
+from timer_client.cursor import EventCursor
+from timer_client.errors import ServerUnreachable, TimerError
+from timer_client.link import Context
+from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_awaitable
+from timer_client.session import Batches, Exchange
+from timer_client.settings import Settings
+from timer_client.signatures import awaitable
+from timer_protocol.limits import PAGE_MAXIMUM
+from timer_protocol.messages import Event, State, Timer
+
+T = TypeVar("T")
+Waiting = list[tuple[Call[Any], asyncio.Future[Any]]]
+
+
+class AsyncTimerClient:
+    """A client for the tasks of one event loop.
+
+    Calls made in the same turn of the loop travel in one message. For the rest, see `TimerClient`.
+    """
+
+    start = awaitable(calls.start)
+    get = awaitable(calls.get)
+    list = awaitable(calls.list)
+    pause = awaitable(calls.pause)
+    resume = awaitable(calls.resume)
+    cancel = awaitable(calls.cancel)
+    extend = awaitable(calls.extend)
+    restart = awaitable(calls.restart)
+    read_events = awaitable(calls.read_events)
+    info = awaitable(calls.info)
+    discover = awaitable(calls.discover)
+
+    def __init__(
+        self,
+        server: str | None = None,
+        events: str | None = None,
+        *,
+        settings: Settings | None = None,
+        context: Context | None = None,
+        on_pause: OnPause = log_pause,
+    ) -> None:
+        self.settings = with_endpoints(settings or load_settings(), server, events)
+        self._on_pause = on_pause
+        self._batches = Batches()
+        self._transport = AsyncTransport(context)
+        self._gathered: Waiting = []
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "AsyncTimerClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes all connections; calls under way raise `ClientClosed`. Timers run on."""
+        self._transport.close()
+        await asyncio.gather(*self._deliveries)
+
+    async def call(self, call: Call[T]) -> T:
+        """The result of any call. Raises `TimerError`."""
+        result: T
+        if call.wait_ms:  # its answer may take long, and would hold back those of others in its message
+            (result,) = map(unwrapped, await self._carry([call]))
+            return result
+        loop = asyncio.get_running_loop()
+        if not self._gathered:
+            loop.call_soon(self._send_gathered)
+        delivery: asyncio.Future[T] = loop.create_future()
+        self._gathered.append((call, delivery))
+        return await delivery
+
+    async def start_many(self, specs: Iterable[TimerSpec]) -> Timers:
+        """Starts any number of timers, many in one message, and returns them in their order.
+
+        Raises the first error. The timers before it may have been started; passing the same specs again starts
+        nothing twice, as each has its id.
+        """
+        batches = enumerate(self._batches.cut(map(calls.start_spec, specs)))
+        outcomes: dict[int, Outcomes] = {}
+        failed = False
+
+        async def keep_sending() -> None:
+            nonlocal failed
+            for number, batch in batches:
+                outcomes[number] = await self._carry(batch)
+                failed |= any(isinstance(outcome, TimerError) for outcome in outcomes[number])
+                if failed:
+                    return
+
+        senders = [asyncio.create_task(keep_sending()) for _ in range(MESSAGES_IN_FLIGHT)]
+        try:
+            await asyncio.gather(*senders)
+        finally:
+            for sender in senders:
+                sender.cancel()
+        return [unwrapped(outcome) for number in sorted(outcomes) for outcome in outcomes[number]]
+
+    async def timers(self, prefix: str = "", state: State | None = None) -> AsyncIterator[Timer]:
+        """All timers whose id begins with `prefix`, in the order of their ids, page by page as they are asked for."""
+        after = None
+        while True:
+            page = await self.list(prefix, state, after, PAGE_MAXIMUM)
+            for timer in page.timers:
+                yield timer
+            if page.next is None:
+                return
+            after = page.next
+
+    async def wait(self, timer: Timer | str, timeout_s: float | None = None) -> Timer:
+        """The timer once it has ended, or as it stands after `timeout_s`. Raises `TimerNotFound`."""
+        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = WAIT_CHUNK_S if ends_s is None else max(ends_s - time.monotonic(), 0)
+            waited = await self.call(calls.wait_once(timer, round(min(left_s, WAIT_CHUNK_S) * 1000)))
+            if waited.ended or (ends_s is not None and time.monotonic() >= ends_s):
+                return waited
+
+    async def events(self, prefix: str = "", after: int | None = None) -> AsyncIterator[Event]:
+        """Follows events without end: none missed, none twice, in the order of `seq`, whatever happens in between.
+
+        `prefix` is matched against `<id> <kind>`: `order/` is all ids below it, `order/42 ` one timer and
+        `order/42 fired` its end. `after` is the `seq` of the last event already seen, 0 for all there are; left out,
+        it begins with what happens from the first step of the iteration on.
+
+        Raises `EventsTruncated` if some of what was asked for is gone, and `ServerUnreachable`.
+        """
+        cursor = EventCursor(prefix, (await self.info()).seq if after is None else after)
+        subscription = self._transport.subscribe(self.settings.events, cursor.topics)
+        try:
+            while True:
+                while cursor.behind:
+                    for event in cursor.take(await self.read_events(cursor.seq, cursor.id_prefix, PAGE_MAXIMUM)):
+                        yield event
+                frames = await subscription.receive(SILENCE_S)
+                if frames is None:
+                    subscription.renew()
+                    cursor.resync()
+                elif heard := cursor.hear(*frames):
+                    yield heard
+        finally:
+            self._transport.unsubscribe(subscription)
+
+    def _send_gathered(self) -> None:
+        """Sends the calls that were made in this turn of the loop."""
+        gathered, self._gathered = self._gathered, []
+        deliveries = iter([delivery for _, delivery in gathered])
+        for batch in self._batches.cut(call for call, _ in gathered):
+            delivering = asyncio.create_task(self._deliver(batch, [*itertools.islice(deliveries, len(batch))]))
+            self._deliveries.add(delivering)
+            delivering.add_done_callback(self._deliveries.discard)
+
+    async def _deliver(self, batch: Sequence[Call[Any]], deliveries: Sequence[asyncio.Future[Any]]) -> None:
+        """Carries calls, and gives each outcome to whoever waits for it and has not been cancelled."""
+        try:
+            outcomes = await self._carry(batch)
+        except TimerError as error:
+            outcomes = [error] * len(batch)
+        for delivery, outcome in zip(deliveries, outcomes, strict=True):
+            if delivery.done():
+                continue
+            if isinstance(outcome, TimerError):
+                delivery.set_exception(outcome)
+            else:
+                delivery.set_result(outcome)
+
+    async def _carry(self, batch: Sequence[Call[Any]]) -> Outcomes:
+        """The outcomes of calls that travel in one message, in their order."""
+        exchange = Exchange(batch)
+        patience = Patience(self.settings)
+        try:
+            attempt = partial(self._attempt, exchange, patience)
+            await try_awaitable(attempt, self.settings, patience, self._on_pause, self._transport.sleep)
+        except Unanswered as failure:
+            exchange.give_up(ServerUnreachable(self.settings.server, patience.tried_s, patience.tries, str(failure)))
+        except Unfinished:
+            pass  # the outcomes are the server's own errors
+        if exchange.oversize is None:
+            return exchange.outcomes
+        return [outcome for part in self._batches.cut_smaller(exchange) for outcome in await self._carry(part)]
+
+    async def _attempt(self, exchange: Exchange, patience: Patience) -> None:
+        await self._transport.carry(exchange, self.settings.server, patience.attempt_timeout_s())
+        if exchange.unsettled:
+            raise Postponed(exchange.reason)

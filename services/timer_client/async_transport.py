@@ -1,0 +1,223 @@
+"""Sockets for asyncio: exchanges carried and events received on the event loop.
+
+The loop watches the sockets' file descriptors, so the same `Link` serves threads and tasks; it has to be a loop that
+can watch descriptors (not Windows' proactor). ZeroMQ signals a descriptor once for any number of messages, so
+whoever was woken has to take all there are, and look again after sending.
+"""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from timer_client.errors import ClientClosed, TimerError
+from timer_client.link import Context, Link, Socket, subscribed
+from timer_client.retry import Unanswered
+from timer_client.session import Exchange
+
+MESSAGES_IN_FLIGHT = 8
+"""Enough to keep a server busy. More would wait in its queue, where their time-out already runs."""
+
+
+class AsyncTransport:
+    """Connections to one server, on the event loop of the first call."""
+
+    def __init__(self, context: Context | None = None) -> None:
+        self._context: Context = zmq.Context() if context is None else context
+        self._owns_context = context is None
+        self._link: _AsyncLink | None = None
+        self._slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT)
+        self._subscriptions: set[AsyncSubscription] = set()
+        self._closed = asyncio.Event()
+
+    async def carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
+        """Sends what is unsettled in the exchange, and has it accept the reply.
+
+        Raises `Unanswered` for a connection that fails, or a reply that is not there after `timeout_s` and, where
+        the connection stands, the time for which the server may hold it back. Raises `ClientClosed`.
+        """
+        if exchange.wait_s:  # held back by the server, it would keep its place for long
+            await self._carry(exchange, endpoint, timeout_s)
+            return
+        if self._slots.locked():
+            try:
+                await asyncio.wait_for(self._slots.acquire(), timeout_s)
+            except TimeoutError:
+                raise Unanswered(f"no earlier request was answered within {timeout_s:.3g} s") from None
+        else:
+            await self._slots.acquire()
+        try:
+            await self._carry(exchange, endpoint, timeout_s)
+        finally:
+            self._slots.release()
+
+    def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> "AsyncSubscription":
+        """A connection to the events socket. Raises `ClientClosed`."""
+        if self._closed.is_set():
+            raise ClientClosed
+        try:
+            subscription = AsyncSubscription(self._context, endpoint, topics)
+        except zmq.ZMQError as error:
+            raise TimerError(f"{endpoint} cannot be used: {error}") from None
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: "AsyncSubscription") -> None:
+        """Closes a subscription."""
+        self._subscriptions.discard(subscription)
+        subscription.close()
+
+    async def sleep(self, pause_s: float) -> None:
+        """Returns after a pause. Raises `ClientClosed` as soon as the client is closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._closed.wait()
+                raise ClientClosed
+
+    def close(self) -> None:
+        """Closes all connections; calls under way raise `ClientClosed`."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        if self._link is not None:
+            self._link.close(ClientClosed())
+        while self._subscriptions:
+            self._subscriptions.pop().close()
+        if self._owns_context:
+            self._context.term()  # at once: all its sockets are closed, and none of them lingers
+
+    async def _carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
+        if self._closed.is_set():
+            raise ClientClosed
+        if self._link is None or self._link.is_closed:
+            try:
+                self._link = _AsyncLink(self._context, endpoint)
+            except zmq.ZMQError as error:
+                raise TimerError(f"{endpoint} cannot be used: {error}") from None
+        exchange.accept(await self._link.request(exchange.encode(), timeout_s, exchange.wait_s))
+
+
+class _AsyncLink:
+    """A link whose replies wake the tasks that wait for them. When it fails, all of them are told."""
+
+    def __init__(self, context: Context, endpoint: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._link = Link(context, endpoint)
+        self._awaited: dict[bytes, asyncio.Future[bytes]] = {}
+        self._replies_fd = int(self._link.dealer.get(zmq.FD))
+        self._monitor_fd = int(self._link.monitor.get(zmq.FD))
+        self.is_closed = False
+        self._loop.add_reader(self._replies_fd, self._receive)
+        self._loop.add_reader(self._monitor_fd, self._check)
+        self._loop.call_soon(self._check)  # a descriptor signals nothing until its socket was found empty once
+
+    async def request(self, body: bytes, timeout_s: float, wait_s: float) -> bytes:
+        """The reply to a request. Raises `Unanswered`, `ClientClosed`."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise TimerError("an asynchronous client belongs to the event loop of its first call")
+        started_s = self._loop.time()
+        token = self._link.send(body)
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self._awaited[token] = reply
+        self._loop.call_soon(self._receive)
+        try:
+            await asyncio.wait((reply,), timeout=timeout_s)
+            if not reply.done() and wait_s and self._link.connected:
+                # Only a server that has the request can be holding it back.
+                await asyncio.wait((reply,), timeout=wait_s)
+            if not reply.done():
+                self.close(Unanswered(f"no reply within {timeout_s:.3g} s"))
+            return reply.result()
+        except Unanswered as failure:
+            parked_s = min(wait_s, self._loop.time() - started_s) if self._link.connected else 0
+            raise Unanswered(str(failure), parked_s) from None
+        finally:
+            self._awaited.pop(token, None)
+
+    def close(self, reason: TimerError | Unanswered) -> None:
+        """Closes the sockets; what waits for a reply gets the reason."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._loop.remove_reader(self._replies_fd)
+        self._loop.remove_reader(self._monitor_fd)
+        self._link.close()
+        for reply in self._awaited.values():
+            if not reply.done():
+                reply.set_exception(reason)
+
+    def _receive(self) -> None:
+        """Takes all replies that have come in."""
+        if self.is_closed or not self._link.has_replies:
+            return
+        for token, body in self._link.replies():
+            reply = self._awaited.get(token)
+            if reply is not None and not reply.done():
+                reply.set_result(body)
+
+    def _check(self) -> None:
+        """Takes what the monitor says of the connection."""
+        if not self.is_closed and self._link.check() is not None:
+            self._receive()  # what came just before it was lost
+            self.close(Unanswered(str(self._link.failure)))
+
+
+class AsyncSubscription:
+    """A SUB socket. One task receives."""
+
+    def __init__(self, context: Context, endpoint: str, topics: Sequence[bytes]) -> None:
+        self._connect = functools.partial(subscribed, context, endpoint, topics)
+        self._socket: Socket = self._connect()
+        self._stop_waiting: Callable[[], None] = _do_nothing
+
+    async def receive(self, timeout_s: float) -> list[bytes] | None:
+        """The next message's frames, or None where none comes in time. Raises `ClientClosed`."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + timeout_s
+        while not self._socket.closed:
+            try:
+                return self._socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                left_s = ends_s - loop.time()
+            if left_s <= 0:
+                return None
+            await self._wait(loop, left_s)
+        raise ClientClosed
+
+    def renew(self) -> None:
+        """Connects with a new socket, which looks the server's name up again. Raises `ClientClosed`."""
+        if self._socket.closed:
+            raise ClientClosed
+        self._socket.close(0)
+        self._socket = self._connect()
+
+    def close(self) -> None:
+        """Closes the socket, and wakes the task that waits for it."""
+        self._stop_waiting()
+        self._socket.close(0)
+
+    async def _wait(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
+        """Returns when there may be something to receive, or the socket is about to close, or after the time-out."""
+        descriptor = int(self._socket.get(zmq.FD))
+        woken = asyncio.Event()
+
+        def stop_waiting() -> None:
+            # Once the socket is closed another may have its descriptor, so this comes first, and only once.
+            self._stop_waiting = _do_nothing
+            loop.remove_reader(descriptor)
+            woken.set()
+
+        self._stop_waiting = stop_waiting
+        loop.add_reader(descriptor, stop_waiting)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await woken.wait()
+        finally:
+            self._stop_waiting()
+
+
+def _do_nothing() -> None:
+    pass

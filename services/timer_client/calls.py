@@ -1,0 +1,183 @@
+"""The calls that a client can make, each written once for the blocking and the awaitable client.
+
+A function here returns a `Call`: what goes over the wire and what comes back. Ids and keys are made here,
+before the first try, so that sending a call again changes nothing that it has already changed.
+"""
+
+import os
+import time
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from timer_protocol.ids import uuid7
+from timer_protocol.limits import PAGE_DEFAULT
+from timer_protocol.messages import (
+    CancelParams,
+    DiscoverParams,
+    EventPage,
+    ExtendParams,
+    GetParams,
+    InfoParams,
+    ListParams,
+    PauseParams,
+    ReadEventsParams,
+    RestartParams,
+    ResumeParams,
+    ServerInfo,
+    State,
+    Timer,
+    TimerPage,
+    WaitParams,
+)
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+
+
+class Call(Struct, Generic[T], frozen=True, gc=False):
+    """One request: `params` are encoded already, so that what cannot be encoded fails where it was passed."""
+
+    method: str
+    params: Raw
+    result: type[T]
+    wait_ms: int = 0
+    """How long the server may hold the answer back. Such a call travels alone."""
+
+
+def new_id() -> str:
+    """An id for a timer or a change: unique, and in the order of the time at which it was made (UUIDv7)."""
+    # The system's randomness, not a generator's state: after a fork both processes would go on with the same one.
+    return uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big") >> 6)
+
+
+class TimerSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A timer to start with `start_many`. The three amounts add up.
+
+    The id is made with the spec: passing the same spec again starts nothing twice.
+    """
+
+    id: str = field(default_factory=new_id)
+    hours: float = 0
+    minutes: float = 0
+    seconds: float = 0
+    label: str = ""
+    payload: Any = None
+    """Any JSON value; comes back with every reply and event."""
+
+
+def start(
+    hours: float = 0,
+    minutes: float = 0,
+    seconds: float = 0,
+    *,
+    id: str | None = None,
+    label: str = "",
+    payload: Any = None,
+) -> Call[Timer]:
+    """Start a timer; when this returns it is on the server's disk.
+
+    The amounts add up, and may be fractional down to a millisecond. `id` is 1-128 of `A-Z a-z 0-9 . _ : / -`
+    and is made where it is left out; the same `id` with the same request returns the timer that exists.
+    `label` is a name for people; `payload` is any JSON value and comes back with every reply and event.
+
+    Raises `InvalidRequest`, `IdConflict`, `LimitReached`.
+    """
+    return start_spec(
+        TimerSpec(
+            id=new_id() if id is None else id,
+            hours=hours,
+            minutes=minutes,
+            seconds=seconds,
+            label=label,
+            payload=payload,
+        )
+    )
+
+
+def start_spec(spec: TimerSpec) -> Call[Timer]:
+    """Start a timer as its spec says; see `start`."""
+    return Call("timer.start", Raw(_encoder.encode(spec)), Timer)
+
+
+def get(timer: Timer | str) -> Call[Timer]:
+    """A timer, or the timer with this id, as it stands. Raises `TimerNotFound`."""
+    return _call("timer.get", GetParams(_id(timer)), Timer)
+
+
+def list(  # noqa: A001 - the protocol's word
+    prefix: str = "", state: State | None = None, after: str | None = None, limit: int = PAGE_DEFAULT
+) -> Call[TimerPage]:
+    """A page of at most `limit` timers in the order of their ids; its `next` is the `after` of the page that follows.
+
+    `prefix` selects the ids that begin so, `state` one state. `timers` goes through all pages.
+    """
+    return _call("timer.list", ListParams(prefix, state, after, limit), TimerPage)
+
+
+def pause(timer: Timer | str) -> Call[Timer]:
+    """Stop a countdown; a paused timer stays paused. Raises `TimerNotFound`, `WrongState`."""
+    return _call("timer.pause", PauseParams(_id(timer)), Timer)
+
+
+def resume(timer: Timer | str) -> Call[Timer]:
+    """Let a paused timer run on; a running one runs on. Raises `TimerNotFound`, `WrongState`."""
+    return _call("timer.resume", ResumeParams(_id(timer)), Timer)
+
+
+def cancel(timer: Timer | str) -> Call[Timer]:
+    """End a timer before its time; a cancelled one stays so. Raises `TimerNotFound`, `WrongState`."""
+    return _call("timer.cancel", CancelParams(_id(timer)), Timer)
+
+
+def extend(
+    timer: Timer | str, hours: float = 0, minutes: float = 0, seconds: float = 0, *, key: str | None = None
+) -> Call[Timer]:
+    """Add time to a pending timer; negative amounts take some away, but never all that is left.
+
+    A repeated `key` changes nothing, and one is made where it is left out.
+    Raises `TimerNotFound`, `WrongState`, `InvalidRequest`.
+    """
+    return _call("timer.extend", ExtendParams(_id(timer), hours, minutes, seconds, key or new_id()), Timer)
+
+
+def restart(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
+    """Run a timer's full time again, from any state. Raises `TimerNotFound`.
+
+    A repeated `key` changes nothing, and one is made where it is left out.
+    """
+    return _call("timer.restart", RestartParams(_id(timer), key or new_id()), Timer)
+
+
+def wait_once(timer: Timer | str, wait_ms: int) -> Call[Timer]:
+    """The timer once it has ended, or as it stands after `wait_ms`. Raises `TimerNotFound`."""
+    return _call("timer.wait", WaitParams(_id(timer), wait_ms), Timer, wait_ms)
+
+
+def read_events(after: int, prefix: str = "", limit: int = PAGE_DEFAULT, wait_ms: int = 0) -> Call[EventPage]:
+    """A page of at most `limit` events with a `seq` above `after`, of the timers whose id begins with `prefix`.
+
+    Where there is none yet, the server waits `wait_ms` for one. `next` of the page is the `after` to go on with;
+    `truncated` says that retention has removed some. `events` follows them without end.
+    """
+    return _call("events.read", ReadEventsParams(after, prefix, limit, wait_ms), EventPage, wait_ms)
+
+
+def info() -> Call[ServerInfo]:
+    """The server's version, clock, counts by state, limits and the `seq` of its last event."""
+    return _call("server.info", InfoParams(), ServerInfo)
+
+
+def discover() -> Call[dict[str, Any]]:
+    """The service's own description, an OpenRPC document."""
+    return _call("rpc.discover", DiscoverParams(), dict[str, Any])
+
+
+def _call(method: str, params: Struct, result: type[T], wait_ms: int = 0) -> Call[T]:
+    return Call(method, Raw(_encoder.encode(params)), result, wait_ms)
+
+
+def _id(timer: Timer | str) -> str:
+    return timer.id if isinstance(timer, Timer) else timer

@@ -1,0 +1,88 @@
+"""The command `timer`. Each subcommand is imported when it is run, so that help and completion are quick."""
+
+import importlib
+from typing import Any
+
+import click
+
+from timer_client.cli.options import ENVIRONMENT_ONLY, connection_options
+from timer_protocol import __version__
+
+EXIT_INTERRUPTED = 130
+
+COMMANDS = {
+    "start": ("timer_client.cli.start", "Start a timer and watch it to its end."),
+    "watch": ("timer_client.cli.start", "Watch a timer to its end."),
+    "list": ("timer_client.cli.timers", "List timers in the order of their ids."),
+    "get": ("timer_client.cli.timers", "Show a timer."),
+    "pause": ("timer_client.cli.timers", "Stop a countdown until it is resumed."),
+    "resume": ("timer_client.cli.timers", "Let a paused timer run on."),
+    "cancel": ("timer_client.cli.timers", "End a timer before its time."),
+    "extend": ("timer_client.cli.timers", "Add time to a timer, or take some away."),
+    "restart": ("timer_client.cli.timers", "Run a timer's full time again."),
+    "events": ("timer_client.cli.follow", "Follow what happens to timers."),
+    "info": ("timer_client.cli.follow", "Show the server's version, counts and limits."),
+    "completion": ("timer_client.cli.completion", "Print the completion script of a shell."),
+}
+"""Where each command is, and what the list of commands says of it."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is needed, and lists all of them without importing any."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The commands in the order in which they are likely to be needed."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("list", "list_timers"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; Ctrl-C ends it as a shell expects."""
+        try:
+            return super().invoke(ctx)
+        except click.Abort:  # at a question
+            click.echo("\nNothing was started.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of environment variables that have no option."""
+        with formatter.section("Environment variables without an option"):
+            formatter.write_dl(
+                [
+                    (variable.name, f"{variable.meaning}, {variable.allowed} (default {variable.default}).")
+                    for variable in ENVIRONMENT_ONLY
+                ]
+            )
+        with formatter.indentation():
+            formatter.write_text("All variables may stand in a .env file in the working directory.")
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="timer", message="%(prog)s %(version)s")
+@connection_options
+def root() -> None:
+    """Countdown timers that run on a server: whoever starts one may leave, and anyone may watch it.
+
+    \b
+    timer start 25m --label tea    starts one and shows the countdown
+    timer start                    asks for hours, minutes and seconds
+    timer watch ID                 comes back to one
+    """
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0, 1 the server's error, 2 misuse, 3 cancelled, 4 unreachable, 130 Ctrl-C."""
+    root.main(prog_name="timer")

@@ -1,0 +1,97 @@
+"""How commands reach the server, and what they say when it cannot be reached or says no."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from timer_client.cli.options import given_settings
+from timer_client.client import TimerClient
+from timer_client.config import load_settings
+from timer_client.errors import (
+    ConfigError,
+    IdConflict,
+    LimitReached,
+    ServerUnreachable,
+    TimerError,
+    TimerNotFound,
+)
+from timer_client.retry import Pause
+from timer_client.settings import Settings
+
+_QUIET_S = 10.0
+"""One outage is told once, however many calls it holds up."""
+
+_ADVICE: dict[type[TimerError], str] = {
+    ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
+    TimerNotFound: "`timer list` shows those there are.",
+    IdConflict: "Choose another --id, or leave it out.",
+    LimitReached: "It is the server's limit; `timer info` shows them all.",
+}
+
+
+class Failure(click.ClickException):
+    """Ends the command with a sentence on stderr: here, the server's own error."""
+
+    exit_code = 1
+
+    def show(self, _file: object = None) -> None:
+        """Prints the sentence."""
+        click.echo(f"timer: {self.message}", err=True)
+
+
+class Misuse(Failure):
+    """A setting is wrong."""
+
+    exit_code = 2
+
+
+class Unreachable(Failure):
+    """The server could not be reached in time."""
+
+    exit_code = 4
+
+
+class PauseNotice:
+    """Says on stderr that the server is waited for: one line for an outage."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._deadline_s = settings.retry_deadline_s
+        self._told_at_s = -_QUIET_S
+
+    def __call__(self, pause: Pause) -> None:
+        """Tells of a pause between two tries, if that is news."""
+        now_s = time.monotonic()
+        if pause.tries == 1 and now_s - self._told_at_s >= _QUIET_S:
+            self._told_at_s = now_s
+            limit = f"for up to {self._deadline_s:g} s"
+            click.echo(f"timer: waiting for {pause.endpoint}, {limit} (try 1: {pause.reason}) …", err=True)
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The settings of this run. Ends the command where one is wrong."""
+    try:
+        return load_settings(given_settings(context))
+    except ConfigError as error:
+        raise Misuse(str(error)) from None
+
+
+@contextmanager
+def connected(context: click.Context) -> Iterator[TimerClient]:
+    """A client for the length of a block. What it raises there ends the command with a sentence and an exit code."""
+    settings = settings_of(context)
+    with failures_told(), TimerClient(settings=settings, on_pause=PauseNotice(settings)) as client:
+        yield client
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Turns what the client raises into the end of the command."""
+    try:
+        yield
+    except TimerError as error:
+        advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None)
+        message = str(error) if advice is None else f"{str(error).rstrip('.')}. {advice}"
+        kind_of_failure = Unreachable if isinstance(error, ServerUnreachable) else Failure
+        raise kind_of_failure(message) from None

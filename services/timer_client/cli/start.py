@@ -1,0 +1,137 @@
+"""The commands that show a countdown."""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+from rich.console import Console
+
+from timer_client.calls import new_id
+from timer_client.cli.amounts import FORMS, Amounts, parse_duration
+from timer_client.cli.connection import (
+    connected,
+    failures_told,
+    settings_of,
+)
+from timer_client.cli.countdown import watch as watch_timer
+from timer_client.cli.displays import BarDisplay, Display, JsonDisplay, LineDisplay
+from timer_client.cli.options import connection_options, given_settings, json_option
+from timer_client.cli.prompts import ask_for_amounts
+from timer_client.cli.text import asked, on_terminal, show_timer
+from timer_client.cli.timer_ids import timer_id_argument
+from timer_client.settings import Settings
+from timer_protocol.durations import total_ms
+
+EXIT_CANCELLED = 3
+
+_WHERE = ("server", "events")
+
+
+@click.command(
+    help=f"""Start a timer and watch it to its end.
+
+    DURATION is {FORMS}. Without one, hours, minutes and seconds are asked for.
+
+    Ctrl-C leaves the countdown, not the timer: it runs on, and `timer watch` comes back to it. Exit code 0 when it
+    fired, 3 when it was cancelled, 4 when the server could not be reached.""",
+    short_help="Start a timer and watch it to its end.",
+)
+@click.argument("duration", metavar="[DURATION | H M S]", nargs=-1)
+@click.option("--id", "timer_id", metavar="ID", help="Its id; made where left out. The same start twice is one timer.")
+@click.option("--label", default="", metavar="TEXT", help="A name for people.")
+@click.option("--payload", metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
+@click.option("--detach", is_flag=True, help="Do not watch it.")
+@json_option
+@connection_options
+@click.pass_context
+def start(  # noqa: PLR0913 - the options of a command
+    context: click.Context,
+    duration: Sequence[str],
+    timer_id: str | None,
+    label: str,
+    payload: str | None,
+    *,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Start a timer and watch it to its end."""
+    settings = settings_of(context)
+    value = _read_payload(payload)
+    # Questions go where they are seen, and stay out of what a program reads.
+    questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
+    amounts = _read_duration(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
+    timer_id = new_id() if timer_id is None else timer_id
+    try:
+        with connected(context) as client:
+            timer = client.start(*amounts, id=timer_id, label=label, payload=value)
+    except KeyboardInterrupt:
+        click.echo(f"It may have started. To look: {_command(context, 'get', timer_id)}", err=True)
+        raise
+    if detach:
+        show_timer(timer, as_json=as_json)
+        return
+    if not as_json:
+        click.echo(f"Server: {asked(timer)}, timer {timer.id}")
+    _watch(context, settings, timer_id, as_json=as_json)
+
+
+@click.command(
+    help="""Watch a timer to its end.
+
+    Ctrl-C leaves the countdown, not the timer. Exit code 0 when it fired, 3 when it was cancelled, 4 when the server
+    could not be reached.""",
+    short_help="Watch a timer to its end.",
+)
+@timer_id_argument
+@json_option
+@connection_options
+@click.pass_context
+def watch(context: click.Context, timer_id: str, *, as_json: bool) -> None:
+    """Watch a timer to its end."""
+    _watch(context, settings_of(context), timer_id, as_json=as_json)
+
+
+def _watch(context: click.Context, settings: Settings, timer_id: str, *, as_json: bool) -> None:
+    try:
+        with failures_told():
+            timer = asyncio.run(watch_timer(settings, timer_id, _display(settings, as_json=as_json)))
+    except KeyboardInterrupt:
+        click.echo(f"Left; the timer goes on. To come back: {_command(context, 'watch', timer_id)}", err=True)
+        raise
+    if timer.state == "cancelled":
+        sys.exit(EXIT_CANCELLED)
+
+
+def _display(settings: Settings, *, as_json: bool) -> Display:
+    if as_json:
+        return JsonDisplay(settings)
+    return BarDisplay(Console(highlight=False)) if on_terminal() else LineDisplay(settings)
+
+
+def _read_duration(words: Sequence[str]) -> Amounts:
+    try:
+        amounts = parse_duration(words)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if total_ms(*amounts) <= 0:
+        raise click.UsageError(f"{' '.join(words)} is no time at all: a timer needs more than zero.")
+    return amounts
+
+
+def _read_payload(text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f"--payload is not JSON ({error}); a text needs quotes, as in '\"text\"'") from None
+
+
+def _command(context: click.Context, verb: str, timer_id: str) -> str:
+    """The command line that does something with a timer on the same server."""
+    options = [f"--{name} {shlex.quote(text)}" for name, text in given_settings(context).items() if name in _WHERE]
+    dashes = ["--"] if timer_id.startswith("-") else []
+    return " ".join(["timer", *options, verb, *dashes, timer_id])

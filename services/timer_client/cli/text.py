@@ -1,0 +1,79 @@
+"""Timers and events as text: for people on a terminal, as tab-separated lines elsewhere, as JSON for programs."""
+
+import sys
+from datetime import datetime
+
+import click
+import msgspec
+
+from timer_client.watch import clock_face
+from timer_protocol.messages import Event, Timer
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
+
+def printable(text: str) -> str:
+    """Text of others, with nothing in it that a terminal would obey."""
+    return text.translate(_CONTROLS)
+
+
+def on_terminal() -> bool:
+    """Whether the output goes to a terminal."""
+    return sys.stdout.isatty()
+
+
+def show_json(value: object) -> None:
+    """Prints a value as one line of JSON."""
+    click.echo(msgspec.json.encode(value))
+
+
+def show_timer(timer: Timer, *, as_json: bool) -> None:
+    """Prints one timer: JSON, a sentence, or a line."""
+    if as_json:
+        show_json(timer)
+    else:
+        click.echo(sentence(timer) if on_terminal() else row(timer))
+
+
+def row(timer: Timer) -> str:
+    """A timer as a line: id, state, seconds to go, label."""
+    return "\t".join((timer.id, timer.state, f"{timer.remaining_ms / 1000:.3f}", printable(timer.label)))
+
+
+def sentence(timer: Timer) -> str:
+    """How a timer stands, in words."""
+    return f"{title(timer)} {standing(timer)}."
+
+
+def standing(timer: Timer) -> str:
+    """The part of the sentence after the name."""
+    if timer.state == "running" and timer.due_at_ms is not None:
+        return f"is running: {clock_face(timer.remaining_ms)} to go, until {local_time(timer.due_at_ms)}"
+    if timer.state == "paused":
+        return f"is paused with {clock_face(timer.remaining_ms)} to go"
+    ended = "" if timer.ended_at_ms is None else f" at {local_time(timer.ended_at_ms)}"
+    return f"has fired{ended}" if timer.state == "fired" else f"was cancelled{ended}"
+
+
+def title(timer: Timer) -> str:
+    """A timer's name for people."""
+    return f"{printable(timer.label)} ({timer.id})" if timer.label else f"Timer {timer.id}"
+
+
+def asked(timer: Timer) -> str:
+    """What was asked for, as the server repeats it."""
+    parts = ((timer.hours, "hour"), (timer.minutes, "minute"), (timer.seconds, "second"))
+    return ", ".join(f"{amount:.12g} {unit}" + "s" * (amount != 1) for amount, unit in parts)
+
+
+def event_row(event: Event) -> str:
+    """An event as a line: seq, time, kind, id, label."""
+    moment = datetime.fromtimestamp(event.at_ms / 1000).astimezone().isoformat(timespec="milliseconds")
+    return "\t".join((str(event.seq), moment, event.kind, event.timer.id, printable(event.timer.label)))
+
+
+def local_time(at_ms: int) -> str:
+    """A moment on the clock of the reader: the date only where it is not today's."""
+    moment = datetime.fromtimestamp(at_ms / 1000)
+    today = datetime.now().date()
+    return moment.strftime("%H:%M:%S" if moment.date() == today else "%Y-%m-%d %H:%M:%S")

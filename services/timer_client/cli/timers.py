@@ -1,0 +1,107 @@
+"""Commands that ask about timers or change one."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import get_args
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from timer_client.cli.amounts import FORMS, parse_duration
+from timer_client.cli.connection import connected
+from timer_client.cli.options import connection_options, json_option
+from timer_client.cli.text import local_time, on_terminal, printable, row, show_json, show_timer
+from timer_client.cli.timer_ids import timer_id_argument
+from timer_client.client import TimerClient
+from timer_client.watch import clock_face
+from timer_protocol.limits import PAGE_DEFAULT
+from timer_protocol.messages import State, Timer
+
+Change = Callable[[TimerClient, str], Timer]
+
+
+def _command(name: str, text: str, change: Change) -> click.Command:
+    """A command that takes an id and prints the timer."""
+
+    @click.command(name, help=text)
+    @timer_id_argument
+    @json_option
+    @connection_options
+    @click.pass_context
+    def command(context: click.Context, timer_id: str, *, as_json: bool) -> None:
+        with connected(context) as client:
+            timer = change(client, timer_id)
+        show_timer(timer, as_json=as_json)
+
+    return command
+
+
+get = _command("get", "Show a timer.", lambda client, timer_id: client.get(timer_id))
+pause = _command("pause", "Stop a countdown until it is resumed.", lambda client, timer_id: client.pause(timer_id))
+resume = _command("resume", "Let a paused timer run on.", lambda client, timer_id: client.resume(timer_id))
+cancel = _command("cancel", "End a timer before its time.", lambda client, timer_id: client.cancel(timer_id))
+restart = _command("restart", "Run a timer's full time again.", lambda client, timer_id: client.restart(timer_id))
+
+
+@click.command(
+    # What looks like an unknown option is a negative duration.
+    context_settings={"ignore_unknown_options": True},
+    help=f"""Add time to a timer, or take some away.
+
+    DURATION is {FORMS}; negative, as in -30s, it takes time away.""",
+    short_help="Add time to a timer, or take some away.",
+)
+@timer_id_argument
+@click.argument("duration", metavar="DURATION | H M S", nargs=-1, required=True, type=click.UNPROCESSED)
+@json_option
+@connection_options
+@click.pass_context
+def extend(context: click.Context, timer_id: str, duration: Sequence[str], *, as_json: bool) -> None:
+    """Add time to a timer, or take some away."""
+    try:
+        amounts = parse_duration(duration)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with connected(context) as client:
+        timer = client.extend(timer_id, *amounts)
+    show_timer(timer, as_json=as_json)
+
+
+@click.command("list", help="List timers in the order of their ids.")
+@click.option("--prefix", default="", metavar="TEXT", help="Only ids that begin so.")
+@click.option("--state", type=click.Choice(get_args(State)), help="Only timers in this state.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=PAGE_DEFAULT, show_default=True, help="How many to list at most."
+)
+@click.option("--all", "no_limit", is_flag=True, help="List all there are.")
+@json_option
+@connection_options
+@click.pass_context
+def list_timers(
+    context: click.Context, prefix: str, state: State | None, limit: int, *, no_limit: bool, as_json: bool
+) -> None:
+    """List timers in the order of their ids."""
+    with connected(context) as client:
+        timers = islice(client.timers(prefix, state), None if no_limit else limit)
+        if as_json:
+            for timer in timers:
+                show_json(timer)
+        elif on_terminal():
+            Console().print(_table(timers))
+        else:
+            for timer in timers:
+                click.echo(row(timer))
+
+
+def _table(timers: Iterable[Timer]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("id", no_wrap=True)  # whole, to be copied
+    for name in ("state", "to go", "until", "label"):
+        table.add_column(name)
+    for timer in timers:
+        remaining = "" if timer.ended else clock_face(timer.remaining_ms)
+        until = "" if timer.ended or timer.due_at_ms is None else local_time(timer.due_at_ms)
+        table.add_row(*map(Text, (timer.id, timer.state, remaining, until, printable(timer.label))))
+    return table

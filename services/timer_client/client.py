@@ -1,0 +1,186 @@
+"""The blocking client. `AsyncTimerClient` has the same methods."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+from timer_client import calls
+from timer_client.calls import Call, TimerSpec
+from timer_client.config import load_settings
+from timer_client.cursor import EventCursor
+from timer_client.errors import ServerUnreachable, TimerError
+from timer_client.link import Context
+from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_blocking
+from timer_client.session import Batches, Exchange
+from timer_client.settings import Settings
+from timer_client.signatures import blocking
+from timer_client.transport import Transport
+from timer_protocol.limits import PAGE_MAXIMUM
+from timer_protocol.messages import Event, State, Timer
+
+T = TypeVar("T")
+# In the clients `list` is a method, so types that need the builtin are named here.
+Timers = list[Timer]
+Outcomes = list[Any]
+
+WAIT_CHUNK_S = 30.0
+"""How long one `timer.wait` is held back. A lost connection is noticed at once, so this need not be short."""
+
+SILENCE_S = 3.0
+"""A beat comes every second; after this long without one the connection counts as dead."""
+
+MESSAGES_AT_ONCE = 8
+"""Messages that `start_many` has on the way: the server works on one while the next ones arrive."""
+
+
+class TimerClient:
+    """A client for threads: any number of them may share it.
+
+    Where the server is comes from `settings`, by default from the environment (`TIMER_SERVER` and so on); `server`
+    and `events` are the two endpoints, for when only they are to be said. Every call is tried until
+    `retry_deadline_s` is over, in a way that never does anything twice, and then raises `ServerUnreachable`.
+    `on_pause` is told before every further try.
+
+    With `inproc://` endpoints, `context` is the ZeroMQ context that the server is bound in. Closing ends the calls of
+    other threads with `ClientClosed`, and never hangs.
+    """
+
+    start = blocking(calls.start)
+    get = blocking(calls.get)
+    list = blocking(calls.list)
+    pause = blocking(calls.pause)
+    resume = blocking(calls.resume)
+    cancel = blocking(calls.cancel)
+    extend = blocking(calls.extend)
+    restart = blocking(calls.restart)
+    read_events = blocking(calls.read_events)
+    info = blocking(calls.info)
+    discover = blocking(calls.discover)
+
+    def __init__(
+        self,
+        server: str | None = None,
+        events: str | None = None,
+        *,
+        settings: Settings | None = None,
+        context: Context | None = None,
+        on_pause: OnPause = log_pause,
+    ) -> None:
+        self.settings = with_endpoints(settings or load_settings(), server, events)
+        self._on_pause = on_pause
+        self._batches = Batches()
+        self._transport = Transport(context)
+
+    def __enter__(self) -> "TimerClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all connections. Timers run on."""
+        self._transport.close()
+
+    def call(self, call: Call[T]) -> T:
+        """The result of any call. Raises `TimerError`."""
+        (outcome,) = self._carry([[call]])
+        result: T = unwrapped(outcome)
+        return result
+
+    def start_many(self, specs: Iterable[TimerSpec]) -> Timers:
+        """Starts any number of timers, many in one message, and returns them in their order.
+
+        Raises the first error. The timers before it may have been started; passing the same specs again starts
+        nothing twice, as each has its id.
+        """
+        timers: Timers = []
+        batches = self._batches.cut(map(calls.start_spec, specs))
+        while flight := list(islice(batches, MESSAGES_AT_ONCE)):
+            timers += map(unwrapped, self._carry(flight))
+        return timers
+
+    def timers(self, prefix: str = "", state: State | None = None) -> Iterator[Timer]:
+        """All timers whose id begins with `prefix`, in the order of their ids, page by page as they are asked for."""
+        after = None
+        while True:
+            page = self.list(prefix, state, after, PAGE_MAXIMUM)
+            yield from page.timers
+            if page.next is None:
+                return
+            after = page.next
+
+    def wait(self, timer: Timer | str, timeout_s: float | None = None) -> Timer:
+        """The timer once it has ended, or as it stands after `timeout_s`. Raises `TimerNotFound`."""
+        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = WAIT_CHUNK_S if ends_s is None else max(ends_s - time.monotonic(), 0)
+            waited = self.call(calls.wait_once(timer, round(min(left_s, WAIT_CHUNK_S) * 1000)))
+            if waited.ended or (ends_s is not None and time.monotonic() >= ends_s):
+                return waited
+
+    def events(self, prefix: str = "", after: int | None = None) -> Iterator[Event]:
+        """Follows events without end: none missed, none twice, in the order of `seq`, whatever happens in between.
+
+        `prefix` is matched against `<id> <kind>`: `order/` is all ids below it, `order/42 ` one timer and
+        `order/42 fired` its end. `after` is the `seq` of the last event already seen, 0 for all there are; left out,
+        it begins with what happens from the first step of the iteration on.
+
+        Raises `EventsTruncated` if some of what was asked for is gone, and `ServerUnreachable`.
+        """
+        cursor = EventCursor(prefix, self.info().seq if after is None else after)
+        subscription = self._transport.subscribe(self.settings.events, cursor.topics)
+        try:
+            while True:
+                while cursor.behind:
+                    yield from cursor.take(self.read_events(cursor.seq, cursor.id_prefix, PAGE_MAXIMUM))
+                frames = subscription.receive(SILENCE_S)
+                if frames is None:
+                    subscription.renew()
+                    cursor.resync()
+                elif event := cursor.hear(*frames):
+                    yield event
+        finally:
+            self._transport.unsubscribe(subscription)
+
+    def _carry(self, batches: Sequence[Sequence[Call[Any]]]) -> Outcomes:
+        """The outcomes of all the calls, in their order. Each batch travels in a message of its own."""
+        exchanges = [Exchange(batch) for batch in batches]
+        patience = Patience(self.settings)
+        try:
+            attempt = partial(self._attempt, exchanges, patience)
+            try_blocking(attempt, self.settings, patience, self._on_pause, self._transport.sleep)
+        except Unanswered as failure:
+            unreachable = ServerUnreachable(self.settings.server, patience.tried_s, patience.tries, str(failure))
+            for exchange in exchanges:
+                exchange.give_up(unreachable)
+        except Unfinished:
+            pass  # the outcomes are the server's own errors
+        outcomes: Outcomes = []
+        for exchange in exchanges:
+            if exchange.oversize is not None:
+                outcomes += self._carry([*self._batches.cut_smaller(exchange)])
+            else:
+                outcomes += exchange.outcomes
+        return outcomes
+
+    def _attempt(self, exchanges: Sequence[Exchange], patience: Patience) -> None:
+        unsettled = [exchange for exchange in exchanges if exchange.unsettled]
+        self._transport.carry(unsettled, self.settings.server, patience.attempt_timeout_s())
+        for exchange in unsettled:
+            if exchange.unsettled:
+                raise Postponed(exchange.reason)
+
+
+def unwrapped(outcome: Any) -> Any:
+    """A result; raises what is an error."""
+    if isinstance(outcome, TimerError):
+        raise outcome
+    return outcome
+
+
+def with_endpoints(settings: Settings, server: str | None, events: str | None) -> Settings:
+    """Settings with other endpoints, where they are given. Raises `ConfigError`."""
+    return replace(settings, server=server or settings.server, events=events or settings.events)

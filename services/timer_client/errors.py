@@ -1,0 +1,119 @@
+"""What the client raises: one base class, and one class for every reason that a program may want to act on."""
+
+from timer_protocol.errors import ErrorCode, RpcError
+
+
+class TimerError(Exception):
+    """Base of every error of this package.
+
+    `retryable` says whether the same call may succeed later. The client has then already tried until its
+    deadline; ids and keys were made before the first try, so calling again with the same ones is safe.
+    """
+
+    retryable: bool = False
+
+
+class ConfigError(TimerError):
+    """A setting that is not usable. The text names it, its value and what is allowed."""
+
+
+class ClientClosed(TimerError):
+    """The client was closed before or during the call."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is closed")
+
+
+class ServerUnreachable(TimerError):
+    """No answer came until the deadline. Whether the server has applied the call is not known."""
+
+    retryable = True
+
+    def __init__(self, endpoint: str, tried_s: float, tries: int, reason: str) -> None:
+        times = "once" if tries == 1 else f"{tries} times"
+        super().__init__(f"the server at {endpoint} could not be reached: tried {times} in {tried_s:.1f} s; {reason}")
+        self.endpoint = endpoint
+        self.tried_s = tried_s
+        self.tries = tries
+
+
+class BadReply(TimerError):
+    """What answered is no timer server, or one with a protocol that this client does not know."""
+
+
+class EventsTruncated(TimerError):
+    """Events that were asked for are gone: retention has removed them, or the server began a new log.
+
+    `resume_after` is what to pass as `after` to go on with the events that there are.
+    """
+
+    def __init__(self, asked_after: int, resume_after: int) -> None:
+        super().__init__(
+            f"not all events after {asked_after} are there any more; those that are begin after {resume_after}"
+        )
+        self.asked_after = asked_after
+        self.resume_after = resume_after
+
+
+class ServerError(TimerError):
+    """The server's answer was an error. `code` is the protocol's number, `name` its name, `data` what helps."""
+
+    def __init__(self, error: RpcError) -> None:
+        super().__init__(str(error.data.get("reason") or error.message))
+        self.code = error.code
+        self.data = error.data
+        self.name = str(error.data.get("name") or _name_of(error.code))
+        self.retryable = bool(error.data.get("retryable", False))
+
+
+class InvalidRequest(ServerError):
+    """The request cannot be applied as it stands: a parameter is wrong, or the server has no such method."""
+
+
+class TimerNotFound(ServerError):
+    """There is no timer with this id: it never was, or it ended longer ago than retention keeps."""
+
+
+class IdConflict(ServerError):
+    """The id belongs to a timer that another request has started."""
+
+
+class WrongState(ServerError):
+    """The timer's state does not allow this, such as pausing one that has fired."""
+
+
+class LimitReached(ServerError):
+    """A limit of the server's is reached; `data` names it."""
+
+
+class ShuttingDown(ServerError):
+    """The server is about to stop."""
+
+
+class StorageFailed(ServerError):
+    """The server could not put the change on disk, so it has not happened."""
+
+
+_CLASSES: dict[int, type[ServerError]] = {
+    ErrorCode.INVALID_REQUEST: InvalidRequest,
+    ErrorCode.METHOD_NOT_FOUND: InvalidRequest,
+    ErrorCode.INVALID_PARAMS: InvalidRequest,
+    ErrorCode.TIMER_NOT_FOUND: TimerNotFound,
+    ErrorCode.ID_CONFLICT: IdConflict,
+    ErrorCode.WRONG_STATE: WrongState,
+    ErrorCode.LIMIT_REACHED: LimitReached,
+    ErrorCode.SHUTTING_DOWN: ShuttingDown,
+    ErrorCode.STORAGE_FAILED: StorageFailed,
+}
+
+
+def server_error(error: RpcError) -> ServerError:
+    """The exception for the `error` member of a response."""
+    return _CLASSES.get(error.code, ServerError)(error)
+
+
+def _name_of(code: int) -> str:
+    try:
+        return ErrorCode(code).wire_name
+    except ValueError:
+        return "unknown"

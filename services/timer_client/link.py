@@ -1,0 +1,116 @@
+"""One connection to the commands socket: requests go out under a token, replies come back with it.
+
+Nothing here blocks. The blocking and the awaitable transport wait, each in its own way, for the sockets of a link to
+become readable.
+"""
+
+import itertools
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import zmq
+
+Context = zmq.Context[Any]
+Socket = zmq.Socket[bytes]
+
+HEARTBEAT_INTERVAL_MS = 1000
+HEARTBEAT_TIMEOUT_MS = 3000
+"""A peer that is silent this long is gone. Only then is its name resolved anew, and it may have moved."""
+
+_UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_FAILURES = {
+    zmq.EVENT_CONNECT_RETRIED: "nothing there accepts connections",
+    zmq.EVENT_DISCONNECTED: "the connection was lost",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what is there does not speak ZeroMQ's protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what is there does not speak ZeroMQ's protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the server refused the connection",
+}
+_WATCHED = _UP | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_WATCHED |= zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+
+def prepare(context: Context, socket_type: int, endpoint: str) -> Socket:
+    """A socket with the options that every connection of a client needs, not yet connected."""
+    socket: Socket = context.socket(socket_type)
+    socket.linger = 0  # the default waits for ever for a server that is not there
+    socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
+    socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    # Only for a literal address: with it, `localhost` could resolve to ::1 alone, where no server listens.
+    socket.set(zmq.IPV6, int("[" in endpoint))
+    return socket
+
+
+def subscribed(context: Context, endpoint: str, topics: Sequence[bytes]) -> Socket:
+    """A SUB socket that receives these topics."""
+    socket = prepare(context, zmq.SUB, endpoint)
+    try:
+        for topic in topics:
+            socket.subscribe(topic)
+        socket.connect(endpoint)
+    except zmq.ZMQError:
+        socket.close(0)
+        raise
+    return socket
+
+
+class Link:
+    """A DEALER, and the monitor that tells how its connection is.
+
+    A link that has failed stays so, and the next attempt uses a new one: that drops what was not sent, and looks the
+    name of the server up again. Wait for both sockets, and read the replies before the monitor.
+    """
+
+    def __init__(self, context: Context, endpoint: str) -> None:
+        self.dealer = prepare(context, zmq.DEALER, endpoint)
+        # What is in flight is bounded by the transports; a limit here would lose replies in silence.
+        self.dealer.set_hwm(0)
+        try:
+            self.monitor: Socket = self.dealer.get_monitor_socket(_WATCHED)
+            self.dealer.connect(endpoint)
+        except zmq.ZMQError:
+            self.dealer.close(0)
+            raise
+        self._tokens = itertools.count(1)
+        self.connected = endpoint.startswith("inproc:")  # which reports no connections
+        """Whether the server has been reached."""
+        self.failure: str | None = None
+        """Why the link is of no more use."""
+
+    @property
+    def has_replies(self) -> bool:
+        """Whether a reply is there. Asking is cheaper than trying to receive one in vain."""
+        return bool(int(self.dealer.get(zmq.EVENTS)) & zmq.POLLIN)
+
+    def send(self, body: bytes) -> bytes:
+        """Sends a request, or keeps it until there is a connection. Returns the token that its reply will carry."""
+        token = next(self._tokens).to_bytes(8, "big")
+        # A server returns everything up to the first empty frame, so a reply names its request unread.
+        self.dealer.send_multipart((token, b"", body), zmq.DONTWAIT)
+        return token
+
+    def replies(self) -> Iterator[tuple[bytes, bytes]]:
+        """The replies that are there, as token and body."""
+        while (frames := _receive_now(self.dealer)) is not None:
+            if len(frames) == 3:
+                yield frames[0], frames[2]
+
+    def check(self) -> str | None:
+        """Takes what the monitor has to say. Returns `failure`."""
+        while (frames := _receive_now(self.monitor)) is not None:
+            (event,) = struct.unpack_from("=H", frames[0])
+            self.connected |= event == _UP
+            self.failure = self.failure or _FAILURES.get(event)
+        return self.failure
+
+    def close(self) -> None:
+        """Closes the sockets at once."""
+        self.dealer.close(0)
+        self.monitor.close(0)
+
+
+def _receive_now(socket: Socket) -> list[bytes] | None:
+    try:
+        return socket.recv_multipart(zmq.DONTWAIT)
+    except zmq.Again:
+        return None

@@ -1,0 +1,209 @@
+"""Calls on their way to the server and back: messages out, replies in. No socket and no clock.
+
+An `Exchange` is what one message asks. Sockets match a reply to its exchange by the envelope; inside, the JSON-RPC
+id of a request is its place in the exchange. The reply says which calls are done; those answered with an error
+that a retry can help stay outstanding, and only they are sent again.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
+from timer_client.calls import Call
+from timer_client.errors import BadReply, LimitReached, ServerError, TimerError, server_error
+from timer_protocol.codec import Response
+from timer_protocol.errors import RpcError
+
+R = TypeVar("R")
+
+CALLS_PER_MESSAGE = 100
+"""Beyond this a larger message saves next to nothing, and its first call waits for its last."""
+
+BYTES_PER_MESSAGE = 256 * 1024
+"""Well below what a server takes by default; large payloads gain nothing from travelling together."""
+
+_REQUEST_OVERHEAD_BYTES = 64
+"""What a request needs around its method and its params, rounded up."""
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Request(Struct, gc=False):
+    id: int
+    method: str
+    params: Raw
+    jsonrpc: str = "2.0"
+
+
+class _Success(Struct, Generic[R], gc=False):
+    """A response that succeeded, with its result decoded in the same step."""
+
+    id: int
+    result: R
+
+
+_encoder = msgspec.json.Encoder()
+_responses = msgspec.json.Decoder(list[Response] | Response)
+
+
+@lru_cache
+def _success_type(result: Hashable) -> Any:
+    # Looked up once: parametrizing a type takes longer than decoding a reply.
+    return _Success[result]  # type: ignore[valid-type]  # known at run time
+
+
+@lru_cache
+def _decoder(of: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(of)
+
+
+class Exchange:
+    """Calls that travel in one message. `outcomes` holds, in their order, a result or a `TimerError` for each."""
+
+    def __init__(self, calls: Sequence[Call[Any]]) -> None:
+        self.calls = calls
+        self.outcomes: list[Any] = [None] * len(calls)
+        self.outstanding: Sequence[int] = range(len(calls))
+        """Places of the calls that are to be sent, for the first time or again."""
+        self.oversize: LimitReached | None = None
+        """Set when the server takes no message as large as this; its calls fit in several."""
+        self.wait_s = max(call.wait_ms for call in calls) / 1000
+        types: set[Any] = {call.result for call in calls}
+        self._success = _success_type(types.pop()) if len(types) == 1 else None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self.outstanding) and self.oversize is None
+
+    @property
+    def reason(self) -> str:
+        """Why something is to be sent again: the first error that may pass."""
+        return str(self.outcomes[self.outstanding[0]])
+
+    def encode(self) -> bytes:
+        """The message that asks what is outstanding."""
+        requests = [_Request(place, self.calls[place].method, self.calls[place].params) for place in self.outstanding]
+        return _encoder.encode(requests[0] if len(requests) == 1 else requests)
+
+    def accept(self, body: bytes) -> None:
+        """Takes the reply to what `encode` gave. Never raises for what a server sends: that becomes the outcome."""
+        if not self._accept_results(body):
+            self._accept_responses(body)
+
+    def give_up(self, error: TimerError) -> None:
+        """Makes an error the outcome of all that is outstanding."""
+        for place in self.outstanding:
+            self.outcomes[place] = error
+        self.outstanding = ()
+
+    def _accept_results(self, body: bytes) -> bool:
+        """The usual reply in one step: all succeeded, with results of one type, in the order of the requests."""
+        if self._success is None:
+            return False
+        try:
+            if len(self.outstanding) == 1:
+                answers = [_decoder(self._success).decode(body)]
+            else:
+                answers = _decoder(list[self._success]).decode(body)  # type: ignore[name-defined] # known at run time
+        except _UNREADABLE:
+            return False
+        if [answer.id for answer in answers] != list(self.outstanding):
+            return False
+        for answer in answers:
+            self.outcomes[answer.id] = answer.result
+        self.outstanding = ()
+        return True
+
+    def _accept_responses(self, body: bytes) -> None:
+        """Any reply, response by response."""
+        try:
+            responses = _responses.decode(body)
+        except _UNREADABLE as error:
+            self.give_up(BadReply(f"the reply is not one of a timer server: {error}"))
+            return
+        if isinstance(responses, Response):
+            if responses.id is None and responses.error is not UNSET:
+                self._accept_refusal(responses.error)
+                return
+            responses = [responses]
+        answered = {response.id: response for response in responses}
+        again = []
+        for place in self.outstanding:
+            outcome = self._outcome(place, answered.get(place))
+            self.outcomes[place] = outcome
+            if isinstance(outcome, ServerError) and outcome.retryable:
+                again.append(place)
+        self.outstanding = again
+
+    def _accept_refusal(self, error: RpcError) -> None:
+        """An error that answers the message as a whole."""
+        refusal = server_error(error)
+        if len(self.outstanding) > 1 and isinstance(refusal, LimitReached):
+            self.oversize = refusal
+        elif refusal.retryable:
+            for place in self.outstanding:
+                self.outcomes[place] = refusal
+        else:
+            self.give_up(refusal)
+
+    def _outcome(self, place: int, response: Response | None) -> Any:
+        call = self.calls[place]
+        if response is None:
+            return BadReply(f"the reply leaves out the answer to {call.method}")
+        if response.error is not UNSET:
+            return server_error(response.error)
+        if response.result is UNSET:
+            return BadReply(f"the answer to {call.method} has neither a result nor an error")
+        try:
+            result_type: Any = call.result
+            return _decoder(result_type).decode(response.result)
+        except _UNREADABLE as error:
+            return BadReply(f"the result of {call.method} is not what this client knows: {error}")
+
+
+class Batches:
+    """Cuts calls into messages that the server takes. It learns when the server's limits are lower than assumed."""
+
+    def __init__(self) -> None:
+        self.max_calls = CALLS_PER_MESSAGE
+        self.max_bytes = BYTES_PER_MESSAGE
+
+    def cut(self, calls: Iterable[Call[Any]]) -> Iterator[list[Call[Any]]]:
+        """The calls in their order, in lists for one message each."""
+        batch: list[Call[Any]] = []
+        size = 0
+        for call in calls:
+            call_size = _size(call)
+            if batch and (len(batch) >= self.max_calls or size + call_size > self.max_bytes):
+                yield batch
+                batch, size = [], 0
+            batch.append(call)
+            size += call_size
+        if batch:
+            yield batch
+
+    def cut_smaller(self, exchange: Exchange) -> Iterator[list[Call[Any]]]:
+        """The calls of an exchange that was too large, in lists that are smaller. Nothing of it was applied."""
+        self._learn(exchange)
+        return self.cut(exchange.calls)
+
+    def _learn(self, exchange: Exchange) -> None:
+        data = exchange.oversize.data if exchange.oversize is not None else {}
+        maximum = data.get("maximum")
+        size = sum(map(_size, exchange.calls))
+        count = len(exchange.calls)
+        if data.get("limit") == "max_message_bytes":
+            allowed = maximum if isinstance(maximum, int) and maximum < size else size // 2
+            self.max_bytes = min(self.max_bytes, allowed)
+        else:
+            allowed = maximum if isinstance(maximum, int) and maximum < count else count // 2
+            self.max_calls = max(1, min(self.max_calls, allowed))
+
+
+def _size(call: Call[Any]) -> int:
+    """At least the bytes that a call takes in a message."""
+    return len(call.params) + len(call.method) + _REQUEST_OVERHEAD_BYTES

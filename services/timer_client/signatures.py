@@ -1,0 +1,55 @@
+"""Turns the functions of `calls` into methods of the clients: exact types for checkers, docstrings for people."""
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from timer_client.calls import Call
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BlockingCaller(Protocol):
+    """What carries a call and returns its result."""
+
+    def call(self, call: Call[T]) -> T: ...
+
+
+class AwaitableCaller(Protocol):
+    """What carries a call, and whose caller awaits the result."""
+
+    async def call(self, call: Call[T]) -> T: ...
+
+
+def blocking(make: Callable[P, Call[T]]) -> Callable[Concatenate[BlockingCaller, P], T]:
+    """A method that makes a call and returns its result."""
+
+    def method(self: BlockingCaller, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.call(make(*args, **kwargs))
+
+    _describe(method, make)
+    return method
+
+
+def awaitable(make: Callable[P, Call[T]]) -> Callable[Concatenate[AwaitableCaller, P], Coroutine[object, None, T]]:
+    """A method that makes a call; awaited, it returns the result."""
+    # `object` and `None` where an `async def` has `Any`: with `Any`, mypy loses the types in `asyncio.gather`.
+
+    async def method(self: AwaitableCaller, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.call(make(*args, **kwargs))
+
+    _describe(method, make)
+    return method
+
+
+def _describe(method: Any, make: Callable[..., Call[Any]]) -> None:
+    """Gives a method the name, text and signature that `help` shows."""
+    method.__name__ = method.__qualname__ = make.__name__
+    method.__doc__ = make.__doc__
+    signature = inspect.signature(make)
+    (result,) = signature.return_annotation.__args__  # Call[Timer] returns a Timer
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    method.__signature__ = signature.replace(
+        parameters=[this, *signature.parameters.values()], return_annotation=result
+    )

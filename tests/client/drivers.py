@@ -1,0 +1,84 @@
+"""Both clients behind one blocking face, so that a test can be run on either."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from timer_client import AsyncTimerClient, Event, Settings, TimerClient
+
+LIMIT_S = 20.0
+
+
+def quick(server: str, events: str = "tcp://127.0.0.1:1", **changes: Any) -> Settings:
+    """Settings with little patience."""
+    return Settings(
+        **{
+            "server": server,
+            "events": events,
+            "timeout_s": 0.3,
+            "retry_deadline_s": 10,
+            "retry_min_s": 0.01,
+            "retry_max_s": 0.05,
+            **changes,
+        }
+    )
+
+
+class BlockingDriver:
+    """The blocking client as it is."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self._client = TimerClient(settings=settings, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def end(self) -> None:
+        """Closes the client."""
+        self._client.close()
+
+
+class AwaitableDriver:
+    """The client for asyncio, on an event loop that runs while a call does."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._client = AsyncTimerClient(settings=settings, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: self._run(getattr(self._client, name)(*args, **kwargs))
+
+    def timers(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """An asynchronous iterator as a plain one."""
+        return self._steps(self._client.timers(*args, **kwargs))
+
+    def events(self, *args: Any, **kwargs: Any) -> Iterator[Event]:
+        """An asynchronous iterator as a plain one."""
+        return self._steps(self._client.events(*args, **kwargs))
+
+    def close(self) -> None:
+        """Closes the client."""
+        self._run(self._client.close())
+
+    def end(self) -> None:
+        """Closes the client and its loop."""
+        self.close()
+        self._runner.close()
+
+    def _steps(self, iterator: Any) -> Iterator[Any]:
+        try:
+            while True:
+                yield self._run(anext(iterator))
+        except StopAsyncIteration:
+            return
+        finally:
+            self._run(iterator.aclose())
+
+    def _run(self, awaitable: Any) -> Any:
+        async def limited() -> Any:
+            return await asyncio.wait_for(awaitable, LIMIT_S)
+
+        return self._runner.run(limited())
+
+
+Driver = BlockingDriver | AwaitableDriver

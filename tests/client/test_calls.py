@@ -1,0 +1,125 @@
+"""The calls: what goes over the wire, and what is made before the first try."""
+
+import asyncio
+import inspect
+import threading
+from typing import Any
+
+import msgspec
+import pytest
+
+from client.fake_server import timer
+from timer_client import AsyncTimerClient, TimerClient, TimerSpec, calls, new_id
+from timer_client.calls import Call
+from timer_protocol.ids import is_valid_id
+from timer_protocol.messages import METHODS, StartParams, Timer
+
+CALLS: list[Call[Any]] = [
+    calls.start(1, 2, 3.5, id="a", label="tea", payload={"x": [1, None]}),
+    calls.get("a"),
+    calls.list("order/", "fired", "order/7", 5),
+    calls.pause("a"),
+    calls.resume("a"),
+    calls.cancel("a"),
+    calls.extend("a", seconds=-30),
+    calls.restart("a"),
+    calls.wait_once("a", 100),
+    calls.read_events(7, "order/", 10, 50),
+    calls.info(),
+    calls.discover(),
+]
+
+
+def _params(call: Call[Any]) -> Any:
+    return msgspec.json.decode(call.params)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.method)
+def test_params_and_result_are_those_of_the_protocol(call: Call[Any]) -> None:
+    (method,) = [method for method in METHODS if method.name == call.method]
+    msgspec.json.decode(call.params, type=method.params)
+    assert call.result == method.result
+
+
+def test_there_is_a_call_for_every_method() -> None:
+    assert {call.method for call in CALLS} == {method.name for method in METHODS}
+
+
+def test_a_spec_has_the_members_of_the_request() -> None:
+    assert set(TimerSpec.__struct_fields__) == set(StartParams.__struct_fields__)
+    assert _params(calls.start_spec(TimerSpec(id="a", minutes=5))) == {"id": "a", "minutes": 5}
+
+
+def test_start_makes_an_id_where_none_is_given() -> None:
+    one, other = _params(calls.start(1))["id"], _params(calls.start(1))["id"]
+    assert one != other
+    assert is_valid_id(one)
+    assert _params(calls.start(1, id="mine"))["id"] == "mine"
+
+
+def test_an_empty_id_is_not_replaced() -> None:
+    """It is wrong, and the server says so; a timer under another id would be found by nobody."""
+    assert _params(calls.start(1, id=""))["id"] == ""
+
+
+def test_changes_that_are_not_idempotent_carry_a_key() -> None:
+    keys = {_params(call)["key"] for call in (calls.extend("a", 1), calls.extend("a", 1), calls.restart("a"))}
+    assert len(keys) == 3
+    assert _params(calls.extend("a", 1, key="k"))["key"] == "k"
+    assert _params(calls.restart("a", key="k"))["key"] == "k"
+
+
+def test_a_timer_can_be_named_by_itself() -> None:
+    assert _params(calls.pause(timer(id="order/42"))) == {"id": "order/42"}
+
+
+def test_ids_are_unique_and_in_the_order_of_time() -> None:
+    ids = [new_id() for _ in range(5000)]
+    assert len(set(ids)) == len(ids)
+    assert sorted(text[:13] for text in ids) == [text[:13] for text in ids]
+
+
+def test_ids_are_unique_across_threads() -> None:
+    ids: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: ids.append([new_id() for _ in range(1000)])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({text for made in ids for text in made}) == 4000
+
+
+def test_what_is_no_json_fails_where_it_is_passed() -> None:
+    with pytest.raises(TypeError, match="object"):
+        calls.start(1, payload=object())
+    with pytest.raises(UnicodeEncodeError):
+        calls.start(1, label="\ud800")
+
+
+NAMES = ["start", "get", "list", "pause", "resume", "cancel", "extend", "restart", "read_events", "info", "discover"]
+
+
+@pytest.mark.parametrize("client", [TimerClient, AsyncTimerClient])
+@pytest.mark.parametrize("name", NAMES)
+def test_methods_show_their_signature_and_docstring(client: Any, name: str) -> None:
+    method, made = getattr(client, name), getattr(calls, name)
+    assert method.__doc__ == made.__doc__
+    shown, original = inspect.signature(method), inspect.signature(made)
+    assert list(shown.parameters)[1:] == list(original.parameters)
+    assert "Call" not in str(shown.return_annotation)
+
+
+def test_both_clients_have_the_same_public_methods() -> None:
+    def public(client: type) -> set[str]:
+        return {name for name in dir(client) if not name.startswith("_")}
+
+    assert public(TimerClient) == public(AsyncTimerClient)
+    for name in ("start_many", "timers", "wait", "events"):
+        one, other = getattr(TimerClient, name), getattr(AsyncTimerClient, name)
+        assert list(inspect.signature(one).parameters) == list(inspect.signature(other).parameters)
+        assert one.__doc__ == other.__doc__
+
+
+def test_coroutines_are_recognized() -> None:
+    assert asyncio.iscoroutinefunction(AsyncTimerClient.start)
+    assert inspect.signature(TimerClient.get).return_annotation is Timer
