@@ -1,0 +1,60 @@
+"""The compose files: valid, with the client out of `up`, and published to this machine alone."""
+
+import json
+import secrets
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from containers.stack import FILES, ROOT, Stack, inspect
+
+PUBLISH = ROOT / "deploy" / "compose.publish.yml"
+
+
+def test_valid_and_without_the_client_by_default(tag: str) -> None:
+    plain = Stack("timer-test-config", tag, files=[ROOT / "docker-compose.yml"])
+    config = json.loads(plain.compose("config", "--format", "json").stdout)
+    assert list(config["services"]) == ["server"]
+    assert "ports" not in config["services"]["server"]
+    assert set(plain.compose("--profile", "*", "config", "--services").stdout.split()) == {"client", "server"}
+
+
+def test_published_ports_are_the_documented_ones_on_the_loopback_interface(tag: str) -> None:
+    published = Stack("timer-test-config", tag, files=[ROOT / "docker-compose.yml", PUBLISH])
+    config = json.loads(published.compose("config", "--format", "json").stdout)
+    ports = [(port["host_ip"], port["published"]) for port in config["services"]["server"]["ports"]]
+    assert ports == [("127.0.0.1", "8888"), ("127.0.0.1", "8889")]
+
+
+@pytest.fixture
+def published(tag: str) -> Iterator[Stack]:
+    """A server that is published, on free ports."""
+    stack = Stack(f"timer-test-{secrets.token_hex(4)}", tag, files=[*FILES, PUBLISH])
+    stack.env |= {"PUBLISH_COMMANDS": "0", "PUBLISH_EVENTS": "0"}
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.close()
+
+
+def test_published_server_answers_this_machine_only(published: Stack) -> None:
+    bound = inspect(published.container("server"))["NetworkSettings"]["Ports"]
+    assert {port: [place["HostIp"] for place in places] for port, places in bound.items()} == {
+        "8888/tcp": ["127.0.0.1"],
+        "8889/tcp": ["127.0.0.1"],
+    }
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.linger = 0
+        socket.connect(f"tcp://127.0.0.1:{bound['8888/tcp'][0]['HostPort']}")
+        socket.send_json({"jsonrpc": "2.0", "method": "server.info", "id": 1})
+        assert socket.poll(5000)
+        assert b'"result"' in socket.recv()
+
+
+def test_settings_reach_the_server_and_a_wrong_one_stops_it(stack: Stack) -> None:
+    stack.env |= {"TIMER_RETENTION_S": "a day"}
+    done = stack.compose("run", "--rm", "-T", "server", check=False)
+    assert done.returncode == 2
+    assert "TIMER_RETENTION_S is 'a day', but must be" in done.stderr
