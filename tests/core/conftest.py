@@ -1,0 +1,3 @@
+"""Loads the profiles of Hypothesis before the tests that use them."""
+
+import core.profiles  # noqa: F401

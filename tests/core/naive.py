@@ -1,0 +1,247 @@
+"""The timer service once more, as plainly as it can be told: a dict of dicts, a list of events, linear scans.
+
+It is what the engine is compared with, so it shares nothing with it. Requests are dicts, and outcomes are
+`("timer", view)` or `("error", number)`. Times are nanoseconds; what leaves is in whole milliseconds.
+"""
+
+import copy
+import json
+from typing import Any
+
+NOT_FOUND, CONFLICT, WRONG_STATE, LIMIT, INVALID = -32001, -32002, -32003, -32004, -32602
+
+PENDING = ("running", "paused")
+
+Outcome = tuple[str, Any]
+
+
+def floor_ms(now_ns: int) -> int:
+    return now_ns // 1_000_000
+
+
+def ceil_ms(now_ns: int) -> int:
+    return (now_ns + 999_999) // 1_000_000
+
+
+class Naive:
+    """Timers, their log, and what of the log retention has left."""
+
+    def __init__(self, max_timers: int, max_duration_s: int, max_payload_bytes: int, retention_s: int) -> None:
+        self.max_timers = max_timers
+        self.max_duration_ms = max_duration_s * 1000
+        self.max_payload_bytes = max_payload_bytes
+        self.retention_ms = retention_s * 1000
+        self.timers: dict[str, dict[str, Any]] = {}
+        self.log: list[dict[str, Any]] = []
+        self.horizon = 0
+        self._saved: tuple[Any, ...] = ({}, [], 0)
+
+    # Requests
+
+    def request(self, request: dict[str, Any], now_ns: int) -> Outcome:
+        """What a request is answered with, once its effect is there."""
+        if request["do"] == "start":
+            return self._start(request, now_ns)
+        self._fire_if_overdue(request["id"], now_ns)
+        timer = self.timers.get(request["id"])
+        if timer is None:
+            return "error", NOT_FOUND
+        if request.get("key") is not None and request["key"] in timer["keys"]:
+            return self._view(timer, now_ns)
+        error = getattr(self, "_" + request["do"])(timer, request, now_ns)
+        if error is not None:
+            return "error", error
+        return self._view(timer, now_ns)
+
+    def _start(self, request: dict[str, Any], now_ns: int) -> Outcome:
+        duration_ms = _amount_ms(request)
+        if not 0 < duration_ms <= self.max_duration_ms:
+            return "error", INVALID
+        if len(request["payload"]) > self.max_payload_bytes:
+            return "error", LIMIT
+        self._fire_if_overdue(request["id"], now_ns)
+        asked = {name: request[name] for name in ("hours", "minutes", "seconds", "label")}
+        timer = self.timers.get(request["id"])
+        if timer is not None:
+            same_payload = json.loads(timer["payload"]) == json.loads(request["payload"])
+            if any(timer[name] != value for name, value in asked.items()) or not same_payload:
+                return "error", CONFLICT
+            return self._view(timer, now_ns)
+        if self._is_full():
+            return "error", LIMIT
+        timer = {
+            "id": request["id"],
+            **asked,
+            "state": "running",
+            "duration_ms": duration_ms,
+            "remaining_ms": duration_ms,
+            "started_at_ms": ceil_ms(now_ns),
+            "due_at_ms": ceil_ms(now_ns) + duration_ms,
+            "ended_at_ms": None,
+            "version": 0,
+            "payload": request["payload"],
+            "keys": [],
+        }
+        self.timers[timer["id"]] = timer
+        self._happened("started", timer, now_ns)
+        return self._view(timer, now_ns)
+
+    def _get(self, *_: object) -> None:
+        """Looking changes nothing."""
+
+    def _pause(self, timer: dict[str, Any], _: dict[str, Any], now_ns: int) -> int | None:
+        if timer["state"] == "paused":
+            return None
+        if timer["state"] != "running":
+            return WRONG_STATE
+        timer.update(state="paused", remaining_ms=self._remaining_ms(timer, now_ns), due_at_ms=None)
+        self._happened("paused", timer, now_ns)
+        return None
+
+    def _resume(self, timer: dict[str, Any], _: dict[str, Any], now_ns: int) -> int | None:
+        if timer["state"] == "running":
+            return None
+        if timer["state"] != "paused":
+            return WRONG_STATE
+        timer.update(state="running", due_at_ms=ceil_ms(now_ns) + timer["remaining_ms"])
+        self._happened("resumed", timer, now_ns)
+        return None
+
+    def _cancel(self, timer: dict[str, Any], _: dict[str, Any], now_ns: int) -> int | None:
+        if timer["state"] == "cancelled":
+            return None
+        if timer["state"] == "fired":
+            return WRONG_STATE
+        timer.update(state="cancelled", remaining_ms=0, ended_at_ms=ceil_ms(now_ns))
+        self._happened("cancelled", timer, now_ns)
+        return None
+
+    def _extend(self, timer: dict[str, Any], request: dict[str, Any], now_ns: int) -> int | None:
+        if timer["state"] not in PENDING:
+            return WRONG_STATE
+        by_ms = _amount_ms(request)
+        to_go_ms = self._remaining_ms(timer, now_ns) + by_ms
+        if by_ms == 0 or not 0 < to_go_ms <= self.max_duration_ms:
+            return INVALID
+        timer["duration_ms"] += by_ms
+        if timer["state"] == "paused":
+            timer["remaining_ms"] = to_go_ms
+        else:
+            timer["due_at_ms"] += by_ms
+        self._happened("extended", timer, now_ns, request["key"])
+        return None
+
+    def _restart(self, timer: dict[str, Any], request: dict[str, Any], now_ns: int) -> int | None:
+        if timer["state"] not in PENDING and self._is_full():
+            return LIMIT
+        duration_ms = _amount_ms(timer)
+        timer.update(
+            state="running",
+            duration_ms=duration_ms,
+            remaining_ms=duration_ms,
+            started_at_ms=ceil_ms(now_ns),
+            due_at_ms=ceil_ms(now_ns) + duration_ms,
+            ended_at_ms=None,
+        )
+        self._happened("restarted", timer, now_ns, request["key"])
+        return None
+
+    # Time
+
+    def expire(self, now_ns: int, most: int) -> list[str]:
+        """Fires the first `most` of those that are due, and returns their ids."""
+        due = sorted((timer["due_at_ms"], timer["id"]) for timer in self.timers.values() if self._is_due(timer, now_ns))
+        for _, timer_id in due[:most]:
+            self._fire_if_overdue(timer_id, now_ns)
+        return [timer_id for _, timer_id in due[:most]]
+
+    def next_due_ms(self) -> int | None:
+        return min((timer["due_at_ms"] for timer in self.timers.values() if timer["state"] == "running"), default=None)
+
+    # Lists
+
+    def listed(self, prefix: str, state: str | None, after: str | None, now_ns: int) -> list[dict[str, Any]]:
+        """Views in the order of ids. Looking fires nothing."""
+        return [
+            self._view(timer, now_ns)[1]
+            for timer_id, timer in sorted(self.timers.items())
+            if timer_id.startswith(prefix)
+            and (state is None or timer["state"] == state)
+            and (after is None or timer_id > after)
+        ]
+
+    def counts(self) -> dict[str, int]:
+        states = [timer["state"] for timer in self.timers.values()]
+        return {state: states.count(state) for state in ("running", "paused", "fired", "cancelled")}
+
+    # The log
+
+    def commit(self) -> None:
+        self._saved = copy.deepcopy((self.timers, self.log, self.horizon))
+
+    def crash(self) -> None:
+        """Back to what was committed."""
+        self.timers, self.log, self.horizon = copy.deepcopy(self._saved)
+
+    def stored(self) -> list[dict[str, Any]]:
+        """The rows a store has to hold: what retention left, and the last event of every pending timer."""
+        timers, log, horizon = self._saved
+        last = {event["id"]: event["seq"] for event in log}
+        return [
+            event
+            for event in log
+            if event["seq"] > horizon
+            or (event["id"] in timers and timers[event["id"]]["state"] in PENDING and last[event["id"]] == event["seq"])
+        ]
+
+    def forget(self, now_ns: int) -> None:
+        """Retention over all that is committed: the oldest event goes while it is too old, or while too many timers
+        have ended; a timer that has ended goes with its last event."""
+        last = {event["id"]: event["seq"] for event in self.log}
+        for event in self.log[self.horizon : len(self._saved[1])]:
+            is_old = event["at_ms"] + self.retention_ms <= floor_ms(now_ns)
+            ended = sum(timer["state"] not in PENDING for timer in self.timers.values())
+            if not is_old and ended <= self.max_timers:
+                return
+            self.horizon = event["seq"]
+            timer = self.timers.get(event["id"])
+            if timer is not None and timer["state"] not in PENDING and last[event["id"]] == event["seq"]:
+                del self.timers[event["id"]]
+
+    # Parts
+
+    def _is_full(self) -> bool:
+        return sum(timer["state"] in PENDING for timer in self.timers.values()) >= self.max_timers
+
+    def _is_due(self, timer: dict[str, Any], now_ns: int) -> bool:
+        return timer["state"] == "running" and timer["due_at_ms"] * 1_000_000 <= now_ns
+
+    def _fire_if_overdue(self, timer_id: str, now_ns: int) -> None:
+        timer = self.timers.get(timer_id)
+        if timer is not None and self._is_due(timer, now_ns):
+            timer.update(state="fired", remaining_ms=0, ended_at_ms=ceil_ms(now_ns))
+            self._happened("fired", timer, now_ns)
+
+    def _happened(self, kind: str, timer: dict[str, Any], now_ns: int, key: str | None = None) -> None:
+        timer["version"] += 1
+        if key is not None:
+            timer["keys"].append(key)
+        at_ms = ceil_ms(now_ns)
+        view = self._view(timer, at_ms * 1_000_000)[1]
+        self.log.append({"seq": len(self.log) + 1, "kind": kind, "at_ms": at_ms, "id": timer["id"], "timer": view})
+
+    def _remaining_ms(self, timer: dict[str, Any], now_ns: int) -> int:
+        """Rounded up, but never more than the whole countdown."""
+        if timer["state"] != "running":
+            return int(timer["remaining_ms"])
+        return int(max(0, min(timer["due_at_ms"] - floor_ms(now_ns), timer["duration_ms"])))
+
+    def _view(self, timer: dict[str, Any], now_ns: int) -> Outcome:
+        view = {name: value for name, value in timer.items() if name not in ("keys", "payload")}
+        view["remaining_ms"] = self._remaining_ms(timer, now_ns)
+        view["payload"] = json.loads(timer["payload"])
+        return "timer", view
+
+
+def _amount_ms(asked: dict[str, Any]) -> int:
+    return int(asked["hours"] * 3_600_000 + asked["minutes"] * 60_000 + asked["seconds"] * 1000)

@@ -1,0 +1,215 @@
+"""The engine's log: what is handed over, what is recalled, what retention forgets, and how pages are cut."""
+
+import pytest
+
+from core.builders import BEGIN_NS, NS_PER_S, Bench
+from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams
+from timer_server.core import engine as engine_module
+from timer_server.core.engine import Engine, Listing
+from timer_server.core.ledger import Recall
+from timer_server.core.model import Timer
+
+DAY_NS = 86_400 * NS_PER_S
+
+
+def stored(bench: Bench) -> list[tuple[str, str]]:
+    return [(event.timer.id, event.kind) for event in bench.store.load()]
+
+
+class TestChanges:
+    def test_are_handed_over_once(self) -> None:
+        bench = Bench()
+        bench.start("a")
+        bench.start("b")
+
+        assert [event.seq for event in bench.engine.take_changes().events] == [1, 2]
+        assert bench.engine.take_changes().events == []
+
+    def test_hold_each_timer_as_it_was_right_after(self) -> None:
+        bench = Bench()
+        bench.start()
+        bench.ask(PauseParams("a"))
+        bench.ask(CancelParams("a"))
+
+        events = bench.engine.take_changes().events
+
+        assert [event.timer.state for event in events] == ["running", "paused", "cancelled"]
+        assert [event.timer.version for event in events] == [1, 2, 3]
+
+    def test_an_end_of_this_turn_is_at_hand_and_one_that_is_stored_is_recalled(self) -> None:
+        bench = Bench()
+        bench.start()
+        cancelled = bench.ask(CancelParams("a"))
+        bench.start("b")
+
+        assert bench.engine.list_page(ListParams("a")).entries == [cancelled]
+        bench.commit()
+        assert bench.engine.list_page(ListParams("a")).entries == [Recall(cancelled.seq)]
+
+    def test_what_is_recalled_from_another_place_is_not_taken_for_it(self) -> None:
+        bench = Bench()
+        running = bench.start()
+        bench.ask(CancelParams("a"))
+        bench.commit()
+
+        assert bench.engine.handle(CancelParams("a"), BEGIN_NS, running) == Recall(2)
+
+
+class TestRetention:
+    def test_nothing_to_forget_in_an_empty_log(self) -> None:
+        assert not Bench().engine.has_outlived(BEGIN_NS)
+
+    def test_an_ended_timer_is_there_for_the_whole_of_retention_and_then_gone(self) -> None:
+        bench = Bench(retention_s=86_400)
+        bench.start()
+        bench.ask(CancelParams("a"))
+
+        bench.forget(BEGIN_NS + DAY_NS - 1)
+        assert bench.engine.counts().cancelled == 1
+        bench.forget(BEGIN_NS + DAY_NS)
+
+        assert bench.engine.counts().cancelled == 0
+        assert stored(bench) == []
+        assert bench.engine.horizon == bench.engine.last_seq == 2
+        assert not bench.engine.has_outlived(BEGIN_NS + 10 * DAY_NS)
+
+    def test_a_pending_timer_is_never_forgotten_but_its_earlier_events_are(self) -> None:
+        bench = Bench()
+        bench.start(hours=1000)
+        bench.ask(ExtendParams("a", hours=1))
+
+        bench.forget(BEGIN_NS + 2 * DAY_NS)
+
+        assert stored(bench) == [("a", "extended")]
+        assert bench.engine.horizon == 2
+        assert bench.get(now_ns=BEGIN_NS + 2 * DAY_NS).state == "running"
+
+    def test_an_old_row_goes_when_its_timer_moves_on(self) -> None:
+        bench = Bench()
+        bench.start(hours=1000)
+        bench.forget(BEGIN_NS + 2 * DAY_NS)
+
+        bench.ask(PauseParams("a"), BEGIN_NS + 2 * DAY_NS)
+        bench.commit()
+
+        assert stored(bench) == [("a", "paused")]
+
+    def test_an_old_pending_timer_keeps_no_other_row(self) -> None:
+        bench = Bench()
+        bench.start("old", hours=1000)
+        for number in range(10):
+            bench.start(f"{number}")
+            bench.ask(CancelParams(f"{number}"))
+
+        bench.forget(BEGIN_NS + 2 * DAY_NS)
+
+        assert stored(bench) == [("old", "started")]
+
+    def test_too_many_ended_timers_go_early_the_oldest_first(self) -> None:
+        bench = Bench(max_timers=3)
+        for timer_id in "abcde":
+            bench.start(timer_id)
+            bench.ask(CancelParams(timer_id))
+
+        bench.forget(BEGIN_NS)
+
+        assert [timer_id for timer_id, kind in stored(bench) if kind == "cancelled"] == ["c", "d", "e"]
+        assert bench.engine.counts().cancelled == 3
+        assert not bench.engine.has_outlived(BEGIN_NS)
+
+    def test_an_id_that_was_forgotten_can_be_started_again(self) -> None:
+        bench = Bench()
+        bench.start()
+        bench.ask(CancelParams("a"))
+        bench.forget(BEGIN_NS + 2 * DAY_NS)
+
+        timer = bench.start(now_ns=BEGIN_NS + 2 * DAY_NS, seconds=5)
+
+        assert (timer.version, timer.seq) == (1, 3)
+        assert [listed.id for listed in bench.engine.list_page(ListParams()).entries if isinstance(listed, Timer)] == [
+            "a"
+        ]
+
+    def test_a_timer_that_was_restarted_is_not_forgotten_with_its_old_end(self) -> None:
+        bench = Bench()
+        bench.start()
+        bench.ask(CancelParams("a"))
+        bench.commit()
+        bench.ask(RestartParams("a"), BEGIN_NS + DAY_NS)
+
+        bench.forget(BEGIN_NS + DAY_NS)
+
+        assert stored(bench) == [("a", "restarted")]
+        assert bench.engine.counts().running == 1
+
+
+class TestRestore:
+    def test_timers_are_as_they_were(self) -> None:
+        bench = Bench()
+        bench.start("running")
+        bench.start("paused")
+        bench.ask(PauseParams("paused"))
+        bench.start("cancelled")
+        bench.ask(CancelParams("cancelled"))
+        bench.commit()
+
+        restored = Bench()
+        restored.store = bench.store
+        restored.engine.restore(bench.store.load(), 0, bench.engine.last_seq)
+
+        assert restored.engine.counts() == bench.engine.counts()
+        assert restored.engine.next_due_ns() == bench.engine.next_due_ns()
+        for timer_id in ("running", "paused", "cancelled"):
+            assert restored.get(timer_id) == bench.get(timer_id)
+        assert restored.start("new").seq == bench.engine.last_seq + 1
+
+    def test_what_came_due_meanwhile_fires_at_once(self) -> None:
+        bench = Bench()
+        started = bench.start()
+        bench.commit()
+
+        engine = Engine(bench.limits, str)
+        engine.restore(bench.store.load(), 0, 1)
+        (fired,) = engine.expire(BEGIN_NS + DAY_NS, 10)
+
+        assert fired.due_at_ms == started.due_at_ms
+
+
+class TestPages:
+    @pytest.mark.parametrize(
+        ("limit", "page", "after"),
+        [(1, ["a"], "a"), (2, ["a", "b"], "b"), (3, ["a", "b", "c"], None), (4, ["a", "b", "c"], None)],
+    )
+    def test_next_is_null_exactly_at_the_end(self, limit: int, page: list[str], after: str | None) -> None:
+        bench = Bench()
+        for timer_id in "bca":
+            bench.start(timer_id)
+
+        listing = bench.engine.list_page(ListParams(limit=limit))
+
+        assert [entry.id for entry in listing.entries if isinstance(entry, Timer)] == page
+        assert listing.next == after
+
+    def test_order_is_that_of_code_points(self) -> None:
+        bench = Bench()
+        in_order = ["-", "/", "1", "A", "Z", "_", "a", "a-", "a/", "b"]
+        for timer_id in reversed(in_order):
+            bench.start(timer_id)
+
+        entries = bench.engine.list_page(ListParams()).entries
+
+        assert [entry.id for entry in entries if isinstance(entry, Timer)] == in_order
+
+    def test_a_page_that_looked_at_too_much_tells_where_to_go_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engine_module, "SCAN_MAXIMUM", 2)
+        bench = Bench()
+        for timer_id in "abcd":
+            bench.start(timer_id)
+        bench.ask(PauseParams("d"))
+
+        first = bench.engine.list_page(ListParams(state="paused"))
+        second = bench.engine.list_page(ListParams(state="paused", after="b"))
+
+        assert first == Listing([], "b")
+        assert [entry.id for entry in second.entries if isinstance(entry, Timer)] == ["d"]
+        assert second.next is None

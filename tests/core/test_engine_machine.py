@@ -1,0 +1,283 @@
+"""The engine, its log and both stores in games of any length, against a service told in the plainest way.
+
+Every request must get the same outcome, every page and window must hold the same, after crashes too.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from core.audit import Audit
+from core.naive import Naive, Outcome
+from timer_protocol.errors import Refusal
+from timer_protocol.limits import Limits
+from timer_protocol.messages import (
+    CancelParams,
+    ExtendParams,
+    GetParams,
+    ListParams,
+    PauseParams,
+    RestartParams,
+    ResumeParams,
+    StartParams,
+)
+from timer_server.core.engine import Engine, TimerParams
+from timer_server.core.ledger import Recall
+from timer_server.core.model import Event, Timer
+from timer_server.store import MemoryStore, SqliteStore, Store
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+LIMITS = Limits(max_timers=3, max_payload_bytes=12, max_duration_s=600, retention_s=20)
+
+ids = st.sampled_from(["a", "a/1", "a/2", "B", "b"])
+prefixes = st.sampled_from(["", "a", "a/", "b", "c"])
+keys = st.none() | st.sampled_from(["k", "l"])
+payloads = st.sampled_from(["null", '{"a":1}', '{ "a" : 1 }', '{"a":2}', '"0123456789x"'])
+amounts = {
+    "hours": st.sampled_from([0, 0, 0, 1]),
+    "minutes": st.sampled_from([0, 0, 0, 1, 0.5]),
+    "seconds": st.sampled_from([0, 1, 2.5, 0.001, 20, 600]),
+}
+changes_of_time = {
+    "hours": st.just(0),
+    "minutes": st.sampled_from([0, 0, 1, -1]),
+    "seconds": st.sampled_from([0, 1, -1, 0.001, -0.001, -2.5, 540, 600, 1e9, -1e9]),
+}
+steps_ns = (
+    st.integers(0, NS_PER_MS)
+    | st.integers(0, 3000).map(lambda ms: ms * NS_PER_MS)
+    | st.sampled_from([NS_PER_S, 20 * NS_PER_S, 21 * NS_PER_S, 4000 * NS_PER_S])
+)
+SIMPLE: dict[str, type[TimerParams]] = {
+    "get": GetParams,
+    "pause": PauseParams,
+    "resume": ResumeParams,
+    "cancel": CancelParams,
+}
+
+
+class EngineMachine(RuleBasedStateMachine):
+    """`moments_ns` says when each event happened; `made` counts the ids that the engine has asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.memory: Store = MemoryStore()
+        self.sqlite: Store = SqliteStore(Path(self.folder.name) / "timers.db")
+        self.stores = (self.memory, self.sqlite)
+        for store in self.stores:
+            store.open()
+        self.naive = Naive(LIMITS.max_timers, LIMITS.max_duration_s, LIMITS.max_payload_bytes, LIMITS.retention_s)
+        self.audit = Audit()
+        self.made = 0
+        self.moments_ns = [0]
+        self.engine = self.new_engine()
+        self.now_ns = 0
+
+    def teardown(self) -> None:
+        self.sqlite.close()
+        self.folder.cleanup()
+
+    @initialize(fraction_ns=st.sampled_from([0, 1, 499_999, 999_999]))
+    def begin(self, fraction_ns: int) -> None:
+        self.now_ns = 1_700_000_000_000 * NS_PER_MS + fraction_ns
+
+    # Requests
+
+    @rule(id=ids | st.none(), label=st.sampled_from(["", "tea"]), payload=payloads, **amounts)
+    def start(self, **asked: Any) -> None:
+        params = StartParams(**{**asked, "payload": msgspec.Raw(asked["payload"].encode())})
+        timer_id = f"made/{self.made}" if asked["id"] is None else asked["id"]
+        self.compare(params, {"do": "start", **asked, "id": timer_id})
+
+    @rule(id=ids, do=st.sampled_from(list(SIMPLE)))
+    def simple(self, id: str, do: str) -> None:
+        self.compare(SIMPLE[do](id), {"do": do, "id": id})
+
+    @rule(id=ids, key=keys, **changes_of_time)
+    def extend(self, **asked: Any) -> None:
+        self.compare(ExtendParams(**asked), {"do": "extend", **asked})
+
+    @rule(id=ids, key=keys)
+    def restart(self, id: str, key: str | None) -> None:
+        self.compare(RestartParams(id, key), {"do": "restart", "id": id, "key": key})
+
+    @rule(id=ids, seconds=st.sampled_from([1, -0.001]))
+    def repeat(self, id: str, seconds: float) -> None:
+        """A request with a key, sent twice, has one effect."""
+        request = {"do": "extend", "id": id, "hours": 0, "minutes": 0, "seconds": seconds, "key": "again"}
+        params = ExtendParams(id, seconds=seconds, key="again")
+        first = self.compare(params, request)
+        seq = self.engine.last_seq
+
+        again = self.compare(params, request)
+
+        assert again == first
+        assert self.engine.last_seq == seq
+
+    # Time
+
+    @rule(step_ns=steps_ns)
+    def wait(self, step_ns: int) -> None:
+        self.now_ns += step_ns
+
+    @rule(ns=st.sampled_from([-1, 0]))
+    def wait_for_the_next_deadline(self, ns: int) -> None:
+        next_due_ns = self.engine.next_due_ns()
+        if next_due_ns is not None:
+            self.now_ns = max(self.now_ns, next_due_ns + ns)
+
+    @rule(most=st.sampled_from([1, 2, 500]))
+    def expire(self, most: int) -> None:
+        fired = self.engine.expire(self.now_ns, most)
+        self.note_moments()
+
+        assert [timer.id for timer in fired] == self.naive.expire(self.now_ns, most)
+        assert all(timer.state == "fired" for timer in fired)
+
+    # The log
+
+    @rule()
+    def commit(self) -> None:
+        changes = self.engine.take_changes()
+        for store in self.stores:
+            store.commit(changes)
+        for event in changes.events:
+            self.audit.take(event, self.moments_ns[event.seq])
+        self.naive.commit()
+
+    @rule(most=st.sampled_from([1, 2, 256]))
+    def forget(self, most: int) -> None:
+        """Retention, in steps of any size, until the engine says that there is nothing to forget."""
+        self.commit()
+        while self.engine.has_outlived(self.now_ns):
+            oldest = self.memory.read_events(self.engine.horizon, "", most, most).events
+            self.engine.forget(oldest, self.now_ns)
+            self.commit()
+        known = set(self.naive.timers)
+        self.naive.forget(self.now_ns)
+        self.naive.commit()
+        self.audit.forget(known - set(self.naive.timers))
+
+        assert self.engine.horizon == self.naive.horizon
+
+    @rule(from_sqlite=st.booleans())
+    def crash(self, from_sqlite: bool) -> None:
+        """What was not committed is lost, and nothing else."""
+        self.sqlite.close()
+        headers = [store.open() for store in self.stores]
+        assert {(header.horizon, header.last_seq) for header in headers} == {(self.naive._saved[2], self.audit.seq)}
+        self.engine = self.new_engine()
+        self.engine.restore(self.stores[from_sqlite].load(), headers[0].horizon, headers[0].last_seq)
+        self.naive.crash()
+
+    # What can be read
+
+    @rule(
+        prefix=prefixes,
+        state=st.sampled_from([None, "running", "paused", "fired", "cancelled"]),
+        limit=st.integers(1, 4),
+    )
+    def walk_pages(self, prefix: str, state: Any, limit: int) -> None:
+        after = None
+        found: list[dict[str, Any]] = []
+        while True:
+            listing = self.engine.list_page(ListParams(prefix, state, after, limit))
+            found += [self.view(entry) for entry in listing.entries]
+            assert len(listing.entries) <= limit
+            if listing.next is None:
+                break
+            assert listing.next > (after or "")
+            after = listing.next
+        assert found == self.naive.listed(prefix, state, None, self.now_ns)
+
+    @rule(after=st.text("aBb/12~", max_size=4), prefix=prefixes)
+    def look_after(self, after: str, prefix: str) -> None:
+        listing = self.engine.list_page(ListParams(prefix, None, after, 1000))
+        assert [self.view(entry) for entry in listing.entries] == self.naive.listed(prefix, None, after, self.now_ns)
+
+    @rule(after=st.integers(0, 40), prefix=prefixes, limit=st.integers(1, 4), scan=st.sampled_from([1, 3, 100]))
+    def walk_windows(self, after: int, prefix: str, limit: int, scan: int) -> None:
+        stored = self.naive.stored()
+        expected = [event for event in stored if event["seq"] > after and event["id"].startswith(prefix)]
+        end = max([after, *(event["seq"] for event in stored)])
+        for store in self.stores:
+            found: list[Event] = []
+            at = after
+            while at < end:
+                window = store.read_events(at, prefix, limit, scan)
+                assert at < window.scanned_to <= end
+                assert len(window.events) <= limit
+                found += window.events
+                at = window.scanned_to
+            assert [event_view(event) for event in found] == expected
+
+    @invariant()
+    def everything_that_can_be_counted_is_the_same(self) -> None:
+        assert msgspec.to_builtins(self.engine.counts()) == self.naive.counts()
+        assert self.engine.last_seq == len(self.naive.log)
+        next_due_ms = self.naive.next_due_ms()
+        assert self.engine.next_due_ns() == (None if next_due_ms is None else next_due_ms * NS_PER_MS)
+
+    @invariant()
+    def stores_hold_what_is_needed_and_no_more(self) -> None:
+        for store in self.stores:
+            assert [event_view(event) for event in store.load()] == self.naive.stored()
+
+    # Parts
+
+    def new_engine(self) -> Engine:
+        def new_id(_: int) -> str:
+            self.made += 1
+            return f"made/{self.made - 1}"
+
+        return Engine(LIMITS, new_id)
+
+    def compare(self, params: TimerParams, request: dict[str, Any]) -> Outcome:
+        outcome = self.ask(params)
+        self.note_moments()
+        assert outcome == self.naive.request(request, self.now_ns)
+        return outcome
+
+    def ask(self, params: TimerParams) -> Outcome:
+        try:
+            answer = self.engine.handle(params, self.now_ns)
+            if isinstance(answer, Recall):
+                answer = self.engine.handle(params, self.now_ns, self.recall(answer))
+        except Refusal as refusal:
+            return "error", int(refusal.code)
+        return "timer", self.view(answer)
+
+    def recall(self, place: Recall) -> Timer:
+        timers = [store.read_timer(place.seq) for store in self.stores]
+        assert timers[0] == timers[1]
+        return timers[0]
+
+    def view(self, timer: Timer | Recall) -> dict[str, Any]:
+        whole = self.recall(timer) if isinstance(timer, Recall) else timer
+        return timer_view(whole, self.now_ns // NS_PER_MS)
+
+    def note_moments(self) -> None:
+        del self.moments_ns[len(self.naive.log) + 1 :]
+        self.moments_ns += [self.now_ns] * (self.engine.last_seq + 1 - len(self.moments_ns))
+
+
+def timer_view(timer: Timer, now_ms: int) -> dict[str, Any]:
+    view: dict[str, Any] = json.loads(msgspec.json.encode(timer.view(now_ms)))
+    return view
+
+
+def event_view(event: Event) -> dict[str, Any]:
+    view: dict[str, Any] = json.loads(msgspec.json.encode(event.view()))
+    return {**view, "id": view["timer"]["id"]}
+
+
+TestEngine = EngineMachine.TestCase
+TestEngine.settings = settings(max_examples=3 * settings.default.max_examples)

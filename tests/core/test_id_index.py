@@ -1,0 +1,110 @@
+"""The index of ids: what a sorted set would give, whatever was added and forgotten before."""
+
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from timer_server.core import id_index
+from timer_server.core.id_index import IdIndex
+
+ids = st.text("ab/1", min_size=1, max_size=4)
+steps = st.lists(st.tuples(st.sampled_from(["add", "add", "forget"]), ids), max_size=200)
+
+
+@pytest.fixture
+def small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs so small that a few steps make, merge and sweep many."""
+    monkeypatch.setattr(id_index, "_RUN", 4)
+    monkeypatch.setattr(id_index, "_RUN_MAXIMUM", 16)
+
+
+def expected(known: set[str], after: str | None, prefix: str) -> list[str]:
+    return [
+        timer_id for timer_id in sorted(known) if timer_id.startswith(prefix) and (after is None or timer_id > after)
+    ]
+
+
+def play(index: IdIndex, known: set[str], played: list[tuple[str, str]]) -> None:
+    for step, timer_id in played:
+        if step == "add" and timer_id not in known:
+            known.add(timer_id)
+            index.add(timer_id)
+        elif step == "forget" and timer_id in known:
+            known.remove(timer_id)
+            index.forget(timer_id)
+
+
+def held(index: IdIndex) -> int:
+    """All entries there are, those of forgotten ids too."""
+    return len(index._fresh) + sum(map(len, index._runs))
+
+
+@pytest.mark.usefixtures("small_runs")
+class TestAgainstASet:
+    @given(steps, st.none() | ids, st.text("ab/1", max_size=3))
+    def test_same_ids_in_the_same_order(self, played: list[tuple[str, str]], after: str | None, prefix: str) -> None:
+        index, known = IdIndex(), set()
+        play(index, known, played)
+
+        assert list(index.after(after, prefix)) == expected(known, after, prefix)
+        assert list(index.after(None, "")) == sorted(known)
+
+    @given(st.sets(ids, max_size=60), steps, st.none() | ids, st.text("ab/1", max_size=3))
+    def test_same_ids_after_a_load(
+        self, loaded: set[str], played: list[tuple[str, str]], after: str | None, prefix: str
+    ) -> None:
+        index, known = IdIndex(), set(loaded)
+        index.add("zz")  # a load forgets it
+        index.load(loaded)
+        play(index, known, played)
+
+        assert list(index.after(after, prefix)) == expected(known, after, prefix)
+
+    @given(steps, steps)
+    def test_looking_between_steps_changes_nothing(
+        self, played: list[tuple[str, str]], more: list[tuple[str, str]]
+    ) -> None:
+        index, known = IdIndex(), set()
+        play(index, known, played)
+        list(islice(index.after(None, "a"), 3))
+        play(index, known, more)
+
+        assert list(index.after(None, "")) == sorted(known)
+
+
+def test_runs_are_made_and_merged_at_their_true_size() -> None:
+    index, known = IdIndex(), set()
+    play(index, known, [("add", f"{number * 7919 % 20_000:05}") for number in range(20_000)])
+
+    assert list(index.after(None, "")) == sorted(known)
+    assert list(index.after("09999", "")) == [f"{number:05}" for number in range(10_000, 20_000)]
+    assert len(index._runs) < 20
+
+
+def test_forgotten_ids_are_swept_out() -> None:
+    index, known = IdIndex(), set()
+    play(index, known, [("add", f"{number:06}") for number in range(50_000)])
+    play(index, known, [("forget", f"{number:06}") for number in range(49_000)])
+
+    assert list(index.after(None, "")) == sorted(known)
+    assert held(index) < 6_000
+
+
+def test_a_queue_of_ids_that_come_and_go_does_not_grow() -> None:
+    index, known = IdIndex(), set()
+    for number in range(50_000):
+        play(index, known, [("add", f"{number:06}"), ("forget", f"{number - 100:06}")])
+
+    assert list(index.after(None, "")) == sorted(known)
+    assert held(index) < 6_000
+
+
+def test_a_few_ids_started_and_forgotten_again_and_again_do_not_grow() -> None:
+    index, known = IdIndex(), set()
+    for number in range(30_000):
+        play(index, known, [("forget", f"{number % 7}"), ("add", f"{number % 7}")])
+
+    assert list(index.after(None, "")) == sorted(known)
+    assert held(index) < 6_000

@@ -1,0 +1,1 @@
+"""The parts around the loop that need no socket."""

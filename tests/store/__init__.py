@@ -1,0 +1,1 @@
+"""Every store, and what only SQLite has."""

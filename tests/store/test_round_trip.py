@@ -1,0 +1,102 @@
+"""Whatever a timer can be comes back from a store exactly: the types of its numbers, every byte of its payload."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store.stores import KINDS, Kind, changes
+from store.stores import event as event_at
+from timer_protocol.messages import EventKind, State
+from timer_server.core.model import Event, Timer
+from timer_server.store import Anchor, Store
+from timer_server.store.base import Header
+
+SQL_INTEGER = st.integers(0, 2**63 - 1)
+VALID_ID = st.text("AZaz09._:/-", min_size=1, max_size=128)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+AMOUNT = st.integers(0, 2**53) | st.floats(0, 1e300)
+PAYLOAD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
+).map(lambda value: json.dumps(value, ensure_ascii=False).encode())
+
+TIMERS = st.builds(
+    Timer,
+    seq=SQL_INTEGER.filter(bool),
+    id=VALID_ID,
+    state=st.sampled_from(get_args(State)),
+    label=TEXT,
+    hours=AMOUNT,
+    minutes=AMOUNT,
+    seconds=AMOUNT,
+    duration_ms=SQL_INTEGER,
+    due_at_ms=st.none() | SQL_INTEGER,
+    remaining_ms=SQL_INTEGER,
+    started_at_ms=SQL_INTEGER,
+    ended_at_ms=st.none() | SQL_INTEGER,
+    version=SQL_INTEGER,
+    keys=st.none() | st.lists(TEXT, min_size=1, max_size=5).map(tuple),
+    payload=PAYLOAD,
+)
+EVENTS = st.lists(
+    st.builds(Event, kind=st.sampled_from(get_args(EventKind)), at_ms=SQL_INTEGER, timer=TIMERS),
+    max_size=2,
+    unique_by=lambda event: event.seq,
+).map(lambda events: sorted(events, key=lambda event: event.seq))
+
+
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+
+
+@contextmanager
+def reopened(kind: Kind, events: list[Event], anchor: Anchor | None = None) -> Iterator[tuple[Store, Header]]:
+    """A store that was closed and opened again after these events were committed."""
+    with tempfile.TemporaryDirectory() as folder:
+        make = kind.make(Path(folder))
+        store = make()
+        store.open()
+        store.commit(changes(*events), anchor)
+        store.close()
+        store = make()
+        try:
+            yield store, store.open()
+        finally:
+            store.close()
+
+
+def exactly(event: Event) -> tuple[object, ...]:
+    """An event with what equality does not tell: the types of the amounts, and the sign of zero."""
+    timer = event.timer
+    return event, *(repr(amount) for amount in (timer.hours, timer.minutes, timer.seconds)), type(timer.payload)
+
+
+@EVERY_KIND
+@given(EVENTS)
+def test_events_come_back_exactly(kind: Kind, events: list[Event]) -> None:
+    with reopened(kind, events) as (store, _):
+        assert [exactly(event) for event in store.load()] == [exactly(event) for event in events]
+        for event in events:
+            assert store.read_timer(event.seq) == event.timer
+
+
+@EVERY_KIND
+@given(st.builds(Anchor, TEXT.filter(bool), SQL_INTEGER, SQL_INTEGER, SQL_INTEGER))
+def test_anchor_comes_back_exactly(kind: Kind, anchor: Anchor) -> None:
+    with reopened(kind, [], anchor) as (_, header):
+        assert header.anchor == anchor
+
+
+@pytest.mark.parametrize(
+    "label", ["", "Küche ☕", "\0", "a\nb", "'; DROP TABLE events; --", "\U0001f570\ufe0f", "e\u0301"]
+)
+def test_labels_that_trip_others_come_back(kind: Kind, label: str) -> None:
+    with reopened(kind, [event_at(1, label=label)]) as (store, _):
+        assert store.read_timer(1).label == label

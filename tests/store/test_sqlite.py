@@ -1,0 +1,196 @@
+"""What only the store in SQLite has: files that may be anything, locks, and a disk."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.builders import BEGIN_NS, NS_PER_S
+from store.stores import changes, event, seqs
+from timer_protocol.limits import Limits
+from timer_protocol.messages import CancelParams, StartParams
+from timer_server.core.engine import Engine
+from timer_server.store import SqliteStore, StoreError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "timers.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    """An open store."""
+    opened = SqliteStore(path)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def pragma(store: SqliteStore, name: str) -> object:
+    """A setting of the connection that the store writes through."""
+    return store._database.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def refused(path: Path) -> str:
+    """The sentence with which a store refuses to open."""
+    store = SqliteStore(path)
+    try:
+        with pytest.raises(StoreError) as refusal:
+            store.open()
+    finally:
+        store.close()
+    sentence = str(refusal.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+class TestDurability:
+    def test_every_commit_is_synced(self, store: SqliteStore) -> None:
+        assert pragma(store, "journal_mode") == "wal"
+        assert pragma(store, "synchronous") == 2  # FULL
+
+    def test_still_so_after_reopening(self, store: SqliteStore) -> None:
+        store.close()
+        store.open()
+
+        assert pragma(store, "journal_mode") == "wal"
+        assert pragma(store, "synchronous") == 2
+
+    def test_what_was_committed_is_there_without_a_close(self, store: SqliteStore, path: Path, tmp_path: Path) -> None:
+        """As after kill -9: the files as they are at that moment, opened elsewhere."""
+        store.commit(changes(event(1), event(2)))
+        copied = tmp_path / "copy"
+        copied.mkdir()
+        for file in tmp_path.glob("timers.db*"):
+            (copied / file.name).write_bytes(file.read_bytes())
+
+        restarted = SqliteStore(copied / path.name)
+        assert restarted.open().last_seq == 2
+        assert seqs(restarted.load()) == [1, 2]
+        restarted.close()
+
+    def test_a_commit_that_fails_leaves_nothing_behind(self, store: SqliteStore) -> None:
+        store.commit(changes(event(1)))
+
+        with pytest.raises(StoreError):
+            store.commit(changes(event(2), event(1), obsolete=(1,), horizon=1))
+
+        store.close()
+        header = store.open()
+        assert seqs(store.load()) == [1]
+        assert (header.horizon, header.last_seq) == (0, 1)
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda store: store.commit(changes(event(2))),
+            lambda store: list(store.load()),
+            lambda store: store.read_timer(1),
+            lambda store: store.read_events(0, "", 10, 10),
+        ],
+        ids=["commit", "load", "read_timer", "read_events"],
+    )
+    def test_a_broken_database_is_a_store_error(self, store: SqliteStore, use: Callable[[SqliteStore], object]) -> None:
+        store.commit(changes(event(1)))
+        store._database.execute("DROP TABLE events")
+
+        with pytest.raises(StoreError):
+            use(store)
+
+    def test_a_timer_that_is_lost_is_a_store_error_that_names_it(self, store: SqliteStore) -> None:
+        with pytest.raises(StoreError, match="41"):
+            store.read_timer(41)
+
+    def test_a_full_disk_is_a_store_error(self, store: SqliteStore) -> None:
+        store._database.execute("PRAGMA max_page_count = 8")
+
+        with pytest.raises(StoreError, match="full"):
+            store.commit(changes(event(1, payload=b'"' + b"x" * 100_000 + b'"')))
+
+
+class TestRefusals:
+    def test_one_that_is_open_elsewhere(self, store: SqliteStore, path: Path) -> None:
+        assert "another timer-server has it open" in refused(path)
+
+        store.commit(changes(event(1)))
+        assert seqs(store.load()) == [1]
+
+    def test_one_that_was_closed_can_be_opened(self, store: SqliteStore, path: Path) -> None:
+        store.close()
+        other = SqliteStore(path)
+        other.open()
+        other.close()
+
+    def test_database_of_another_program(self, path: Path) -> None:
+        with sqlite3.connect(path) as database:
+            database.execute("CREATE TABLE notes (text)")
+        database.close()
+        before = path.read_bytes()
+
+        assert "another program" in refused(path)
+        assert path.read_bytes() == before
+
+    def test_database_of_a_newer_server(self, store: SqliteStore, path: Path) -> None:
+        store._database.execute("PRAGMA user_version = 99")
+        store.close()
+
+        assert "newer" in refused(path)
+
+    def test_missing_folder(self, tmp_path: Path) -> None:
+        assert "folder" in refused(tmp_path / "nowhere" / "timers.db")
+        assert not (tmp_path / "nowhere").exists()
+
+    @pytest.mark.parametrize("content", [b"something else entirely, and long enough to be looked at" * 50, b"x"])
+    def test_file_that_is_no_database(self, path: Path, content: bytes) -> None:
+        path.write_bytes(content)
+
+        refused(path)
+        assert path.read_bytes() == content
+
+    def test_folder_in_the_place_of_the_file(self, path: Path) -> None:
+        path.mkdir()
+
+        refused(path)
+
+    def test_file_that_is_empty_becomes_a_store(self, path: Path) -> None:
+        path.touch()
+        store = SqliteStore(path)
+
+        assert store.open().last_seq == 0
+        store.close()
+
+
+class TestSize:
+    def size(self, path: Path) -> int:
+        return sum(file.stat().st_size for file in path.parent.glob(path.name + "*"))
+
+    def play(self, store: SqliteStore, engine: Engine, cycles: range) -> None:
+        """Starts and cancels a hundred timers a cycle, each cycle a day after the last."""
+        for cycle in cycles:
+            now_ns = BEGIN_NS + cycle * 86_400 * NS_PER_S
+            for number in range(100):
+                timer_id = f"{cycle}/{number}"
+                engine.handle(StartParams(timer_id, hours=1, label="x" * 200), now_ns)
+                engine.handle(CancelParams(timer_id), now_ns)
+            store.commit(engine.take_changes())
+            while engine.has_outlived(now_ns):
+                engine.forget(store.read_events(engine.horizon, "", 256, 256).events, now_ns)
+                store.commit(engine.take_changes())
+
+    def test_file_does_not_grow_with_what_has_been_though_one_old_timer_is_pending(
+        self, store: SqliteStore, path: Path
+    ) -> None:
+        engine = Engine(Limits(retention_s=86_400), str)
+        engine.handle(StartParams("old", hours=80_000), BEGIN_NS)
+        self.play(store, engine, range(1, 30))
+        early = self.size(path)
+
+        self.play(store, engine, range(30, 150))
+
+        assert self.size(path) <= 1.2 * early
+        rows = list(store.load())
+        assert rows[0].timer.id == "old"
+        assert len(rows) <= 1 + 200
