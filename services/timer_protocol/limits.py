@@ -16,14 +16,35 @@ PAGE_MAXIMUM = 1000
 PAGE_BYTES = 4 * 1024 * 1024
 """A page of timers or events ends early once its payloads reach this, so that one request cannot fill memory."""
 
+PARKED_PAGE_BYTES = 65_536
+"""The same for a page that was waited for: what has just happened is little, and many may have waited for it."""
+
 SCAN_MAXIMUM = 10_000
 """Entries looked at for one page; a page that found less than it could still tells where to go on."""
 
 WAIT_MAXIMUM_MS = 3_600_000
 """The longest a request may stay parked. Clients that wait longer ask again."""
 
+REPLY_BYTES = 16 * 1024 * 1024
+"""Payloads in one reply: the requests of a batch beyond it are refused, unapplied."""
+
 FRAMES_MAXIMUM = 16
-"""Frames of one message beyond its envelope's routing id; the longest form in use has five."""
+"""Frames of one message, as a peer sends it; the longest form in use has five."""
+
+PARKED_MAXIMUM = 20_000
+"""Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
+
+TRIPLE_EXPIRES_S = 60
+"""A half-finished triple of the dialogue is dropped after this: whoever began it has gone."""
+
+TRIPLES_MAXIMUM = 10_000
+"""Half-finished triples kept at once; beyond it the oldest is dropped."""
+
+REPLIES_QUEUED = 10_000
+"""Replies held for one peer that does not read; more are dropped and counted."""
+
+EVENTS_QUEUED = 100_000
+"""Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
 
 BEAT_INTERVAL_MS = 1000
 
@@ -43,3 +64,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Ten years of 365 days: longer is more likely a wrong unit than a wish."""
     retention_s: int = 86_400
     """How long ended timers and events can be read: a day covers a night's outage of a watcher."""
+
+
+def frame_maximum_bytes(max_message_bytes: int) -> int:
+    """A frame beyond this cuts its peer off without a reply. What is only a little too large is refused instead."""
+    return 4 * max_message_bytes + 65_536

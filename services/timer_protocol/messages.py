@@ -219,7 +219,13 @@ METHODS: tuple[Method, ...] = (
     Method("timer.resume", ResumeParams, Timer, "Let a paused timer run on; a running one runs on.", _CHANGE),
     Method("timer.cancel", CancelParams, Timer, "End a timer before its time; a cancelled one stays so.", _CHANGE),
     Method("timer.extend", ExtendParams, Timer, "Add time to a pending timer, or take some away.", _CHANGE),
-    Method("timer.restart", RestartParams, Timer, "Run a timer's full time again, from any state.", _NOT_FOUND),
+    Method(
+        "timer.restart",
+        RestartParams,
+        Timer,
+        "Run a timer's full time again, from any state.",
+        (ErrorCode.TIMER_NOT_FOUND, ErrorCode.LIMIT_REACHED),
+    ),
     Method(
         "timer.wait",
         WaitParams,

@@ -10,7 +10,7 @@ from timer_protocol.codec import Codec
 from timer_protocol.limits import Limits
 from timer_protocol.messages import Method, StartParams
 from timer_server.runtime.dispatch import Dispatcher
-from timer_server.runtime.methods import Handler
+from timer_server.runtime.methods import Handler, ReplyRoom
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.waiting import Waiting
 
@@ -136,7 +136,9 @@ class Example:
             "notify_sum": self._noted(lambda _: None),
             "get_data": self._noted(lambda _: ["hello", 5]),
         }
-        self._dispatcher = Dispatcher(Codec(METHODS), handlers, SeedDialogue(_no_timer), Waiting(), Limits())
+        self._dispatcher = Dispatcher(
+            Codec(METHODS), handlers, SeedDialogue(_no_timer), Waiting(), ReplyRoom(), Limits()
+        )
 
     def answer(self, request: str) -> Any:
         answer = self._dispatcher.handle([*ENVELOPE, request.encode()], 0)

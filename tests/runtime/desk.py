@@ -1,6 +1,7 @@
 """All of the server that needs no socket: frames go in, frames come out, and the test says when a turn ends."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from core.builders import BEGIN_NS, NS_PER_MS, Bench
@@ -8,7 +9,7 @@ from timer_protocol.codec import Codec
 from timer_protocol.messages import METHODS
 from timer_server.runtime.answers import Answer, JsonAnswer
 from timer_server.runtime.dispatch import Dispatcher
-from timer_server.runtime.methods import Methods
+from timer_server.runtime.methods import Handler, Methods, ReplyRoom
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.waiting import Waiting
 
@@ -21,10 +22,15 @@ class Desk(Bench):
     def __init__(self, **limits: int) -> None:
         super().__init__(**limits)
         self.now_ns = BEGIN_NS
-        self.methods = Methods(self.engine, self.store, self.limits)
+        self.room = ReplyRoom()
+        self.methods = Methods(self.engine, self.store, self.limits, self.room)
         self.waiting = Waiting()
         self.dialogue = SeedDialogue(self.methods.timer)
-        self.dispatcher = Dispatcher(Codec(METHODS), self.methods.handlers(), self.dialogue, self.waiting, self.limits)
+        self.dispatcher = self.dispatching(Codec(METHODS), self.methods.handlers())
+
+    def dispatching(self, codec: Codec, handlers: Mapping[str, Handler]) -> Dispatcher:
+        """A dispatcher for other methods, with the rest of this desk."""
+        return Dispatcher(codec, handlers, self.dialogue, self.waiting, self.room, self.limits)
 
     def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE) -> Answer | None:
         return self.dispatcher.handle([*envelope, *frames], self.now_ns)

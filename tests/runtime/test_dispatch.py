@@ -1,7 +1,6 @@
 """From frames to answers: who is owed one gets one, and nothing that comes in makes the dispatcher raise."""
 
 import json
-import logging
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.core.model import Timer
 from timer_server.runtime.answers import JsonAnswer, TextAnswer
 from timer_server.runtime.dispatch import Dispatcher
+from timer_server.runtime.logs import log
 from timer_server.store import StoreError
 
 START = request("timer.start", id="a", seconds=5)
@@ -88,11 +88,12 @@ class TestFaultsOfTheServer:
             raise error
 
         handlers = {**desk.methods.handlers(), "server.info": fail}
-        return Dispatcher(desk.dispatcher._codec, handlers, desk.dialogue, desk.waiting, desk.limits)
+        return desk.dispatching(desk.dispatcher._codec, handlers)
 
     def test_are_answered_as_such_and_logged_and_the_rest_of_a_batch_is_applied(
-        self, caplog: pytest.LogCaptureFixture
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(log, "propagate", True)
         desk = Desk()
         message = batch(request("server.info", 1), request("timer.start", 2, seconds=5))
 
@@ -200,11 +201,7 @@ def test_any_frames(frames: list[bytes]) -> None:
 def test_every_request_with_an_id_is_answered_once_whatever_it_is(texts: list[str]) -> None:
     desk = Desk()
     desk.start("a")
-    logging.getLogger("timer_server").disabled = True
-    try:
-        answer = desk.send(("[" + ",".join(texts) + "]").encode())
-    finally:
-        logging.getLogger("timer_server").disabled = False
+    answer = desk.send(("[" + ",".join(texts) + "]").encode())
     owed = [parsed for parsed in map(json.loads, texts) if not isinstance(parsed, dict) or "id" in parsed]
     errors = [parsed for parsed in map(json.loads, texts) if isinstance(parsed, dict) and "id" not in parsed]
 

@@ -8,7 +8,7 @@ import zmq
 
 from local_server import LocalServer
 from peers import Requester, request, requester, socket_to
-from timer_protocol.limits import Limits
+from timer_protocol.limits import REPLY_BYTES, Limits
 
 FIELDS = [
     "id", "label", "state", "hours", "minutes", "seconds", "duration_ms", "remaining_ms", "started_at_ms",
@@ -185,6 +185,23 @@ def test_limits_are_stated(limits: Limits, params: dict[str, object], limit: str
         assert error["code"] == -32004
         assert (error["data"]["limit"], error["data"]["maximum"]) == (limit, getattr(limits, limit))
         assert rpc.call("server.info")["seq"] == 1
+
+
+def test_the_payloads_of_one_reply_are_bounded(server: LocalServer, rpc: Requester) -> None:
+    payload = "x" * 60_000
+    rpc.call("timer.start", id="large", minutes=1, payload=payload)
+    whole, rest = divmod(REPLY_BYTES, len(payload) + 2)
+    assert rest
+    with socket_to(zmq.DEALER, server.commands) as socket:
+        for get in ("timer.get", "timer.list", "events.read"):
+            params = {"timer.get": {"id": "large"}, "events.read": {"after": 0}}.get(get, {})
+            batch = [request(get, number, **params) for number in range(400)]
+            socket.send_json([*batch, request("timer.start", "last", id="late", minutes=1)])
+            replies = json.loads(socket.recv())
+            assert [reply["id"] for reply in replies] == [*range(400), "last"]
+            assert sum("result" in reply for reply in replies) == whole + 1
+            assert replies[-1]["error"]["data"]["limit"] == "reply_bytes"
+    assert rpc.error("timer.get", id="late")["code"] == -32001
 
 
 def test_a_message_beyond_its_limit_is_refused_unread() -> None:

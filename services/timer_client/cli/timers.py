@@ -5,9 +5,6 @@ from itertools import islice
 from typing import get_args
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from timer_client.cli.amounts import FORMS, parse_duration
 from timer_client.cli.connection import connected
@@ -89,19 +86,21 @@ def list_timers(
             for timer in timers:
                 show_json(timer)
         elif on_terminal():
-            Console().print(_table(timers))
+            click.echo(_table(timers))
         else:
             for timer in timers:
                 click.echo(row(timer))
 
 
-def _table(timers: Iterable[Timer]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("id", no_wrap=True)  # whole, to be copied
-    for name in ("state", "to go", "until", "label"):
-        table.add_column(name)
-    for timer in timers:
-        remaining = "" if timer.ended else clock_face(timer.remaining_ms)
-        until = "" if timer.ended or timer.due_at_ms is None else local_time(timer.due_at_ms)
-        table.add_row(*map(Text, (timer.id, timer.state, remaining, until, printable(timer.label))))
-    return table
+def _table(timers: Iterable[Timer]) -> str:
+    """Timers in columns as wide as they need to be: an id that is cut cannot be copied."""
+    rows = [("id", "state", "to go", "until", "label"), *map(_cells, timers)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    header, *lines = ("  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows)
+    return "\n".join([click.style(header, bold=True), *lines])
+
+
+def _cells(timer: Timer) -> tuple[str, ...]:
+    remaining = "" if timer.ended else clock_face(timer.remaining_ms)
+    until = "" if timer.ended or timer.due_at_ms is None else local_time(timer.due_at_ms)
+    return timer.id, timer.state, remaining, until, printable(timer.label)

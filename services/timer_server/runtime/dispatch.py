@@ -10,10 +10,13 @@ from timer_protocol.frames import is_json, split_envelope
 from timer_protocol.limits import FRAMES_MAXIMUM, Limits
 from timer_server.runtime.answers import Answer, JsonAnswer, TextAnswer
 from timer_server.runtime.logs import log
-from timer_server.runtime.methods import Handler
+from timer_server.runtime.methods import Handler, ReplyRoom
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.waiting import Waiting, Wish
 from timer_server.store import StoreError
+
+_TOO_MANY_FRAMES = f"error: a message may have at most {FRAMES_MAXIMUM} frames".encode()
+_TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes than a message may have"
 
 
 class Dispatcher:
@@ -25,12 +28,14 @@ class Dispatcher:
         handlers: Mapping[str, Handler],
         dialogue: SeedDialogue,
         waiting: Waiting,
+        room: ReplyRoom,
         limits: Limits,
     ) -> None:
         self._codec = codec
         self._handlers = {codec.call_type(name): handler for name, handler in handlers.items()}
         self._dialogue = dialogue
         self._waiting = waiting
+        self._room = room
         self._limits = limits
 
     def handle(self, frames: list[bytes], now_ns: int) -> Answer | None:
@@ -39,11 +44,12 @@ class Dispatcher:
         An answer with missing parts is to be sent later, when `waiting` says so. Raises `StoreError` only.
         """
         envelope, body = split_envelope(frames)
+        if len(frames) > 1 + FRAMES_MAXIMUM:
+            return TextAnswer(envelope if len(envelope) <= FRAMES_MAXIMUM else frames[:1], [_TOO_MANY_FRAMES])
         if is_json(body):
-            parsed = self._parse(body[0])
-            return self._answer(parsed, envelope, now_ns)
-        if len(frames) > FRAMES_MAXIMUM or sum(map(len, body)) > self._limits.max_message_bytes:
-            return TextAnswer(envelope, [b"error: expected hours, minutes and seconds; got too many bytes or frames"])
+            return self._answer(self._parse(body[0]), envelope, now_ns)
+        if sum(map(len, body)) > self._limits.max_message_bytes:
+            return TextAnswer(envelope, [_TOO_MANY_BYTES])
         return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns))
 
     def refuse(self, frames: list[bytes], refusal: Refusal) -> Answer | None:
@@ -69,8 +75,8 @@ class Dispatcher:
         return self._codec.decode(body, self._limits.max_batch)
 
     def _answer(self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int) -> JsonAnswer | None:
-        is_batch = isinstance(parsed, list)
-        answer = JsonAnswer(envelope, is_batch)
+        self._room.renew()
+        answer = JsonAnswer(envelope, isinstance(parsed, list))
         for item in parsed if isinstance(parsed, list) else (parsed,):
             if isinstance(item, Call):
                 self._apply(item, answer, now_ns)
@@ -81,6 +87,7 @@ class Dispatcher:
     def _apply(self, call: Call, answer: JsonAnswer, now_ns: int) -> None:
         request_id = call.id
         try:
+            self._room.check()
             result = self._handlers[type(call)](call.params, now_ns)
             if request_id is UNSET:
                 return

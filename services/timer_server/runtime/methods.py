@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from timer_protocol import PROTOCOL, __version__
-from timer_protocol.limits import PAGE_BYTES, SCAN_MAXIMUM, Limits
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.limits import PAGE_BYTES, PARKED_PAGE_BYTES, REPLY_BYTES, SCAN_MAXIMUM, Limits
 from timer_protocol.messages import (
     DiscoverParams,
     EventPage,
@@ -27,11 +28,35 @@ Handler = Callable[[Any, int], object]
 """Takes the params of a call and the time, and returns the result, or a wish to wait for it. May raise `Refusal`."""
 
 
-class Methods:
-    """The methods, bound to one engine and its store."""
+class ReplyRoom:
+    """How many bytes of payloads the reply in the making may still take."""
 
-    def __init__(self, engine: Engine, store: Store, limits: Limits) -> None:
+    __slots__ = ("left_bytes",)
+
+    def __init__(self) -> None:
+        self.left_bytes = REPLY_BYTES
+
+    def renew(self) -> None:
+        """Begins another reply."""
+        self.left_bytes = REPLY_BYTES
+
+    def check(self) -> None:
+        """Raises `Refusal` (limit_reached) where there is no room left."""
+        if self.left_bytes < 0:
+            raise Refusal(
+                ErrorCode.LIMIT_REACHED,
+                f"the reply has {REPLY_BYTES} bytes of payloads already; send the rest of the batch on its own",
+                limit="reply_bytes",
+                maximum=REPLY_BYTES,
+            )
+
+
+class Methods:
+    """The methods, bound to one engine and its store. What they return is taken from `room`."""
+
+    def __init__(self, engine: Engine, store: Store, limits: Limits, room: ReplyRoom) -> None:
         self._engine = engine
+        self._room = room
         self._store = store
         self._limits = limits
 
@@ -57,18 +82,21 @@ class Methods:
         timer = self._engine.handle(params, now_ns)
         if isinstance(timer, Recall):
             timer = self._engine.handle(params, now_ns, self._store.read_timer(timer.seq))
-        return timer.view(now_ns // NS_PER_MS)  # type: ignore[union-attr]  # what was recalled is not asked for again
+        assert not isinstance(timer, Recall)
+        self._room.left_bytes -= len(timer.payload)
+        return timer.view(now_ns // NS_PER_MS)
 
     def list_timers(self, params: ListParams, now_ns: int) -> TimerPage:
         """A page of timers, cut short where its payloads grow large."""
         listing = self._engine.list_page(params)
         timers: list[Timer] = []
-        size = 0
+        room_bytes = min(PAGE_BYTES, self._room.left_bytes)
         for entry in listing.entries:
-            if size > PAGE_BYTES:
+            if timers and room_bytes < 0:
                 return TimerPage(timers, timers[-1].id)
             timer = self._store.read_timer(entry.seq) if isinstance(entry, Recall) else entry
-            size += len(timer.payload)
+            room_bytes -= len(timer.payload)
+            self._room.left_bytes -= len(timer.payload)
             timers.append(timer.view(now_ns // NS_PER_MS))
         return TimerPage(timers, listing.next)
 
@@ -87,13 +115,11 @@ class Methods:
 
     def read_or_wait(self, params: ReadEventsParams, now_ns: int) -> EventPage | WaitForEvent:
         """The events there are, or the wish to wait for one."""
-        page = self._read(params)
-        # An empty page that was cut short only says how far it has looked: more may stand behind it.
-        is_cut = page.next - params.after >= SCAN_MAXIMUM
-        if page.events or page.truncated or is_cut or params.wait_ms == 0:
+        page, is_end = self._read(params, min(PAGE_BYTES, self._room.left_bytes))
+        if page.events or page.truncated or not is_end or params.wait_ms == 0:
             return page
         until_ns = now_ns + params.wait_ms * NS_PER_MS
-        return WaitForEvent(until_ns, lambda _: self._read(params), prefix=params.prefix)
+        return WaitForEvent(until_ns, lambda _: self._read(params, PARKED_PAGE_BYTES)[0], prefix=params.prefix)
 
     def info(self, _: InfoParams, now_ns: int) -> ServerInfo:
         """The server about itself."""
@@ -110,15 +136,18 @@ class Methods:
         """The OpenRPC document."""
         return describe()
 
-    def _read(self, params: ReadEventsParams) -> EventPage:
+    def _read(self, params: ReadEventsParams, room_bytes: int) -> tuple[EventPage, bool]:
+        """A page of events, cut short where its payloads grow large, and whether it reaches the end of the log."""
         if params.after > self._engine.last_seq:
             # Whoever knows of later events has read another log, one this server has lost or never had.
-            return EventPage([], self._engine.last_seq, truncated=True)
-        window = self._store.read_events(params.after, params.prefix, params.limit, SCAN_MAXIMUM)
+            return EventPage([], self._engine.last_seq, truncated=True), True
         truncated = params.after < self._engine.horizon
-        size = 0
+        window = self._store.read_events(params.after, params.prefix, params.limit, SCAN_MAXIMUM)
         for position, event in enumerate(window.events, 1):
-            size += len(event.timer.payload)
-            if size > PAGE_BYTES:
-                return EventPage([e.view() for e in window.events[:position]], event.seq, truncated)
-        return EventPage([event.view() for event in window.events], window.scanned_to, truncated)
+            room_bytes -= len(event.timer.payload)
+            self._room.left_bytes -= len(event.timer.payload)
+            if room_bytes < 0:
+                return EventPage([e.view() for e in window.events[:position]], event.seq, truncated), False
+        # Where nothing is left up to the horizon, the next page begins behind it.
+        after = max(window.scanned_to, self._engine.horizon) if window.is_end else window.scanned_to
+        return EventPage([event.view() for event in window.events], after, truncated), window.is_end

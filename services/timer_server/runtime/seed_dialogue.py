@@ -9,14 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from timer_protocol.errors import Refusal
+from timer_protocol.limits import TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
 from timer_protocol.messages import StartParams
 from timer_server.runtime.logs import log
 
-TRIPLE_EXPIRES_NS = 60_000_000_000
-"""A half-finished triple is dropped after a minute: whoever began it has gone."""
-
-TRIPLES_MAXIMUM = 10_000
-"""Half-finished triples kept at once; beyond it the oldest is dropped."""
+TRIPLE_EXPIRES_NS = TRIPLE_EXPIRES_S * 1_000_000_000
 
 _NAMES = ("hours", "minutes", "seconds")
 _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")

@@ -13,7 +13,7 @@ from timer_server.runtime.clock import NS_PER_MS, Clock, Sources
 from timer_server.runtime.config import Config
 from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.logs import fields, log
-from timer_server.runtime.methods import Methods
+from timer_server.runtime.methods import Methods, ReplyRoom
 from timer_server.runtime.metrics import Metrics
 from timer_server.runtime.reactor import Parts, Reactor
 from timer_server.runtime.seed_dialogue import SeedDialogue
@@ -65,9 +65,11 @@ def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Cl
 
 def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: Sockets, stop: StopRequest) -> None:
     metrics = Metrics(engine)
-    methods = Methods(engine, store, config.limits)
+    room = ReplyRoom()
+    methods = Methods(engine, store, config.limits, room)
     waiting = Waiting()
-    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), SeedDialogue(methods.timer), waiting, config.limits)
+    dialogue = SeedDialogue(methods.timer)
+    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), dialogue, waiting, room, config.limits)
     exporter = metrics.serve(*config.metrics_bind) if config.metrics_bind else None
     log.info(
         "listening",

@@ -6,6 +6,7 @@ import zmq
 
 from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
+from timer_protocol.limits import EVENTS_QUEUED, REPLIES_QUEUED, frame_maximum_bytes
 from timer_protocol.messages import Beat
 from timer_server.core.model import Event
 
@@ -13,11 +14,6 @@ _LINGER_MS = 300
 _HEARTBEAT_MS = 5_000
 _HEARTBEAT_TIMEOUT_MS = 15_000
 _BACKLOG = 1024
-_REPLIES_QUEUED = 10_000
-"""Replies held for one peer that does not read; more are dropped and counted."""
-
-_EVENTS_QUEUED = 100_000
-"""Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
 
 _PREFIXES_MATCHED = 64
 """With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""
@@ -33,13 +29,11 @@ class Sockets:
         self._prefixes: set[bytes] = set()
         self._wanted: tuple[bytes, ...] = ()
         try:
-            self._set_up(self.commands, _REPLIES_QUEUED, bind)
-            # A frame beyond this cuts the peer off without a word, so what is only a little too large gets through
-            # to be refused with a reason.
-            self.commands.maxmsgsize = 4 * max_message_bytes + 65_536
+            self._set_up(self.commands, REPLIES_QUEUED, bind)
+            self.commands.maxmsgsize = frame_maximum_bytes(max_message_bytes)
             self.commands.router_mandatory = True
             self.commands.router_handover = True
-            self._set_up(self.events, _EVENTS_QUEUED, events_bind)
+            self._set_up(self.events, EVENTS_QUEUED, events_bind)
             self.events.maxmsgsize = 65_536
             self.commands.bind(bind)
             self.events.bind(events_bind)

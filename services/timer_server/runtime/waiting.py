@@ -7,11 +7,9 @@ from msgspec import Struct
 
 from timer_protocol.codec import RequestId
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.limits import PARKED_MAXIMUM
 from timer_server.core.model import Event
 from timer_server.runtime.answers import JsonAnswer
-
-PARKED_MAXIMUM = 20_000
-"""Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
 
 _SLACK = 64
 _NS_PER_MS = 1_000_000

@@ -39,10 +39,12 @@ class Header(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Some events in the order of `seq`, and the `seq` up to which the log was looked through for them."""
+    """Some events in the order of `seq`, the `seq` up to which the log was looked through for them, and whether it
+    ends there."""
 
     events: list[Event]
     scanned_to: int
+    is_end: bool
 
 
 class Store(Protocol):

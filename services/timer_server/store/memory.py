@@ -38,8 +38,8 @@ class MemoryStore:
         window = list(islice((event for seq, event in self._events.items() if seq > after), scan))
         found = [event for event in window if event.timer.id.startswith(prefix)]
         if len(found) > limit:
-            return Window(found[:limit], found[limit - 1].seq)
-        return Window(found, window[-1].seq if window else after)
+            return Window(found[:limit], found[limit - 1].seq, is_end=False)
+        return Window(found, window[-1].seq if window else after, is_end=len(window) < scan)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -114,11 +114,12 @@ class SqliteStore:
             ).fetchall()
             events = [_to_event(row) for row in rows]
             if len(events) == limit:
-                return Window(events, events[-1].seq)
-            last = self._database.execute(
-                "SELECT max(seq) FROM (SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?)", (after, scan)
-            ).fetchone()[0]
-            return Window(events, after if last is None else last)
+                return Window(events, events[-1].seq, is_end=False)
+            scanned, last = self._database.execute(
+                "SELECT count(*), max(seq) FROM (SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?)",
+                (after, scan),
+            ).fetchone()
+            return Window(events, after if last is None else last, is_end=scanned < scan)
 
     def close(self) -> None:
         if self._connection is not None:

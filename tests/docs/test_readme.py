@@ -1,0 +1,58 @@
+"""The README is held to the code: its examples run, its tables are complete."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from server_process import SERVICES, ServerProcess
+from timer_client.cli import COMMANDS
+from timer_client.settings import VARIABLES as CLIENT_VARIABLES
+from timer_server.runtime.config import VARIABLES as SERVER_VARIABLES
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_examples_run(server_process: ServerProcess) -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(examples) == 2
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(SERVICES),
+        "TIMER_SERVER": server_process.commands,
+        "TIMER_EVENTS": server_process.events,
+    }
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", example], env=environment, capture_output=True, text=True, timeout=20, check=True
+        ).stdout
+        for example in examples
+    ]
+    assert printed[0].splitlines() == [
+        "fired {'action': 'release'}",
+        "1 started order/42",
+        "2 extended order/42",
+        "3 fired order/42",
+    ]
+    assert printed[1] == "fired\n"
+
+
+def test_the_tables_of_variables_are_complete_and_true() -> None:
+    rows = dict(re.findall(r"^\| `(TIMER_\w+)` \| (?:`([^`]*)`|unset) \|", README, re.MULTILINE))
+    known = {variable.name: variable.default for variable in SERVER_VARIABLES}
+    known |= {variable.name: variable.default for variable in CLIENT_VARIABLES}
+    assert rows == known
+
+
+def test_every_command_is_in_the_table() -> None:
+    named = set(re.findall(r"`timer (\w+)", README))
+    assert named == set(COMMANDS)
+
+
+def test_the_make_targets_that_documents_name_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documents = README + (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"make ([a-z]+)`|\$ make ([a-z]+)", documents))
+    assert {first or second for first, second in named} <= targets
