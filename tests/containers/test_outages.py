@@ -19,7 +19,7 @@ def watch(stack: Stack, seconds: int, *, name: str | None = None) -> tuple[Progr
     return client, due_at_ms / 1000
 
 
-def assert_rings(client: Program, due_at: float, late_s: float = 1.0) -> None:
+def assert_rings(client: Program, due_at: float, late_s: float = 2.0) -> None:
     """The client sees the timer fire when it is due, not before, and ends well."""
     fired = client.expect('"state":"fired".*', limit_s=due_at - time.time() + NETWORK_PROMISE_S)[0]
     lateness_s = time.time() - due_at
@@ -43,7 +43,7 @@ def kill_process(stack: Stack) -> None:
 @pytest.mark.parametrize("kill", [kill_container, kill_process])
 def test_server_killed_in_mid_countdown(stack: Stack, kill: Callable[[Stack], None]) -> None:
     stack.up()
-    client, due_at = watch(stack, 5)
+    client, due_at = watch(stack, 8)
     kill(stack)
     assert time.time() < due_at, "the timer was too short for this machine"
     assert_rings(client, due_at)
@@ -54,7 +54,7 @@ def test_server_killed_in_mid_countdown(stack: Stack, kill: Callable[[Stack], No
 
 def test_server_comes_back_under_another_address(stack: Stack) -> None:
     stack.up()
-    client, due_at = watch(stack, 7)
+    client, due_at = watch(stack, 8)
     before = stack.address("server")
     stack.compose("kill", "server")
     stack.compose("up", "--detach", "squatter")

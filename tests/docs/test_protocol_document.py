@@ -22,7 +22,7 @@ from timer_protocol.limits import Limits
 from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
 from timer_protocol.openrpc import describe
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
-from timer_server.runtime import seed_dialogue, sockets, waiting
+from timer_server.runtime import sockets
 from timer_server.runtime.config import VARIABLES
 
 EVERY_METHODS = {
