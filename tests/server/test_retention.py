@@ -55,16 +55,16 @@ def test_ended_timers_go_and_pending_ones_stay(tmp_path: Path) -> None:
 
 def test_a_reader_is_led_over_what_was_removed() -> None:
     clocks = FakeTime()
-    with LocalServer(sources=clocks.sources(), limits=Limits(retention_s=RETENTION_S)) as server:
-        with requester(server.commands) as rpc:
-            for number in range(20):
-                rpc.call("timer.start", id=f"t/{number}", minutes=1)
-                rpc.call("timer.cancel", id=f"t/{number}")
-            clocks.pass_s(RETENTION_S + 1)
-            until(lambda: is_forgotten(rpc, "t/19"))
-            page = rpc.call("events.read", after=3, wait_ms=30_000)
-            assert page == {"events": [], "next": 40, "truncated": True}
-            assert rpc.call("events.read", after=40) == {"events": [], "next": 40, "truncated": False}
+    limits = Limits(retention_s=RETENTION_S)
+    with LocalServer(sources=clocks.sources(), limits=limits) as server, requester(server.commands) as rpc:
+        for number in range(20):
+            rpc.call("timer.start", id=f"t/{number}", minutes=1)
+            rpc.call("timer.cancel", id=f"t/{number}")
+        clocks.pass_s(RETENTION_S + 1)
+        until(lambda: is_forgotten(rpc, "t/19"))
+        page = rpc.call("events.read", after=3, wait_ms=30_000)
+        assert page == {"events": [], "next": 40, "truncated": True}
+        assert rpc.call("events.read", after=40) == {"events": [], "next": 40, "truncated": False}
 
 
 def test_no_more_ended_timers_are_kept_than_may_be_pending() -> None:
