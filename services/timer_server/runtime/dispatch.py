@@ -86,25 +86,37 @@ class Dispatcher:
 
     def _apply(self, call: Call, answer: JsonAnswer, now_ns: int) -> None:
         request_id = call.id
+        if request_id is UNSET:
+            self._apply_unanswered(call, now_ns)
+            return
         try:
             self._room.check()
             result = self._handlers[type(call)](call.params, now_ns)
-            if request_id is UNSET:
-                return
             if isinstance(result, Wish):
                 self._waiting.park(result, answer, request_id)
             else:
                 answer.add(Result(result, request_id))
         except Refusal as refusal:
-            if request_id is not UNSET:
-                answer.add(Failure(refusal.to_error(), request_id))
+            answer.add(Failure(refusal.to_error(), request_id))
         except StoreError:
             raise
         except Exception:
             log.exception("a request failed in the server")
-            if request_id is not UNSET:
-                failed = Refusal(ErrorCode.INTERNAL_ERROR, "the server failed at this request; its log says how")
-                answer.add(Failure(failed.to_error(), request_id))
+            failed = Refusal(ErrorCode.INTERNAL_ERROR, "the server failed at this request; its log says how")
+            answer.add(Failure(failed.to_error(), request_id))
+
+    def _apply_unanswered(self, call: Call, now_ns: int) -> None:
+        """Applies a notification: it needs no room in the reply, and nobody hears how it went."""
+        left_bytes = self._room.left_bytes
+        try:
+            self._handlers[type(call)](call.params, now_ns)
+        except Refusal:
+            pass
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("a notification failed in the server")
+        self._room.left_bytes = left_bytes
 
     def _echo(self, parsed: Parsed | list[Parsed], envelope: list[bytes]) -> JsonAnswer | None:
         """An answer with a place for everything that is owed one, and nothing applied."""
