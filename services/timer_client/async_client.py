@@ -137,7 +137,8 @@ class AsyncTimerClient:
         `order/42 fired` its end. `after` is the `seq` of the last event already seen, 0 for all there are; left out,
         it begins with what happens from the first step of the iteration on.
 
-        Raises `EventsTruncated` if some of what was asked for is gone, and `ServerUnreachable`.
+        Raises `EventsTruncated`, after the events that are left, if some of what was asked for is gone; and
+        `ServerUnreachable`.
         """
         cursor = EventCursor(prefix, (await self.info()).seq if after is None else after)
         subscription = self._transport.subscribe(self.settings.events, cursor.topics)
@@ -150,7 +151,7 @@ class AsyncTimerClient:
                 if frames is None:
                     subscription.renew()
                     cursor.resync()
-                elif heard := cursor.hear(*frames):
+                elif heard := cursor.hear(frames):
                     yield heard
         finally:
             self._transport.unsubscribe(subscription)

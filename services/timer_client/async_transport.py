@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import zmq
 
 from timer_client.errors import ClientClosed, TimerError
-from timer_client.link import Context, Link, Socket, subscribed
+from timer_client.link import Context, Link, Socket, subscribed, terminate
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
 
@@ -86,7 +86,7 @@ class AsyncTransport:
         while self._subscriptions:
             self._subscriptions.pop().close()
         if self._owns_context:
-            self._context.term()  # at once: all its sockets are closed, and none of them lingers
+            terminate(self._context)  # at once: all its sockets are closed, and none of them lingers
 
     async def _carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
         if self._closed.is_set():

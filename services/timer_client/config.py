@@ -47,7 +47,6 @@ def _read_env_file(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        # Interpolation would read the environment and turn a `$` in a value into something else.
-        return _filled(dotenv_values(path, interpolate=False))
+        return _filled(dotenv_values(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None

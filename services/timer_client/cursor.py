@@ -14,15 +14,16 @@ says nothing. `events.read` answers from the log and leaves out nothing. So the 
 
 A page's `next` moves `seq` on even where nothing matched. A beat from *before* `seq` is either late, or the server
 has begun a new log (a store in memory, started anew): reading from `seq` tells which, for a log that ends before
-what is asked of it says that it is truncated.
+what is asked of it says that it is truncated, and leads to its end.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from timer_client.errors import EventsTruncated
+from timer_client.errors import BadReply, EventsTruncated
 from timer_protocol.frames import BEAT_TOPIC, event_topic
 from timer_protocol.messages import Beat, Event, EventPage
 
@@ -52,6 +53,7 @@ class EventCursor:
         self._topic = prefix.encode()
         self._heard = after
         self._resync = True
+        self._lost_after: int | None = None
 
     @property
     def behind(self) -> bool:
@@ -62,37 +64,43 @@ class EventCursor:
         """The events socket was connected anew: whatever happened meanwhile went past it."""
         self._resync = True
 
-    def hear(self, topic: bytes, body: bytes) -> Event | None:
+    def hear(self, frames: Sequence[bytes]) -> Event | None:
         """Takes a message of the events socket; gives the event if it is the next one.
 
-        Raises `msgspec.DecodeError` for what is no event.
+        Raises `BadReply` for what is no event.
         """
-        if topic == BEAT_TOPIC:
-            seq = _beat.decode(body).seq
-            self._resync |= seq < self.seq
-        else:
-            seq = _seq.decode(body).seq
-            if seq == self.seq + 1 and topic.startswith(self._topic):
-                event = _event.decode(body)
-                self.seq = seq
-                return event
+        try:
+            topic, body = frames
+            if topic == BEAT_TOPIC:
+                seq = _beat.decode(body).seq
+                self._resync |= seq < self.seq
+            else:
+                seq = _seq.decode(body).seq
+                if seq == self.seq + 1 and topic.startswith(self._topic):
+                    event = _event.decode(body)
+                    self.seq = seq
+                    return event
+        except (ValueError, msgspec.DecodeError) as error:
+            raise BadReply(f"the events socket sent what this client does not know: {error}") from None
         self._heard = max(self._heard, seq)
         return None
 
     def take(self, page: EventPage) -> list[Event]:
         """Takes the page that was read after `seq`; gives the events that are new.
 
-        Raises `EventsTruncated` if some of what was asked for is gone.
+        Where some of what was asked for is gone, it first gives those that are left, and raises `EventsTruncated`
+        when they are handed out.
         """
-        if page.truncated:
-            first = page.events[0].seq - 1 if page.events else page.next
-            raise EventsTruncated(self.seq, first if first > self.seq else page.next)
-        if page.next <= self.seq:  # the end of the log
+        if page.truncated and self._lost_after is None:
+            self._lost_after = self.seq
+        at_end = page.next == self.seq
+        if self._lost_after is not None and (at_end or not page.truncated):
+            raise EventsTruncated(self._lost_after, self.seq)
+        if at_end:
             self._resync = False
             self._heard = self.seq
-            return []
         events = [event for event in page.events if event.seq > self.seq and self._matches(event)]
-        self.seq = page.next
+        self.seq = page.next  # below where it was if this is another log
         return events
 
     def _matches(self, event: Event) -> bool:

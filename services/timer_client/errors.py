@@ -44,13 +44,12 @@ class BadReply(TimerError):
 class EventsTruncated(TimerError):
     """Events that were asked for are gone: retention has removed them, or the server began a new log.
 
-    `resume_after` is what to pass as `after` to go on with the events that there are.
+    Those that are left have been handed out before. `resume_after` is what to pass as `after` to go on; `timers` tells
+    how things stand meanwhile, in place of the events that are missing.
     """
 
     def __init__(self, asked_after: int, resume_after: int) -> None:
-        super().__init__(
-            f"not all events after {asked_after} are there any more; those that are begin after {resume_after}"
-        )
+        super().__init__(f"some of the events after {asked_after} are gone; go on after {resume_after}")
         self.asked_after = asked_after
         self.resume_after = resume_after
 

@@ -4,8 +4,10 @@ Nothing here blocks. The blocking and the awaitable transport wait, each in its 
 become readable.
 """
 
+import contextlib
 import itertools
 import struct
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +19,13 @@ Socket = zmq.Socket[bytes]
 HEARTBEAT_INTERVAL_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 3000
 """A peer that is silent this long is gone. Only then is its name resolved anew, and it may have moved."""
+
+CLOSING_LIMIT_S = 1.0
+"""What closing a client takes at most."""
+
+_NO_RECONNECT_MS = 86_400_000
+"""A link that has failed is replaced, so it need not connect again by itself. It must not either: each try is an event,
+and once as many as fit are unread in the monitor of an idle link, ZeroMQ's I/O thread waits for their reader."""
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _FAILURES = {
@@ -43,15 +52,23 @@ def prepare(context: Context, socket_type: int, endpoint: str) -> Socket:
 
 def subscribed(context: Context, endpoint: str, topics: Sequence[bytes]) -> Socket:
     """A SUB socket that receives these topics."""
-    socket = prepare(context, zmq.SUB, endpoint)
-    try:
+    with contextlib.ExitStack() as undo:
+        socket = undo.enter_context(prepare(context, zmq.SUB, endpoint))
         for topic in topics:
             socket.subscribe(topic)
         socket.connect(endpoint)
-    except zmq.ZMQError:
-        socket.close(0)
-        raise
+        undo.pop_all()
     return socket
+
+
+def terminate(context: Context) -> None:
+    """Ends a context. Returns when all its sockets are closed, or after `CLOSING_LIMIT_S`.
+
+    Threads that wait in one of its sockets are woken by this, and close it.
+    """
+    ending = threading.Thread(target=context.term, name="timer-client-close", daemon=True)
+    ending.start()
+    ending.join(CLOSING_LIMIT_S)
 
 
 class Link:
@@ -62,15 +79,14 @@ class Link:
     """
 
     def __init__(self, context: Context, endpoint: str) -> None:
-        self.dealer = prepare(context, zmq.DEALER, endpoint)
-        # What is in flight is bounded by the transports; a limit here would lose replies in silence.
-        self.dealer.set_hwm(0)
-        try:
-            self.monitor: Socket = self.dealer.get_monitor_socket(_WATCHED)
+        with contextlib.ExitStack() as undo:
+            self.dealer = undo.enter_context(prepare(context, zmq.DEALER, endpoint))
+            self.monitor: Socket = undo.enter_context(self.dealer.get_monitor_socket(_WATCHED))
+            # What is in flight is bounded by the transports; a limit here would lose replies in silence.
+            self.dealer.set_hwm(0)
+            self.dealer.set(zmq.RECONNECT_IVL, _NO_RECONNECT_MS)
             self.dealer.connect(endpoint)
-        except zmq.ZMQError:
-            self.dealer.close(0)
-            raise
+            undo.pop_all()
         self._tokens = itertools.count(1)
         self.connected = endpoint.startswith("inproc:")  # which reports no connections
         """Whether the server has been reached."""
@@ -105,8 +121,11 @@ class Link:
 
     def close(self) -> None:
         """Closes the sockets at once."""
-        self.dealer.close(0)
+        # Before its reader is closed: an event that nobody can read stops ZeroMQ's I/O thread, and so all connections.
+        with contextlib.suppress(zmq.ZMQError):
+            self.dealer.disable_monitor()
         self.monitor.close(0)
+        self.dealer.close(0)
 
 
 def _receive_now(socket: Socket) -> list[bytes] | None:

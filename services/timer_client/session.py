@@ -135,7 +135,7 @@ class Exchange:
         for place in self.outstanding:
             outcome = self._outcome(place, answered.get(place))
             self.outcomes[place] = outcome
-            if isinstance(outcome, ServerError) and outcome.retryable:
+            if isinstance(outcome, ServerError) and (outcome.retryable or self._had_no_room(outcome)):
                 again.append(place)
         self.outstanding = again
 
@@ -149,6 +149,10 @@ class Exchange:
                 self.outcomes[place] = refusal
         else:
             self.give_up(refusal)
+
+    def _had_no_room(self, error: ServerError) -> bool:
+        """Whether a call was refused only because the answers to those before it filled the reply."""
+        return error.data.get("limit") == "reply_bytes" and len(self.outstanding) > 1
 
     def _outcome(self, place: int, response: Response | None) -> Any:
         call = self.calls[place]

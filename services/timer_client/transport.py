@@ -7,12 +7,9 @@ from collections.abc import Sequence
 import zmq
 
 from timer_client.errors import ClientClosed, TimerError
-from timer_client.link import Context, Link, subscribed
+from timer_client.link import Context, Link, subscribed, terminate
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
-
-CLOSING_LIMIT_S = 1.0
-"""What `close` waits at most for threads that are still in a call."""
 
 
 class Transport:
@@ -37,15 +34,18 @@ class Transport:
         the connection stands, the time for which the server may hold it back. Raises `ClientClosed`.
         """
         try:
-            link = self._borrow(endpoint)
+            link = self._idle_link() or Link(self._context, endpoint)
             try:
+                if link.check() is not None:  # lost since it was used last
+                    link.close()
+                    link = Link(self._context, endpoint)
                 _converse(link, exchanges, timeout_s)
             except BaseException:
                 link.close()
                 raise
-            self._give_back(link)
         except zmq.ZMQError as error:
             raise self._explain(error, endpoint) from None
+        self._give_back(link)
 
     def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> "Subscription":
         """A connection to the events socket. Raises `ClientClosed`."""
@@ -73,7 +73,7 @@ class Transport:
             raise ClientClosed
 
     def close(self) -> None:
-        """Closes all connections; calls under way raise `ClientClosed`. Takes no longer than `CLOSING_LIMIT_S`."""
+        """Closes all connections; calls under way raise `ClientClosed`."""
         with self._lock:
             self._closed.set()
             idle, self._idle = self._idle, []
@@ -83,22 +83,13 @@ class Transport:
         for subscription in subscriptions:
             subscription.close()
         if self._owns_context:
-            # Wakes the threads that wait in a socket of the context, and returns when they have closed theirs.
-            ending = threading.Thread(target=self._context.term, name="timer-client-close", daemon=True)
-            ending.start()
-            ending.join(CLOSING_LIMIT_S)
+            terminate(self._context)
 
-    def _borrow(self, endpoint: str) -> Link:
-        while True:
-            with self._lock:
-                if self._closed.is_set():
-                    raise ClientClosed
-                link = self._idle.pop() if self._idle else None
-            if link is None:
-                return Link(self._context, endpoint)
-            if link.check() is None:
-                return link
-            link.close()
+    def _idle_link(self) -> Link | None:
+        with self._lock:
+            if self._closed.is_set():
+                raise ClientClosed
+            return self._idle.pop() if self._idle else None
 
     def _give_back(self, link: Link) -> None:
         with self._lock:
@@ -168,12 +159,15 @@ class Subscription:
             return frames
 
     def renew(self) -> None:
-        """Connects with a new socket, which looks the server's name up again."""
+        """Connects with a new socket, which looks the server's name up again. Raises `ClientClosed`."""
         with self._lock:
             self._socket.close(0)
-            if self._closing.is_set():
-                raise ClientClosed
-            self._socket = subscribed(self._context, self._endpoint, self._topics)
+            try:
+                self._socket = subscribed(self._context, self._endpoint, self._topics)
+            except zmq.ZMQError:
+                if self._closing.is_set():
+                    raise ClientClosed from None
+                raise
 
     def close(self) -> None:
         """Closes the socket now, or as soon as the thread that waits in it returns."""

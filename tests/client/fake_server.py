@@ -1,5 +1,6 @@
 """A server that does as it is told: it can leave requests unanswered, refuse them, go away and come back."""
 
+import itertools
 import queue
 import socket
 import threading
@@ -121,13 +122,14 @@ def refusing(code: ErrorCode, **help: Any) -> Fault:
     return fault
 
 
-def refusing_some(places: set[int], code: ErrorCode) -> Fault:
+def refusing_some(places: set[int], code: ErrorCode, **help: Any) -> Fault:
     """A fault: the requests at these places of the message are refused, the others answered."""
 
     def fault(body: bytes) -> bytes:
-        requests = iter(range(10_000))
+        requests = itertools.count()
         return _replied(
-            body, lambda request: _failure(request["id"], code) if next(requests) in places else _success(request)
+            body,
+            lambda request: _failure(request["id"], code, **help) if next(requests) in places else _success(request),
         )
 
     return fault

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from client.fake_server import timer
-from timer_client import EventsTruncated
+from timer_client import BadReply, EventsTruncated
 from timer_client.cursor import EventCursor
 from timer_protocol.frames import BEAT_TOPIC, event_topic
 from timer_protocol.messages import Beat, Event, EventPage
@@ -23,11 +23,11 @@ def _event(seq: int, timer_id: str = "tea", kind: str = "started") -> Event:
 
 
 def _heard(cursor: EventCursor, event: Event) -> Event | None:
-    return cursor.hear(event_topic(event.timer.id, event.kind), msgspec.json.encode(event))
+    return cursor.hear([event_topic(event.timer.id, event.kind), msgspec.json.encode(event)])
 
 
 def _beat(cursor: EventCursor, seq: int) -> None:
-    assert cursor.hear(BEAT_TOPIC, msgspec.json.encode(Beat(seq, 0))) is None
+    assert cursor.hear([BEAT_TOPIC, msgspec.json.encode(Beat(seq, 0))]) is None
 
 
 def _page(events: list[Event], following: int) -> EventPage:
@@ -107,22 +107,62 @@ def test_a_new_connection_reads_again() -> None:
     assert cursor.behind
 
 
-def test_a_beat_from_before_is_looked_into() -> None:
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [b"tea fired"],
+        [b"tea fired", b"", b""],
+        [b"tea fired", b"what?"],
+        [b"~beat", b"{}"],
+        [b"tea fired", b'{"seq":6}'],
+        [b"tea fired", b"\xff"],
+    ],
+)
+def test_what_is_no_event_is_a_bad_reply(frames: list[bytes]) -> None:
+    cursor = _caught_up()
+    with pytest.raises(BadReply):
+        cursor.hear(frames)
+    assert cursor.seq == 5
+
+
+def _truncated(events: list[Event], following: int) -> EventPage:
+    return EventPage(events, following, truncated=True)
+
+
+def test_a_beat_from_before_may_be_late() -> None:
     cursor = _caught_up()
     _beat(cursor, 2)
     assert cursor.behind
+    assert cursor.take(_page([], 5)) == []
+    assert not cursor.behind
+
+
+def test_a_log_that_began_anew_is_told_and_leads_to_its_end() -> None:
+    cursor = _caught_up()
+    _beat(cursor, 2)
+    assert cursor.take(_truncated([], 2)) == []
+    assert cursor.behind
     with pytest.raises(EventsTruncated) as caught:
-        cursor.take(EventPage([], 2, truncated=True))
+        cursor.take(_page([], 2))
     assert (caught.value.asked_after, caught.value.resume_after) == (5, 2)
 
 
-def test_truncation_says_where_to_go_on() -> None:
+def test_what_retention_left_is_handed_out_before_the_loss_is_told() -> None:
+    cursor = EventCursor("", 3)
+    assert cursor.take(_truncated([_event(5), _event(6)], 6)) == [_event(5), _event(6)]
+    assert cursor.take(_truncated([_event(8)], 10)) == [_event(8)]
     with pytest.raises(EventsTruncated) as caught:
-        EventCursor("", 3).take(EventPage([_event(9), _event(10)], 10, truncated=True))
-    assert caught.value.resume_after == 8
-    with pytest.raises(EventsTruncated) as caught:
-        EventCursor("", 8).take(EventPage([_event(9), _event(10)], 10, truncated=True))
-    assert caught.value.resume_after == 10
+        cursor.take(_page([_event(11)], 11))
+    assert (caught.value.asked_after, caught.value.resume_after) == (3, 10)
+    resumed = EventCursor("", caught.value.resume_after)
+    assert resumed.take(_page([_event(11)], 11)) == [_event(11)]
+
+
+def test_a_truncated_log_that_leads_nowhere_is_left() -> None:
+    cursor = EventCursor("", 3)
+    with pytest.raises(EventsTruncated):
+        cursor.take(_truncated([], 3))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +233,7 @@ class AnyWeather(RuleBasedStateMachine):
         if self.cursor.behind:
             self.handed_out += [event.seq for event in self.cursor.take(self.read(limit, scanned))]
         elif self.wire:
-            event = self.cursor.hear(*self.wire.popleft())
+            event = self.cursor.hear(self.wire.popleft())
             self.handed_out += [] if event is None else [event.seq]
 
     def read(self, limit: int, scanned: int) -> EventPage:

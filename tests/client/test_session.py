@@ -78,6 +78,16 @@ def test_only_what_may_pass_is_sent_again() -> None:
     assert not exchange.unsettled
 
 
+def test_what_found_no_room_in_the_reply_is_sent_again() -> None:
+    exchange = Exchange(_gets(3))
+    exchange.accept(refusing_some({1, 2}, ErrorCode.LIMIT_REACHED, limit="reply_bytes")(exchange.encode()))
+    assert [request["id"] for request in _requests(exchange)] == [1, 2]
+    exchange.accept(refusing_some({1}, ErrorCode.LIMIT_REACHED, limit="reply_bytes")(exchange.encode()))
+    exchange.accept(refusing(ErrorCode.LIMIT_REACHED, limit="reply_bytes")(exchange.encode()))
+    assert [type(outcome) for outcome in exchange.outcomes] == [Timer, Timer, LimitReached]
+    assert not exchange.unsettled
+
+
 def test_given_up_calls_get_the_error_and_others_keep_their_outcome() -> None:
     exchange = Exchange(_gets(2))
     exchange.accept(refusing_some({1}, ErrorCode.SHUTTING_DOWN)(exchange.encode()))

@@ -1,10 +1,13 @@
 """Deadlines: the heap gives out what a sorted list would, and does not keep the dead."""
 
+from collections.abc import Iterable
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
-from core.builders import make_timer
+from core.builders import Bench, make_timer
+from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.model import Timer
 
@@ -111,6 +114,60 @@ def test_the_dead_stay_few_where_timers_end_before_their_time() -> None:
         deadlines.leave()
 
     assert len(deadlines._heap) < 200
+
+
+class Counting(Deadlines):
+    """Counts how often all deadlines were gone through."""
+
+    rebuilt = 0
+
+    def rebuild(self, timers: Iterable[Timer]) -> None:
+        self.rebuilt += 1
+        super().rebuild(timers)
+
+
+def test_nothing_is_built_anew_where_timers_only_come_due() -> None:
+    timers: dict[str, Timer] = {}
+    deadlines = Counting(timers)
+    for number in range(10_000):
+        timers[f"{number}"] = make_timer(f"{number}", due_at_ms=number)
+        deadlines.add(timers[f"{number}"])
+
+    for number in range(10_000):
+        popped = deadlines.pop_due(number)
+        assert popped is not None
+        del timers[popped.id]
+        deadlines.leave()
+
+    assert deadlines.rebuilt == 0
+
+
+def test_nothing_is_built_anew_where_the_dead_are_met_soon() -> None:
+    timers = {"late": make_timer("late", due_at_ms=10**9)}
+    deadlines = Counting(timers)
+    deadlines.add(timers["late"])
+
+    for number in range(10_000):
+        timers["early"] = make_timer("early", due_at_ms=number)
+        deadlines.add(timers["early"])
+        del timers["early"]
+        deadlines.leave()
+        assert deadlines.next_due_ms() == 10**9
+
+    assert deadlines.rebuilt == 0
+
+
+def test_the_engine_says_which_entries_have_died() -> None:
+    bench = Bench()
+    for number in range(5_000):
+        bench.start(f"{number}", hours=1)
+        bench.ask(RestartParams(f"{number}"))
+        bench.ask(ExtendParams(f"{number}", hours=1))
+        bench.ask(PauseParams(f"{number}"))
+        bench.ask(ResumeParams(f"{number}"))
+        bench.ask(CancelParams(f"{number}"))
+
+    assert len(bench.engine._ledger._deadlines._heap) < 500
 
 
 def test_a_timer_that_moved_away_and_back_comes_out_once() -> None:

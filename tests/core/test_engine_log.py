@@ -3,9 +3,9 @@
 import pytest
 
 from core.builders import BEGIN_NS, NS_PER_S, Bench
-from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams
+from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core import engine as engine_module
-from timer_server.core.engine import Engine, Listing
+from timer_server.core.engine import Engine, Listing, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.core.model import Timer
 
@@ -143,14 +143,32 @@ class TestRetention:
         assert bench.engine.counts().running == 1
 
 
+LIVES: dict[str, list[TimerParams]] = {
+    "running": [],
+    "extended": [ExtendParams("a", seconds=1, key="k")],
+    "paused": [PauseParams("a")],
+    "resumed": [PauseParams("a"), ResumeParams("a")],
+    "cancelled": [CancelParams("a")],
+    "cancelled and restarted": [CancelParams("a"), RestartParams("a")],
+    "cancelled again": [CancelParams("a"), RestartParams("a"), CancelParams("a")],
+    "restarted and paused": [CancelParams("a"), RestartParams("a"), PauseParams("a")],
+    "fired": [],
+    "fired and restarted": [RestartParams("a")],
+    "fired and later cancelled": [RestartParams("a"), CancelParams("a")],
+}
+
+
 class TestRestore:
-    def test_timers_are_as_they_were(self) -> None:
+    @pytest.mark.parametrize("life", LIVES)
+    def test_engine_is_as_it_was(self, life: str) -> None:
         bench = Bench()
-        bench.start("running")
-        bench.start("paused")
-        bench.ask(PauseParams("paused"))
-        bench.start("cancelled")
-        bench.ask(CancelParams("cancelled"))
+        bench.start("a", seconds=30)
+        bench.start("b")
+        if life.startswith("fired"):
+            bench.engine.expire(BEGIN_NS + 30 * NS_PER_S, 1)
+        for params in LIVES[life]:
+            bench.commit()
+            bench.ask(params, BEGIN_NS)
         bench.commit()
 
         restored = Bench()
@@ -159,8 +177,8 @@ class TestRestore:
 
         assert restored.engine.counts() == bench.engine.counts()
         assert restored.engine.next_due_ns() == bench.engine.next_due_ns()
-        for timer_id in ("running", "paused", "cancelled"):
-            assert restored.get(timer_id) == bench.get(timer_id)
+        assert restored.engine.list_page(ListParams()) == bench.engine.list_page(ListParams())
+        assert restored.get() == bench.get()
         assert restored.start("new").seq == bench.engine.last_seq + 1
 
     def test_what_came_due_meanwhile_fires_at_once(self) -> None:

@@ -36,7 +36,7 @@ NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 LIMITS = Limits(max_timers=3, max_payload_bytes=12, max_duration_s=600, retention_s=20)
 
-ids = st.sampled_from(["a", "a/1", "a/2", "B", "b"])
+ids = st.sampled_from(["a", "a", "a", "a/1", "a/1", "b", "B"])
 prefixes = st.sampled_from(["", "a", "a/", "b", "c"])
 keys = st.none() | st.sampled_from(["k", "l"])
 payloads = st.sampled_from(["null", '{"a":1}', '{ "a" : 1 }', '{"a":2}', '"0123456789x"'])
@@ -100,6 +100,14 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(id=ids, do=st.sampled_from(list(SIMPLE)))
     def simple(self, id: str, do: str) -> None:
         self.compare(SIMPLE[do](id), {"do": do, "id": id})
+
+    @rule(id=ids, do=st.sampled_from(["pause", "cancel"]), back=st.sampled_from(["resume", "restart"]))
+    def there_and_back(self, id: str, do: str, back: str) -> None:
+        self.simple(id, do)
+        if back == "restart":
+            self.restart(id, None)
+        else:
+            self.simple(id, back)
 
     @rule(id=ids, key=keys, **changes_of_time)
     def extend(self, **asked: Any) -> None:
@@ -168,9 +176,11 @@ class EngineMachine(RuleBasedStateMachine):
 
         assert self.engine.horizon == self.naive.horizon
 
-    @rule(from_sqlite=st.booleans())
-    def crash(self, from_sqlite: bool) -> None:
+    @rule(from_sqlite=st.booleans(), is_committed=st.booleans())
+    def crash(self, from_sqlite: bool, is_committed: bool) -> None:
         """What was not committed is lost, and nothing else."""
+        if is_committed:
+            self.commit()
         self.sqlite.close()
         headers = [store.open() for store in self.stores]
         assert {(header.horizon, header.last_seq) for header in headers} == {(self.naive._saved[2], self.audit.seq)}

@@ -166,17 +166,33 @@ class TestReadEvents:
         assert store.read_events(12, "", 100, 100).scanned_to == 12
         assert store.read_events(99, "", 100, 100).scanned_to == 99
 
+    @pytest.mark.parametrize(
+        ("after", "prefix", "limit", "scan"), [(0, "", 100, 100), (0, "c", 1, 11), (10, "a", 100, 3), (12, "", 1, 1)]
+    )
+    def test_end_is_told_where_there_is_nothing_further(
+        self, store: Store, after: int, prefix: str, limit: int, scan: int
+    ) -> None:
+        window = store.read_events(after, prefix, limit, scan)
+
+        assert (window.is_end, window.scanned_to) == (True, 12)
+
+    @pytest.mark.parametrize(("prefix", "limit", "scan"), [("", 9, 100), ("", 100, 9), ("a", 1, 100), ("c", 100, 5)])
+    def test_end_is_not_told_where_more_is_to_be_looked_at(
+        self, store: Store, prefix: str, limit: int, scan: int
+    ) -> None:
+        assert not store.read_events(0, prefix, limit, scan).is_end
+
     @pytest.mark.parametrize("limit", [1, 2, 3, 100])
     @pytest.mark.parametrize("scan", [1, 2, 5, 100])
     @pytest.mark.parametrize("prefix", ["", "a/", "b", "a/2"])
     def test_windows_one_after_the_other_miss_and_repeat_nothing(
         self, store: Store, limit: int, scan: int, prefix: str
     ) -> None:
-        found, at = [], 0
-        while at < 12:
+        found, at, is_end = [], 0, False
+        while not is_end:
             window = store.read_events(at, prefix, limit, scan)
-            assert window.scanned_to > at
+            assert window.scanned_to > at or window.is_end
             found += seqs(window.events)
-            at = window.scanned_to
+            at, is_end = window.scanned_to, window.is_end
 
         assert found == [event.seq for event in store.load() if event.timer.id.startswith(prefix)]

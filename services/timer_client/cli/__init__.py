@@ -1,6 +1,7 @@
 """The command `timer`. Each subcommand is imported when it is run, so that help and completion are quick."""
 
 import importlib
+import signal
 from typing import Any
 
 import click
@@ -11,20 +12,20 @@ from timer_protocol import __version__
 EXIT_INTERRUPTED = 130
 
 COMMANDS = {
-    "start": ("timer_client.cli.start", "Start a timer and watch it to its end."),
-    "watch": ("timer_client.cli.start", "Watch a timer to its end."),
-    "list": ("timer_client.cli.timers", "List timers in the order of their ids."),
-    "get": ("timer_client.cli.timers", "Show a timer."),
-    "pause": ("timer_client.cli.timers", "Stop a countdown until it is resumed."),
-    "resume": ("timer_client.cli.timers", "Let a paused timer run on."),
-    "cancel": ("timer_client.cli.timers", "End a timer before its time."),
-    "extend": ("timer_client.cli.timers", "Add time to a timer, or take some away."),
-    "restart": ("timer_client.cli.timers", "Run a timer's full time again."),
-    "events": ("timer_client.cli.follow", "Follow what happens to timers."),
-    "info": ("timer_client.cli.follow", "Show the server's version, counts and limits."),
-    "completion": ("timer_client.cli.completion", "Print the completion script of a shell."),
+    "start": ("start:start", "Start a timer and watch it to its end."),
+    "watch": ("start:watch", "Watch a timer to its end."),
+    "list": ("timers:list_timers", "List timers in the order of their ids."),
+    "get": ("timers:get", "Show a timer."),
+    "pause": ("timers:pause", "Stop a countdown until it is resumed."),
+    "resume": ("timers:resume", "Let a paused timer run on."),
+    "cancel": ("timers:cancel", "End a timer before its time."),
+    "extend": ("timers:extend", "Add time to a timer, or take some away."),
+    "restart": ("timers:restart", "Run a timer's full time again."),
+    "events": ("follow:events", "Follow what happens to timers."),
+    "info": ("follow:info", "Show the server's version, counts and limits."),
+    "completion": ("completion:completion", "Print the completion script of a shell."),
 }
-"""Where each command is, and what the list of commands says of it."""
+"""Where each command is in this package, and what the list of commands says of it."""
 
 
 class LazyGroup(click.Group):
@@ -38,7 +39,8 @@ class LazyGroup(click.Group):
         """Imports a command."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("list", "list_timers"))
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(f"timer_client.cli.{module}"), name)
         assert isinstance(command, click.Command)
         return command
 
@@ -85,4 +87,6 @@ def root() -> None:
 
 def main() -> None:
     """Runs the command line. Exit codes: 0, 1 the server's error, 2 misuse, 3 cancelled, 4 unreachable, 130 Ctrl-C."""
+    # `docker stop` is as good as Ctrl-C. The first process of a container would otherwise ignore it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     root.main(prog_name="timer")

@@ -13,13 +13,7 @@ from timer_client.errors import EventsTruncated
 from timer_protocol.messages import Event, ServerInfo
 
 
-@click.command(
-    help="""Follow what happens to timers, until Ctrl-C.
-
-    PREFIX selects ids that begin so; "ID " with a space at its end is one timer, "ID fired" its end. Nothing is
-    missed while the connection is down.""",
-    short_help="Follow what happens to timers.",
-)
+@click.command
 @click.argument("prefix", default="")
 @click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="Begin after this event; 0 is all there are.")
 @click.option("--count", "most", type=click.IntRange(min=1), help="Stop after so many events.")
@@ -27,7 +21,11 @@ from timer_protocol.messages import Event, ServerInfo
 @connection_options
 @click.pass_context
 def events(context: click.Context, prefix: str, after: int | None, most: int | None, *, as_json: bool) -> None:
-    """Follow what happens to timers."""
+    """Follow what happens to timers.
+
+    PREFIX selects ids that begin so; "ID " with a space at its end is one timer, "ID fired" its end. Nothing is
+    missed while the connection is down. Ctrl-C ends it.
+    """
     with connected(context) as client:
         for event in islice(_without_end(client, prefix, after), most):
             if as_json:
@@ -42,11 +40,11 @@ def _without_end(client: TimerClient, prefix: str, after: int | None) -> Iterato
         try:
             yield from client.events(prefix, after)
         except EventsTruncated as truncated:
-            click.echo(f"timer: {truncated}", err=True)
+            click.echo(f"timer: {truncated}; `timer list` tells how things stand", err=True)
             after = truncated.resume_after
 
 
-@click.command(help="Show the server's version, counts and limits.")
+@click.command
 @json_option
 @connection_options
 @click.pass_context

@@ -11,11 +11,7 @@ from rich.console import Console
 
 from timer_client.calls import new_id
 from timer_client.cli.amounts import FORMS, Amounts, parse_duration
-from timer_client.cli.connection import (
-    connected,
-    failures_told,
-    settings_of,
-)
+from timer_client.cli.connection import connected, failures_told, settings_of
 from timer_client.cli.countdown import watch as watch_timer
 from timer_client.cli.displays import BarDisplay, Display, JsonDisplay, LineDisplay
 from timer_client.cli.options import connection_options, given_settings, json_option
@@ -57,7 +53,7 @@ def start(  # noqa: PLR0913 - the options of a command
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Start a timer and watch it to its end."""
+    """Start a timer."""
     settings = settings_of(context)
     value = _read_payload(payload)
     # Questions go where they are seen, and stay out of what a program reads.
@@ -78,19 +74,17 @@ def start(  # noqa: PLR0913 - the options of a command
     _watch(context, settings, timer_id, as_json=as_json)
 
 
-@click.command(
-    help="""Watch a timer to its end.
-
-    Ctrl-C leaves the countdown, not the timer. Exit code 0 when it fired, 3 when it was cancelled, 4 when the server
-    could not be reached.""",
-    short_help="Watch a timer to its end.",
-)
+@click.command
 @timer_id_argument
 @json_option
 @connection_options
 @click.pass_context
 def watch(context: click.Context, timer_id: str, *, as_json: bool) -> None:
-    """Watch a timer to its end."""
+    """Watch a timer to its end.
+
+    Ctrl-C leaves the countdown, not the timer. Exit code 0 when it fired, 3 when it was cancelled, 4 when the server
+    could not be reached.
+    """
     _watch(context, settings_of(context), timer_id, as_json=as_json)
 
 

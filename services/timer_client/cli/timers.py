@@ -56,7 +56,7 @@ restart = _command("restart", "Run a timer's full time again.", lambda client, t
 @connection_options
 @click.pass_context
 def extend(context: click.Context, timer_id: str, duration: Sequence[str], *, as_json: bool) -> None:
-    """Add time to a timer, or take some away."""
+    """Add time to a timer."""
     try:
         amounts = parse_duration(duration)
     except ValueError as error:
@@ -66,7 +66,7 @@ def extend(context: click.Context, timer_id: str, duration: Sequence[str], *, as
     show_timer(timer, as_json=as_json)
 
 
-@click.command("list", help="List timers in the order of their ids.")
+@click.command("list")
 @click.option("--prefix", default="", metavar="TEXT", help="Only ids that begin so.")
 @click.option("--state", type=click.Choice(get_args(State)), help="Only timers in this state.")
 @click.option(

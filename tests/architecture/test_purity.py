@@ -1,0 +1,120 @@
+"""Who may know what: the core and the protocol do no I/O, one module reads the clock, one reads the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from architecture.reading import imports, modules, name_of, touched
+
+PURE = [*modules("timer_protocol"), *modules("timer_server/core")]
+PURE_PACKAGES = ("timer_protocol.", "timer_server.core.")
+SERVER = modules("timer_server")
+
+FREE_OF_IO = {
+    "bisect",
+    "collections.abc",
+    "enum",
+    "functools",
+    "heapq",
+    "msgspec",
+    "msgspec.structs",
+    "re",
+    "typing",
+}
+"""All that the pure packages need besides each other. Time, chance, files and sockets are not among it."""
+
+MEASURING = {"time.perf_counter", "time.perf_counter_ns"}
+"""They tell how long something took, never what time it is."""
+
+OF_A_LOG_RECORD = {"datetime.datetime.fromtimestamp", "datetime.UTC"}
+"""The time at which the standard library has made a record, as text."""
+
+CLOCKS = {"time", "datetime", "calendar", "sched"}
+ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "dotenv.dotenv_values"}
+
+
+def clocks_read(source: str) -> set[str]:
+    """What a source uses of the modules that tell the time."""
+    found = {name for name in touched(source) if name.partition(".")[0] in CLOCKS and "." in name}
+    return {name for name in found if not any(other.startswith(f"{name}.") for other in found)}
+
+
+def environment_read(source: str) -> set[str]:
+    """What a source uses of the process's environment, by whatever prefix."""
+    return {name for name in touched(source) if any(f"{name}.".startswith(f"{known}.") for known in ENVIRONMENT)}
+
+
+@pytest.mark.parametrize("module", PURE, ids=name_of)
+def test_pure_module_imports_only_what_does_no_io(module: Path) -> None:
+    outside = {name for name in imports(module.read_text()) if not f"{name}.".startswith(PURE_PACKAGES)}
+
+    assert outside <= FREE_OF_IO
+
+
+@pytest.mark.parametrize("module", modules("timer_server/store"), ids=name_of)
+def test_stores_know_no_socket_and_no_clock(module: Path) -> None:
+    assert not imports(module.read_text()) & {"zmq", "socket", "time", "datetime", "random", "threading", "os"}
+
+
+@pytest.mark.parametrize("module", SERVER, ids=name_of)
+def test_only_one_module_reads_the_clock(module: Path) -> None:
+    read = clocks_read(module.read_text())
+    if name_of(module) == "timer_server/runtime/clock.py":
+        assert {"time.time_ns", "time.clock_gettime_ns"} <= read
+    elif name_of(module) == "timer_server/runtime/logs.py":
+        assert read <= OF_A_LOG_RECORD | {"datetime.datetime"}
+    else:
+        assert read <= MEASURING
+
+
+@pytest.mark.parametrize("module", SERVER, ids=name_of)
+def test_only_one_module_reads_the_environment(module: Path) -> None:
+    read = environment_read(module.read_text())
+
+    assert bool(read) == (name_of(module) == "timer_server/runtime/config.py")
+
+
+@pytest.mark.parametrize("module", SERVER, ids=name_of)
+def test_only_the_store_knows_sql(module: Path) -> None:
+    assert ("sqlite3" in imports(module.read_text())) == (name_of(module) == "timer_server/store/sqlite.py")
+
+
+class TestTheReadingItself:
+    @pytest.mark.parametrize(
+        ("source", "read"),
+        [
+            ("import time\nx = time.time()", {"time.time"}),
+            ("import time as t\nx = t.monotonic_ns", {"time.monotonic_ns"}),
+            ("from time import time_ns", {"time.time_ns"}),
+            ("def f():\n    from time import sleep as s\n    s(1)", {"time.sleep"}),
+            ("import time\nx = time.perf_counter_ns() - time.time_ns()", {"time.perf_counter_ns", "time.time_ns"}),
+            ("import datetime\ndatetime.datetime.now()", {"datetime.datetime.now"}),
+            ("from datetime import datetime\ndatetime.now()", {"datetime.datetime.now"}),
+            ("from datetime import UTC, datetime\ndatetime.fromtimestamp(0, UTC)", OF_A_LOG_RECORD),
+            ("runtime = 1\ntimes = runtime", set()),
+        ],
+    )
+    def test_finds_clocks(self, source: str, read: set[str]) -> None:
+        assert clocks_read(source) == read
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "import os\nos.environ['A']",
+            "import os\nos.environ.get('A')",
+            "from os import environ",
+            "from os import getenv as g\ng('A')",
+            "import os as system\nsystem.getenv('A')",
+            "import dotenv\ndotenv.dotenv_values('.env')",
+        ],
+    )
+    def test_finds_the_environment(self, source: str) -> None:
+        assert environment_read(source)
+
+    def test_leaves_the_rest_of_os_alone(self) -> None:
+        assert environment_read("import os\nos.getpid()") == set()
+
+    def test_finds_imports_wherever_they_stand(self) -> None:
+        source = "import a.b\nif x:\n    from c.d import e\ndef f():\n    import g as h"
+
+        assert imports(source) == {"a.b", "c.d", "g"}

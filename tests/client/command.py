@@ -1,0 +1,61 @@
+"""The command `timer` in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_server import LocalServer
+from program import Program
+from server_process import SERVICES, ServerProcess
+
+COMMAND = [sys.executable, "-m", "timer_client"]
+LIMIT_S = 30.0
+CONTROLS = [chr(code) for code in range(0x20) if chr(code) not in "\t\n"] + ["\x7f", "\x9b"]
+
+Server = LocalServer | ServerProcess
+
+
+def environment(server: Server | None = None, **variables: str) -> dict[str, str]:
+    """The variables of a run; without a server there is none where it looks."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
+    where = ("tcp://127.0.0.1:1", "tcp://127.0.0.1:1") if server is None else (server.commands, server.events)
+    return {
+        **inherited,
+        "PYTHONPATH": str(SERVICES),
+        "PYTHONUTF8": "1",
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+        "TIMER_SERVER": where[0],
+        "TIMER_EVENTS": where[1],
+        **variables,
+    }
+
+
+def run(
+    folder: Path, *arguments: str, server: Server | None = None, answers: str | None = None, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a command to its end, on pipes."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(server, **variables),
+        input=answers,
+        stdin=subprocess.DEVNULL if answers is None else None,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, server: Server, terminal: bool = False) -> Iterator[Program]:
+    """Runs a command in the background."""
+    program = Program([*COMMAND, *arguments], environment(server), folder, terminal=terminal)
+    try:
+        yield program
+    finally:
+        program.close()

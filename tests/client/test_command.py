@@ -1,0 +1,334 @@
+"""The command `timer` off a terminal: plain lines, JSON, exit codes."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.command import CONTROLS, Server, environment, run, running
+from local_server import LocalServer
+from server_process import ServerProcess
+from timer_client.cli import COMMANDS, root
+from timer_protocol import __version__
+
+
+def _json_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _start(folder: Path, server: Server, *arguments: str) -> dict[str, Any]:
+    ran = run(folder, "start", "--detach", "--json", *arguments, server=server)
+    assert ran.returncode == 0, ran.stderr
+    (timer,) = _json_lines(ran.stdout)
+    return timer
+
+
+def test_the_seed_dialogue_with_piped_answers(server: LocalServer, tmp_path: Path) -> None:
+    ran = run(tmp_path, "start", server=server, answers="0\n0\n1\n")
+    assert ran.returncode == 0
+    lines = ran.stdout.splitlines()
+    assert lines[:3] == [
+        "Enter your time in hours. 0",
+        "Enter your time in minutes. 0",
+        "Enter your time in seconds. 1",
+    ]
+    assert re.fullmatch(r"Server: 0 hours, 0 minutes, 1 second, timer [0-9a-f-]{36}", lines[3])
+    assert "is running: 0:00:01 to go" in lines[4]
+    assert re.fullmatch(r"Timer [0-9a-f-]{36} has fired at [\d:]+\.", lines[-1])
+    assert ran.stderr == ""
+    assert not any(control in ran.stdout for control in CONTROLS)
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ("0\nx\n3\n", "'x' is no number"),
+        ("-1\n0\n3\n", "-1 is negative"),
+        ("0\n0\n0\n", "more than zero"),
+        ("0\n0\n", "The input ended"),
+        ("", "The input ended"),
+    ],
+)
+def test_piped_answers_that_make_no_sense(server: LocalServer, tmp_path: Path, answers: str, reason: str) -> None:
+    ran = run(tmp_path, "start", server=server, answers=answers)
+    assert ran.returncode == 2
+    assert reason in ran.stderr
+
+
+@pytest.mark.parametrize("words", [["1"], ["0", "0", "1"], ["PT1S"], ["00:00:01"], ["0.5"]])
+def test_durations_on_the_command_line(server: LocalServer, tmp_path: Path, words: list[str]) -> None:
+    ran = run(tmp_path, "start", *words, server=server)
+    assert ran.returncode == 0
+    assert "has fired" in ran.stdout
+
+
+@pytest.mark.parametrize("words", [["soon"], ["0"], ["1", "2"], ["0", "0", "0"], ["1h", "--payload", "{"]])
+def test_start_with_nonsense(server: LocalServer, tmp_path: Path, words: list[str]) -> None:
+    ran = run(tmp_path, "start", *words, server=server)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+
+
+def test_start_as_json(server: LocalServer, tmp_path: Path) -> None:
+    ran = run(tmp_path, "start", "0.3", "--json", "--label", "tea", "--payload", '{"a": 1}', "--id", "x", server=server)
+    first, last = _json_lines(ran.stdout)
+    assert (first["state"], last["state"], last["id"], last["label"]) == ("running", "fired", "x", "tea")
+    assert last["payload"] == {"a": 1}
+
+
+def test_the_questions_stay_out_of_json(server: LocalServer, tmp_path: Path) -> None:
+    ran = run(tmp_path, "start", "--json", "--detach", server=server, answers="0\n5\n0\n")
+    assert [timer["duration_ms"] for timer in _json_lines(ran.stdout)] == [300_000]
+    assert "Enter your time in hours." in ran.stderr
+
+
+def test_changes(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "order/42")
+
+    def shown(*arguments: str) -> list[str]:
+        ran = run(tmp_path, *arguments, server=server)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.rstrip("\n").split("\t")
+
+    timer_id, state, seconds, label = shown("pause", "order/42")
+    assert (timer_id, state, label) == ("order/42", "paused", "")
+    assert 3500 < float(seconds) <= 3600
+    assert float(shown("extend", "order/42", "-30s")[2]) == pytest.approx(float(seconds) - 30)
+    assert float(shown("extend", "order/42", "0", "1", "0")[2]) == pytest.approx(float(seconds) + 30)
+    assert shown("resume", "order/42")[1] == "running"
+    assert shown("get", "order/42")[1] == "running"
+    assert shown("cancel", "order/42")[1] == "cancelled"
+    assert shown("restart", "order/42")[1] == "running"
+    (timer,) = _json_lines(run(tmp_path, "get", "order/42", "--json", server=server).stdout)
+    assert timer["id"] == "order/42"
+
+
+def test_list(server: LocalServer, tmp_path: Path) -> None:
+    for name in ("order/1", "order/2", "tea"):
+        _start(tmp_path, server, "1h", "--id", name, "--label", f"the {name}\x1b[31m\n")
+    run(tmp_path, "cancel", "order/2", server=server)
+
+    def ids(*options: str) -> list[str]:
+        return [line.split("\t")[0] for line in run(tmp_path, "list", *options, server=server).stdout.splitlines()]
+
+    assert ids() == ["order/1", "order/2", "tea"]
+    assert ids("--prefix", "order/") == ["order/1", "order/2"]
+    assert ids("--state", "cancelled") == ["order/2"]
+    assert ids("--limit", "2") == ["order/1", "order/2"]
+    assert ids("--limit", "1", "--all") == ["order/1", "order/2", "tea"]
+    plain = run(tmp_path, "list", server=server).stdout
+    assert "the tea\\x1b[31m\\x0a" in plain
+    timers = _json_lines(run(tmp_path, "list", "--json", server=server).stdout)
+    assert [timer["label"] for timer in timers] == [f"the {timer['id']}\x1b[31m\n" for timer in timers]
+
+
+def test_events(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "order/1")
+    _start(tmp_path, server, "1h", "--id", "tea")
+    run(tmp_path, "cancel", "order/1", server=server)
+    ran = run(tmp_path, "events", "--after", "0", "--count", "3", server=server)
+    rows = [line.split("\t") for line in ran.stdout.splitlines()]
+    assert [(row[0], row[2], row[3]) for row in rows] == [
+        ("1", "started", "order/1"),
+        ("2", "started", "tea"),
+        ("3", "cancelled", "order/1"),
+    ]
+    ran = run(tmp_path, "events", "order/", "--after", "1", "--count", "1", "--json", server=server)
+    (event,) = _json_lines(ran.stdout)
+    assert (event["seq"], event["kind"]) == (3, "cancelled")
+
+
+def test_events_of_a_log_that_began_anew(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "a")
+    with running(tmp_path, "events", "--after", "99", "--count", "1", server=server) as program:
+        program.expect("timer: some of the events after 99 are gone; go on after 1")
+        _start(tmp_path, server, "1h", "--id", "b")
+        program.expect("2\t.*\tstarted\tb")
+        assert program.wait() == 0
+
+
+def test_info(server: LocalServer, tmp_path: Path) -> None:
+    lines = run(tmp_path, "info", server=server).stdout.splitlines()
+    assert ["version", __version__] in [line.split() for line in lines]
+    (info,) = _json_lines(run(tmp_path, "info", "--json", server=server).stdout)
+    assert info["protocol"] == "timer/1"
+
+
+def test_a_cancelled_timer_is_exit_code_3(server: LocalServer, tmp_path: Path) -> None:
+    with running(tmp_path, "start", "1h", "--id", "a", server=server) as program:
+        program.expect("is running")
+        run(tmp_path, "extend", "a", "1h", server=server)
+        program.expect(r"Extended: Timer a is running: (2:00:00|1:59:59) to go")
+        run(tmp_path, "pause", "a", server=server)
+        program.expect("Paused: Timer a is paused with (2:00:00|1:59:)")
+        run(tmp_path, "resume", "a", server=server)
+        program.expect("Resumed: Timer a is running")
+        run(tmp_path, "cancel", "a", server=server)
+        program.expect("Timer a was cancelled at")
+        assert program.wait() == 3
+
+
+def test_watching_one_that_has_ended(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "a")
+    run(tmp_path, "cancel", "a", server=server)
+    ran = run(tmp_path, "watch", "a", server=server)
+    assert ran.returncode == 3
+    assert re.fullmatch(r"Timer a was cancelled at [\d:]+\.\n", ran.stdout)
+
+
+def test_watching_as_json(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "a")
+    with running(tmp_path, "watch", "a", "--json", server=server) as program:
+        program.expect('"state":"running"')
+        run(tmp_path, "pause", "a", server=server)
+        program.expect('"state":"paused"')
+        run(tmp_path, "cancel", "a", server=server)
+        program.expect('"state":"cancelled"')
+        assert program.wait() == 3
+        assert [timer["state"] for timer in _json_lines(program.output)] == ["running", "paused", "cancelled"]
+
+
+def test_what_the_server_refuses_is_exit_code_1(server: LocalServer, tmp_path: Path) -> None:
+    for command in ("get", "watch", "cancel"):
+        ran = run(tmp_path, command, "nobody", server=server)
+        assert ran.returncode == 1
+        assert ran.stdout == ""
+        assert re.fullmatch(r"timer: timer 'nobody' is not there.* `timer list` shows those there are\.\n", ran.stderr)
+    _start(tmp_path, server, "1h", "--id", "a")
+    ran = run(tmp_path, "start", "2h", "--id", "a", server=server)
+    assert ran.returncode == 1
+    assert "Choose another --id" in ran.stderr
+
+
+def test_a_server_out_of_reach_is_exit_code_4(tmp_path: Path) -> None:
+    for command in (["start", "1"], ["info"], ["watch", "a"], ["events"]):
+        ran = run(tmp_path, *command, TIMER_RETRY_DEADLINE_S="0.3")
+        assert ran.returncode == 4
+        waiting, giving_up = ran.stderr.splitlines()
+        assert waiting.startswith("timer: waiting for tcp://127.0.0.1:1, for up to 0.3 s (try 1: ")
+        assert giving_up.startswith("timer: the server at tcp://127.0.0.1:1 could not be reached: tried ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TIMER_SERVER", "nowhere"),
+        ("TIMER_EVENTS", "tcp://x"),
+        ("TIMER_TIMEOUT_S", "0"),
+        ("TIMER_RETRY_DEADLINE_S", "-1"),
+        ("TIMER_RETRY_MIN_S", "x"),
+        ("TIMER_RETRY_MAX_S", "1e9"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_and_exit_code_2(tmp_path: Path, variable: str, value: str) -> None:
+    ran = run(tmp_path, "info", **{variable: value})
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith(f"timer: {variable} is '{value}', but must be ")
+
+
+def test_an_env_file_in_the_working_directory_is_read(server: LocalServer, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"TIMER_SERVER={server.commands}\n")
+    assert run(tmp_path, "info", TIMER_SERVER="").returncode == 0
+
+
+def test_options_stand_before_or_after_the_command(server: LocalServer, tmp_path: Path) -> None:
+    assert run(tmp_path, "--server", server.commands, "info").returncode == 0
+    assert run(tmp_path, "info", "--server", server.commands).returncode == 0
+    assert run(tmp_path, "--server", "tcp://127.0.0.1:2", "info", "--server", server.commands).returncode == 0
+    ran = run(tmp_path, "--timeout", "x", "info")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("timer: --timeout is 'x', but must be")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_detaches_and_tells_the_way_back(server: LocalServer, tmp_path: Path, number: signal.Signals) -> None:
+    with running(tmp_path, "--server", server.commands, "start", "1h", "--id", "-a", server=server) as program:
+        program.expect("is running")
+        program.signal(number)
+        program.expect(f"the timer goes on. To come back: timer --server {server.commands} watch -- -a")
+        assert program.wait() == 130
+    assert run(tmp_path, "get", "--", "-a", server=server).stdout.split("\t")[1] == "running"
+
+
+def test_ctrl_c_ends_events(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "a")
+    with running(tmp_path, "events", "--after", "0", server=server) as program:
+        program.expect("started")
+        program.signal(signal.SIGINT)
+        assert program.wait() == 130
+        assert "Traceback" not in program.output
+
+
+def test_a_watch_survives_a_crash_of_the_server(server_process: ServerProcess, tmp_path: Path) -> None:
+    with running(tmp_path, "start", "2", "--id", "a", server=server_process) as program:
+        program.expect("is running")
+        server_process.kill()
+        program.expect("waiting for tcp")
+        server_process.start()
+        program.expect("has fired")
+        assert program.wait() == 0
+
+
+def test_help_shows_the_variables(tmp_path: Path) -> None:
+    ran = run(tmp_path, "--help")
+    assert ran.returncode == 0
+    for name in (
+        "TIMER_SERVER",
+        "TIMER_EVENTS",
+        "TIMER_TIMEOUT_S",
+        "TIMER_RETRY_DEADLINE_S",
+        "TIMER_RETRY_MIN_S",
+        "TIMER_RETRY_MAX_S",
+    ):
+        assert name in ran.stdout
+    assert run(tmp_path, "--version").stdout == f"timer {__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_listed_as_it_describes_itself(name: str) -> None:
+    command = root.get_command(root.make_context("timer", [name], resilient_parsing=True), name)
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(limit=100) == COMMANDS[name][1]
+
+
+def test_help_does_not_import_the_heavy_libraries(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom timer_client.cli import root\nroot.main(['--help'], standalone_mode=False)\n"
+        "print({'zmq', 'rich', 'tenacity', 'asyncio', 'dotenv'} & set(sys.modules), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert ran.stderr == "set()\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(tmp_path: Path, shell: str) -> None:
+    ran = run(tmp_path, "completion", shell)
+    assert ran.returncode == 0
+    assert f"_TIMER_COMPLETE={shell}_complete" in ran.stdout
+
+
+def test_completion_knows_commands_and_ids(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "order/42", "--label", "tea")
+
+    def completed(line: str) -> list[str]:
+        words = line.split(" ")
+        variables = {"_TIMER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+        return run(tmp_path, server=server, **variables).stdout.split()
+
+    assert completed("timer re") == ["plain,resume", "plain,restart"]
+    assert completed("timer watch ord") == ["plain,order/42"]
+    assert "plain,--detach" in completed("timer start --de")
+
+
+def test_completion_without_a_server_suggests_nothing(tmp_path: Path) -> None:
+    ran = run(tmp_path, _TIMER_COMPLETE="bash_complete", COMP_WORDS="timer watch o", COMP_CWORD="2")
+    assert ran.stdout.strip() == ""
+    assert "Traceback" not in ran.stderr

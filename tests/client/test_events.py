@@ -1,0 +1,224 @@
+"""Following events: over reconnects, restarts and silence, with both clients."""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from client.drivers import LIMIT_S, Driver, quick
+from client.fake_server import FakeServer, answered, timer, unanswered
+from local_server import LocalServer
+from server_process import ServerProcess
+from timer_client import (
+    AsyncTimerClient,
+    ClientClosed,
+    Event,
+    EventsTruncated,
+    ServerUnreachable,
+    Settings,
+    TimerClient,
+    TimerSpec,
+)
+from timer_protocol.limits import Limits
+
+Connect = Callable[..., Driver]
+
+
+def _settings(server: LocalServer | ServerProcess) -> Settings:
+    return quick(server.commands, server.events, timeout_s=2)
+
+
+def _take(events: Iterator[Event], count: int) -> list[tuple[str, str]]:
+    return [(event.timer.id, event.kind) for event in itertools.islice(events, count)]
+
+
+def test_what_was_before_is_read_and_what_follows_is_heard(server: LocalServer, connect: Connect) -> None:
+    client = connect(_settings(server))
+    client.start(60, id="a")
+    events = client.events(after=0)
+    assert _take(events, 1) == [("a", "started")]
+    client.pause("a")
+    client.cancel("a")
+    assert _take(events, 2) == [("a", "paused"), ("a", "cancelled")]
+
+
+def test_from_now_on_is_the_default(server: LocalServer, connect: Connect) -> None:
+    client, other = connect(_settings(server)), connect(_settings(server))
+    client.start(60, id="before")
+    events = client.events()
+    other.start(60, id="trigger", seconds=0.05)
+    other.wait("trigger", 0)
+    first = _first_after(events, lambda number: other.start(60, id=f"after{number}"))
+    assert first.timer.id.startswith("after")
+
+
+def _first_after(events: Iterator[Event], act: Callable[[int], object]) -> Event:
+    """The first event of an iteration that begins while things happen."""
+    done = threading.Event()
+
+    def keep_acting() -> None:
+        for number in itertools.count():
+            act(number)
+            if done.wait(0.02):
+                return
+
+    acting = threading.Thread(target=keep_acting)
+    acting.start()
+    try:
+        return next(events)
+    finally:
+        done.set()
+        acting.join(LIMIT_S)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("order/", [("order/4", "started"), ("order/42", "started"), ("order/42", "cancelled")]),
+        ("order/42 ", [("order/42", "started"), ("order/42", "cancelled")]),
+        ("order/42 cancelled", [("order/42", "cancelled")]),
+    ],
+)
+def test_a_prefix_selects(server: LocalServer, connect: Connect, prefix: str, expected: list[tuple[str, str]]) -> None:
+    client = connect(_settings(server))
+    for name in ("tea", "order/4", "order/42"):
+        client.start(60, id=name)
+    client.cancel("order/42")
+    assert _take(client.events(prefix, 0), len(expected)) == expected
+
+
+def test_many_events_are_read_page_by_page(server: LocalServer, connect: Connect) -> None:
+    client = connect(_settings(server))
+    client.start_many(TimerSpec(id=f"t{number}", hours=1) for number in range(2500))
+    assert [event.seq for event in itertools.islice(client.events(after=0), 2500)] == list(range(1, 2501))
+
+
+def test_nothing_is_missed_or_repeated_over_a_crash(server_process: ServerProcess, connect: Connect) -> None:
+    client, other = connect(_settings(server_process)), connect(_settings(server_process))
+    events = client.events(after=0)
+    seen: list[int] = []
+    for number in range(3):
+        for name in ("a", "b", "c"):
+            other.start(60, id=f"{name}{number}")
+        seen += [event.seq for event in itertools.islice(events, 2)]
+        server_process.kill()
+        server_process.start()
+        other.start(60, id=f"d{number}")
+        seen += [event.seq for event in itertools.islice(events, 2)]
+    assert seen == list(range(1, 13))
+
+
+def test_an_iteration_can_be_resumed_by_its_last_seq(server: LocalServer, connect: Connect) -> None:
+    client = connect(_settings(server))
+    for number in range(6):
+        client.start(60, id=f"t{number}")
+    first = [event.seq for event in itertools.islice(client.events(after=0), 3)]
+    second = [event.seq for event in itertools.islice(client.events(after=first[-1]), 3)]
+    assert first + second == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_log_that_began_anew_is_told(connect: Connect) -> None:
+    with LocalServer() as server:
+        client = connect(_settings(server))
+        client.start(60, id="a")
+        with pytest.raises(EventsTruncated) as caught:
+            next(client.events(after=99))
+        assert (caught.value.asked_after, caught.value.resume_after) == (99, 1)
+
+
+def test_what_retention_left_comes_first_and_the_rest_follows(connect: Connect) -> None:
+    with LocalServer(limits=Limits(retention_s=1)) as server:
+        client = connect(_settings(server))
+        client.start(60, id="kept")
+        client.cancel(client.start(60, id="forgotten"))
+        seen, truncated = _until_truncated(client)
+        assert seen[0] == ("kept", "started")
+        client.start(60, id="later")
+        assert _take(client.events(after=truncated.resume_after), 1) == [("later", "started")]
+
+
+def _until_truncated(client: Driver) -> tuple[list[tuple[str, str]], EventsTruncated]:
+    """Reads anew until retention, which counts from the cancelling, has removed what there is to remove."""
+    ends_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < ends_s:
+        if client.list("forgotten").timers:
+            continue
+        seen: list[tuple[str, str]] = []
+        try:
+            for event in client.events(after=0):
+                seen += [(event.timer.id, event.kind)]
+        except EventsTruncated as truncated:
+            return seen, truncated
+    raise AssertionError("retention removes nothing")
+
+
+def test_a_silent_events_socket_is_replaced(
+    fake: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No beat comes: after each silence the log is read, so events arrive all the same."""
+    for module in ("timer_client.client", "timer_client.async_client"):
+        monkeypatch.setattr(f"{module}.SILENCE_S", 0.05)
+    client = connect(quick(fake.commands, fake.events))
+    reads = 0
+
+    def count_reads(body: bytes) -> bytes | None:
+        nonlocal reads
+        reads += 1
+        if reads < 5:
+            return answered(body)
+        request = msgspec.json.decode(body)
+        page = {"events": [{"seq": 8, "kind": "fired", "at_ms": 0, "timer": timer()}], "next": 8, "truncated": False}
+        return msgspec.json.encode({"jsonrpc": "2.0", "id": request["id"], "result": page})
+
+    fake.faults += [count_reads] * 5
+    assert next(client.events(after=7)).seq == 8
+
+
+def test_an_iteration_that_is_left_closes_its_socket(server: LocalServer, connect: Connect) -> None:
+    client = connect(_settings(server))
+    client.start(60, id="a")
+    for _ in range(50):
+        assert len(list(itertools.islice(client.events(after=0), 1))) == 1
+    assert not client._client._transport._subscriptions
+
+
+def test_closing_ends_an_iteration_in_another_thread(server: LocalServer) -> None:
+    client = TimerClient(settings=_settings(server))
+    client.start(60, id="a")
+    events = client.events(after=0)
+    assert next(events).timer.id == "a"
+    with ThreadPoolExecutor(1) as threads:
+        following = threads.submit(next, events)
+        started_s = time.monotonic()
+        client.close()
+        assert time.monotonic() - started_s < 1.5
+        with pytest.raises(ClientClosed):
+            following.result(LIMIT_S)
+
+
+def test_closing_ends_an_iteration_in_another_task(server: LocalServer) -> None:
+    async def test() -> None:
+        client = AsyncTimerClient(settings=_settings(server))
+        await client.start(60, id="a")
+        events = client.events(after=0)
+        assert (await anext(events)).timer.id == "a"
+        following = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(ClientClosed):
+            await asyncio.wait_for(following, LIMIT_S)
+
+    asyncio.run(test())
+
+
+def test_a_server_out_of_reach_for_too_long_ends_the_iteration(connect: Connect) -> None:
+    with FakeServer() as fake:
+        fake.faults += [unanswered] * 100
+        client = connect(quick(fake.commands, fake.events, timeout_s=0.1, retry_deadline_s=0.3))
+        with pytest.raises(ServerUnreachable):
+            next(client.events())
