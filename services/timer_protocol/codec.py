@@ -10,7 +10,7 @@ from typing import Any, Literal, Union
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from timer_protocol.errors import ErrorCode, Refusal, RpcError
+from timer_protocol.errors import ErrorCode, Refusal, RpcError, limit_reached
 from timer_protocol.messages import Method
 
 RequestId = int | float | str | None
@@ -225,10 +225,5 @@ def _malformed(request_id: RequestId, code: ErrorCode, reason: str) -> Malformed
 def _refused_batch(length: int, max_batch: int) -> Malformed:
     if length == 0:
         return _malformed(None, ErrorCode.INVALID_REQUEST, "a batch needs at least one request")
-    refusal = Refusal(
-        ErrorCode.LIMIT_REACHED,
-        f"a batch may hold at most {max_batch} requests, got {length}",
-        limit="max_batch",
-        maximum=max_batch,
-    )
+    refusal = limit_reached("max_batch", max_batch, f"the batch has {length} requests")
     return Malformed(None, refusal.to_error())

@@ -5,6 +5,7 @@ from timer_protocol.errors import ErrorCode, Refusal
 MS_PER_SECOND = 1000
 MS_PER_MINUTE = 60_000
 MS_PER_HOUR = 3_600_000
+NS_PER_MS = 1_000_000
 
 MAXIMUM_MS = 2**53
 """The largest sum: what every JSON reader can tell exactly (RFC 8259, section 6), and far beyond any duration."""

@@ -72,3 +72,8 @@ class Refusal(Exception):
         """This refusal as it goes over the wire."""
         data = {"name": self.code.wire_name, "retryable": self.code.retryable, "reason": self.reason, **self.help}
         return RpcError(int(self.code), TITLES[self.code], data)
+
+
+def limit_reached(limit: str, maximum: int, what: str) -> Refusal:
+    """The refusal of something that is too large or too many; `what` says what there is."""
+    return Refusal(ErrorCode.LIMIT_REACHED, f"{what}; {limit} is {maximum}", limit=limit, maximum=maximum)

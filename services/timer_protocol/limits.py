@@ -22,6 +22,9 @@ PARKED_PAGE_BYTES = 65_536
 SCAN_MAXIMUM = 10_000
 """Entries looked at for one page; a page that found less than it could still tells where to go on."""
 
+REPLY_ENTRIES = 20_000
+"""Entries looked at for all pages of one reply: some milliseconds of the server's time."""
+
 WAIT_MAXIMUM_MS = 3_600_000
 """The longest a request may stay parked. Clients that wait longer ask again."""
 
@@ -53,11 +56,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The limits an operator sets through `TIMER_MAX_*` and `TIMER_RETENTION_S`; `server.info` tells them."""
 
     max_timers: int = 1_000_000
-    """Pending (running or paused) timers, and as many ended ones: about half a gigabyte of memory each."""
+    """Pending (running or paused) timers, some 600 bytes of memory each; and as many ended ones, at a third of that."""
     max_payload_bytes: int = 65_536
     """A payload is for the reader of the end, not for storage: 64 KiB holds any sensible job."""
     max_batch: int = 1000
-    """Requests in one message: a few milliseconds of the server's time."""
+    """Requests in one message: some milliseconds of the server's time."""
     max_message_bytes: int = 1_048_576
     """A request's body: a full batch of common requests fits several times over."""
     max_duration_s: int = 315_360_000

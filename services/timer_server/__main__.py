@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import zmq
-
 from timer_protocol import __version__
 from timer_server.runtime.clock import system_sources
 from timer_server.runtime.config import VARIABLES, Config, ConfigError, load_environment, read_config
@@ -13,6 +11,7 @@ from timer_server.runtime.health import check
 from timer_server.runtime.logs import set_up
 from timer_server.runtime.server import serve
 from timer_server.runtime.signals import stop_on_signals
+from timer_server.runtime.sockets import BindError
 from timer_server.store import StoreError
 
 EXIT_OK = 0
@@ -38,10 +37,8 @@ def _serve(config: Config) -> int:
     try:
         with stop_on_signals() as stop:
             serve(config, system_sources(), stop)
-    except StoreError as error:
+    except (StoreError, BindError) as error:
         return _complain(str(error), EXIT_FAILED)
-    except (zmq.ZMQError, OSError) as error:
-        return _complain(f"cannot bind {config.bind}, {config.events_bind} or the metrics: {error}", EXIT_FAILED)
     return EXIT_OK
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from core.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams, ResumeParams
-from timer_server.core import engine as engine_module
 from timer_server.core.engine import Engine, Listing, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.core.model import Timer
@@ -218,16 +217,15 @@ class TestPages:
 
         assert [entry.id for entry in entries if isinstance(entry, Timer)] == in_order
 
-    def test_a_page_that_looked_at_too_much_tells_where_to_go_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(engine_module, "SCAN_MAXIMUM", 2)
+    def test_a_page_that_looked_at_too_much_tells_where_to_go_on(self) -> None:
         bench = Bench()
         for timer_id in "abcd":
             bench.start(timer_id)
         bench.ask(PauseParams("d"))
 
-        first = bench.engine.list_page(ListParams(state="paused"))
-        second = bench.engine.list_page(ListParams(state="paused", after="b"))
+        first = bench.engine.list_page(ListParams(state="paused"), scan=2)
+        second = bench.engine.list_page(ListParams(state="paused", after="b"), scan=2)
 
-        assert first == Listing([], "b")
+        assert first == Listing([], "b", 2)
         assert [entry.id for entry in second.entries if isinstance(entry, Timer)] == ["d"]
         assert second.next is None

@@ -52,6 +52,7 @@ LIMITS = {
     "sum of the amounts of time, ms": durations.MAXIMUM_MS,
     "payload bytes of a page that was waited for": limits.PARKED_PAGE_BYTES,
     "reply_bytes": limits.REPLY_BYTES,
+    "reply_entries": limits.REPLY_ENTRIES,
     "objects and arrays within one another in a payload": limits.PAYLOAD_DEPTH,
     "frames of a message": limits.FRAMES_MAXIMUM,
     "texts of an unfinished triple are kept, s": limits.TRIPLE_EXPIRES_S,

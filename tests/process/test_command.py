@@ -94,6 +94,22 @@ def test_logs_tell_decisions_and_never_payloads(server_process: ServerProcess) -
         rpc.call("timer.start", id="x", minutes=1, label="SECRET", payload="SECRET")
         rpc.error("timer.start", id="x", minutes=2, payload="SECRET")
     server_process.terminate()
-    assert [line["event"] for line in server_process.lines] == ["recovered", "listening", "stopped"]
+    assert [line["event"] for line in server_process.lines] == ["recovered", "listening", "stopping", "stopped"]
     assert all({"time", "level", "event"} <= line.keys() for line in server_process.lines)
     assert "SECRET" not in str(server_process.lines)
+
+
+def test_debug_logs_every_event_and_every_refusal(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"TIMER_LOG_LEVEL": "debug"}) as server:
+        with requester(server.commands) as rpc:
+            rpc.call("timer.start", id="x", minutes=1, payload="SECRET")
+            rpc.call("timer.cancel", id="x")
+            rpc.error("timer.pause", id="x")
+        server.terminate()
+    told = [line for line in server.lines if line["level"] == "debug"]
+    assert [(line["event"], line.get("id"), line.get("seq")) for line in told[:2]] == [
+        ("started", "x", 1),
+        ("cancelled", "x", 2),
+    ]
+    assert (told[2]["event"], told[2]["method"]) == ("refused", "timer.pause")
+    assert "SECRET" not in str(server.lines)

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.builders import BEGIN_NS, NS_PER_MS, Bench
 from timer_protocol.codec import Codec
+from timer_protocol.errors import Refusal
 from timer_protocol.messages import METHODS
 from timer_server.runtime.answers import Answer, JsonAnswer
 from timer_server.runtime.dispatch import Dispatcher
@@ -55,18 +56,27 @@ class Desk(Bench):
         assert answer.missing == 1
         return answer
 
-    def wait(self, milliseconds: int) -> list[JsonAnswer]:
+    def wait(self, milliseconds: int) -> list[Answer]:
         """Lets time pass and ends the turn that comes then, in the order in which the server does it."""
         self.now_ns += milliseconds * NS_PER_MS
         self.engine.expire(self.now_ns, 500)
-        ready = self.waiting.expire(self.now_ns)
-        return ready + self.end_turn()
+        ready: list[Answer] = []
+        self.waiting.expire(self.now_ns, 500, ready)
+        return [*ready, *self.end_turn()]
 
-    def end_turn(self) -> list[JsonAnswer]:
+    def end_turn(self) -> list[Answer]:
         """Stores what has happened and tells those who waited for it."""
         changes = self.engine.take_changes()
         self.store.commit(changes)
-        return self.waiting.notify(changes.events, self.now_ns)
+        ready: list[Answer] = []
+        self.waiting.notify(changes.events, self.now_ns, ready)
+        return ready
+
+    def fail_all(self, refusal: Refusal) -> list[Answer]:
+        """Tells everybody who waits that nothing comes of it."""
+        ready: list[Answer] = []
+        self.waiting.fail_all(refusal, ready)
+        return ready
 
 
 def request(method: str, request_id: Any = 1, **params: Any) -> bytes:

@@ -135,6 +135,16 @@ class TestReadEvents:
         assert self.read(desk, 2) == ([4], 4, True)
         assert self.read(desk, 3) == ([4], 4, False)
 
+    def test_reading_goes_on_behind_what_retention_has_removed(self, desk: Desk) -> None:
+        desk.start("old", hours=1000)
+        desk.start("a")
+        desk.call("timer.cancel", id="a")
+        desk.forget(BEGIN_NS + 2 * DAY_NS)
+
+        assert self.read(desk, 0) == ([1], 3, True)
+        assert self.read(desk, 1) == ([], 3, True)
+        assert self.read(desk, 3) == ([], 3, False)
+
     def test_whoever_is_ahead_of_the_log_is_told_so(self, desk: Desk) -> None:
         desk.start("a")
         desk.commit()

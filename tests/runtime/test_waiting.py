@@ -9,7 +9,7 @@ import pytest
 from runtime.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.runtime import waiting as waiting_module
-from timer_server.runtime.answers import JsonAnswer
+from timer_server.runtime.answers import Answer, JsonAnswer
 from timer_server.runtime.waiting import WaitForEnd, WaitForEvent, Waiting
 
 MINUTE_MS = 60_000
@@ -137,6 +137,16 @@ class TestWaitForEvent:
         assert desk.wait(1000) == [parked]
         assert body(parked)["result"] == {"events": [], "next": 1, "truncated": False}
 
+    def test_whoever_asked_again_after_time_was_up_is_answered_once(self, desk: Desk) -> None:
+        first = desk.park("events.read", after=1, wait_ms=1000)
+        desk.wait(1000)
+        again = desk.park("events.read", after=1, wait_ms=1000)
+        desk.start("b")
+
+        assert desk.end_turn() == [again]
+        assert body(first)["result"]["events"] == []
+        assert len(desk.waiting) == 0
+
     def test_is_answered_at_once_if_there_are_events(self, desk: Desk) -> None:
         assert len(desk.result("events.read", after=0, wait_ms=1000)["events"]) == 1
 
@@ -187,19 +197,19 @@ class TestAllAtOnce:
             desk.park("events.read", 2, after=1, wait_ms=500),
         ]
 
-        assert sorted(desk.waiting.fail_all(self.REFUSAL), key=parked.index) == parked
+        assert sorted(desk.fail_all(self.REFUSAL), key=parked.index) == parked
 
         assert {body(answer)["error"]["code"] for answer in parked} == {ErrorCode.SHUTTING_DOWN}
         assert [body(answer)["id"] for answer in parked] == [1, 2]
         assert len(desk.waiting) == 0
-        assert desk.waiting.fail_all(self.REFUSAL) == []
+        assert desk.fail_all(self.REFUSAL) == []
         assert desk.wait(5 * MINUTE_MS) == []
 
     def test_those_answered_before_are_left_alone(self, desk: Desk) -> None:
         parked = desk.park("timer.wait", id="a", wait_ms=1000)
         desk.wait(1000)
 
-        assert desk.waiting.fail_all(self.REFUSAL) == []
+        assert desk.fail_all(self.REFUSAL) == []
         assert "result" in body(parked)
 
 
@@ -230,7 +240,7 @@ class TestBounds:
         [
             lambda desk: desk.wait(1000),
             lambda desk: (desk.call("timer.cancel", id="a"), desk.end_turn(), desk.call("timer.restart", id="a")),
-            lambda desk: desk.waiting.fail_all(TestAllAtOnce.REFUSAL),
+            lambda desk: desk.fail_all(TestAllAtOnce.REFUSAL),
         ],
         ids=["time is up", "the timer ends", "all fail"],
     )
@@ -269,7 +279,13 @@ class _Answer(JsonAnswer):
 def _parked(desk: Desk, wait_ms: int) -> "weakref.ref[_Answer]":
     """Parks a wait for the end of `a`, and watches whether its answer is still held."""
     answer = _Answer([b"peer"], is_batch=False)
-    wish = WaitForEnd(desk.now_ns + wait_ms * 1_000_000, lambda _: None, timer_id="a", after_seq=desk.engine.last_seq)
+    wish = WaitForEnd(
+        until_ns=desk.now_ns + wait_ms * 1_000_000,
+        woken=lambda *_: None,
+        timed_out=lambda _: None,
+        timer_id="a",
+        after_seq=desk.engine.last_seq,
+    )
     desk.waiting.park(wish, answer, 1)
     return weakref.ref(answer)
 
@@ -280,7 +296,21 @@ def test_a_wish_that_cannot_be_fulfilled_any_more_is_answered_with_the_refusal()
 
     waiting = Waiting()
     answer = JsonAnswer([b"peer", b""], is_batch=False)
-    waiting.park(WaitForEvent(5, gone, prefix=""), answer, 1)
+    waiting.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=gone, prefix=""), answer, 1)
+    ready: list[Answer] = []
+    waiting.expire(5, 500, ready)
 
-    assert waiting.expire(5) == [answer]
+    assert ready == [answer]
     assert body(answer)["error"]["code"] == ErrorCode.TIMER_NOT_FOUND
+
+
+def test_no_more_run_out_of_time_in_one_turn_than_may() -> None:
+    waiting = Waiting()
+    answers = [JsonAnswer([b"peer", b""], is_batch=False) for _ in range(5)]
+    for answer in answers:
+        waiting.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=lambda _: 1, prefix=""), answer, 1)
+    ready: list[Answer] = []
+    waiting.expire(5, 3, ready)
+    assert ready == answers[:3]
+    waiting.expire(5, 3, ready)
+    assert ready == answers

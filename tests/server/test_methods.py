@@ -204,6 +204,18 @@ def test_the_payloads_of_one_reply_are_bounded(server: LocalServer, rpc: Request
     assert rpc.error("timer.get", id="late")["code"] == -32001
 
 
+def test_the_entries_looked_at_for_one_reply_are_bounded(server: LocalServer, rpc: Requester) -> None:
+    for first in range(0, 12_000, 1000):
+        with socket_to(zmq.REQ, server.commands) as socket:
+            socket.send_json([request("timer.start", 1, id=f"t/{first + n}", minutes=1) for n in range(1000)])
+            socket.recv()
+    with socket_to(zmq.REQ, server.commands) as socket:
+        socket.send_json([request("timer.list", number, state="paused") for number in range(50)])
+        replies = json.loads(socket.recv())
+    assert all(reply["result"]["timers"] == [] for reply in replies[:2])
+    assert {reply["error"]["data"]["limit"] for reply in replies[2:]} == {"reply_entries"}
+
+
 def test_a_message_beyond_its_limit_is_refused_unread() -> None:
     limits = Limits(max_message_bytes=500)
     with LocalServer(limits=limits) as server, socket_to(zmq.REQ, server.commands) as socket:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from msgspec import Struct, ValidationError, json
 from msgspec.structs import replace
 
-from timer_protocol.durations import MS_PER_SECOND, check_duration, total_ms
-from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.durations import MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
+from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.ids import check_id
 from timer_protocol.limits import KEYS_REMEMBERED, PAYLOAD_DEPTH, SCAN_MAXIMUM, Limits
 from timer_protocol.messages import (
@@ -30,16 +30,15 @@ from timer_server.core.ledger import Changes, Ledger, Recall
 from timer_server.core.model import Event, Timer
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 
-NS_PER_MS = 1_000_000
-
 TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
 
 
 class Listing(NamedTuple):
-    """Timers in the order of their ids, and the id to go on after; None at the end."""
+    """Timers in the order of their ids, the id to go on after (None at the end), and how many ids were looked at."""
 
     entries: list[Timer | Recall]
     next: str | None
+    scanned: int
 
 
 class Engine:
@@ -78,8 +77,8 @@ class Engine:
     def handle(self, params: TimerParams, now_ns: int, recalled: Timer | None = None) -> Timer | Recall:
         """Applies a request about one timer and returns the timer as it is then.
 
-        Raises `Refusal` where the request is not possible; it has changed nothing then. A timer whose deadline has
-        passed fires first, so the outcome does not depend on how busy the server is.
+        A timer whose deadline has passed fires first, so the outcome does not depend on how busy the server is.
+        Raises `Refusal` where the request is not possible; it has no effect then.
         """
         if isinstance(params, StartParams):
             return self._start(params, now_ns, recalled)
@@ -104,18 +103,17 @@ class Engine:
             changed["keys"] = (*(found.keys or ()), key)[-KEYS_REMEMBERED:]
         return self._change(found, change, now_ns, changed)
 
-    def list_page(self, params: ListParams) -> Listing:
-        """A page of timers. It may hold fewer than the limit, or none, and still not be the last."""
+    def list_page(self, params: ListParams, scan: int = SCAN_MAXIMUM) -> Listing:
+        """A page of timers, found among the next `scan` ids. It may hold fewer than the limit and not be the last."""
         entries: list[Timer | Recall] = []
-        last = None
-        page = self._ledger.page(params.after, params.prefix, params.state)
-        for scanned, (timer_id, entry) in enumerate(page):
-            if len(entries) == params.limit or scanned == SCAN_MAXIMUM:
-                return Listing(entries, last)
-            last = timer_id
+        scanned, last = 0, None
+        for timer_id, entry in self._ledger.page(params.after, params.prefix, params.state):
+            if len(entries) == params.limit or scanned == scan:
+                return Listing(entries, last, scanned)
+            scanned, last = scanned + 1, timer_id
             if entry is not None:
                 entries.append(entry)
-        return Listing(entries, None)
+        return Listing(entries, None, scanned)
 
     # Time
 
@@ -214,7 +212,7 @@ class Engine:
 
     def _check_room(self) -> None:
         if self._ledger.pending_count >= self._limits.max_timers:
-            raise _limit_reached("max_timers", self._limits.max_timers, "as many timers are pending")
+            raise limit_reached("max_timers", self._limits.max_timers, "as many timers are pending")
 
 
 def _pause(timer: Timer, _: PauseParams, now_ns: int, __: Limits) -> dict[str, Any]:
@@ -294,7 +292,7 @@ def _check_same(timer: Timer, params: StartParams, payload: bytes) -> None:
 def _readable(payload: bytes, max_payload_bytes: int) -> bytes:
     """The payload, if readers of JSON can take it. Raises `Refusal` (limit_reached, invalid_params)."""
     if len(payload) > max_payload_bytes:
-        raise _limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {len(payload)} bytes")
+        raise limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {len(payload)} bytes")
     try:
         value = json.decode(payload)
     except (ValidationError, RecursionError) as error:
@@ -336,7 +334,3 @@ def _round_up(now_ns: int) -> int:
 def _refusal(code: ErrorCode, timer_id: str, what: str, state: State | None = None) -> Refusal:
     helpful = {} if state is None else {"state": state}
     return Refusal(code, f"timer {timer_id!r} {what}", id=timer_id, **helpful)
-
-
-def _limit_reached(limit: str, maximum: int, what: str) -> Refusal:
-    return Refusal(ErrorCode.LIMIT_REACHED, f"{what}, and {limit} is {maximum}", limit=limit, maximum=maximum)

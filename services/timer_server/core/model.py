@@ -14,9 +14,9 @@ class Timer(Struct, frozen=True, gc=False):
     """A timer after its last change. A change makes a new one, so an event's timer never changes under it.
 
     `hours`, `minutes` and `seconds` are as asked. `duration_ms` is the whole of the countdown, extensions
-    included. `due_at_ms` is None while paused, and only then does `remaining_ms` count; once ended, both stay as
-    they were. `keys` are those of the latest changes that carried one. `seq` is that of the event that made this
-    version, and so the row it is stored in.
+    included. `due_at_ms` is None while paused, and only then does `remaining_ms` count; an end leaves the one as it
+    was and sets the other to 0. `keys` are those of the latest changes that carried one. `seq` is that of the event
+    that made this version, and so the row it is stored in.
     """
 
     seq: int

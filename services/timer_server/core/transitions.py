@@ -1,5 +1,6 @@
 """The life of a timer: one table of every state and everything that can be asked of it.
 
+The engine looks changes up here; starting, and finding nothing, are plain code there. The tests hold both to it.
 The state diagram in ARCHITECTURE.md is made from this table, and a test holds it to it.
 """
 

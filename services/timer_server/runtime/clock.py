@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NewType
 
+from timer_protocol.durations import NS_PER_MS
 from timer_server.store import Anchor
 
 WallNs = NewType("WallNs", int)
@@ -18,7 +19,6 @@ WallNs = NewType("WallNs", int)
 BootNs = NewType("BootNs", int)
 """Nanoseconds since the operating system started; never steps."""
 
-NS_PER_MS = 1_000_000
 OFFSET_NOTED_MS = 50
 """A wall clock that has moved by less against the timeline was slewed, not set."""
 

@@ -39,7 +39,7 @@ class Variable(NamedTuple):
 
 
 def _endpoint(text: str) -> str:
-    tcp = re.fullmatch(r"tcp://(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(\*|\d{1,5})", text)
+    tcp = re.fullmatch(r"tcp://(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(\*|[0-9]{1,5})", text)
     if tcp and (tcp[2] == "*" or int(tcp[2]) <= 65_535):
         return text
     if re.fullmatch(r"ipc://\S+|inproc://\S+", text):
@@ -59,7 +59,7 @@ def _store(text: str) -> Path | None:
 def _host_and_port(text: str) -> tuple[str, int] | None:
     if not text:
         return None
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})", text)
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
     if not match or int(match[2]) > 65_535:
         raise ValueError(text)
     return match[1].strip("[]"), int(match[2])
@@ -76,7 +76,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,15}", text) or not least <= int(text) <= most:
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not least <= int(text) <= most:
             raise ValueError(text)
         return int(text)
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from msgspec import UNSET
 
 from timer_protocol.codec import Call, Codec, Failure, Ignored, Malformed, Parsed, Result
-from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.frames import is_json, split_envelope
 from timer_protocol.limits import FRAMES_MAXIMUM, Limits
 from timer_server.runtime.answers import Answer, JsonAnswer, TextAnswer
-from timer_server.runtime.logs import log
+from timer_server.runtime.logs import fields, log
 from timer_server.runtime.methods import Handler, ReplyRoom
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.waiting import Waiting, Wish
@@ -20,7 +20,10 @@ _TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes t
 
 
 class Dispatcher:
-    """Applies messages. Requests that wait are handed to `waiting`, with the answer that waits with them."""
+    """Applies messages. Requests that wait are handed to `waiting`, with the answer that waits with them.
+
+    `failure` is set once the store has failed a request; nothing that was applied since the last commit counts then.
+    """
 
     def __init__(
         self,
@@ -36,12 +39,13 @@ class Dispatcher:
         self._dialogue = dialogue
         self._waiting = waiting
         self._room = room
+        self.failure: StoreError | None = None
         self._limits = limits
 
     def handle(self, frames: list[bytes], now_ns: int) -> Answer | None:
         """Applies one message and returns its answer; None where nothing is owed.
 
-        An answer with missing parts is to be sent later, when `waiting` says so. Raises `StoreError` only.
+        An answer with missing parts is to be sent later, when `waiting` says so.
         """
         envelope, body = split_envelope(frames)
         if len(frames) > 1 + FRAMES_MAXIMUM:
@@ -65,12 +69,7 @@ class Dispatcher:
     def _parse(self, body: bytes) -> Parsed | list[Parsed]:
         if len(body) > self._limits.max_message_bytes:
             maximum = self._limits.max_message_bytes
-            refusal = Refusal(
-                ErrorCode.LIMIT_REACHED,
-                f"a message may have at most {maximum} bytes, got {len(body)}",
-                limit="max_message_bytes",
-                maximum=maximum,
-            )
+            refusal = limit_reached("max_message_bytes", maximum, f"the message has {len(body)} bytes")
             return Malformed(None, refusal.to_error())
         return self._codec.decode(body, self._limits.max_batch)
 
@@ -98,25 +97,28 @@ class Dispatcher:
                 answer.add(Result(result, request_id))
         except Refusal as refusal:
             answer.add(Failure(refusal.to_error(), request_id))
-        except StoreError:
-            raise
-        except Exception:
-            log.exception("a request failed in the server")
-            failed = Refusal(ErrorCode.INTERNAL_ERROR, "the server failed at this request; its log says how")
-            answer.add(Failure(failed.to_error(), request_id))
+            log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
+        except Exception as error:
+            answer.add(Failure(self._failed(error).to_error(), request_id))
 
     def _apply_unanswered(self, call: Call, now_ns: int) -> None:
         """Applies a notification: it needs no room in the reply, and nobody hears how it went."""
-        left_bytes = self._room.left_bytes
+        left_bytes, left_entries = self._room.left_bytes, self._room.left_entries
         try:
             self._handlers[type(call)](call.params, now_ns)
-        except Refusal:
-            pass
-        except StoreError:
-            raise
-        except Exception:
-            log.exception("a notification failed in the server")
-        self._room.left_bytes = left_bytes
+        except Refusal as refusal:
+            log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
+        except Exception as error:
+            self._failed(error)
+        self._room.left_bytes, self._room.left_entries = left_bytes, left_entries
+
+    def _failed(self, error: Exception) -> Refusal:
+        """What to say of a request that failed in the server."""
+        if isinstance(error, StoreError):
+            self.failure = error
+            return Refusal(ErrorCode.STORAGE_FAILED, "the store could not be read; send the request again")
+        log.error("a request failed in the server", exc_info=error)
+        return Refusal(ErrorCode.INTERNAL_ERROR, "the server failed at this request; its log says how")
 
     def _echo(self, parsed: Parsed | list[Parsed], envelope: list[bytes]) -> JsonAnswer | None:
         """An answer with a place for everything that is owed one, and nothing applied."""

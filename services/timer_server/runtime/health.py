@@ -11,10 +11,11 @@ _TIMEOUT_MS = 2_000
 
 def check(bind: str) -> str | None:
     """None if the server that binds this endpoint answers `server.info` within two seconds, else what is wrong."""
-    endpoint = re.sub(r"^tcp://(\*|0\.0\.0\.0|\[::\]):", "tcp://127.0.0.1:", bind)
+    endpoint = re.sub(r"^tcp://(\*|0\.0\.0\.0):", "tcp://127.0.0.1:", bind).replace("tcp://[::]:", "tcp://[::1]:")
     context = zmq.Context()
     socket = context.socket(zmq.REQ)
     socket.linger = 0
+    socket.ipv6 = "[" in endpoint
     try:
         socket.connect(endpoint)
         socket.send(_REQUEST)

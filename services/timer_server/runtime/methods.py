@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from timer_protocol import PROTOCOL, __version__
-from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import PAGE_BYTES, PARKED_PAGE_BYTES, REPLY_BYTES, SCAN_MAXIMUM, Limits
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.errors import limit_reached
+from timer_protocol.limits import PAGE_BYTES, PARKED_PAGE_BYTES, REPLY_BYTES, REPLY_ENTRIES, SCAN_MAXIMUM, Limits
 from timer_protocol.messages import (
     DiscoverParams,
     EventPage,
@@ -19,7 +22,7 @@ from timer_protocol.messages import (
     WaitParams,
 )
 from timer_protocol.openrpc import describe
-from timer_server.core.engine import NS_PER_MS, Engine, TimerParams
+from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.runtime.waiting import WaitForEnd, WaitForEvent
 from timer_server.store import Store
@@ -29,26 +32,24 @@ Handler = Callable[[Any, int], object]
 
 
 class ReplyRoom:
-    """How many bytes of payloads the reply in the making may still take."""
+    """What the reply in the making may still take: bytes of payloads, and entries looked at for pages."""
 
-    __slots__ = ("left_bytes",)
+    __slots__ = ("left_bytes", "left_entries")
 
     def __init__(self) -> None:
-        self.left_bytes = REPLY_BYTES
+        self.renew()
 
     def renew(self) -> None:
         """Begins another reply."""
         self.left_bytes = REPLY_BYTES
+        self.left_entries = REPLY_ENTRIES
 
     def check(self) -> None:
         """Raises `Refusal` (limit_reached) where there is no room left."""
         if self.left_bytes < 0:
-            raise Refusal(
-                ErrorCode.LIMIT_REACHED,
-                f"the reply has {REPLY_BYTES} bytes of payloads already; send the rest of the batch on its own",
-                limit="reply_bytes",
-                maximum=REPLY_BYTES,
-            )
+            raise limit_reached("reply_bytes", REPLY_BYTES, "the rest of the batch needs a message of its own")
+        if self.left_entries <= 0:
+            raise limit_reached("reply_entries", REPLY_ENTRIES, "the rest of the batch needs a message of its own")
 
 
 class Methods:
@@ -88,7 +89,8 @@ class Methods:
 
     def list_timers(self, params: ListParams, now_ns: int) -> TimerPage:
         """A page of timers, cut short where its payloads grow large."""
-        listing = self._engine.list_page(params)
+        listing = self._engine.list_page(params, min(SCAN_MAXIMUM, self._room.left_entries))
+        self._room.left_entries -= listing.scanned
         timers: list[Timer] = []
         room_bytes = min(PAGE_BYTES, self._room.left_bytes)
         for entry in listing.entries:
@@ -102,13 +104,14 @@ class Methods:
 
     def wait(self, params: WaitParams, now_ns: int) -> Timer | WaitForEnd:
         """The timer if it has ended or there is no time to wait, otherwise the wish to wait."""
-        timer = self.timer(GetParams(params.id), now_ns)
+        get = GetParams(params.id)
+        timer = self.timer(get, now_ns)
         if timer.ended or params.wait_ms == 0:
             return timer
-        until_ns = now_ns + params.wait_ms * NS_PER_MS
         return WaitForEnd(
-            until_ns,
-            lambda then_ns: self.timer(GetParams(params.id), then_ns),
+            until_ns=now_ns + params.wait_ms * NS_PER_MS,
+            woken=lambda event, then_ns: event.timer.view(then_ns // NS_PER_MS),
+            timed_out=lambda then_ns: self.timer(get, then_ns),
             timer_id=params.id,
             after_seq=self._engine.last_seq,
         )
@@ -118,8 +121,14 @@ class Methods:
         page, is_end = self._read(params, min(PAGE_BYTES, self._room.left_bytes))
         if page.events or page.truncated or not is_end or params.wait_ms == 0:
             return page
-        until_ns = now_ns + params.wait_ms * NS_PER_MS
-        return WaitForEvent(until_ns, lambda _: self._read(params, PARKED_PAGE_BYTES)[0], prefix=params.prefix)
+        # Up to `next` there is nothing for this request, so it need not be looked through again.
+        rest = replace(params, after=page.next)
+        return WaitForEvent(
+            until_ns=now_ns + params.wait_ms * NS_PER_MS,
+            woken=lambda _, __: self._read(rest, PARKED_PAGE_BYTES)[0],
+            timed_out=lambda _: page,
+            prefix=params.prefix,
+        )
 
     def info(self, _: InfoParams, now_ns: int) -> ServerInfo:
         """The server about itself."""
@@ -142,7 +151,9 @@ class Methods:
             # Whoever knows of later events has read another log, one this server has lost or never had.
             return EventPage([], self._engine.last_seq, truncated=True), True
         truncated = params.after < self._engine.horizon
-        window = self._store.read_events(params.after, params.prefix, params.limit, SCAN_MAXIMUM)
+        scan = min(SCAN_MAXIMUM, max(self._room.left_entries, params.limit))
+        window = self._store.read_events(params.after, params.prefix, params.limit, scan)
+        self._room.left_entries -= min(window.scanned_to - params.after, scan)
         for position, event in enumerate(window.events, 1):
             room_bytes -= len(event.timer.payload)
             self._room.left_bytes -= len(event.timer.payload)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from timer_protocol.messages import StateCounts
 from timer_server.core.engine import Engine
-from timer_server.core.model import Event, Timer
+from timer_server.core.model import Event
 
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 _MS_PER_S = 1000
@@ -59,11 +59,11 @@ class Metrics:
         for kind, count in Tally(event.kind for event in events).items():
             self._events.labels(kind).inc(count)
 
-    def fired(self, timers: Sequence[Timer], now_ns: int) -> None:
-        """Notes how late timers were whose end has just become durable."""
-        for timer in timers:
-            if timer.due_at_ms is not None:
-                self._lateness.observe(max(now_ns / _NS_PER_S - timer.due_at_ms / _MS_PER_S, 0.0))
+    def told(self, events: Sequence[Event], now_ns: int) -> None:
+        """Notes how late timers were whose end is durable now, and about to be told."""
+        for event in events:
+            if event.kind == "fired" and event.timer.due_at_ms is not None:
+                self._lateness.observe(max(now_ns / _NS_PER_S - event.timer.due_at_ms / _MS_PER_S, 0.0))
 
 
 def _count(engine: Engine, state: str) -> float:

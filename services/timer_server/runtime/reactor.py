@@ -4,17 +4,18 @@ A turn takes in requests for a bounded time, fires what is due, makes all of it 
 sends replies and publishes events. So batching falls out of load, and nobody is told what a crash could take back.
 """
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import zmq
 
+from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat
-from timer_server.core.engine import NS_PER_MS, Engine
-from timer_server.core.model import Timer
+from timer_server.core.engine import Engine
 from timer_server.runtime.answers import Answer, JsonAnswer
 from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
 from timer_server.runtime.dispatch import Dispatcher
@@ -56,7 +57,6 @@ class Reactor:
         self._parts = parts
         self._stop = stop
         self._answers: list[Answer] = []
-        self._fired: list[Timer] = []
         self._beat_at_ns = 0
         self._dropped = 0
         self._dropped_noted_ns = 0
@@ -81,8 +81,8 @@ class Reactor:
         parts.sockets.take_subscriptions()
         self._receive()
         now_ns = parts.clock.now_ns()
-        self._fired += parts.engine.expire(now_ns, EXPIRE_MOST)
-        self._answers += parts.waiting.expire(now_ns)
+        parts.engine.expire(now_ns, EXPIRE_MOST)
+        parts.waiting.expire(now_ns, EXPIRE_MOST, self._answers)
         self._forget(now_ns)
         is_beat = now_ns >= self._beat_at_ns
         self._commit(parts.clock.new_anchor() if is_beat else None)
@@ -100,6 +100,8 @@ class Reactor:
             answer = dispatcher.handle(frames, now_ns)
             if answer is not None and not (isinstance(answer, JsonAnswer) and answer.missing):
                 self._answers.append(answer)
+            if dispatcher.failure is not None:
+                raise dispatcher.failure
             if now_ns > until_ns:
                 break
         if received:
@@ -120,14 +122,14 @@ class Reactor:
             parts.store.commit(changes, anchor)
             parts.metrics.committed(changes.events, time.perf_counter_ns() - begun_ns)
         now_ns = parts.clock.now_ns()
-        if self._fired:
-            parts.metrics.fired(self._fired, now_ns)
-            self._fired = []
-        self._send(self._answers)
-        self._answers = []
-        if changes.events:
-            parts.sockets.publish(changes.events)
-            self._send(parts.waiting.notify(changes.events, now_ns))
+        parts.metrics.told(changes.events, now_ns)
+        parts.waiting.notify(changes.events, now_ns, self._answers)
+        answers, self._answers = self._answers, []
+        self._send(answers)
+        parts.sockets.publish(changes.events)
+        if log.isEnabledFor(logging.DEBUG):
+            for event in changes.events:
+                log.debug(event.kind, extra=fields(id=event.timer.id, seq=event.seq))
         if anchor is not None:
             _note_offset(anchor)
 
@@ -160,7 +162,10 @@ class Reactor:
         """Tells those who wait, and those whose requests have come in but were not applied, to try again."""
         parts = self._parts
         refusal = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
-        self._send(parts.waiting.fail_all(refusal))
+        log.info("stopping", extra=fields(waiting=len(parts.waiting)))
+        answers: list[Answer] = []
+        parts.waiting.fail_all(refusal, answers)
+        self._send(answers)
         until_ns = parts.clock.now_ns() + 25 * RECEIVE_NS
         while parts.clock.now_ns() < until_ns and (frames := parts.sockets.receive()) is not None:
             answer = parts.dispatcher.refuse(frames, refusal)
@@ -171,10 +176,10 @@ class Reactor:
         """Nothing of this turn is known to be durable: tells everybody so."""
         log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
         refusal = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
-        answers = [*self._answers, *self._parts.waiting.fail_all(refusal)]
-        for answer in answers:
+        self._parts.waiting.fail_all(refusal, self._answers)
+        for answer in self._answers:
             answer.fail(refusal)
-        self._send(answers)
+        self._send(self._answers)
 
 
 def _note_offset(anchor: Anchor) -> None:

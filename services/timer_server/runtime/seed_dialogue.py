@@ -41,7 +41,7 @@ class SeedDialogue:
         try:
             amounts = _amounts(begun.amounts, texts)
             for text in texts:
-                log.info("From client: %s", text.decode())
+                log.info("From client: %s", text.decode().strip())
             if len(amounts) == len(_NAMES):
                 hours, minutes, seconds = amounts
                 self._start(StartParams(hours=hours, minutes=minutes, seconds=seconds), now_ns)

@@ -3,13 +3,15 @@
 import gc
 import secrets
 import time
+from wsgiref.simple_server import WSGIServer
 
 from timer_protocol import __version__
 from timer_protocol.codec import Codec
+from timer_protocol.durations import NS_PER_MS
 from timer_protocol.ids import ENTROPY_BITS, uuid7
 from timer_protocol.messages import METHODS
 from timer_server.core.engine import Engine
-from timer_server.runtime.clock import NS_PER_MS, Clock, Sources
+from timer_server.runtime.clock import Clock, Sources
 from timer_server.runtime.config import Config
 from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.logs import fields, log
@@ -18,7 +20,7 @@ from timer_server.runtime.metrics import Metrics
 from timer_server.runtime.reactor import Parts, Reactor
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.signals import StopRequest
-from timer_server.runtime.sockets import Sockets
+from timer_server.runtime.sockets import BindError, Sockets
 from timer_server.runtime.waiting import Waiting
 from timer_server.store import MemoryStore, SqliteStore, Store
 
@@ -26,7 +28,7 @@ from timer_server.store import MemoryStore, SqliteStore, Store
 def serve(config: Config, sources: Sources, stop: StopRequest) -> None:
     """Runs a server until `stop` is made.
 
-    Raises `StoreError` where the store cannot be used, `zmq.ZMQError` or `OSError` where an address cannot be bound.
+    Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound.
     """
     store: Store = MemoryStore() if config.store_path is None else SqliteStore(config.store_path)
     try:
@@ -70,7 +72,7 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
     waiting = Waiting()
     dialogue = SeedDialogue(methods.timer)
     dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), dialogue, waiting, room, config.limits)
-    exporter = metrics.serve(*config.metrics_bind) if config.metrics_bind else None
+    exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     log.info(
         "listening",
         extra=fields(
@@ -84,7 +86,13 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
         Reactor(Parts(clock, engine, store, dispatcher, waiting, sockets, metrics), stop).run()
     finally:
         if exporter is not None:
-            server, thread = exporter
-            server.shutdown()
-            server.server_close()
-            thread.join()
+            exporter.server_close()
+
+
+def _export(metrics: Metrics, host: str, port: int) -> WSGIServer:
+    """Serves the metrics; the thread that does ends with the process."""
+    try:
+        server, _ = metrics.serve(host, port)
+    except OSError as error:
+        raise BindError(f"cannot bind {host}:{port} for the metrics: {error.strerror}") from None
+    return server

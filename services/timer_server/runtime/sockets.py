@@ -15,12 +15,18 @@ _HEARTBEAT_MS = 5_000
 _HEARTBEAT_TIMEOUT_MS = 15_000
 _BACKLOG = 1024
 
+_SUBSCRIPTIONS_A_TURN = 500
+
 _PREFIXES_MATCHED = 64
 """With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""
 
 
+class BindError(Exception):
+    """An address cannot be bound. The text is a sentence for the operator."""
+
+
 class Sockets:
-    """Binds both endpoints. Raises `zmq.ZMQError` where one cannot be bound."""
+    """Binds both endpoints. Raises `BindError`."""
 
     def __init__(self, bind: str, events_bind: str, max_message_bytes: int) -> None:
         self._context = zmq.Context()
@@ -28,6 +34,7 @@ class Sockets:
         self.events = self._context.socket(zmq.XPUB)
         self._prefixes: set[bytes] = set()
         self._wanted: tuple[bytes, ...] = ()
+        endpoint = bind
         try:
             self._set_up(self.commands, REPLIES_QUEUED, bind)
             self.commands.maxmsgsize = frame_maximum_bytes(max_message_bytes)
@@ -36,10 +43,11 @@ class Sockets:
             self._set_up(self.events, EVENTS_QUEUED, events_bind)
             self.events.maxmsgsize = 65_536
             self.commands.bind(bind)
+            endpoint = events_bind
             self.events.bind(events_bind)
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             self.close()
-            raise
+            raise BindError(f"cannot bind {endpoint}: {error}") from None
 
     @property
     def commands_endpoint(self) -> str:
@@ -84,7 +92,7 @@ class Sockets:
     def take_subscriptions(self) -> None:
         """Takes note of who wants what: the socket tells the first subscriber to a topic and the last to leave."""
         changed = False
-        while True:
+        for _ in range(_SUBSCRIPTIONS_A_TURN):
             try:
                 frame = self.events.recv(zmq.DONTWAIT)
             except zmq.Again:

@@ -6,20 +6,23 @@ from heapq import heapify, heappop, heappush
 from msgspec import Struct
 
 from timer_protocol.codec import RequestId
-from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.errors import Refusal, limit_reached
 from timer_protocol.limits import PARKED_MAXIMUM
 from timer_server.core.model import Event
-from timer_server.runtime.answers import JsonAnswer
+from timer_server.runtime.answers import Answer, JsonAnswer
 
 _SLACK = 64
-_NS_PER_MS = 1_000_000
 
 
-class Wish(Struct, frozen=True):
-    """What a request waits for, and until when; `outcome` makes its result when time is up."""
+class Wish(Struct, frozen=True, kw_only=True):
+    """What a request waits for, and until when.
+
+    `woken` makes the result when it happens, from the event and the time; `timed_out` when it has not, from the time.
+    """
 
     until_ns: int
-    outcome: Callable[[int], object]
+    woken: Callable[[Event, int], object]
+    timed_out: Callable[[int], object]
 
 
 class WaitForEnd(Wish, frozen=True, kw_only=True):
@@ -30,13 +33,15 @@ class WaitForEnd(Wish, frozen=True, kw_only=True):
 
 
 class WaitForEvent(Wish, frozen=True, kw_only=True):
-    """Wait until there is an event of a timer whose id begins with `prefix`; `outcome` is the result then too."""
+    """Wait until there is an event of a timer whose id begins with `prefix`."""
 
     prefix: str
 
 
 class _Waiter:
-    __slots__ = ("answer", "is_done", "number", "place", "wish")
+    """A parked request. `index` has it under `key`, with the others that wait for the same thing."""
+
+    __slots__ = ("after_seq", "answer", "index", "is_done", "key", "number", "place", "wish")
 
     def __init__(self, number: int, wish: Wish, answer: JsonAnswer, place: int) -> None:
         self.number = number
@@ -44,14 +49,17 @@ class _Waiter:
         self.answer = answer
         self.place = place
         self.is_done = False
+        self.index: dict[str, dict[int, _Waiter]] = {}
+        self.key = ""
+        self.after_seq = 0
 
 
 class Waiting:
-    """All requests that wait. Its methods fill answers and return those that are complete; the caller sends them."""
+    """All requests that wait. Answers that have become complete are appended to the list that is handed in."""
 
     def __init__(self) -> None:
         self._for_end: dict[str, dict[int, _Waiter]] = {}
-        self._for_event: dict[int, _Waiter] = {}
+        self._for_event: dict[str, dict[int, _Waiter]] = {}
         self._by_time: list[tuple[int, int, _Waiter]] = []
         self._count = 0
         self._number = 0
@@ -62,20 +70,16 @@ class Waiting:
     def park(self, wish: Wish, answer: JsonAnswer, request_id: RequestId) -> None:
         """Lets a request wait; its place in the answer is kept. Raises `Refusal` (limit_reached)."""
         if self._count >= PARKED_MAXIMUM:
-            raise Refusal(
-                ErrorCode.LIMIT_REACHED,
-                f"{PARKED_MAXIMUM} requests are waiting already; ask again without wait_ms",
-                limit="parked_requests",
-                maximum=PARKED_MAXIMUM,
-            )
+            raise limit_reached("parked_requests", PARKED_MAXIMUM, f"{self._count} requests are waiting already")
         self._count += 1
         self._number += 1
         waiter = _Waiter(self._number, wish, answer, answer.hold_place(request_id))
-        heappush(self._by_time, (wish.until_ns, waiter.number, waiter))
         if isinstance(wish, WaitForEnd):
-            self._for_end.setdefault(wish.timer_id, {})[waiter.number] = waiter
+            waiter.index, waiter.key, waiter.after_seq = self._for_end, wish.timer_id, wish.after_seq
         elif isinstance(wish, WaitForEvent):
-            self._for_event[waiter.number] = waiter
+            waiter.index, waiter.key = self._for_event, wish.prefix
+        waiter.index.setdefault(waiter.key, {})[waiter.number] = waiter
+        heappush(self._by_time, (wish.until_ns, waiter.number, waiter))
 
     def next_due_ns(self) -> int | None:
         """When the first of them runs out of time; None where none waits."""
@@ -83,56 +87,47 @@ class Waiting:
             heappop(self._by_time)
         return self._by_time[0][0] if self._by_time else None
 
-    def notify(self, events: Iterable[Event], now_ns: int) -> list[JsonAnswer]:
+    def notify(self, events: Iterable[Event], now_ns: int, ready: list[Answer]) -> None:
         """Answers those who waited for one of these events, which are durable by now."""
         if not self._count:
-            return []
-        ready: list[JsonAnswer] = []
-        happened_to = set()
+            return
+        # Looking a timer's prefixes up costs the same for one waiter and for thousands.
+        lengths = {len(prefix) for prefix in self._for_event}
         for event in events:
-            happened_to.add(event.timer.id)
+            timer_id = event.timer.id
+            waiters = [waiter for length in lengths for waiter in self._for_event.get(timer_id[:length], {}).values()]
             if event.timer.ended_at_ms is not None:
-                for waiter in list(self._for_end.get(event.timer.id, {}).values()):
-                    if isinstance(waiter.wish, WaitForEnd) and event.seq > waiter.wish.after_seq:
-                        self._finish(waiter, event.timer.view(now_ns // _NS_PER_MS), ready)
-        for waiter in list(self._for_event.values()):
-            wish = waiter.wish
-            if isinstance(wish, WaitForEvent) and any(timer_id.startswith(wish.prefix) for timer_id in happened_to):
-                self._finish(waiter, wish.outcome(now_ns), ready)
-        return ready
+                waiters += self._for_end.get(timer_id, {}).values()
+            for waiter in waiters:
+                if event.seq > waiter.after_seq:
+                    self._finish(waiter, waiter.wish.woken(event, now_ns), ready)
 
-    def expire(self, now_ns: int) -> list[JsonAnswer]:
-        """Answers those whose time is up with how things stand."""
-        ready: list[JsonAnswer] = []
-        next_due_ns = self.next_due_ns()
-        while next_due_ns is not None and next_due_ns <= now_ns:
+    def expire(self, now_ns: int, most: int, ready: list[Answer]) -> None:
+        """Answers up to `most` of those whose time is up with how things stand."""
+        for _ in range(most):
+            next_due_ns = self.next_due_ns()
+            if next_due_ns is None or next_due_ns > now_ns:
+                return
             waiter = self._by_time[0][2]
             try:
-                outcome = waiter.wish.outcome(now_ns)
+                outcome = waiter.wish.timed_out(now_ns)
             except Refusal as refusal:
                 outcome = refusal
             self._finish(waiter, outcome, ready)
-            next_due_ns = self.next_due_ns()
-        return ready
 
-    def fail_all(self, refusal: Refusal) -> list[JsonAnswer]:
+    def fail_all(self, refusal: Refusal, ready: list[Answer]) -> None:
         """Answers everybody with an error."""
-        ready: list[JsonAnswer] = []
         for _, _, waiter in list(self._by_time):
             if not waiter.is_done:
                 self._finish(waiter, refusal, ready)
-        return ready
 
-    def _finish(self, waiter: _Waiter, outcome: object, ready: list[JsonAnswer]) -> None:
+    def _finish(self, waiter: _Waiter, outcome: object, ready: list[Answer]) -> None:
         waiter.is_done = True
         self._count -= 1
-        if isinstance(waiter.wish, WaitForEnd):
-            waiters = self._for_end[waiter.wish.timer_id]
-            del waiters[waiter.number]
-            if not waiters:
-                del self._for_end[waiter.wish.timer_id]
-        else:
-            del self._for_event[waiter.number]
+        group = waiter.index[waiter.key]
+        del group[waiter.number]
+        if not group:
+            del waiter.index[waiter.key]
         if waiter.answer.fill_place(waiter.place, outcome):
             ready.append(waiter.answer)
         if len(self._by_time) > 2 * self._count + _SLACK:

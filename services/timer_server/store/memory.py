@@ -5,7 +5,7 @@ from itertools import islice
 
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Event, Timer
-from timer_server.store.base import Anchor, Header, Window
+from timer_server.store.base import Anchor, Header, StoreError, Window
 
 
 class MemoryStore:
@@ -32,7 +32,10 @@ class MemoryStore:
         self._header = Header(changes.horizon, last_seq, last_at_ms, anchor or old_anchor)
 
     def read_timer(self, seq: int) -> Timer:
-        return self._events[seq].timer
+        event = self._events.get(seq)
+        if event is None:
+            raise StoreError(f"the store has lost the event {seq}")
+        return event.timer
 
     def read_events(self, after: int, prefix: str, limit: int, scan: int) -> Window:
         window = list(islice((event for seq, event in self._events.items() if seq > after), scan))

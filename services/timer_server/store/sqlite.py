@@ -109,7 +109,7 @@ class SqliteStore:
         with self._explained("read"):
             rows = self._database.execute(
                 f"SELECT {_COLUMNS} FROM (SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?)"  # noqa: S608
-                " WHERE id >= ? AND id < ? LIMIT ?",
+                " WHERE id >= ? AND id < ? ORDER BY seq LIMIT ?",
                 (after, scan, prefix, prefix + _AFTER_ANY_ID, limit),
             ).fetchall()
             events = [_to_event(row) for row in rows]
