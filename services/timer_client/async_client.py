@@ -169,12 +169,12 @@ class AsyncTimerClient:
         """Carries calls, and gives each outcome to whoever waits for it and has not been cancelled."""
         try:
             outcomes = await self._carry(batch)
-        except TimerError as error:
+        except Exception as error:  # what `on_pause` raises, too, is for whoever waits
             outcomes = [error] * len(batch)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if delivery.done():
                 continue
-            if isinstance(outcome, TimerError):
+            if isinstance(outcome, Exception):
                 delivery.set_exception(outcome)
             else:
                 delivery.set_result(outcome)

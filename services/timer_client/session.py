@@ -152,7 +152,7 @@ class Exchange:
 
     def _had_no_room(self, error: ServerError) -> bool:
         """Whether a call was refused only because the answers to those before it filled the reply."""
-        return error.data.get("limit") == "reply_bytes" and len(self.outstanding) > 1
+        return error.data.get("limit") in ("reply_bytes", "reply_entries") and len(self.outstanding) > 1
 
     def _outcome(self, place: int, response: Response | None) -> Any:
         call = self.calls[place]

@@ -332,3 +332,12 @@ def test_completion_without_a_server_suggests_nothing(tmp_path: Path) -> None:
     ran = run(tmp_path, _TIMER_COMPLETE="bash_complete", COMP_WORDS="timer watch o", COMP_CWORD="2")
     assert ran.stdout.strip() == ""
     assert "Traceback" not in ran.stderr
+
+
+def test_labels_of_others_reach_no_completion_raw(server: LocalServer, tmp_path: Path) -> None:
+    _start(tmp_path, server, "1h", "--id", "order/42", "--label", "tea\x1b[2J\nrm")
+    variables = {"_TIMER_COMPLETE": "zsh_complete", "COMP_WORDS": "timer watch o", "COMP_CWORD": "2"}
+    shown = run(tmp_path, server=server, **variables).stdout
+    assert "order/42" in shown
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 3

@@ -56,6 +56,16 @@ def test_a_request_that_times_out_is_sent_again_over_a_new_socket(fake: FakeServ
     assert messages[0] == messages[1] == messages[2], "the key was made before the first try"
 
 
+def test_what_on_pause_raises_reaches_the_caller(fake: FakeServer, connect: Connect) -> None:
+    def impatient(_: Pause) -> None:
+        raise RuntimeError("enough")
+
+    fake.faults += [unanswered]
+    client = connect(quick(fake.commands), on_pause=impatient)
+    with pytest.raises(RuntimeError, match="enough"):
+        client.get("a")
+
+
 def test_a_server_that_comes_later_is_waited_for(connect: Connect) -> None:
     with FakeServer() as server:
         server.stop()

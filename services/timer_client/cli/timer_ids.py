@@ -6,6 +6,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from timer_client.cli.options import given_settings
+from timer_client.cli.text import printable
 from timer_client.client import TimerClient
 from timer_client.config import load_settings
 from timer_client.errors import TimerError
@@ -23,7 +24,7 @@ def complete_id(context: click.Context, _: click.Parameter, incomplete: str) -> 
             timers = client.list(incomplete, limit=_COMPLETIONS).timers
     except TimerError:
         return []
-    return [CompletionItem(timer.id, help=f"{timer.state} {timer.label}".rstrip()) for timer in timers]
+    return [CompletionItem(timer.id, help=f"{timer.state} {printable(timer.label)}".rstrip()) for timer in timers]
 
 
 timer_id_argument = click.argument("timer_id", metavar="ID", shell_complete=complete_id)
