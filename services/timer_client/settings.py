@@ -31,6 +31,8 @@ class Settings:
     """The shortest pause between two attempts."""
     retry_max_s: float = 5.0
     """The longest pause between two attempts."""
+    command: str = "timer"
+    """What to type for the command line, as its hints say it."""
 
     def __post_init__(self) -> None:
         for variable in VARIABLES:
@@ -86,6 +88,10 @@ def _is_not_negative(seconds: float) -> bool:
     return math.isfinite(seconds) and 0 <= seconds <= MAX_SECONDS
 
 
+def _is_line(text: str) -> bool:
+    return bool(text) and text.isprintable()
+
+
 _ENDPOINT = "an endpoint such as tcp://host:8888, ipc:///path or inproc://name"
 _POSITIVE = f"a number of seconds greater than 0 and at most {MAX_SECONDS}"
 _NOT_NEGATIVE = f"a number of seconds from 0 to {MAX_SECONDS}"
@@ -101,6 +107,7 @@ VARIABLES: tuple[Variable, ...] = (
         "TIMER_RETRY_MIN_S", "retry_min_s", float, _is_positive, _POSITIVE, "The shortest pause between two tries"
     ),
     Variable("TIMER_RETRY_MAX_S", "retry_max_s", float, _is_positive, _POSITIVE, "The longest pause between two tries"),
+    Variable("TIMER_COMMAND", "command", str, _is_line, "one line of printable text", "How hints name this command"),
 )
 
 DEFAULTS = Settings()

@@ -31,10 +31,10 @@ def test_the_python_examples_run(server_process: ServerProcess) -> None:
         for example in examples
     ]
     assert printed[0].splitlines() == [
-        "fired {'action': 'release'}",
-        "1 started order/42",
-        "2 extended order/42",
-        "3 fired order/42",
+        "fired {'action': 'pour'}",
+        "started tea",
+        "extended tea",
+        "fired tea",
     ]
     assert printed[1] == "fired\n"
 

@@ -64,7 +64,7 @@ def start(  # noqa: PLR0913 - the options of a command
         with connected(context) as client:
             timer = client.start(*amounts, id=timer_id, label=label, payload=value)
     except KeyboardInterrupt:
-        click.echo(f"It may have started. To look: {_command(context, 'get', timer_id)}", err=True)
+        click.echo(f"It may have started. To look: {_command(context, settings, 'get', timer_id)}", err=True)
         raise
     if detach:
         show_timer(timer, as_json=as_json)
@@ -93,7 +93,7 @@ def _watch(context: click.Context, settings: Settings, timer_id: str, *, as_json
         with failures_told():
             timer = asyncio.run(watch_timer(settings, timer_id, _display(settings, as_json=as_json)))
     except KeyboardInterrupt:
-        click.echo(f"Left; the timer goes on. To come back: {_command(context, 'watch', timer_id)}", err=True)
+        click.echo(f"Left; the timer goes on. To come back: {_command(context, settings, 'watch', timer_id)}", err=True)
         raise
     if timer.state == "cancelled":
         sys.exit(EXIT_CANCELLED)
@@ -124,8 +124,8 @@ def _read_payload(text: str | None) -> object:
         raise click.UsageError(f"--payload is not JSON ({error}); a text needs quotes, as in '\"text\"'") from None
 
 
-def _command(context: click.Context, verb: str, timer_id: str) -> str:
+def _command(context: click.Context, settings: Settings, verb: str, timer_id: str) -> str:
     """The command line that does something with a timer on the same server."""
     options = [f"--{name} {shlex.quote(text)}" for name, text in given_settings(context).items() if name in _WHERE]
     dashes = ["--"] if timer_id.startswith("-") else []
-    return " ".join(["timer", *options, verb, *dashes, timer_id])
+    return " ".join([settings.command, *options, verb, *dashes, timer_id])
