@@ -19,7 +19,7 @@ def is_valid_id(text: str) -> bool:
 
 def check_id(text: str) -> None:
     """Raises `Refusal` (invalid_params) unless `text` is a valid timer id."""
-    if not is_valid_id(text):
+    if _VALID_ID.fullmatch(text) is None:
         shown = text if len(text) <= 40 else text[:40] + "…"
         raise Refusal(
             ErrorCode.INVALID_PARAMS,

@@ -77,8 +77,9 @@ class Stack:
         """Removes all that the project made; what the server logged goes to the test's output."""
         for program in self._programs:
             program.close()
-        print(self.compose("logs", "--no-log-prefix", check=False).stdout)
+        log = self.compose("logs", "--no-log-prefix", check=False).stdout
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5")
+        print(log)
 
     def _background(self, command: Sequence[str], *, terminal: bool = False) -> Program:
         program = Program(command, self.env, ROOT, terminal=terminal)

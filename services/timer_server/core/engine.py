@@ -165,39 +165,40 @@ class Engine:
         payload = _readable(bytes(params.payload), self._limits.max_payload_bytes)
         timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
         found = self._find(timer_id, now_ns, recalled)
-        if isinstance(found, Recall):
-            return found
         if found is not None:
-            _check_same(found, params, payload)
+            if isinstance(found, Timer):
+                _check_same(found, params, payload)
             return found
         check_id(timer_id)
         self._check_room()
         at_ms = _round_up(now_ns)
         timer = Timer(
-            seq=self._ledger.last_seq + 1,
-            id=timer_id,
-            state="running",
-            label=params.label,
-            hours=params.hours,
-            minutes=params.minutes,
-            seconds=params.seconds,
-            duration_ms=duration_ms,
-            due_at_ms=at_ms + duration_ms,
-            remaining_ms=duration_ms,
-            started_at_ms=at_ms,
-            ended_at_ms=None,
-            version=1,
-            keys=None,
-            payload=payload,
+            self._ledger.last_seq + 1,
+            timer_id,
+            "running",
+            params.label,
+            params.hours,
+            params.minutes,
+            params.seconds,
+            duration_ms,
+            at_ms + duration_ms,
+            duration_ms,
+            at_ms,
+            None,
+            1,
+            None,
+            payload,
         )
         return self._ledger.record("started", at_ms, timer, None)
 
     def _find(self, timer_id: str, now_ns: int, recalled: Timer | None) -> Timer | Recall | None:
         """The timer as it is at this moment: one that is overdue fires now."""
         found = self._ledger.find(timer_id)
+        if found is None:
+            return None
         if isinstance(found, Recall):
             return recalled if recalled is not None and recalled.seq == found.seq else found
-        if found is not None and found.state == "running" and _remaining_ms(found, now_ns) <= 0:
+        if found.state == "running" and _remaining_ms(found, now_ns) <= 0:
             return self._fire(found, now_ns)
         return found
 
@@ -297,7 +298,7 @@ def _readable(payload: bytes, max_payload_bytes: int) -> bytes:
         value = json.decode(payload)
     except (ValidationError, RecursionError) as error:
         raise Refusal(ErrorCode.INVALID_PARAMS, f"payload is JSON that readers cannot take: {error}") from None
-    if payload.count(b"[") + payload.count(b"{") > PAYLOAD_DEPTH and _depth(value) > PAYLOAD_DEPTH:
+    if isinstance(value, list | dict) and _depth(value) > PAYLOAD_DEPTH:
         raise Refusal(ErrorCode.INVALID_PARAMS, f"payload may nest objects and arrays {PAYLOAD_DEPTH} deep")
     return payload
 

@@ -36,7 +36,9 @@ class Ledger:
 
     def __init__(self) -> None:
         self._pending: dict[str, Timer] = {}
-        self._ended: dict[State, dict[str, int]] = {"fired": {}, "cancelled": {}}
+        self._fired: dict[str, int] = {}
+        self._cancelled: dict[str, int] = {}
+        self._ended: dict[State, dict[str, int]] = {"fired": self._fired, "cancelled": self._cancelled}
         self._ids = IdIndex()
         self._deadlines = Deadlines(self._pending)
         self._paused = 0
@@ -47,7 +49,7 @@ class Ledger:
 
     def restore(self, events: Iterable[Event], horizon: int, last_seq: int) -> None:
         """Takes up the log as it was stored, its events in order."""
-        pending, fired, cancelled = self._pending, self._ended["fired"], self._ended["cancelled"]
+        pending, fired, cancelled = self._pending, self._fired, self._cancelled
         for event in events:
             timer = event.timer
             pending.pop(timer.id, None)
@@ -67,11 +69,8 @@ class Ledger:
         timer = self._pending.get(timer_id)
         if timer is not None:
             return timer
-        for ended in self._ended.values():
-            seq = ended.get(timer_id)
-            if seq is not None:
-                return self._at(seq)
-        return None
+        seq = self._fired.get(timer_id) or self._cancelled.get(timer_id)
+        return None if seq is None else self._at(seq)
 
     def page(self, after: str | None, prefix: str, state: State | None) -> Iterator[tuple[str, Timer | Recall | None]]:
         """All ids that sort after `after` and begin with `prefix`, with their timer where it is in `state`."""
@@ -119,8 +118,8 @@ class Ledger:
         return StateCounts(
             running=len(self._pending) - self._paused,
             paused=self._paused,
-            fired=len(self._ended["fired"]),
-            cancelled=len(self._ended["cancelled"]),
+            fired=len(self._fired),
+            cancelled=len(self._cancelled),
         )
 
     @property

@@ -35,7 +35,7 @@ class Dispatcher:
         limits: Limits,
     ) -> None:
         self._codec = codec
-        self._handlers = {codec.call_type(name): handler for name, handler in handlers.items()}
+        self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
         self._dialogue = dialogue
         self._waiting = waiting
         self._room = room
@@ -77,20 +77,21 @@ class Dispatcher:
         self._room.renew()
         answer = JsonAnswer(envelope, isinstance(parsed, list))
         for item in parsed if isinstance(parsed, list) else (parsed,):
-            if isinstance(item, Call):
-                self._apply(item, answer, now_ns)
+            handler = self._handlers.get(type(item))
+            if handler is not None:
+                self._apply(handler, item, answer, now_ns)  # type: ignore[arg-type]  # only calls have handlers
             elif isinstance(item, Malformed):
                 answer.add(Failure(item.error, item.id))
         return answer if answer.is_owed else None
 
-    def _apply(self, call: Call, answer: JsonAnswer, now_ns: int) -> None:
+    def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int) -> None:
         request_id = call.id
         if request_id is UNSET:
-            self._apply_unanswered(call, now_ns)
+            self._apply_unanswered(handler, call, now_ns)
             return
         try:
             self._room.check()
-            result = self._handlers[type(call)](call.params, now_ns)
+            result = handler(call.params, now_ns)
             if isinstance(result, Wish):
                 self._waiting.park(result, answer, request_id)
             else:
@@ -101,11 +102,11 @@ class Dispatcher:
         except Exception as error:
             answer.add(Failure(self._failed(error).to_error(), request_id))
 
-    def _apply_unanswered(self, call: Call, now_ns: int) -> None:
+    def _apply_unanswered(self, handler: Handler, call: Call, now_ns: int) -> None:
         """Applies a notification: it needs no room in the reply, and nobody hears how it went."""
         left_bytes, left_entries = self._room.left_bytes, self._room.left_entries
         try:
-            self._handlers[type(call)](call.params, now_ns)
+            handler(call.params, now_ns)
         except Refusal as refusal:
             log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
         except Exception as error:

@@ -83,7 +83,7 @@ class Methods:
         timer = self._engine.handle(params, now_ns)
         if isinstance(timer, Recall):
             timer = self._engine.handle(params, now_ns, self._store.read_timer(timer.seq))
-        assert not isinstance(timer, Recall)
+            assert not isinstance(timer, Recall)
         self._room.left_bytes -= len(timer.payload)
         return timer.view(now_ns // NS_PER_MS)
 
