@@ -1,0 +1,40 @@
+"""The commands of the Makefile that the README names first."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*arguments: str, answers: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TIMER_", "MAKE"))}
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env=environment,
+        input=answers,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(300)  # the first may have to make the environment
+@pytest.mark.parametrize(("arguments", "answers"), [(["TIME=0 0 1"], ""), ([], "0\n0\n1\n")])
+def test_make_run_counts_down(arguments: list[str], answers: str) -> None:
+    done = make("run", *arguments, answers=answers)
+    assert done.returncode == 0, done.stderr
+    assert ("Enter your time in hours." in done.stdout) == bool(answers)
+    assert "Server: 0 hours, 0 minutes, 1 second" in done.stdout
+    assert "has fired" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_make_help_lists_the_targets() -> None:
+    shown = make("help").stdout
+    for target in ("setup", "run", "test", "lint", "bench", "lock", "help"):
+        assert f"make {target} " in shown
