@@ -64,7 +64,7 @@ def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path, number: si
         stopped.set()
         load.join(10)
         assert not load.is_alive()
-        assert took_s < 2, "a stop takes less than a second; the limit leaves room for a busy machine"
+        assert took_s < 1
         told = {reply["id"]: reply for reply in [*replies[:2], *replies[2]]}
         assert [told[number]["error"]["data"]["name"] for number in (1, 2, 4)] == ["shutting_down"] * 3
         assert told[1]["error"]["data"]["retryable"] is True
@@ -87,5 +87,5 @@ def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path, number: si
 def test_a_stop_without_load_is_quick(server_process: ServerProcess) -> None:
     begun = time.monotonic()
     assert server_process.terminate() == 0
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 1
     assert server_process.lines[-1]["event"] == "stopped"
