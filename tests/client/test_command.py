@@ -198,7 +198,9 @@ def test_what_the_server_refuses_is_exit_code_1(server: LocalServer, tmp_path: P
         ran = run(tmp_path, command, "nobody", server=server)
         assert ran.returncode == 1
         assert ran.stdout == ""
-        assert re.fullmatch(r"timer: timer 'nobody' is not there.* `timer list` shows those there are\.\n", ran.stderr)
+        assert re.fullmatch(
+            r"timer: timer 'nobody' is not there.* The command `list` shows those there are\.\n", ran.stderr
+        )
     _start(tmp_path, server, "1h", "--id", "a")
     ran = run(tmp_path, "start", "2h", "--id", "a", server=server)
     assert ran.returncode == 1

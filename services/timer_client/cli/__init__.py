@@ -11,6 +11,15 @@ from timer_protocol import __version__
 
 EXIT_INTERRUPTED = 130
 
+EXIT_CODES = (
+    ("0", "Done; of a countdown: the timer fired."),
+    ("1", "The server refused: no such timer, a wrong state, a limit."),
+    ("2", "A wrong argument or setting."),
+    ("3", "The timer was cancelled while it was watched."),
+    ("4", "The server could not be reached in time."),
+    ("130", "Ctrl-C."),
+)
+
 COMMANDS = {
     "start": ("start:start", "Start a timer and watch it to its end."),
     "watch": ("start:watch", "Watch a timer to its end."),
@@ -68,6 +77,8 @@ class LazyGroup(click.Group):
                     for variable in ENVIRONMENT_ONLY
                 ]
             )
+        with formatter.section("Exit codes"):
+            formatter.write_dl(EXIT_CODES)
         with formatter.indentation():
             formatter.write_text("All variables may stand in a .env file in the working directory.")
 

@@ -25,9 +25,9 @@ _QUIET_S = 10.0
 
 _ADVICE: dict[type[TimerError], str] = {
     ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
-    TimerNotFound: "`timer list` shows those there are.",
+    TimerNotFound: "The command `list` shows those there are.",
     IdConflict: "Choose another --id, or leave it out.",
-    LimitReached: "It is the server's limit; `timer info` shows them all.",
+    LimitReached: "It is the server's limit; the command `info` shows them all.",
 }
 
 

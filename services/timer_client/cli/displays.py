@@ -17,6 +17,11 @@ from timer_protocol.messages import EventKind, Timer
 
 BELL = "\a"
 
+_BAR_WIDTH = 12
+_NAME_WIDTH = 10
+_CLOCK_WIDTH = 12
+"""Characters that the parts of the line get, at the least, however narrow the terminal."""
+
 
 class Display(Protocol):
     """Shows a countdown from its beginning to its end, or until its user has seen enough."""
@@ -76,16 +81,20 @@ class BarDisplay:
         state = self._waiting or ("paused" if timer.state == "paused" else "")
         if not state and remaining_ms == 0:
             state = "ending"
+        clock = f"{state} {clock_face(remaining_ms)}".strip()
+        room = max(self._console.width - len(clock) - _BAR_WIDTH, _NAME_WIDTH)
         self._progress.update(
             self._task,
-            description=printable(timer.label) or timer.id,
+            description=_shortened(printable(timer.label) or timer.id, room),
             completed=self._countdown.done(now_s),
-            clock=f"{state} {clock_face(remaining_ms)}".strip(),
+            clock=clock,
         )
         self._progress.refresh()
 
     def wait(self, pause: Pause) -> None:
-        self._waiting = f"waiting for {pause.endpoint} (try {pause.tries}) …"
+        notice = f"waiting for {pause.endpoint} (try {pause.tries}) …"
+        fits = len(notice) + _NAME_WIDTH + _BAR_WIDTH + _CLOCK_WIDTH <= self._console.width
+        self._waiting = notice if fits else f"waiting (try {pause.tries}) …"
 
     def resume(self, countdown: Countdown) -> None:
         self._waiting = ""
@@ -167,3 +176,7 @@ class JsonDisplay:
 
     def leave(self) -> None:
         pass
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

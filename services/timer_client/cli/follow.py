@@ -40,7 +40,7 @@ def _without_end(client: TimerClient, prefix: str, after: int | None) -> Iterato
         try:
             yield from client.events(prefix, after)
         except EventsTruncated as truncated:
-            click.echo(f"timer: {truncated}; `timer list` tells how things stand", err=True)
+            click.echo(f"timer: {truncated}; the command `list` tells how things stand", err=True)
             after = truncated.resume_after
 
 

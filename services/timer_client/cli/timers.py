@@ -94,6 +94,9 @@ def list_timers(
 
 def _table(timers: Iterable[Timer]) -> str:
     """Timers in columns as wide as they need to be: an id that is cut cannot be copied."""
+    timers = list(timers)
+    if not timers:
+        return "No timers."
     rows = [("id", "state", "to go", "until", "label"), *map(_cells, timers)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     header, *lines = ("  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows)
