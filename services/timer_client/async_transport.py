@@ -17,7 +17,7 @@ from timer_client.link import Context, Link, Socket, subscribed, terminate
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
 
-MESSAGES_IN_FLIGHT = 8
+MESSAGES_IN_FLIGHT = 16
 """Enough to keep a server busy. More would wait in its queue, where their time-out already runs."""
 
 

@@ -32,8 +32,8 @@ WAIT_CHUNK_S = 30.0
 SILENCE_S = 3.0
 """A beat comes every second; after this long without one the connection counts as dead."""
 
-MESSAGES_AT_ONCE = 8
-"""Messages that `start_many` has on the way: the server works on one while the next ones arrive."""
+MESSAGES_AT_ONCE = 16
+"""Messages that `start_many` has on the way: the server works on some while the next ones arrive."""
 
 
 class TimerClient:

@@ -29,6 +29,7 @@ def check_id(text: str) -> None:
 
 def uuid7(unix_ms: int, entropy: int) -> str:
     """A UUID version 7 (RFC 9562, section 5.7) from a Unix time in milliseconds and 74 random bits."""
-    high, low = entropy >> 62 & 0xFFF, entropy & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-    time = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}"
-    return f"{time[:8]}-{time[8:]}-7{high:03x}-{low >> 48:04x}-{low & 0xFFFF_FFFF_FFFF:012x}"
+    time = unix_ms & 0xFFFF_FFFF_FFFF
+    high, low = entropy >> 62 & 0xFFF, entropy & 0x3FFF_FFFF_FFFF_FFFF
+    digits = f"{time << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

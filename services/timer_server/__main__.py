@@ -9,7 +9,6 @@ from timer_server.runtime.clock import system_sources
 from timer_server.runtime.config import VARIABLES, Config, ConfigError, load_environment, read_config
 from timer_server.runtime.health import check
 from timer_server.runtime.logs import set_up
-from timer_server.runtime.server import serve
 from timer_server.runtime.signals import stop_on_signals
 from timer_server.runtime.sockets import BindError
 from timer_server.store import StoreError
@@ -33,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(config: Config) -> int:
+    # Imported here, as the health check, which runs every few seconds, needs none of it.
+    from timer_server.runtime.server import serve  # noqa: PLC0415
+
     set_up(config.log_level, config.log_format)
     try:
         with stop_on_signals() as stop:

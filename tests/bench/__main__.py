@@ -29,6 +29,7 @@ from timer_protocol.messages import Event  # noqa: E402
 
 REPEATS = 3
 BATCH = 100
+IN_FLIGHT = 16
 LATENESS_TIMERS = 10_000
 LATENESS_SPREAD_S = 10
 PENDING = 200_000
@@ -84,9 +85,11 @@ def client_rate(endpoint: str, timers: int) -> float:
 
 def speed(process: ServerProcess, echo_endpoint: str) -> None:
     """Durable starts a second, each way beside what the raw echo does that way."""
-    echoed, _ = median_of(lambda: BATCH * rate_pipelined(echo_endpoint, batches(start_requests(50_000)), 8))
-    rate, spread = median_of(lambda: BATCH * rate_pipelined(process.commands, batches(start_requests(50_000)), 8))
-    row("starts, batches of 100, 8 in flight, plain socket", rate, spread, echoed)
+    echoed, _ = median_of(lambda: BATCH * rate_pipelined(echo_endpoint, batches(start_requests(50_000)), IN_FLIGHT))
+    rate, spread = median_of(
+        lambda: BATCH * rate_pipelined(process.commands, batches(start_requests(50_000)), IN_FLIGHT)
+    )
+    row("starts, batches of 100, 16 in flight, plain socket", rate, spread, echoed)
     rate, spread = median_of(lambda: client_rate(process.commands, 50_000))
     row("starts, batches of 100, one AsyncTimerClient.start_many", rate, spread, echoed)
     for clients, how_many in ((50, 20_000), (1, 3_000)):

@@ -53,17 +53,16 @@ class Metrics:
         """Counts a reply that could not be delivered."""
         self._dropped.inc()
 
-    def committed(self, events: Sequence[Event], took_ns: int) -> None:
-        """Counts what a commit has made durable."""
+    def committed(self, events: Sequence[Event], took_ns: int, now_ns: int) -> None:
+        """Counts what a commit has made durable, and notes how late the ends among it are."""
         self._commit.observe(took_ns / _NS_PER_S)
-        for kind, count in Tally(event.kind for event in events).items():
+        kinds = Tally(event.kind for event in events)
+        for kind, count in kinds.items():
             self._events.labels(kind).inc(count)
-
-    def told(self, events: Sequence[Event], now_ns: int) -> None:
-        """Notes how late timers were whose end is durable now, and about to be told."""
-        for event in events:
-            if event.kind == "fired" and event.timer.due_at_ms is not None:
-                self._lateness.observe(max(now_ns / _NS_PER_S - event.timer.due_at_ms / _MS_PER_S, 0.0))
+        if "fired" in kinds:
+            for event in events:
+                if event.kind == "fired" and event.timer.due_at_ms is not None:
+                    self._lateness.observe(max(now_ns / _NS_PER_S - event.timer.due_at_ms / _MS_PER_S, 0.0))
 
 
 def _count(engine: Engine, state: str) -> float:

@@ -5,7 +5,6 @@ sends replies and publishes events. So batching falls out of load, and nobody is
 """
 
 import logging
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -117,12 +116,11 @@ class Reactor:
         """Makes the turn durable, then tells everybody."""
         parts = self._parts
         changes = parts.engine.take_changes()
+        begun_ns = now_ns = parts.clock.now_ns()
         if changes.events or changes.obsolete or anchor is not None:
-            begun_ns = time.perf_counter_ns()
             parts.store.commit(changes, anchor)
-            parts.metrics.committed(changes.events, time.perf_counter_ns() - begun_ns)
-        now_ns = parts.clock.now_ns()
-        parts.metrics.told(changes.events, now_ns)
+            now_ns = parts.clock.now_ns()
+            parts.metrics.committed(changes.events, now_ns - begun_ns, now_ns)
         parts.waiting.notify(changes.events, now_ns, self._answers)
         answers, self._answers = self._answers, []
         self._send(answers)
