@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
@@ -118,14 +119,7 @@ def try_blocking(
             raise failures.pop()
         attempt()
 
-    Retrying(
-        retry=retry_if_exception(patience.may_try_again),
-        wait=_pauses(settings, patience),
-        stop=patience.is_over,
-        before_sleep=_teller(settings, on_pause),
-        sleep=sleep,
-        reraise=True,
-    )(attempt_again)
+    Retrying(sleep=sleep, **_policy(settings, patience, on_pause))(attempt_again)
 
 
 async def try_awaitable(
@@ -149,14 +143,18 @@ async def try_awaitable(
         await attempt()
 
     # Not shared between tasks: tenacity keeps the state of a run in the object.
-    await AsyncRetrying(
-        retry=retry_if_exception(patience.may_try_again),
-        wait=_pauses(settings, patience),
-        stop=patience.is_over,
-        before_sleep=_teller(settings, on_pause),
-        sleep=sleep,
-        reraise=True,
-    )(attempt_again)
+    await AsyncRetrying(sleep=sleep, **_policy(settings, patience, on_pause))(attempt_again)
+
+
+def _policy(settings: Settings, patience: Patience, on_pause: OnPause) -> dict[str, Any]:
+    """What tenacity is told, by threads and tasks alike."""
+    return {
+        "retry": retry_if_exception(patience.may_try_again),
+        "wait": _pauses(settings, patience),
+        "stop": patience.is_over,
+        "before_sleep": _teller(settings, on_pause),
+        "reraise": True,
+    }
 
 
 def _pauses(settings: Settings, patience: Patience) -> Callable[[RetryCallState], float]:

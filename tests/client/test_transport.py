@@ -1,12 +1,10 @@
 """Both clients over real sockets, against a server that misbehaves on command."""
 
-import asyncio
 import socketserver
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import zmq
@@ -14,7 +12,6 @@ import zmq
 from client.drivers import LIMIT_S, Driver, quick
 from client.fake_server import FakeServer, answered, refusing, refusing_some, saying, unanswered
 from timer_client import (
-    AsyncTimerClient,
     BadReply,
     ClientClosed,
     IdConflict,
@@ -22,7 +19,6 @@ from timer_client import (
     ServerUnreachable,
     ShuttingDown,
     TimerClient,
-    TimerError,
     TimerSpec,
 )
 from timer_protocol.errors import ErrorCode
@@ -282,127 +278,3 @@ def test_a_context_that_is_shared_stays_open() -> None:
 def _answer_once(router: "zmq.Socket[bytes]") -> None:
     *envelope, body = router.recv_multipart()
     router.send_multipart([*envelope, answered(body)])
-
-
-# Tasks
-
-
-def _run(test: Any) -> None:
-    async def limited() -> None:
-        await asyncio.wait_for(test, LIMIT_S)
-
-    asyncio.run(limited())
-
-
-def test_concurrent_calls_travel_in_one_message(fake: FakeServer) -> None:
-    async def test() -> None:
-        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
-            info, *timers = await asyncio.gather(client.info(), *(client.get(f"t{number}") for number in range(20)))
-            assert info.protocol == "timer/1"
-            assert [timer.id for timer in timers] == [f"t{number}" for number in range(20)]
-
-    _run(test())
-    assert len(fake.next_message()) == 21
-    assert len(fake.peers) == 1
-
-
-def test_an_error_of_one_call_is_not_that_of_the_others(fake: FakeServer) -> None:
-    async def test() -> None:
-        fake.faults.append(refusing_some({1}, ErrorCode.ID_CONFLICT))
-        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
-            outcomes = await asyncio.gather(*(client.get(name) for name in "abc"), return_exceptions=True)
-            assert [type(outcome).__name__ for outcome in outcomes] == ["Timer", "IdConflict", "Timer"]
-
-    _run(test())
-
-
-def test_a_call_that_waits_travels_alone(fake: FakeServer) -> None:
-    async def test() -> None:
-        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
-            await asyncio.gather(client.get("a"), client.wait("b", 5), client.get("c"))
-
-    _run(test())
-    assert sorted(len(fake.next_message()) for _ in range(2)) == [1, 2]
-
-
-def test_a_cancelled_call_leaves_the_others_alone(fake: FakeServer) -> None:
-    async def test() -> None:
-        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
-            fake.faults.append(unanswered)
-            first, second = (asyncio.create_task(client.get(name)) for name in "ab")
-            await asyncio.to_thread(fake.next_message)
-            first.cancel()
-            assert (await second).id == "b"
-            with pytest.raises(asyncio.CancelledError):
-                await first
-
-    _run(test())
-
-
-def test_a_cancelled_wait_leaves_the_connection_alone(fake: FakeServer) -> None:
-    async def test() -> None:
-        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
-            fake.faults.append(unanswered)
-            waiting = asyncio.create_task(client.wait("a"))
-            await asyncio.to_thread(fake.next_message)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-            assert (await client.get("b")).id == "b"
-            assert len(set(fake.peers)) == 1
-
-    _run(test())
-
-
-def test_closing_ends_the_calls_of_other_tasks(fake: FakeServer) -> None:
-    async def test() -> None:
-        fake.faults += [unanswered] * 100
-        client = AsyncTimerClient(settings=quick(fake.commands, timeout_s=60))
-        getting, waiting = asyncio.create_task(client.get("a")), asyncio.create_task(client.wait("b"))
-        for _ in range(2):
-            await asyncio.to_thread(fake.next_message)
-        started_s = time.monotonic()
-        await client.close()
-        assert time.monotonic() - started_s < 1
-        for task in (getting, waiting):
-            with pytest.raises(ClientClosed):
-                await task
-        with pytest.raises(ClientClosed):
-            await client.get("a")
-
-    _run(test())
-
-
-def test_closing_ends_pauses_between_tries() -> None:
-    async def test() -> None:
-        paused = asyncio.Event()
-        settings = quick(NOWHERE, retry_min_s=60, retry_max_s=60, retry_deadline_s=600)
-        client = AsyncTimerClient(settings=settings, on_pause=lambda _: paused.set())
-        getting = asyncio.create_task(client.get("a"))
-        await paused.wait()
-        started_s = time.monotonic()
-        await client.close()
-        assert time.monotonic() - started_s < 1
-        with pytest.raises(ClientClosed):
-            await getting
-
-    _run(test())
-
-
-def test_more_calls_than_may_be_in_flight_wait_their_turn(fake: FakeServer) -> None:
-    async def test() -> None:
-        fake.faults += [unanswered] * 3
-        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
-            timers = await asyncio.gather(*(client.get(f"t{number}") for number in range(3000)))
-            assert [timer.id for timer in timers] == [f"t{number}" for number in range(3000)]
-
-    _run(test())
-
-
-def test_a_client_belongs_to_one_event_loop(fake: FakeServer) -> None:
-    client = AsyncTimerClient(settings=quick(fake.commands))
-    with asyncio.Runner() as one, asyncio.Runner() as other:
-        one.run(client.info())
-        with pytest.raises(TimerError, match="belongs to the event loop of its first call"):
-            other.run(client.info())
-        one.run(client.close())

@@ -36,11 +36,12 @@ class Sources(NamedTuple):
 def system_sources() -> Sources:
     """The operating system's clocks. Where there is no boot id, a restart counts as a reboot."""
     boot_id = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else f"unknown-{time.time_ns()}"
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return Sources(
-            boot_id, lambda: BootNs(time.clock_gettime_ns(time.CLOCK_BOOTTIME)), lambda: WallNs(time.time_ns())
-        )
-    return Sources(boot_id, lambda: BootNs(time.monotonic_ns()), lambda: WallNs(time.time_ns()))
+    return Sources(boot_id, _boot_ns, lambda: WallNs(time.time_ns()))
+
+
+def _boot_ns() -> BootNs:
+    # Outside Linux the monotonic clock is the nearest there is.
+    return BootNs(time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
 
 
 class Clock:
@@ -56,10 +57,6 @@ class Clock:
     def now_ns(self) -> int:
         """Nanoseconds on the timeline; never less than before."""
         return self._base_ns + self._sources.boot_ns()
-
-    def offset_ns(self) -> int:
-        """How far the wall clock is ahead of the timeline."""
-        return self._sources.wall_ns() - self.now_ns()
 
     def new_anchor(self) -> Anchor | None:
         """An anchor to store if the wall clock has been set since the last one, else None."""

@@ -16,6 +16,10 @@ _HEARTBEAT_TIMEOUT_MS = 15_000
 _BACKLOG = 1024
 
 _SUBSCRIPTIONS_A_TURN = 500
+"""Taken note of in one turn: whoever subscribes to a million topics holds nobody up."""
+
+_SUBSCRIPTION_BYTES = 65_536
+"""A larger one cuts its peer off; the longest topic has some hundred bytes."""
 
 _PREFIXES_MATCHED = 64
 """With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""
@@ -41,7 +45,7 @@ class Sockets:
             self.commands.router_mandatory = True
             self.commands.router_handover = True
             self._set_up(self.events, EVENTS_QUEUED, events_bind)
-            self.events.maxmsgsize = 65_536
+            self.events.maxmsgsize = _SUBSCRIPTION_BYTES
             self.commands.bind(bind)
             endpoint = events_bind
             self.events.bind(events_bind)
