@@ -10,7 +10,7 @@ from timer_server.runtime.clock import Sources, system_sources
 from timer_server.runtime.config import Config
 from timer_server.runtime.logs import log
 from timer_server.runtime.server import serve
-from timer_server.runtime.signals import StopRequest
+from timer_server.runtime.signals import Wishes
 
 START_LIMIT_S = 10
 STOP_LIMIT_S = 10
@@ -33,7 +33,7 @@ class LocalServer:
             }
         )
         self._sources = sources or system_sources()
-        self._stop = StopRequest()
+        self._wishes = Wishes()
         self._logs = _Recorder()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -54,14 +54,25 @@ class LocalServer:
     def stop(self) -> None:
         """Stops the server as SIGTERM would, and raises what it failed with, if it did."""
         if self._thread.is_alive():
-            self._stop.make()
+            self._wishes.stop()
         self._thread.join(STOP_LIMIT_S)
         assert not self._thread.is_alive(), "the server did not stop"
         log.removeHandler(self._logs)
-        self._stop.close()
+        self._wishes.close()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+
+    def reload(self) -> None:
+        """Has the server read its keys again, as SIGHUP would."""
+        self._wishes.reload()
+
+    def serve_here(self) -> None:
+        """Serves in the caller's thread, for tests of a start that fails."""
+        try:
+            serve(self._config, self._sources, self._wishes)
+        finally:
+            self._wishes.close()
 
     def wait_for_log(self, event: str) -> dict[str, Any]:
         """The fields of the next log line with this event."""
@@ -74,7 +85,7 @@ class LocalServer:
 
     def _serve(self) -> None:
         try:
-            serve(self._config, self._sources, self._stop)
+            serve(self._config, self._sources, self._wishes)
         except BaseException as error:
             self._failure = error
         finally:

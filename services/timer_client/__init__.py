@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from timer_client.client import TimerClient
     from timer_client.config import load_settings
     from timer_client.errors import (
+        AccessDenied,
         BadReply,
         ClientClosed,
         ConfigError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         IdConflict,
         InvalidRequest,
         LimitReached,
+        NotPermitted,
         ServerError,
         ServerUnreachable,
         ShuttingDown,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
 
 __all__ = [
+    "AccessDenied",
     "AsyncTimerClient",
     "BadReply",
     "Call",
@@ -49,6 +52,7 @@ __all__ = [
     "IdConflict",
     "InvalidRequest",
     "LimitReached",
+    "NotPermitted",
     "Pause",
     "ServerError",
     "ServerInfo",

@@ -14,6 +14,7 @@ from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, unwra
 from timer_client.config import load_settings
 from timer_client.cursor import EventCursor
 from timer_client.errors import ServerUnreachable, TimerError
+from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_awaitable
 from timer_client.session import Batches, Exchange
@@ -56,7 +57,7 @@ class AsyncTimerClient:
         self.settings = with_endpoints(settings or load_settings(), server, events)
         self._on_pause = on_pause
         self._batches = Batches()
-        self._transport = AsyncTransport(context)
+        self._transport = AsyncTransport(context, load_keys(self.settings))
         self._gathered: Waiting = []
         self._deliveries: set[asyncio.Task[None]] = set()
 

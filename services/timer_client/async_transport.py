@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
-from timer_client.errors import ClientClosed, TimerError
+from timer_client.errors import AccessDenied, ClientClosed, TimerError
+from timer_client.keys import Keys
 from timer_client.link import Context, Link, Socket, subscribed, terminate
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
@@ -24,9 +25,10 @@ MESSAGES_IN_FLIGHT = 16
 class AsyncTransport:
     """Connections to one server, on the event loop of the first call."""
 
-    def __init__(self, context: Context | None = None) -> None:
+    def __init__(self, context: Context | None = None, keys: Keys | None = None) -> None:
         self._context: Context = zmq.Context() if context is None else context
         self._owns_context = context is None
+        self._keys = keys
         self._link: _AsyncLink | None = None
         self._slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT)
         self._subscriptions: set[AsyncSubscription] = set()
@@ -58,7 +60,7 @@ class AsyncTransport:
         if self._closed.is_set():
             raise ClientClosed
         try:
-            subscription = AsyncSubscription(self._context, endpoint, topics)
+            subscription = AsyncSubscription(functools.partial(subscribed, self._context, endpoint, topics, self._keys))
         except zmq.ZMQError as error:
             raise TimerError(f"{endpoint} cannot be used: {error}") from None
         self._subscriptions.add(subscription)
@@ -93,7 +95,7 @@ class AsyncTransport:
             raise ClientClosed
         if self._link is None or self._link.is_closed:
             try:
-                self._link = _AsyncLink(self._context, endpoint)
+                self._link = _AsyncLink(Link(self._context, endpoint, self._keys))
             except zmq.ZMQError as error:
                 raise TimerError(f"{endpoint} cannot be used: {error}") from None
         exchange.accept(await self._link.request(exchange.encode(), timeout_s, exchange.wait_s))
@@ -102,9 +104,9 @@ class AsyncTransport:
 class _AsyncLink:
     """A link whose replies wake the tasks that wait for them. When it fails, all of them are told."""
 
-    def __init__(self, context: Context, endpoint: str) -> None:
+    def __init__(self, link: Link) -> None:
         self._loop = asyncio.get_running_loop()
-        self._link = Link(context, endpoint)
+        self._link = link
         self._awaited: dict[bytes, asyncio.Future[bytes]] = {}
         self._replies_fd = int(self._link.dealer.get(zmq.FD))
         self._monitor_fd = int(self._link.monitor.get(zmq.FD))
@@ -161,15 +163,16 @@ class _AsyncLink:
         """Takes what the monitor says of the connection."""
         if not self.is_closed and self._link.check() is not None:
             self._receive()  # what came just before it was lost
-            self.close(Unanswered(str(self._link.failure)))
+            denial = self._link.denial
+            self.close(Unanswered(str(self._link.failure)) if denial is None else AccessDenied(denial))
 
 
 class AsyncSubscription:
     """A SUB socket. One task receives."""
 
-    def __init__(self, context: Context, endpoint: str, topics: Sequence[bytes]) -> None:
-        self._connect = functools.partial(subscribed, context, endpoint, topics)
-        self._socket: Socket = self._connect()
+    def __init__(self, connect: Callable[[], Socket]) -> None:
+        self._connect = connect
+        self._socket: Socket = connect()
         self._stop_waiting: Callable[[], None] = _do_nothing
 
     async def receive(self, timeout_s: float) -> list[bytes] | None:

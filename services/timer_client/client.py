@@ -12,6 +12,7 @@ from timer_client.calls import Call, TimerSpec
 from timer_client.config import load_settings
 from timer_client.cursor import EventCursor
 from timer_client.errors import ServerUnreachable, TimerError
+from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_blocking
 from timer_client.session import Batches, Exchange
@@ -72,7 +73,7 @@ class TimerClient:
         self.settings = with_endpoints(settings or load_settings(), server, events)
         self._on_pause = on_pause
         self._batches = Batches()
-        self._transport = Transport(context)
+        self._transport = Transport(context, load_keys(self.settings))
 
     def __enter__(self) -> "TimerClient":
         return self

@@ -37,6 +37,10 @@ class ServerUnreachable(TimerError):
         self.tries = tries
 
 
+class AccessDenied(TimerError):
+    """The server lets this client in only with another key, or only with one at all. Trying again cannot help."""
+
+
 class BadReply(TimerError):
     """What answered is no timer server, or one with a protocol that this client does not know."""
 
@@ -89,6 +93,10 @@ class ShuttingDown(ServerError):
     """The server is about to stop."""
 
 
+class NotPermitted(ServerError):
+    """This client's key is bound to a prefix of ids, which `data` names, and the call is about another one."""
+
+
 class StorageFailed(ServerError):
     """The server could not put the change on disk, so it has not happened."""
 
@@ -103,6 +111,7 @@ _CLASSES: dict[int, type[ServerError]] = {
     ErrorCode.LIMIT_REACHED: LimitReached,
     ErrorCode.SHUTTING_DOWN: ShuttingDown,
     ErrorCode.STORAGE_FAILED: StorageFailed,
+    ErrorCode.NOT_PERMITTED: NotPermitted,
 }
 
 

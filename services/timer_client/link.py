@@ -13,6 +13,8 @@ from typing import Any
 
 import zmq
 
+from timer_client.keys import Keys
+
 Context = zmq.Context[Any]
 Socket = zmq.Socket[bytes]
 
@@ -28,20 +30,26 @@ _NO_RECONNECT_MS = 86_400_000
 and once as many as fit are unread in the monitor of an idle link, ZeroMQ's I/O thread waits for their reader."""
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_MECHANISM_MISMATCH = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
 _FAILURES = {
     zmq.EVENT_CONNECT_RETRIED: "nothing there accepts connections",
     zmq.EVENT_DISCONNECTED: "the connection was lost",
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what is there does not speak ZeroMQ's protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what is there does not speak ZeroMQ's protocol, or has another key",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what is there does not speak ZeroMQ's protocol",
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the server refused the connection",
+}
+_DENIALS = {
+    False: "the server wants CURVE keys; TIMER_CURVE_CLIENT_SECRET names the file with this client's",
+    True: "the server does not use CURVE keys; unset TIMER_CURVE_CLIENT_SECRET",
 }
 _WATCHED = _UP | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _WATCHED |= zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
-def prepare(context: Context, socket_type: int, endpoint: str) -> Socket:
+def prepare(context: Context, socket_type: int, endpoint: str, keys: Keys | None) -> Socket:
     """A socket with the options that every connection of a client needs, not yet connected."""
     socket: Socket = context.socket(socket_type)
+    if keys is not None:
+        socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = keys
     socket.linger = 0  # the default waits for ever for a server that is not there
     socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
     socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
@@ -50,10 +58,10 @@ def prepare(context: Context, socket_type: int, endpoint: str) -> Socket:
     return socket
 
 
-def subscribed(context: Context, endpoint: str, topics: Sequence[bytes]) -> Socket:
+def subscribed(context: Context, endpoint: str, topics: Sequence[bytes], keys: Keys | None = None) -> Socket:
     """A SUB socket that receives these topics."""
     with contextlib.ExitStack() as undo:
-        socket = undo.enter_context(prepare(context, zmq.SUB, endpoint))
+        socket = undo.enter_context(prepare(context, zmq.SUB, endpoint, keys))
         for topic in topics:
             socket.subscribe(topic)
         socket.connect(endpoint)
@@ -78,9 +86,9 @@ class Link:
     name of the server up again. Wait for both sockets, and read the replies before the monitor.
     """
 
-    def __init__(self, context: Context, endpoint: str) -> None:
+    def __init__(self, context: Context, endpoint: str, keys: Keys | None = None) -> None:
         with contextlib.ExitStack() as undo:
-            self.dealer = undo.enter_context(prepare(context, zmq.DEALER, endpoint))
+            self.dealer = undo.enter_context(prepare(context, zmq.DEALER, endpoint, keys))
             self.monitor: Socket = undo.enter_context(self.dealer.get_monitor_socket(_WATCHED))
             # What is in flight is bounded by the transports; a limit here would lose replies in silence.
             self.dealer.set_hwm(0)
@@ -92,6 +100,9 @@ class Link:
         """Whether the server has been reached."""
         self.failure: str | None = None
         """Why the link is of no more use."""
+        self.denial: str | None = None
+        """Why no other link would be of any use either."""
+        self._has_keys = keys is not None
 
     @property
     def has_replies(self) -> bool:
@@ -114,9 +125,13 @@ class Link:
     def check(self) -> str | None:
         """Takes what the monitor has to say. Returns `failure`."""
         while (frames := _receive_now(self.monitor)) is not None:
-            (event,) = struct.unpack_from("=H", frames[0])
+            event, value = struct.unpack("=HI", frames[0])
             self.connected |= event == _UP
-            self.failure = self.failure or _FAILURES.get(event)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                self.denial = "the server does not know this client's key"
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == _MECHANISM_MISMATCH:
+                self.denial = _DENIALS[self._has_keys]
+            self.failure = self.failure or self.denial or _FAILURES.get(event)
         return self.failure
 
     def close(self) -> None:

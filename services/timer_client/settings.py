@@ -33,6 +33,10 @@ class Settings:
     """The longest pause between two attempts."""
     command: str = "timer"
     """What to type for the command line, as its hints say it."""
+    curve_client_secret: str = ""
+    """The file with the client's key pair; empty for no encryption."""
+    curve_server_public: str = ""
+    """The file with the server's public key; empty for `server.key` beside the client's."""
 
     def __post_init__(self) -> None:
         for variable in VARIABLES:
@@ -92,6 +96,11 @@ def _is_line(text: str) -> bool:
     return bool(text) and text.isprintable()
 
 
+def _is_path(text: str) -> bool:
+    return "\0" not in text
+
+
+_PATH = "the path of a file"
 _ENDPOINT = "an endpoint such as tcp://host:8888, ipc:///path or inproc://name"
 _POSITIVE = f"a number of seconds greater than 0 and at most {MAX_SECONDS}"
 _NOT_NEGATIVE = f"a number of seconds from 0 to {MAX_SECONDS}"
@@ -107,6 +116,22 @@ VARIABLES: tuple[Variable, ...] = (
         "TIMER_RETRY_MIN_S", "retry_min_s", float, _is_positive, _POSITIVE, "The shortest pause between two tries"
     ),
     Variable("TIMER_RETRY_MAX_S", "retry_max_s", float, _is_positive, _POSITIVE, "The longest pause between two tries"),
+    Variable(
+        "TIMER_CURVE_CLIENT_SECRET",
+        "curve_client_secret",
+        str,
+        _is_path,
+        _PATH,
+        "This client's key pair, which turns encryption on",
+    ),
+    Variable(
+        "TIMER_CURVE_SERVER_PUBLIC",
+        "curve_server_public",
+        str,
+        _is_path,
+        _PATH,
+        "The server's public key, by default `server.key` beside the pair",
+    ),
     Variable("TIMER_COMMAND", "command", str, _is_line, "one line of printable text", "How hints name this command"),
 )
 

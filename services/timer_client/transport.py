@@ -2,12 +2,14 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import zmq
 
-from timer_client.errors import ClientClosed, TimerError
-from timer_client.link import Context, Link, subscribed, terminate
+from timer_client.errors import AccessDenied, ClientClosed, TimerError
+from timer_client.keys import Keys
+from timer_client.link import Context, Link, Socket, subscribed, terminate
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
 
@@ -19,9 +21,10 @@ class Transport:
     holds nobody up.
     """
 
-    def __init__(self, context: Context | None = None) -> None:
+    def __init__(self, context: Context | None = None, keys: Keys | None = None) -> None:
         self._context: Context = zmq.Context() if context is None else context
         self._owns_context = context is None
+        self._keys = keys
         self._lock = threading.Lock()  # for the three that follow; never held while a socket is waited for
         self._idle: list[Link] = []
         self._subscriptions: set[Subscription] = set()
@@ -31,14 +34,14 @@ class Transport:
         """Sends what is unsettled in the exchanges, and has each accept its reply.
 
         Raises `Unanswered` for a connection that fails, or a reply that is not there after `timeout_s` and, where
-        the connection stands, the time for which the server may hold it back. Raises `ClientClosed`.
+        the connection stands, the time for which the server may hold it back. Raises `AccessDenied`, `ClientClosed`.
         """
         try:
-            link = self._idle_link() or Link(self._context, endpoint)
+            link = self._idle_link() or Link(self._context, endpoint, self._keys)
             try:
                 if link.check() is not None:  # lost since it was used last
                     link.close()
-                    link = Link(self._context, endpoint)
+                    link = Link(self._context, endpoint, self._keys)
                 _converse(link, exchanges, timeout_s)
             except BaseException:
                 link.close()
@@ -50,7 +53,7 @@ class Transport:
     def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> "Subscription":
         """A connection to the events socket. Raises `ClientClosed`."""
         try:
-            subscription = Subscription(self._context, endpoint, topics)
+            subscription = Subscription(partial(subscribed, self._context, endpoint, topics, self._keys))
         except zmq.ZMQError as error:
             raise self._explain(error, endpoint) from None
         with self._lock:
@@ -121,6 +124,8 @@ def _converse(link: Link, exchanges: Sequence[Exchange], timeout_s: float) -> No
             _accept_replies(link, awaited)
         if link.monitor in ready and link.check() is not None and awaited:
             _accept_replies(link, awaited)  # those that came just before the connection was lost
+            if awaited and link.denial is not None:
+                raise AccessDenied(link.denial)
             if awaited:
                 raise Unanswered(str(link.failure), min(wait_s, elapsed_s) if link.connected else 0)
 
@@ -137,13 +142,11 @@ def _accept_replies(link: Link, awaited: dict[bytes, Exchange]) -> None:
 class Subscription:
     """A SUB socket. One thread receives; any may close it."""
 
-    def __init__(self, context: Context, endpoint: str, topics: Sequence[bytes]) -> None:
-        self._context = context
-        self._endpoint = endpoint
-        self._topics = topics
+    def __init__(self, connect: Callable[[], Socket]) -> None:
+        self._connect = connect
         self._lock = threading.Lock()  # held while the socket is in use
         self._closing = threading.Event()
-        self._socket = subscribed(context, endpoint, topics)
+        self._socket = connect()
 
     def receive(self, timeout_s: float) -> list[bytes] | None:
         """The next message's frames, or None where none comes in time. Raises `ClientClosed`."""
@@ -163,7 +166,7 @@ class Subscription:
         with self._lock:
             self._socket.close(0)
             try:
-                self._socket = subscribed(self._context, self._endpoint, self._topics)
+                self._socket = self._connect()
             except zmq.ZMQError:
                 if self._closing.is_set():
                     raise ClientClosed from None

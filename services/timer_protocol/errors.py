@@ -20,6 +20,7 @@ class ErrorCode(IntEnum):
     LIMIT_REACHED = -32004
     SHUTTING_DOWN = -32005
     STORAGE_FAILED = -32006
+    NOT_PERMITTED = -32007
 
     @property
     def wire_name(self) -> str:
@@ -44,6 +45,7 @@ TITLES = {
     ErrorCode.LIMIT_REACHED: "Limit reached",
     ErrorCode.SHUTTING_DOWN: "Shutting down",
     ErrorCode.STORAGE_FAILED: "Storage failed",
+    ErrorCode.NOT_PERMITTED: "Not permitted",
 }
 
 

@@ -17,6 +17,7 @@ _COMMON = (
     ErrorCode.INTERNAL_ERROR,
     ErrorCode.SHUTTING_DOWN,
     ErrorCode.STORAGE_FAILED,
+    ErrorCode.NOT_PERMITTED,
 )
 
 

@@ -16,6 +16,7 @@ ERRORS = [
     (-32004, "limit_reached", False),
     (-32005, "shutting_down", True),
     (-32006, "storage_failed", True),
+    (-32007, "not_permitted", False),
 ]
 
 

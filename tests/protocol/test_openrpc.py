@@ -21,7 +21,7 @@ from timer_protocol.messages import METHODS
 from timer_protocol.openrpc import describe
 
 SCHEMA = json.loads((Path(__file__).parent / "openrpc-1.3.schema.json").read_text())
-COMMON_ERRORS = {-32700, -32600, -32602, -32603, -32005, -32006}
+COMMON_ERRORS = {-32700, -32600, -32602, -32603, -32005, -32006, -32007}
 
 
 def validator() -> Draft7Validator:

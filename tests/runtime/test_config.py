@@ -11,12 +11,14 @@ import pytest
 import timer_server
 from timer_protocol.limits import Limits
 from timer_server.runtime.config import VARIABLES, ConfigError, load_environment, read_config
+from timer_server.runtime.keys import CurveFiles
 
 DEFAULTS: dict[str, Any] = {
     "TIMER_BIND": "tcp://127.0.0.1:8888",
     "TIMER_EVENTS_BIND": "tcp://127.0.0.1:8889",
     "TIMER_STORE": Path("timers.db"),
     "TIMER_METRICS_BIND": None,
+    "TIMER_CURVE_SERVER_SECRET": None,
     "TIMER_LOG_LEVEL": "info",
     "TIMER_MAX_TIMERS": 1_000_000,
     "TIMER_MAX_PAYLOAD_BYTES": 65_536,
@@ -30,10 +32,11 @@ FIELDS = {
     "TIMER_EVENTS_BIND": "events_bind",
     "TIMER_STORE": "store_path",
     "TIMER_METRICS_BIND": "metrics_bind",
+    "TIMER_CURVE_SERVER_SECRET": "curve",
     "TIMER_LOG_LEVEL": "log_level",
     "TIMER_LOG_FORMAT": "log_format",
 }
-NAMES = [*DEFAULTS, "TIMER_LOG_FORMAT"]
+NAMES = [*DEFAULTS, "TIMER_LOG_FORMAT", "TIMER_CURVE_CLIENTS"]
 
 
 def setting(name: str, environment: dict[str, str]) -> Any:
@@ -83,6 +86,7 @@ TAKEN = [
     ("TIMER_STORE", "sqlite:////var/lib/timers.db", Path("/var/lib/timers.db")),
     ("TIMER_METRICS_BIND", "127.0.0.1:9464", ("127.0.0.1", 9464)),
     ("TIMER_METRICS_BIND", "[::1]:9464", ("::1", 9464)),
+    ("TIMER_CURVE_SERVER_SECRET", "keys/s.key_secret", CurveFiles(Path("keys/s.key_secret"), Path("keys/clients"))),
     ("TIMER_LOG_LEVEL", "debug", "debug"),
     ("TIMER_LOG_LEVEL", "WARNING", "warning"),
     ("TIMER_LOG_FORMAT", "text", "text"),
@@ -124,6 +128,8 @@ REFUSED = [
     *(("TIMER_STORE", text) for text in ["timers.db", "sqlite://", "sqlite:///", "postgres://x", "memory", "sqlite:x"]),
     ("TIMER_STORE", "sqlite:///:memory:"),
     *(("TIMER_METRICS_BIND", text) for text in ["9464", ":9464", "host:", "host:65536", "http://host:9464", "a b:1"]),
+    ("TIMER_CURVE_SERVER_SECRET", "a\0b"),
+    ("TIMER_CURVE_CLIENTS", "a\0b"),
     *(("TIMER_LOG_LEVEL", text) for text in ["verbose", "10", "infos"]),
     *(("TIMER_LOG_FORMAT", text) for text in ["xml", "jsonl"]),
     *((name, text) for name in DEFAULTS if name.startswith("TIMER_MAX_") for text in ("0", "ten")),
@@ -145,6 +151,17 @@ def test_nonsense_is_refused_with_variable_value_and_what_is_allowed(name: str, 
     assert repr(text) in sentence
     assert allowed in sentence
     assert "\n" not in sentence
+
+
+def test_the_folder_of_clients_may_be_elsewhere() -> None:
+    config = read_config({"TIMER_CURVE_SERVER_SECRET": "s.key_secret", "TIMER_CURVE_CLIENTS": "/etc/allowed"})
+
+    assert config.curve == CurveFiles(Path("s.key_secret"), Path("/etc/allowed"))
+
+
+def test_a_folder_of_clients_without_a_pair_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"TIMER_CURVE_CLIENTS .*'allowed'.*TIMER_CURVE_SERVER_SECRET is unset"):
+        read_config({"TIMER_CURVE_CLIENTS": "allowed"})
 
 
 class TestEnvFile:

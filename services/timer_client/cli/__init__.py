@@ -13,7 +13,7 @@ EXIT_INTERRUPTED = 130
 
 EXIT_CODES = (
     ("0", "Done; of a countdown: the timer fired."),
-    ("1", "The server refused: no such timer, a wrong state, a limit."),
+    ("1", "The server refused: no such timer, a wrong state, a limit, a key that is not allowed."),
     ("2", "A wrong argument or setting."),
     ("3", "The timer was cancelled while it was watched."),
     ("4", "The server could not be reached in time."),
@@ -32,6 +32,7 @@ COMMANDS = {
     "restart": ("timers:restart", "Run a timer's full time again."),
     "events": ("follow:events", "Follow what happens to timers."),
     "info": ("follow:info", "Show the server's version, counts and limits."),
+    "keygen": ("keygen:keygen", "Make a key pair for an encrypted connection."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }
 """Where each command is in this package, and what the list of commands says of it."""

@@ -10,6 +10,7 @@ from timer_client.cli.options import given_settings
 from timer_client.client import TimerClient
 from timer_client.config import load_settings
 from timer_client.errors import (
+    AccessDenied,
     ConfigError,
     IdConflict,
     LimitReached,
@@ -25,6 +26,7 @@ _QUIET_S = 10.0
 
 _ADVICE: dict[type[TimerError], str] = {
     ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
+    AccessDenied: "The server's operator has a folder of allowed keys.",
     TimerNotFound: "The command `list` shows those there are.",
     IdConflict: "Choose another --id, or leave it out.",
     LimitReached: "It is the server's limit; the command `info` shows them all.",
@@ -51,6 +53,9 @@ class Unreachable(Failure):
     """The server could not be reached in time."""
 
     exit_code = 4
+
+
+_FAILURES: dict[type[TimerError], type[Failure]] = {ServerUnreachable: Unreachable, ConfigError: Misuse}
 
 
 class PauseNotice:
@@ -93,5 +98,5 @@ def failures_told() -> Iterator[None]:
     except TimerError as error:
         advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None)
         message = str(error) if advice is None else f"{str(error).rstrip('.')}. {advice}"
-        kind_of_failure = Unreachable if isinstance(error, ServerUnreachable) else Failure
-        raise kind_of_failure(message) from None
+        failure = next((failure for kind, failure in _FAILURES.items() if isinstance(error, kind)), Failure)
+        raise failure(message) from None

@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 from msgspec import Struct
 
 from timer_protocol.limits import Limits
+from timer_server.runtime.keys import CLIENTS_FOLDER, CurveFiles
 
 
 class ConfigError(Exception):
@@ -18,7 +19,10 @@ class ConfigError(Exception):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """All settings of the server. `store_path` is None for the store in memory, `metrics_bind` for no metrics."""
+    """All settings of the server.
+
+    `store_path` is None for the store in memory, `metrics_bind` for no metrics, `curve` for no encryption.
+    """
 
     bind: str
     events_bind: str
@@ -27,6 +31,7 @@ class Config(Struct, frozen=True, kw_only=True):
     log_level: str
     log_format: str
     limits: Limits
+    curve: CurveFiles | None = None
 
 
 class Variable(NamedTuple):
@@ -63,6 +68,12 @@ def _host_and_port(text: str) -> tuple[str, int] | None:
     if not match or int(match[2]) > 65_535:
         raise ValueError(text)
     return match[1].strip("[]"), int(match[2])
+
+
+def _path(text: str) -> Path | None:
+    if "\0" in text:
+        raise ValueError(text)
+    return Path(text) if text else None
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -106,6 +117,15 @@ _BIND = Variable("TIMER_BIND", "tcp://127.0.0.1:8888", _endpoint, _ENDPOINTS)
 _EVENTS_BIND = Variable("TIMER_EVENTS_BIND", "tcp://127.0.0.1:8889", _endpoint, _ENDPOINTS)
 _STORE = Variable("TIMER_STORE", "sqlite:///timers.db", _store, "sqlite:///PATH (four slashes for /PATH) or memory:")
 _METRICS = Variable("TIMER_METRICS_BIND", "", _host_and_port, "HOST:PORT with a port up to 65535, or nothing for none")
+_CURVE_SECRET = Variable(
+    "TIMER_CURVE_SERVER_SECRET", "", _path, "the server's file from `timer-server keygen`, or nothing for no encryption"
+)
+_CURVE_CLIENTS = Variable(
+    "TIMER_CURVE_CLIENTS",
+    "",
+    _path,
+    f"the folder with allowed clients' keys; unset, `{CLIENTS_FOLDER}` beside that file",
+)
 _LOG_LEVEL = Variable("TIMER_LOG_LEVEL", "info", _one_of(*_LEVELS), f"one of {', '.join(_LEVELS)}")
 _LOG_FORMAT = Variable("TIMER_LOG_FORMAT", "", _one_of("", "text", "json"), "text or json")
 
@@ -114,6 +134,8 @@ VARIABLES = (
     _EVENTS_BIND,
     _STORE,
     _METRICS,
+    _CURVE_SECRET,
+    _CURVE_CLIENTS,
     _LOG_LEVEL,
     _LOG_FORMAT,
     *(variable for variable, _ in _LIMIT_VARIABLES),
@@ -151,4 +173,13 @@ def read_config(environment: Mapping[str, str]) -> Config:
         log_level=read(_LOG_LEVEL),
         log_format=read(_LOG_FORMAT) or ("text" if sys.stderr.isatty() else "json"),
         limits=Limits(**{field: read(variable) for variable, field in _LIMIT_VARIABLES}),
+        curve=_curve_files(read(_CURVE_SECRET), read(_CURVE_CLIENTS)),
     )
+
+
+def _curve_files(secret: Path | None, clients: Path | None) -> CurveFiles | None:
+    if secret is None:
+        if clients is not None:
+            raise ConfigError(f"{_CURVE_CLIENTS.name} is {str(clients)!r}, but {_CURVE_SECRET.name} is unset: set both")
+        return None
+    return CurveFiles(secret, clients or secret.parent / CLIENTS_FOLDER)

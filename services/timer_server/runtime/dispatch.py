@@ -11,6 +11,7 @@ from timer_protocol.limits import FRAMES_MAXIMUM, Limits
 from timer_server.runtime.answers import Answer, JsonAnswer, TextAnswer
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.methods import Handler, ReplyRoom
+from timer_server.runtime.permissions import narrow
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.waiting import Waiting, Wish
 from timer_server.store import StoreError
@@ -42,19 +43,22 @@ class Dispatcher:
         self.failure: StoreError | None = None
         self._limits = limits
 
-    def handle(self, frames: list[bytes], now_ns: int) -> Answer | None:
+    def handle(self, frames: list[bytes], now_ns: int, prefix: str | None = "") -> Answer | None:
         """Applies one message and returns its answer; None where nothing is owed.
 
-        An answer with missing parts is to be sent later, when `waiting` says so.
+        Its sender may touch ids that begin with `prefix`, and none at all where that is None. An answer with
+        missing parts is to be sent later, when `waiting` says so.
         """
+        if prefix is None:
+            return self.refuse(frames, Refusal(ErrorCode.NOT_PERMITTED, "this client's key is allowed no longer"))
         envelope, body = split_envelope(frames)
         if len(frames) > 1 + FRAMES_MAXIMUM:
             return TextAnswer(envelope if len(envelope) <= FRAMES_MAXIMUM else frames[:1], [_TOO_MANY_FRAMES])
         if is_json(body):
-            return self._answer(self._parse(body[0]), envelope, now_ns)
+            return self._answer(self._parse(body[0]), envelope, now_ns, prefix)
         if sum(map(len, body)) > self._limits.max_message_bytes:
             return TextAnswer(envelope, [_TOO_MANY_BYTES])
-        return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns))
+        return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns, prefix))
 
     def refuse(self, frames: list[bytes], refusal: Refusal) -> Answer | None:
         """The answer to a message none of which is applied."""
@@ -73,25 +77,27 @@ class Dispatcher:
             return Malformed(None, refusal.to_error())
         return self._codec.decode(body, self._limits.max_batch)
 
-    def _answer(self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int) -> JsonAnswer | None:
+    def _answer(
+        self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, prefix: str
+    ) -> JsonAnswer | None:
         self._room.renew()
         answer = JsonAnswer(envelope, isinstance(parsed, list))
         for item in parsed if isinstance(parsed, list) else (parsed,):
             handler = self._handlers.get(type(item))
             if handler is not None:
-                self._apply(handler, item, answer, now_ns)  # type: ignore[arg-type]  # only calls have handlers
+                self._apply(handler, item, answer, now_ns, prefix)  # type: ignore[arg-type]  # only calls have handlers
             elif isinstance(item, Malformed):
                 answer.add(Failure(item.error, item.id))
         return answer if answer.is_owed else None
 
-    def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int) -> None:
+    def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int, prefix: str) -> None:
         request_id = call.id
         if request_id is UNSET:
-            self._apply_unanswered(handler, call, now_ns)
+            self._apply_unanswered(handler, call, now_ns, prefix)
             return
         try:
             self._room.check()
-            result = handler(call.params, now_ns)
+            result = handler(narrow(call.params, prefix, now_ns), now_ns)
             if isinstance(result, Wish):
                 self._waiting.park(result, answer, request_id)
             else:
@@ -102,11 +108,11 @@ class Dispatcher:
         except Exception as error:
             answer.add(Failure(self._failed(error).to_error(), request_id))
 
-    def _apply_unanswered(self, handler: Handler, call: Call, now_ns: int) -> None:
+    def _apply_unanswered(self, handler: Handler, call: Call, now_ns: int, prefix: str) -> None:
         """Applies a notification: it needs no room in the reply, and nobody hears how it went."""
         left_bytes, left_entries = self._room.left_bytes, self._room.left_entries
         try:
-            handler(call.params, now_ns)
+            handler(narrow(call.params, prefix, now_ns), now_ns)
         except Refusal as refusal:
             log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
         except Exception as error:

@@ -18,9 +18,10 @@ from timer_server.core.engine import Engine
 from timer_server.runtime.answers import Answer, JsonAnswer
 from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
 from timer_server.runtime.dispatch import Dispatcher
+from timer_server.runtime.keys import KeyFileError
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.metrics import Metrics
-from timer_server.runtime.signals import StopRequest
+from timer_server.runtime.signals import Wishes
 from timer_server.runtime.sockets import Sockets
 from timer_server.runtime.waiting import Waiting
 from timer_server.store import Anchor, Store, StoreError
@@ -52,23 +53,22 @@ class Parts(NamedTuple):
 class Reactor:
     """Runs turns until it is told to stop."""
 
-    def __init__(self, parts: Parts, stop: StopRequest) -> None:
+    def __init__(self, parts: Parts, wishes: Wishes) -> None:
         self._parts = parts
-        self._stop = stop
+        self._wishes = wishes
         self._answers: list[Answer] = []
         self._beat_at_ns = 0
         self._dropped = 0
         self._dropped_noted_ns = 0
-        self._poller = zmq.Poller()
-        self._poller.register(parts.sockets.commands, zmq.POLLIN)
-        self._poller.register(parts.sockets.events, zmq.POLLIN)
-        self._poller.register(stop.fileno(), zmq.POLLIN)
+        self._poller = self._new_poller()
 
     def run(self) -> None:
         """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
         try:
-            while not self._stop.is_made:
-                self._poller.poll(self._timeout_ms())
+            while not self._wishes.stop_is_wanted:
+                ready = dict(self._poller.poll(self._timeout_ms()))
+                if self._wishes.fileno() in ready and self._wishes.take_reload():
+                    self._reload()
                 self._turn()
             self._say_goodbye()
         except StoreError as error:
@@ -77,6 +77,8 @@ class Reactor:
 
     def _turn(self) -> None:
         parts = self._parts
+        if parts.sockets.gate is not None:
+            parts.sockets.gate.admit()
         parts.sockets.take_subscriptions()
         self._receive()
         now_ns = parts.clock.now_ns()
@@ -93,10 +95,10 @@ class Reactor:
         clock, sockets, dispatcher = self._parts.clock, self._parts.sockets, self._parts.dispatcher
         received = 0
         until_ns = clock.now_ns() + RECEIVE_NS
-        while (frames := sockets.receive()) is not None:
+        while (message := sockets.receive()) is not None:
             received += 1
             now_ns = clock.now_ns()
-            answer = dispatcher.handle(frames, now_ns)
+            answer = dispatcher.handle(message[0], now_ns, message[1])
             if answer is not None and not (isinstance(answer, JsonAnswer) and answer.missing):
                 self._answers.append(answer)
             if dispatcher.failure is not None:
@@ -142,6 +144,8 @@ class Reactor:
         parts = self._parts
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
         parts.sockets.beat(Beat(parts.engine.last_seq, now_ns // NS_PER_MS))
+        if parts.sockets.gate is not None and (refused := parts.sockets.gate.take_refused()):
+            log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         if self._dropped and now_ns - self._dropped_noted_ns > _DROPS_LOGGED_EVERY_NS:
             log.warning("replies dropped: peers gone or not reading", extra=fields(count=self._dropped))
             self._dropped, self._dropped_noted_ns = 0, now_ns
@@ -156,6 +160,35 @@ class Reactor:
         next_ns = min(due for due in dues if due is not None)
         return max(-((now_ns - next_ns) // NS_PER_MS), 0)
 
+    def _new_poller(self) -> zmq.Poller:
+        sockets = self._parts.sockets
+        poller = zmq.Poller()
+        for readable in (sockets.commands, sockets.events, self._wishes.fileno()):
+            poller.register(readable, zmq.POLLIN)
+        if sockets.gate is not None:
+            poller.register(sockets.gate.socket, zmq.POLLIN)
+        return poller
+
+    def _reload(self) -> None:
+        """Reads the keys again. Where one may do less now, all connections are made anew. Raises `BindError`."""
+        gate = self._parts.sockets.gate
+        if gate is None:
+            log.info("nothing to reload: encryption is off")
+            return
+        try:
+            is_narrower = gate.reload()
+        except KeyFileError as error:
+            log.error("keys not read; the ones before stay in force", extra=fields(reason=str(error)))
+            return
+        if is_narrower:
+            answers: list[Answer] = []
+            refusal = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
+            self._parts.waiting.fail_all(refusal, answers)
+            self._send(answers)
+            self._parts.sockets.reopen()
+            self._poller = self._new_poller()
+            log.info("connections cut: a key was taken away or narrowed")
+
     def _say_goodbye(self) -> None:
         """Tells those who wait, and those whose requests have come in but were not applied, to try again."""
         parts = self._parts
@@ -165,8 +198,8 @@ class Reactor:
         parts.waiting.fail_all(refusal, answers)
         self._send(answers)
         until_ns = parts.clock.now_ns() + 25 * RECEIVE_NS
-        while parts.clock.now_ns() < until_ns and (frames := parts.sockets.receive()) is not None:
-            answer = parts.dispatcher.refuse(frames, refusal)
+        while parts.clock.now_ns() < until_ns and (message := parts.sockets.receive()) is not None:
+            answer = parts.dispatcher.refuse(message[0], refusal)
             if answer is not None:
                 self._send([answer])
 

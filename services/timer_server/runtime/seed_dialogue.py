@@ -12,6 +12,7 @@ from timer_protocol.errors import Refusal
 from timer_protocol.limits import TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
 from timer_protocol.messages import StartParams
 from timer_server.runtime.logs import log
+from timer_server.runtime.permissions import narrow
 
 TRIPLE_EXPIRES_NS = TRIPLE_EXPIRES_S * 1_000_000_000
 
@@ -35,8 +36,8 @@ class SeedDialogue:
         self._start = start
         self._triples: dict[bytes, _Triple] = {}
 
-    def reply(self, peer: bytes, texts: Sequence[bytes], now_ns: int) -> list[bytes]:
-        """The frames to send back for the frames that came from a peer."""
+    def reply(self, peer: bytes, texts: Sequence[bytes], now_ns: int, prefix: str = "") -> list[bytes]:
+        """The frames to send back for the frames that came from a peer, whose timers' ids begin with `prefix`."""
         begun = self._take(peer, now_ns)
         try:
             amounts = _amounts(begun.amounts, texts)
@@ -44,7 +45,8 @@ class SeedDialogue:
                 log.info("From client: %s", text.decode().strip())
             if len(amounts) == len(_NAMES):
                 hours, minutes, seconds = amounts
-                self._start(StartParams(hours=hours, minutes=minutes, seconds=seconds), now_ns)
+                params = StartParams(hours=hours, minutes=minutes, seconds=seconds)
+                self._start(narrow(params, prefix, now_ns), now_ns)
             else:
                 self._keep(peer, _Triple(begun.begun_ns, amounts))
         except (ValueError, Refusal) as error:

@@ -1,14 +1,12 @@
 """The whole server from its settings: opens, recovers, serves, closes."""
 
 import gc
-import secrets
 import time
 from wsgiref.simple_server import WSGIServer
 
 from timer_protocol import __version__
 from timer_protocol.codec import Codec
 from timer_protocol.durations import NS_PER_MS
-from timer_protocol.ids import ENTROPY_BITS, uuid7
 from timer_protocol.messages import METHODS
 from timer_server.core.engine import Engine
 from timer_server.runtime.clock import Clock, Sources
@@ -17,25 +15,27 @@ from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.methods import Methods, ReplyRoom
 from timer_server.runtime.metrics import Metrics
+from timer_server.runtime.new_id import new_id
 from timer_server.runtime.reactor import Parts, Reactor
 from timer_server.runtime.seed_dialogue import SeedDialogue
-from timer_server.runtime.signals import StopRequest
-from timer_server.runtime.sockets import BindError, Sockets
+from timer_server.runtime.signals import Wishes
+from timer_server.runtime.sockets import BindError, Sockets, is_local
 from timer_server.runtime.waiting import Waiting
 from timer_server.store import MemoryStore, SqliteStore, Store
 
 
-def serve(config: Config, sources: Sources, stop: StopRequest) -> None:
-    """Runs a server until `stop` is made.
+def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
+    """Runs a server until it is wished to stop.
 
-    Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound.
+    Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound, `KeyFileError`
+    where a key file cannot be read.
     """
     store: Store = MemoryStore() if config.store_path is None else SqliteStore(config.store_path)
     try:
         engine, clock = _recover(store, config, sources)
-        sockets = Sockets(config.bind, config.events_bind, config.limits.max_message_bytes)
+        sockets = Sockets(config.bind, config.events_bind, config.limits.max_message_bytes, config.curve)
         try:
-            _run(config, engine, clock, store, sockets, stop)
+            _run(config, engine, clock, store, sockets, wishes)
         finally:
             sockets.close()
     finally:
@@ -47,7 +47,7 @@ def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Cl
     begun = time.perf_counter()
     header = store.open()
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
-    engine = Engine(config.limits, lambda now_ms: uuid7(now_ms, secrets.randbits(ENTROPY_BITS)))
+    engine = Engine(config.limits, new_id)
     engine.restore(store.load(), header.horizon, header.last_seq)
     # What was loaded lives long: the collector need not look at it again and again.
     gc.collect()
@@ -65,7 +65,7 @@ def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Cl
     return engine, clock
 
 
-def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: Sockets, stop: StopRequest) -> None:
+def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: Sockets, wishes: Wishes) -> None:
     metrics = Metrics(engine)
     room = ReplyRoom()
     methods = Methods(engine, store, config.limits, room)
@@ -80,10 +80,16 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
             commands=sockets.commands_endpoint,
             events=sockets.events_endpoint,
             store="memory:" if config.store_path is None else str(config.store_path),
+            curve=config.curve is not None,
         ),
     )
+    if config.curve is None and not (is_local(config.bind) and is_local(config.events_bind)):
+        log.warning(
+            "bound beyond this machine without encryption: whoever reaches the ports may touch every timer",
+            extra=fields(help="set TIMER_CURVE_SERVER_SECRET, or keep the ports on a network that you trust"),
+        )
     try:
-        Reactor(Parts(clock, engine, store, dispatcher, waiting, sockets, metrics), stop).run()
+        Reactor(Parts(clock, engine, store, dispatcher, waiting, sockets, metrics), wishes).run()
     finally:
         if exporter is not None:
             exporter.server_close()

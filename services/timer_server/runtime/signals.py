@@ -1,26 +1,23 @@
-"""A wish to stop, as something the loop can poll: a signal handler alone would not wake it."""
+"""What the operator wishes, as something the loop can poll: a signal handler alone would not wake it."""
 
+import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from types import FrameType
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
-
-class StopRequest:
-    """Whether the server is to stop. `fileno` becomes readable when somebody wishes it."""
+class Wishes:
+    """Whether the server is to stop, or to read its keys again. `fileno` becomes readable when somebody wishes it."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self._is_made = False
-
-    @property
-    def is_made(self) -> bool:
+        self._reload = False
+        self.stop_is_wanted = False
         """Whether the server was told to stop."""
-        return self._is_made
 
     def fileno(self) -> int:
         """The descriptor to poll for reading."""
@@ -30,27 +27,51 @@ class StopRequest:
         """A descriptor that makes `fileno` readable when it is written to."""
         return self._writer.fileno()
 
-    def make(self) -> None:
+    def stop(self) -> None:
         """Tells the server to stop; from any thread."""
-        self._is_made = True
-        self._writer.send(b"\0")
+        self.stop_is_wanted = True
+        self._wake()
+
+    def reload(self) -> None:
+        """Tells the server to read its keys again; from any thread."""
+        self._reload = True
+        self._wake()
+
+    def take_reload(self) -> bool:
+        """Whether keys are to be read again, asked once for each wish. Makes `fileno` unreadable."""
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(64):
+                pass
+        if not self._reload:
+            return False
+        self._reload = False
+        return True
 
     def close(self) -> None:
         """Gives the descriptors back."""
         self._reader.close()
         self._writer.close()
 
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: the loop is awake already
+            self._writer.send(b"\0")
+
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """A stop request that SIGTERM and SIGINT make. For the main thread only."""
-    with closing(StopRequest()) as stop:
-        old_handlers = {number: signal.signal(number, lambda *_: stop.make()) for number in _STOPPING}
+def wishes_by_signals() -> Iterator[Wishes]:
+    """SIGTERM and SIGINT wish a stop, SIGHUP wishes a reload. For the main thread only."""
+    with closing(Wishes()) as wishes:
+        handlers = {signal.SIGTERM: wishes.stop, signal.SIGINT: wishes.stop, signal.SIGHUP: wishes.reload}
+        old_handlers = {number: signal.signal(number, _calling(wish)) for number, wish in handlers.items()}
         # Python runs a handler only between two steps of its own; this wakes a `poll` that was about to begin.
-        old_wakeup = signal.set_wakeup_fd(stop.wakeup_fileno(), warn_on_full_buffer=False)
+        old_wakeup = signal.set_wakeup_fd(wishes.wakeup_fileno(), warn_on_full_buffer=False)
         try:
-            yield stop
+            yield wishes
         finally:
             signal.set_wakeup_fd(old_wakeup)
             for number, handler in old_handlers.items():
                 signal.signal(number, handler)
+
+
+def _calling(wish: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+    return lambda _number, _frame: wish()

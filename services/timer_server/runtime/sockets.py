@@ -1,6 +1,8 @@
 """The two sockets: a ROUTER for requests and an XPUB for events. All options are set before they are bound."""
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 
 import zmq
 
@@ -9,6 +11,9 @@ from timer_protocol.frames import BEAT_TOPIC, event_topic
 from timer_protocol.limits import EVENTS_QUEUED, REPLIES_QUEUED, frame_maximum_bytes
 from timer_protocol.messages import Beat
 from timer_server.core.model import Event
+from timer_server.runtime.gate import Gate
+from timer_server.runtime.keys import CurveFiles, KeyFileError
+from timer_server.runtime.permissions import narrow_topic
 
 _LINGER_MS = 300
 _HEARTBEAT_MS = 5_000
@@ -21,8 +26,14 @@ _SUBSCRIPTIONS_A_TURN = 500
 _SUBSCRIPTION_BYTES = 65_536
 """A larger one cuts its peer off; the longest topic has some hundred bytes."""
 
+_REBIND_TRIES = 1000
+"""A millisecond apart: ZeroMQ lets go of an address in a thread of its own, a moment after it was told to."""
+
 _PREFIXES_MATCHED = 64
 """With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""
+
+
+_SUBSCRIBING = {b"\x01": zmq.SUBSCRIBE, b"\x00": zmq.UNSUBSCRIBE}
 
 
 class BindError(Exception):
@@ -30,10 +41,20 @@ class BindError(Exception):
 
 
 class Sockets:
-    """Binds both endpoints. Raises `BindError`."""
+    """Binds both endpoints; with key files, whoever connects needs a key. Raises `BindError`, `KeyFileError`."""
 
-    def __init__(self, bind: str, events_bind: str, max_message_bytes: int) -> None:
+    def __init__(self, bind: str, events_bind: str, max_message_bytes: int, curve: CurveFiles | None = None) -> None:
         self._context = zmq.Context()
+        self._max_message_bytes = max_message_bytes
+        self.gate: Gate | None = None
+        try:
+            self.gate = None if curve is None else Gate(self._context, curve)
+            self._open(bind, events_bind)
+        except KeyFileError:
+            self._context.term()
+            raise
+
+    def _open(self, bind: str, events_bind: str, tries: int = 1) -> None:
         self.commands = self._context.socket(zmq.ROUTER)
         self.events = self._context.socket(zmq.XPUB)
         self._prefixes: set[bytes] = set()
@@ -41,17 +62,28 @@ class Sockets:
         endpoint = bind
         try:
             self._set_up(self.commands, REPLIES_QUEUED, bind)
-            self.commands.maxmsgsize = frame_maximum_bytes(max_message_bytes)
+            self.commands.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
             self.commands.router_mandatory = True
-            self.commands.router_handover = True
+            # With keys, whoever connects under the routing id of another could take that one's replies over.
+            self.commands.router_handover = self.gate is None
             self._set_up(self.events, EVENTS_QUEUED, events_bind)
             self.events.maxmsgsize = _SUBSCRIPTION_BYTES
-            self.commands.bind(bind)
+            self.events.setsockopt(zmq.XPUB_MANUAL, int(self.gate is not None))
+            _bind(self.commands, bind, tries)
             endpoint = events_bind
-            self.events.bind(events_bind)
+            _bind(self.events, events_bind, tries)
         except zmq.ZMQError as error:
             self.close()
             raise BindError(f"cannot bind {endpoint}: {error}") from None
+
+    def reopen(self) -> None:
+        """Cuts all connections and binds again: whoever is still allowed connects anew. Raises `BindError`."""
+        endpoints = self.commands_endpoint, self.events_endpoint
+        for socket, endpoint in zip((self.commands, self.events), endpoints, strict=True):
+            with suppress(zmq.ZMQError):
+                socket.unbind(endpoint)
+            socket.close()
+        self._open(*endpoints, tries=_REBIND_TRIES)
 
     @property
     def commands_endpoint(self) -> str:
@@ -63,10 +95,16 @@ class Sockets:
         """Where events are published, with the port that was picked."""
         return _bound(self.events)
 
-    def receive(self) -> list[bytes] | None:
-        """The frames of the next request; None if there is none."""
+    def receive(self) -> tuple[list[bytes], str | None] | None:
+        """The next request: its frames, and what the ids that its sender may touch begin with; None if there is none.
+
+        A sender whose key is allowed no longer has no such prefix.
+        """
         try:
-            return self.commands.recv_multipart(zmq.DONTWAIT)
+            if self.gate is None:
+                return self.commands.recv_multipart(zmq.DONTWAIT), ""
+            frames = self.commands.recv_multipart(zmq.DONTWAIT, copy=False)
+            return [frame.bytes for frame in frames], self.gate.prefix_of(frames[0])
         except zmq.Again:
             return None
 
@@ -98,7 +136,7 @@ class Sockets:
         changed = False
         for _ in range(_SUBSCRIPTIONS_A_TURN):
             try:
-                frame = self.events.recv(zmq.DONTWAIT)
+                frame = self._receive_subscription()
             except zmq.Again:
                 break
             if frame[:1] == b"\x01":
@@ -111,20 +149,51 @@ class Sockets:
             wanted = self._prefixes - {BEAT_TOPIC}
             self._wanted = tuple(wanted) if len(wanted) <= _PREFIXES_MATCHED else (b"",)
 
+    def _receive_subscription(self) -> bytes:
+        if self.gate is None:
+            return self.events.recv(zmq.DONTWAIT)
+        frame = self.events.recv(zmq.DONTWAIT, copy=False)
+        prefix = self.gate.prefix_of(frame)
+        option = _SUBSCRIBING.get(frame.bytes[:1])
+        if prefix is not None and option is not None:
+            for topic in narrow_topic(frame.bytes[1:], prefix.encode()):
+                self.events.setsockopt(option, topic)  # which is about the sender of the last frame
+        return frame.bytes
+
     def close(self) -> None:
         """Gives what was sent a moment to leave, then lets go of everything."""
         self.commands.close(linger=_LINGER_MS)
         self.events.close(linger=_LINGER_MS)
+        if self.gate is not None:
+            self.gate.close()
         self._context.term()
 
-    @staticmethod
-    def _set_up(socket: zmq.Socket[bytes], queued: int, endpoint: str) -> None:
+    def _set_up(self, socket: zmq.Socket[bytes], queued: int, endpoint: str) -> None:
+        if self.gate is not None:
+            self.gate.guard(socket)
         socket.sndhwm = queued
         socket.linger = _LINGER_MS
         socket.backlog = _BACKLOG
         socket.heartbeat_ivl = _HEARTBEAT_MS
         socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
         socket.ipv6 = "[" in endpoint
+
+
+def is_local(endpoint: str) -> bool:
+    """Whether only this machine can reach an endpoint."""
+    return re.match(r"(ipc|inproc)://|tcp://(127\.|localhost:|\[::1\]:)", endpoint) is not None
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str, tries: int) -> None:
+    for left in reversed(range(tries)):
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            if not left or error.errno != zmq.EADDRINUSE:
+                raise
+            socket.poll(1, zmq.POLLIN)
+        else:
+            return
 
 
 def _bound(socket: zmq.Socket[bytes]) -> str:

@@ -1,0 +1,59 @@
+"""Files with CURVE keys, in the format of ZeroMQ's own tools (ZPL, RFC 4): as text, without touching a disk.
+
+A public file holds one half, a secret file both. In the server's folder of allowed clients a public file may bind its
+key to a prefix of timer ids.
+"""
+
+import re
+from typing import NamedTuple
+
+from timer_protocol.ids import ID_PATTERN, is_valid_id
+
+PUBLIC_SUFFIX = ".key"
+SECRET_SUFFIX = ".key_secret"  # noqa: S105 - the end of a file name
+
+PREFIX_CHARACTERS = 92
+"""Leaves room in an id for the 36 characters of one that the server makes below the prefix."""
+
+_LINE = re.compile(r'^\s*(public-key|secret-key|prefix)\s*=\s*"([^"]*)"\s*$', re.MULTILINE)
+_Z85 = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
+_PUBLIC_HEAD = "#   A ZeroMQ CURVE public key. May be given to anyone.\n"
+_SECRET_HEAD = "#   A ZeroMQ CURVE key pair. SECRET: whoever reads this file can act in its owner's name.\n"  # noqa: S105
+
+
+class Key(NamedTuple):
+    """A key as 40 characters of Z85 (RFC 32), with its secret half and the prefix of ids it is bound to, if any."""
+
+    public: str
+    secret: str | None = None
+    prefix: str = ""
+
+
+def to_text(key: Key) -> str:
+    """What stands in the file of a key."""
+    lines = [_SECRET_HEAD if key.secret else _PUBLIC_HEAD, "metadata"]
+    if key.prefix:
+        lines.append(f'    prefix = "{key.prefix}"')
+    lines += ["curve", f'    public-key = "{key.public}"']
+    if key.secret:
+        lines.append(f'    secret-key = "{key.secret}"')
+    return "\n".join(lines) + "\n"
+
+
+def from_text(text: str) -> Key:
+    """The key in a file's text. Raises ValueError, with what is wrong."""
+    found: dict[str, str] = dict(_LINE.findall(text))
+    for name in ("public-key", "secret-key"):
+        if name in found and not _Z85.fullmatch(found[name]):
+            raise ValueError(f"its {name} is not 40 characters of Z85")
+    if "public-key" not in found:
+        raise ValueError("it has no public-key")
+    prefix = found.get("prefix", "")
+    check_prefix(prefix)
+    return Key(found["public-key"], found.get("secret-key"), prefix)
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises ValueError unless ids can begin with this text."""
+    if prefix and (not is_valid_id(prefix) or len(prefix) > PREFIX_CHARACTERS):
+        raise ValueError(f"a prefix is at most {PREFIX_CHARACTERS} of the characters of an id, {ID_PATTERN}")

@@ -1,0 +1,62 @@
+"""Keys for a test: a server's, and those of its clients."""
+
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from timer_client import Settings
+from timer_protocol.key_files import from_text
+from timer_server.runtime.keys import CLIENTS_FOLDER, CurveFiles, make_client_keys, make_server_keys
+
+
+class KeyRing:
+    """A folder of keys. Clients' secrets lie beside the server's public file, as they would at the client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        make_server_keys(folder)
+        self.files = CurveFiles(folder / "server.key_secret", folder / CLIENTS_FOLDER)
+
+    def add(self, name: str, prefix: str = "") -> None:
+        """Makes a client's pair and allows it."""
+        make_client_keys(self.folder, name, prefix, self.folder)
+
+    def remove(self, name: str) -> None:
+        """Allows a client no longer; its pair stays."""
+        self._allowed(name).unlink()
+
+    def bind(self, name: str, prefix: str) -> None:
+        """Binds a client that is allowed to another prefix."""
+        self.remove(name)
+        self.add(name, prefix)
+
+    def options(self, name: str) -> dict[str, Any]:
+        """What makes a plain socket a client's."""
+        server = from_text((self.folder / "server.key").read_text())
+        pair = from_text(self._secret(name).read_text())
+        assert pair.secret is not None
+        return {
+            "curve_publickey": pair.public.encode(),
+            "curve_secretkey": pair.secret.encode(),
+            "curve_serverkey": server.public.encode(),
+        }
+
+    def settings(self, name: str, **others: Any) -> Settings:
+        """What makes a `TimerClient` a client's."""
+        return Settings(curve_client_secret=str(self._secret(name)), **others)
+
+    def _secret(self, name: str) -> Path:
+        return self.folder / f"{name}.key_secret"
+
+    def _allowed(self, name: str) -> Path:
+        return self.folder / CLIENTS_FOLDER / f"{name}.key"
+
+
+def handshake(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    """A monitor that tells how a socket's handshakes end."""
+    watched = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    watched |= zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    monitor: zmq.Socket[bytes] = socket.get_monitor_socket(watched)
+    monitor.rcvtimeo = 10_000
+    return monitor
