@@ -34,13 +34,18 @@ _MECHANISM_MISMATCH = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
 _FAILURES = {
     zmq.EVENT_CONNECT_RETRIED: "nothing there accepts connections",
     zmq.EVENT_DISCONNECTED: "the connection was lost",
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what is there does not speak ZeroMQ's protocol, or has another key",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what is there does not speak ZeroMQ's protocol",
 }
-_DENIALS = {
-    False: "the server wants CURVE keys; TIMER_CURVE_CLIENT_SECRET names the file with this client's",
-    True: "the server does not use CURVE keys; unset TIMER_CURVE_CLIENT_SECRET",
-}
+# Each pair: what is said without keys, and with them.
+_MISMATCH = (
+    "the server wants CURVE keys; TIMER_CURVE_CLIENT_SECRET names the file with this client's",
+    "the server does not use CURVE keys; unset TIMER_CURVE_CLIENT_SECRET",
+)
+# A peer that closes the connection first leaves no time to hear why.
+_NO_DETAIL = (
+    "what is there wants CURVE keys (TIMER_CURVE_CLIENT_SECRET), or does not speak ZeroMQ's protocol",
+    "what is there has another key than TIMER_CURVE_SERVER_PUBLIC says, or none, or does not speak ZeroMQ's protocol",
+)
 _WATCHED = _UP | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _WATCHED |= zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
@@ -130,7 +135,9 @@ class Link:
             if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self.denial = "the server does not know this client's key"
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == _MECHANISM_MISMATCH:
-                self.denial = _DENIALS[self._has_keys]
+                self.denial = _MISMATCH[self._has_keys]
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                self.failure = self.failure or _NO_DETAIL[self._has_keys]
             self.failure = self.failure or self.denial or _FAILURES.get(event)
         return self.failure
 

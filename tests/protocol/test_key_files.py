@@ -8,7 +8,7 @@ import zmq.auth
 from timer_protocol.key_files import Key, check_prefix, from_text, to_text
 
 PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
-SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"  # noqa: S105
+SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
 
 
 @pytest.mark.parametrize("key", [Key(PUBLIC), Key(PUBLIC, SECRET), Key(PUBLIC, prefix="order/")])

@@ -13,7 +13,7 @@ import zmq
 from keys import KeyRing
 from local_server import LocalServer
 from peers import Requester, is_silent, request, socket_to
-from timer_client import AccessDenied, NotPermitted, ServerUnreachable, TimerClient
+from timer_client import AccessDenied, NotPermitted, ServerUnreachable, Settings, TimerClient
 from timer_server.runtime.keys import KeyFileError
 
 
@@ -78,15 +78,18 @@ class TestWhoGetsIn:
             timers.info()
 
     def test_plain_text_is_told_to_bring_a_key(self, locked: LocalServer) -> None:
+        plain = Settings(server=locked.commands, events=locked.events, retry_deadline_s=0.3)
         with (
-            TimerClient(server=locked.commands, events=locked.events) as timers,
-            pytest.raises(AccessDenied, match=r"wants CURVE keys; TIMER_CURVE_CLIENT_SECRET"),
+            TimerClient(settings=plain) as timers,
+            # Where the server closes the connection first, ZeroMQ cannot tell more than that it has failed.
+            pytest.raises((AccessDenied, ServerUnreachable), match=r"wants CURVE keys.*TIMER_CURVE_CLIENT_SECRET"),
         ):
             timers.info()
 
     def test_a_key_for_a_server_without_encryption_is_told_so(self, server: LocalServer, ring: KeyRing) -> None:
-        with client(server, ring, "admin") as timers, pytest.raises(AccessDenied, match="does not use CURVE"):
-            timers.info()
+        with client(server, ring, "admin", retry_deadline_s=0.3) as timers:
+            with pytest.raises((AccessDenied, ServerUnreachable), match="does not use CURVE|or none"):
+                timers.info()
 
     def test_a_wrong_server_key_gets_nothing(self, locked: LocalServer, ring: KeyRing, tmp_path: Path) -> None:
         other = KeyRing(tmp_path / "other")
@@ -266,10 +269,11 @@ class TestReload:
             stays.cancel("shop/2")
             with pytest.raises(AccessDenied):
                 gone.get("shop/1")
+            eavesdropper.rcvtimeo = 1500  # it would have heard a beat
+            heard = [eavesdropper.recv_multipart()[0] for _ in range(eavesdropper.poll(0))]
+            assert set(heard) <= {b"~beat"}
             with pytest.raises(zmq.Again):
-                for _ in range(3):
-                    eavesdropper.rcvtimeo = 1500
-                    assert eavesdropper.recv_multipart()[0] == b"~beat"
+                eavesdropper.recv_multipart()
 
     def test_a_watcher_who_stays_misses_nothing(self, locked: LocalServer, ring: KeyRing) -> None:
         with client(locked, ring, "admin") as timers:

@@ -1,0 +1,81 @@
+"""Encryption between real processes: keys from both commands, health check, SIGHUP, and what is said at start."""
+
+import signal
+import stat
+from pathlib import Path
+
+from client.command import run
+from process.test_command import timer_server
+from server_process import ServerProcess
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_from_keys_to_a_timer_that_fires(tmp_path: Path) -> None:
+    assert timer_server("keygen", "keys", folder=tmp_path).returncode == 0
+    made = run(tmp_path, "keygen", "shop", "--folder", "mine")
+    assert made.returncode == 0, made.stderr
+    assert (mode(tmp_path / "keys/server.key_secret"), mode(tmp_path / "mine/shop.key_secret")) == (0o600, 0o600)
+    (tmp_path / "mine/server.key").write_text((tmp_path / "keys/server.key").read_text())
+    mine = {"TIMER_CURVE_CLIENT_SECRET": "mine/shop.key_secret"}
+    secret = {"TIMER_CURVE_SERVER_SECRET": str(tmp_path / "keys/server.key_secret")}
+    with ServerProcess(tmp_path, secret) as server:
+        denied = run(tmp_path, "info", server=server, **mine)
+        assert denied.returncode == 1
+        assert denied.stderr == (
+            "timer: the server does not know this client's key. The server's operator has a folder of allowed keys.\n"
+        )
+        (tmp_path / "keys/clients/shop.key").write_text((tmp_path / "mine/shop.key").read_text())
+        server.signal(signal.SIGHUP)
+        assert server.wait_for_log("keys read")["clients"] == 1
+        rang = run(tmp_path, "start", "0", "0", "1", server=server, **mine)
+        assert (rang.returncode, "has fired" in rang.stdout) == (0, True)
+        assert timer_server("--check", folder=tmp_path, TIMER_BIND=server.commands, **secret).returncode == 0
+        assert timer_server("--check", folder=tmp_path, TIMER_BIND=server.commands).returncode == 1
+        assert server.terminate() == 0
+
+
+def test_keys_that_are_there_are_kept(tmp_path: Path) -> None:
+    for word in ("made", "kept"):
+        done = timer_server("keygen", "keys", "--client", "shop", "--prefix", "shop/", folder=tmp_path)
+        assert done.returncode == 0
+        assert [line.split()[0] for line in done.stdout.splitlines()] == [word] * 4
+    other = timer_server("keygen", "keys", "--client", "shop", "--prefix", "bank/", folder=tmp_path)
+    assert other.returncode == 1
+    assert "shop.key is there already, with another key or prefix" in other.stderr
+    again = run(tmp_path, "keygen", "shop", "--folder", "keys")
+    assert again.returncode == 1
+    assert "shop.key_secret is there already; keys are never overwritten" in again.stderr
+
+
+def test_names_and_prefixes_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    for arguments in (["--client", "server"], ["--client", "../x"], ["--client", "x", "--prefix", "a b"]):
+        refused = timer_server("keygen", "keys", *arguments, folder=tmp_path)
+        assert refused.returncode == 2
+        assert repr(arguments[-1]) in refused.stderr
+    assert run(tmp_path, "keygen", "../x").returncode == 2
+
+
+def test_a_key_file_that_cannot_be_used_is_a_sentence_and_exit_2(tmp_path: Path) -> None:
+    refused = timer_server(folder=tmp_path, TIMER_STORE="memory:", TIMER_CURVE_SERVER_SECRET="nowhere.key_secret")
+    assert refused.returncode == 2
+    assert "cannot read the key file nowhere.key_secret: No such file or directory" in refused.stderr
+    assert "TIMER_CURVE_SERVER_SECRET" in refused.stderr
+    client = run(tmp_path, "info", TIMER_CURVE_CLIENT_SECRET="nowhere.key_secret")
+    assert client.returncode == 2
+    assert "TIMER_CURVE_CLIENT_SECRET: cannot use the key file nowhere.key_secret" in client.stderr
+
+
+def test_a_server_beyond_this_machine_without_encryption_warns_once(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"TIMER_BIND": "tcp://0.0.0.0:0"}) as server:
+        server.terminate()
+    warnings = [line for line in server.lines if line["level"] == "warning"]
+    assert [line["event"].partition(":")[0] for line in warnings] == ["bound beyond this machine without encryption"]
+
+
+def test_sighup_without_encryption_ends_nothing(server_process: ServerProcess) -> None:
+    server_process.signal(signal.SIGHUP)
+    server_process.wait_for_log("nothing to reload: encryption is off")
+    assert server_process.terminate() == 0
