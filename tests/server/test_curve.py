@@ -87,9 +87,11 @@ class TestWhoGetsIn:
             timers.info()
 
     def test_a_key_for_a_server_without_encryption_is_told_so(self, server: LocalServer, ring: KeyRing) -> None:
-        with client(server, ring, "admin", retry_deadline_s=0.3) as timers:
-            with pytest.raises((AccessDenied, ServerUnreachable), match="does not use CURVE|or none"):
-                timers.info()
+        with (
+            client(server, ring, "admin", retry_deadline_s=0.3) as timers,
+            pytest.raises((AccessDenied, ServerUnreachable), match="does not use CURVE|or none"),
+        ):
+            timers.info()
 
     def test_a_wrong_server_key_gets_nothing(self, locked: LocalServer, ring: KeyRing, tmp_path: Path) -> None:
         other = KeyRing(tmp_path / "other")
