@@ -89,7 +89,7 @@ class TestWhoGetsIn:
     def test_a_key_for_a_server_without_encryption_is_told_so(self, server: LocalServer, ring: KeyRing) -> None:
         with (
             client(server, ring, "admin", retry_deadline_s=0.3) as timers,
-            pytest.raises((AccessDenied, ServerUnreachable), match="does not use CURVE|or none"),
+            pytest.raises((AccessDenied, ServerUnreachable), match=r"does not use CURVE|or none"),
         ):
             timers.info()
 
