@@ -31,6 +31,7 @@ EVERY_METHODS = {
     "internal_error",
     "shutting_down",
     "storage_failed",
+    "not_permitted",
 }
 NAMES = {code.wire_name for code in ErrorCode}
 ALWAYS_IN_DATA = {"name", "retryable", "reason"}
