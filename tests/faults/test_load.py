@@ -1,0 +1,33 @@
+"""Short forms of the campaigns about load: timers held while others come and go, and a herd."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from faults import held, herd
+from faults.campaign import Campaign, Length
+from faults.held import Ends, Traffic, check
+
+
+@pytest.mark.parametrize("campaign", [held.CAMPAIGN, herd.CAMPAIGN], ids=lambda campaign: campaign.name)
+def test_campaign(campaign: Campaign, tmp_path: Path) -> None:
+    report = campaign.run(tmp_path, Length.SHORT, Random(7))  # noqa: S311 - moments, not secrets
+    assert report.violations == []
+    assert report.lost == 0
+    assert report.figures
+
+
+def test_a_lost_a_doubled_an_invented_and_an_early_end_are_found() -> None:
+    traffic, ends = Traffic("", Random(7)), Ends.__new__(Ends)  # noqa: S311
+    traffic.plans = {"lost": "fire", "doubled": "extend", "revived": "cancel", "good": "pause"}
+    ends.fired = held.Counter({"doubled": 2, "revived": 1, "good": 1, "invented": 1})
+    ends.late_ms = [0.5, -0.2]
+    assert check(traffic, ends, running=9, pending=10) == [
+        "lost, fire, fired 0 times, not 1",
+        "doubled, extend, fired 2 times, not 1",
+        "revived, cancel, fired 1 times, not 0",
+        "invented fired and was never started",
+        "9 timers run on, not 10",
+        "an end was heard 0.20 ms early",
+    ]
