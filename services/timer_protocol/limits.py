@@ -49,6 +49,13 @@ REPLIES_QUEUED = 10_000
 EVENTS_QUEUED = 100_000
 """Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
 
+SUBSCRIPTION_BYTES = 600
+"""A frame to the events socket; a larger one cuts its peer off. The longest topic has 138, a handshake up to 544."""
+
+SUBSCRIBED_BYTES = 4 * 1024 * 1024
+"""All topics subscribed to, each counted once; each byte costs some fifty in the socket. That is three topics of a
+hundred bytes for each of ten thousand subscribers. Beyond it all subscribers are cut off; they connect again."""
+
 BEAT_INTERVAL_MS = 1000
 
 

@@ -59,7 +59,8 @@ LIMITS = {
     "interval of ~beat, ms": limits.BEAT_INTERVAL_MS,
     "replies queued for a peer that does not read": limits.REPLIES_QUEUED,
     "events queued for a subscriber that does not read": limits.EVENTS_QUEUED,
-    "bytes of a subscription": 65_536,
+    "bytes of a subscription": limits.SUBSCRIPTION_BYTES,
+    "bytes of all topics subscribed to": limits.SUBSCRIBED_BYTES,
 }
 
 

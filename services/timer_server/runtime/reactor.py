@@ -60,8 +60,7 @@ class Reactor:
         self._dropped = 0
         self._dropped_noted_ns = 0
         self._poller = zmq.Poller()
-        self._poller.register(parts.sockets.commands, zmq.POLLIN)
-        self._poller.register(parts.sockets.events, zmq.POLLIN)
+        parts.sockets.register(self._poller)
         self._poller.register(stop.fileno(), zmq.POLLIN)
 
     def run(self) -> None:

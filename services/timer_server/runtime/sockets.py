@@ -1,14 +1,16 @@
 """The two sockets: a ROUTER for requests and an XPUB for events. All options are set before they are bound."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import zmq
 
 from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
-from timer_protocol.limits import EVENTS_QUEUED, REPLIES_QUEUED, frame_maximum_bytes
+from timer_protocol.limits import EVENTS_QUEUED, REPLIES_QUEUED, SUBSCRIPTION_BYTES, frame_maximum_bytes
 from timer_protocol.messages import Beat
 from timer_server.core.model import Event
+from timer_server.runtime.logs import log
+from timer_server.runtime.subscriptions import Subscriptions
 
 _LINGER_MS = 300
 _HEARTBEAT_MS = 5_000
@@ -18,11 +20,11 @@ _BACKLOG = 1024
 _SUBSCRIPTIONS_A_TURN = 500
 """Taken note of in one turn: whoever subscribes to a million topics holds nobody up."""
 
-_SUBSCRIPTION_BYTES = 65_536
-"""A larger one cuts its peer off; the longest topic has some hundred bytes."""
+_SUBSCRIPTIONS_QUEUED = 1
+"""Of one subscriber. libzmq takes in all that is queued before anything else: a longer queue never ends in a flood."""
 
-_PREFIXES_MATCHED = 64
-"""With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""
+_BIND_AGAIN_MS = 1000
+"""How long a port that was just given back may stay taken."""
 
 
 class BindError(Exception):
@@ -36,16 +38,15 @@ class Sockets:
         self._context = zmq.Context()
         self.commands = self._context.socket(zmq.ROUTER)
         self.events = self._context.socket(zmq.XPUB)
-        self._prefixes: set[bytes] = set()
-        self._wanted: tuple[bytes, ...] = ()
+        self._poller = zmq.Poller()
+        self._subscriptions = Subscriptions()
         endpoint = bind
         try:
             self._set_up(self.commands, REPLIES_QUEUED, bind)
             self.commands.maxmsgsize = frame_maximum_bytes(max_message_bytes)
             self.commands.router_mandatory = True
             self.commands.router_handover = True
-            self._set_up(self.events, EVENTS_QUEUED, events_bind)
-            self.events.maxmsgsize = _SUBSCRIPTION_BYTES
+            self._set_up_events(events_bind)
             self.commands.bind(bind)
             endpoint = events_bind
             self.events.bind(events_bind)
@@ -62,6 +63,12 @@ class Sockets:
     def events_endpoint(self) -> str:
         """Where events are published, with the port that was picked."""
         return _bound(self.events)
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Has a poller wait for what comes in."""
+        self._poller = poller
+        poller.register(self.commands, zmq.POLLIN)
+        poller.register(self.events, zmq.POLLIN)
 
     def receive(self) -> list[bytes] | None:
         """The frames of the next request; None if there is none."""
@@ -82,11 +89,11 @@ class Sockets:
 
     def publish(self, events: Iterable[Event]) -> None:
         """Sends events to their subscribers. Where nobody listens, none is even encoded."""
-        if not self._wanted:
+        if not self._subscriptions.is_anything_wanted:
             return
         for event in events:
             topic = event_topic(event.timer.id, event.kind)
-            if topic.startswith(self._wanted):
+            if self._subscriptions.wants(topic):
                 self.events.send_multipart((topic, encode(event.view())), zmq.DONTWAIT)
 
     def beat(self, beat: Beat) -> None:
@@ -94,28 +101,52 @@ class Sockets:
         self.events.send_multipart((BEAT_TOPIC, encode(beat)), zmq.DONTWAIT)
 
     def take_subscriptions(self) -> None:
-        """Takes note of who wants what: the socket tells the first subscriber to a topic and the last to leave."""
-        changed = False
-        for _ in range(_SUBSCRIPTIONS_A_TURN):
-            try:
-                frame = self.events.recv(zmq.DONTWAIT)
-            except zmq.Again:
-                break
-            if frame[:1] == b"\x01":
-                self._prefixes.add(frame[1:])
-                changed = True
-            elif frame[:1] == b"\x00":
-                self._prefixes.discard(frame[1:])
-                changed = True
-        if changed:
-            wanted = self._prefixes - {BEAT_TOPIC}
-            self._wanted = tuple(wanted) if len(wanted) <= _PREFIXES_MATCHED else (b"",)
+        """Takes note of who wants what. Where that is too much to keep, all subscribers have to connect again."""
+        if self.events.poll(0):
+            self._subscriptions.take(self._notices())
+            if self._subscriptions.are_too_many:
+                self._cut_subscribers_off()
 
     def close(self) -> None:
         """Gives what was sent a moment to leave, then lets go of everything."""
         self.commands.close(linger=_LINGER_MS)
         self.events.close(linger=_LINGER_MS)
         self._context.term()
+
+    def _notices(self) -> Iterator[zmq.Frame]:
+        for _ in range(_SUBSCRIPTIONS_A_TURN):
+            try:
+                yield self.events.recv(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return
+
+    def _cut_subscribers_off(self) -> None:
+        """Makes the events socket anew at the same address. Subscribers connect again, and read what they missed."""
+        log.warning("too many subscriptions: all subscribers are cut off and may connect again")
+        endpoint = self.events_endpoint
+        self._poller.unregister(self.events)
+        self.events.close(linger=0)
+        self.events = self._context.socket(zmq.XPUB)
+        self._set_up_events(endpoint)
+        self._bind_again(endpoint)
+        self._poller.register(self.events, zmq.POLLIN)
+        self._subscriptions = Subscriptions()
+
+    def _bind_again(self, endpoint: str) -> None:
+        """Binds the events where they were. Raises `BindError` where that stays impossible."""
+        for _ in range(_BIND_AGAIN_MS):
+            try:
+                self.events.bind(endpoint)
+            except zmq.ZMQError:
+                self.events.poll(1)  # nothing can come: a pause, for another thread to close the old listener
+            else:
+                return
+        raise BindError(f"cannot bind {endpoint} again")
+
+    def _set_up_events(self, endpoint: str) -> None:
+        self._set_up(self.events, EVENTS_QUEUED, endpoint)
+        self.events.maxmsgsize = SUBSCRIPTION_BYTES
+        self.events.rcvhwm = _SUBSCRIPTIONS_QUEUED
 
     @staticmethod
     def _set_up(socket: zmq.Socket[bytes], queued: int, endpoint: str) -> None:
