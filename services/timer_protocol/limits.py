@@ -46,6 +46,13 @@ TRIPLES_MAXIMUM = 10_000
 REPLIES_QUEUED = 10_000
 """Replies held for one peer that does not read; more are dropped and counted."""
 
+PEER_BACKLOG_BYTES = 32 * 1024 * 1024
+"""Bytes of replies held for one peer that does not read: the largest reply twice. More are dropped and counted."""
+
+BACKLOG_BYTES = 256 * 1024 * 1024
+"""The same for all peers together, a quarter of a small server's memory. Past it only peers that read get replies,
+and only small ones."""
+
 EVENTS_QUEUED = 100_000
 """Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
 

@@ -9,6 +9,7 @@ from timer_protocol.frames import BEAT_TOPIC, event_topic
 from timer_protocol.limits import EVENTS_QUEUED, REPLIES_QUEUED, SUBSCRIPTION_BYTES, frame_maximum_bytes
 from timer_protocol.messages import Beat
 from timer_server.core.model import Event
+from timer_server.runtime.backlog import Backlog
 from timer_server.runtime.logs import log
 from timer_server.runtime.subscriptions import Subscriptions
 
@@ -39,6 +40,7 @@ class Sockets:
         self.commands = self._context.socket(zmq.ROUTER)
         self.events = self._context.socket(zmq.XPUB)
         self._poller = zmq.Poller()
+        self._backlog = Backlog()
         self._subscriptions = Subscriptions()
         endpoint = bind
         try:
@@ -80,12 +82,11 @@ class Sockets:
     def reply(self, frames: list[bytes]) -> bool:
         """Sends a reply; False if the peer is gone or does not read."""
         try:
-            self.commands.send_multipart(frames, zmq.DONTWAIT)
+            return self._backlog.send(self.commands, frames)
         except zmq.ZMQError as error:
             if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 return False
             raise
-        return True
 
     def publish(self, events: Iterable[Event]) -> None:
         """Sends events to their subscribers. Where nobody listens, none is even encoded."""
