@@ -184,7 +184,7 @@ class Counted(dict[str, Timer]):
 
     def get(self, timer_id: str, default: object = None) -> Timer | None:  # type: ignore[override]
         self.looked_at += 1
-        return super().get(timer_id)
+        return super().get(timer_id, default)  # type: ignore[call-overload,no-any-return]
 
 
 def of_many(count: int) -> tuple[Counted, Deadlines]:

@@ -31,6 +31,9 @@ RECEIVE_NS = 4 * NS_PER_MS
 EXPIRE_MOST = 500
 """Timers fired in one turn, for the same reason."""
 
+WAKE_MOST = 200
+"""Requests that waited and are answered in one turn, for the same reason."""
+
 FORGET_MOST = 256
 """Old events looked at for pruning in one turn."""
 
@@ -120,7 +123,8 @@ class Reactor:
             parts.store.commit(changes, anchor)
             now_ns = parts.clock.now_ns()
             parts.metrics.committed(changes.events, now_ns - begun_ns, now_ns)
-        parts.waiting.notify(changes.events, now_ns, self._answers)
+        parts.waiting.notify(changes.events)
+        parts.waiting.answer_woken(now_ns, WAKE_MOST, self._answers)
         answers, self._answers = self._answers, []
         self._send(answers)
         parts.sockets.publish(changes.events)
@@ -149,7 +153,7 @@ class Reactor:
         """How long to sleep: until the next thing that is due, rounded up to what `poll` can do."""
         parts = self._parts
         now_ns = parts.clock.now_ns()
-        if parts.engine.has_outlived(now_ns):
+        if parts.engine.has_outlived(now_ns) or parts.waiting.has_woken:
             return 0
         dues = (parts.engine.next_due_ns(), parts.waiting.next_due_ns(), self._beat_at_ns)
         next_ns = min(due for due in dues if due is not None)
