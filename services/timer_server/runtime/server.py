@@ -13,11 +13,13 @@ from timer_protocol.messages import METHODS
 from timer_server.core.engine import Engine
 from timer_server.runtime.clock import Clock, Sources
 from timer_server.runtime.config import Config
+from timer_server.runtime.descriptors import raise_descriptor_limit
 from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.methods import Methods, ReplyRoom
 from timer_server.runtime.metrics import Metrics
 from timer_server.runtime.reactor import Parts, Reactor
+from timer_server.runtime.routing_ids import begin_anywhere
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.signals import StopRequest
 from timer_server.runtime.sockets import BindError, Sockets
@@ -33,6 +35,7 @@ def serve(config: Config, sources: Sources, stop: StopRequest) -> None:
     store: Store = MemoryStore() if config.store_path is None else SqliteStore(config.store_path)
     try:
         engine, clock = _recover(store, config, sources)
+        begin_anywhere()
         sockets = Sockets(config.bind, config.events_bind, config.limits.max_message_bytes)
         try:
             _run(config, engine, clock, store, sockets, stop)
@@ -73,6 +76,7 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
     dialogue = SeedDialogue(methods.timer)
     dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), dialogue, waiting, room, config.limits)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
+    descriptors = raise_descriptor_limit()
     log.info(
         "listening",
         extra=fields(
@@ -80,6 +84,7 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
             commands=sockets.commands_endpoint,
             events=sockets.events_endpoint,
             store="memory:" if config.store_path is None else str(config.store_path),
+            descriptors=descriptors,
         ),
     )
     try:
