@@ -235,6 +235,38 @@ class TestBounds:
 
         desk.park("timer.wait", id="a", wait_ms=1000)
 
+    def test_bytes_kept_for_those_who_wait_are_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
+        desk.commit()
+        kept = desk.send(batch(request("timer.get", 1, id="large"), request("timer.wait", 2, id="a", wait_ms=1000)))
+
+        error = desk.call("timer.wait", id="a", wait_ms=1000)["error"]
+        assert (error["code"], error["data"]["limit"]) == (ErrorCode.LIMIT_REACHED, "parked_bytes")
+        assert desk.wait(1000) == [kept]
+
+        desk.park("timer.wait", id="a", wait_ms=1000)
+
+    def test_what_one_part_waits_with_for_another_is_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
+        desk.commit()
+        answer = desk.send(
+            batch(
+                request("timer.wait", 1, id="large", wait_ms=9000),
+                request("timer.wait", 2, id="a", wait_ms=9000),
+            )
+        )
+        desk.call("timer.cancel", id="large")
+        assert desk.end_turn() == []
+        desk.call("timer.cancel", id="a")
+
+        assert desk.end_turn() == [answer]
+        large, small = body(answer)
+        assert large["error"]["data"]["limit"] == "parked_bytes"
+        assert small["result"]["state"] == "cancelled"
+        assert desk.waiting._held_bytes == 0
+
     @pytest.mark.parametrize(
         "end",
         [

@@ -6,7 +6,13 @@ import zmq
 
 from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
-from timer_protocol.limits import EVENTS_QUEUED, REPLIES_QUEUED, SUBSCRIPTION_BYTES, frame_maximum_bytes
+from timer_protocol.limits import (
+    EVENTS_QUEUED,
+    REPLIES_QUEUED,
+    REQUESTS_QUEUED,
+    SUBSCRIPTION_BYTES,
+    frame_maximum_bytes,
+)
 from timer_protocol.messages import Beat
 from timer_server.core.model import Event
 from timer_server.runtime.backlog import Backlog
@@ -45,6 +51,7 @@ class Sockets:
         endpoint = bind
         try:
             self._set_up(self.commands, REPLIES_QUEUED, bind)
+            self.commands.rcvhwm = REQUESTS_QUEUED
             self.commands.maxmsgsize = frame_maximum_bytes(max_message_bytes)
             self.commands.router_mandatory = True
             self.commands.router_handover = True

@@ -9,9 +9,9 @@ from heapq import heapify, heappop, heappush
 
 from msgspec import Struct
 
-from timer_protocol.codec import RequestId
+from timer_protocol.codec import RequestId, encode
 from timer_protocol.errors import Refusal, limit_reached
-from timer_protocol.limits import PARKED_MAXIMUM
+from timer_protocol.limits import PARKED_BYTES, PARKED_MAXIMUM
 from timer_server.core.model import Event
 from timer_server.runtime.answers import Answer, JsonAnswer
 
@@ -68,6 +68,7 @@ class Waiting:
         self._by_time: list[tuple[int, int, _Waiter]] = []
         self._woken: deque[_Waiter] = deque()
         self._count = 0
+        self._held_bytes = 0
         self._number = 0
 
     def __len__(self) -> int:
@@ -77,6 +78,8 @@ class Waiting:
         """Lets a request wait; its place in the answer is kept. Raises `Refusal` (limit_reached)."""
         if self._count >= PARKED_MAXIMUM:
             raise limit_reached("parked_requests", PARKED_MAXIMUM, f"{self._count} requests are waiting already")
+        if self._held_bytes >= PARKED_BYTES:
+            raise _no_more_bytes()
         self._count += 1
         self._number += 1
         waiter = _Waiter(self._number, wish, answer, answer.hold_place(request_id))
@@ -86,6 +89,11 @@ class Waiting:
             waiter.index, waiter.key = self._for_event, wish.prefix
         waiter.index.setdefault(waiter.key, {})[waiter.number] = waiter
         heappush(self._by_time, (wish.until_ns, waiter.number, waiter))
+
+    def hold(self, answer: JsonAnswer) -> None:
+        """Counts what is kept for an answer in which something waits. To be called once all else of it is there."""
+        answer.held_bytes = answer.size()
+        self._held_bytes += answer.held_bytes
 
     def next_due_ns(self) -> int | None:
         """When the first of them runs out of time; None where none waits."""
@@ -149,11 +157,30 @@ class Waiting:
         self._count -= 1
         if waiter.event is None:
             self._leave_index(waiter)
-        if waiter.answer.fill_place(waiter.place, outcome):
-            ready.append(waiter.answer)
+        answer = waiter.answer
+        if answer.missing > 1:
+            outcome = self._kept(answer, outcome)
+        if answer.fill_place(waiter.place, outcome):
+            self._held_bytes -= answer.held_bytes
+            ready.append(answer)
         if len(self._by_time) > 2 * self._count + _SLACK:
             self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
             heapify(self._by_time)
+
+    def _kept(self, answer: JsonAnswer, outcome: object) -> object:
+        """A result that has to be kept until the rest of its message is there, or why it is not."""
+        if isinstance(outcome, Refusal):
+            return outcome
+        size = len(encode(outcome))
+        if self._held_bytes + size > PARKED_BYTES:
+            return _no_more_bytes()
+        answer.held_bytes += size
+        self._held_bytes += size
+        return outcome
+
+
+def _no_more_bytes() -> Refusal:
+    return limit_reached("parked_bytes", PARKED_BYTES, "too much is kept for requests that are waiting already")
 
 
 def _outcome(waiter: _Waiter, now_ns: int) -> object:
