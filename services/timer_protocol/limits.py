@@ -72,6 +72,10 @@ and only small ones."""
 EVENTS_QUEUED = 100_000
 """Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
 
+EVENTS_BYTES = 256 * 1024 * 1024
+"""Bytes of events held for the subscriber that is furthest behind: four hundred thousand common ones. Beyond it all
+subscribers are cut off; they connect again."""
+
 SUBSCRIPTION_BYTES = 600
 """A frame to the events socket; a larger one cuts its peer off. The longest topic has 138, a handshake up to 544."""
 

@@ -16,7 +16,8 @@ from timer_protocol.limits import (
 from timer_protocol.messages import Beat
 from timer_server.core.model import Event
 from timer_server.runtime.backlog import Backlog
-from timer_server.runtime.logs import log
+from timer_server.runtime.feed import Feed
+from timer_server.runtime.logs import fields, log
 from timer_server.runtime.subscriptions import Subscriptions
 
 _LINGER_MS = 300
@@ -47,6 +48,7 @@ class Sockets:
         self.events = self._context.socket(zmq.XPUB)
         self._poller = zmq.Poller()
         self._backlog = Backlog()
+        self._feed = Feed()
         self._subscriptions = Subscriptions()
         endpoint = bind
         try:
@@ -102,7 +104,9 @@ class Sockets:
         for event in events:
             topic = event_topic(event.timer.id, event.kind)
             if self._subscriptions.wants(topic):
-                self.events.send_multipart((topic, encode(event.view())), zmq.DONTWAIT)
+                self._feed.send(self.events, topic, encode(event.view()))
+        if self._feed.is_too_long:
+            self._cut_subscribers_off("too many bytes of events wait for subscribers that do not read")
 
     def beat(self, beat: Beat) -> None:
         """Sends a sign of life."""
@@ -113,7 +117,7 @@ class Sockets:
         if self.events.poll(0):
             self._subscriptions.take(self._notices())
             if self._subscriptions.are_too_many:
-                self._cut_subscribers_off()
+                self._cut_subscribers_off("too many subscriptions")
 
     def close(self) -> None:
         """Gives what was sent a moment to leave, then lets go of everything."""
@@ -128,9 +132,9 @@ class Sockets:
             except zmq.Again:
                 return
 
-    def _cut_subscribers_off(self) -> None:
+    def _cut_subscribers_off(self, reason: str) -> None:
         """Makes the events socket anew at the same address. Subscribers connect again, and read what they missed."""
-        log.warning("too many subscriptions: all subscribers are cut off and may connect again")
+        log.warning("all subscribers are cut off and may connect again", extra=fields(reason=reason))
         endpoint = self.events_endpoint
         self._poller.unregister(self.events)
         self.events.close(linger=0)
@@ -138,6 +142,7 @@ class Sockets:
         self._set_up_events(endpoint)
         self._bind_again(endpoint)
         self._poller.register(self.events, zmq.POLLIN)
+        self._feed = Feed()
         self._subscriptions = Subscriptions()
 
     def _bind_again(self, endpoint: str) -> None:
