@@ -5,15 +5,16 @@ its own, to say what is wrong with it and to save the others of its batch.
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from timer_protocol.errors import ErrorCode, Refusal, RpcError, limit_reached
+from timer_protocol.limits import REQUEST_ID_CHARACTERS
 from timer_protocol.messages import Method
 
-RequestId = int | float | str | None
+RequestId = int | float | Annotated[str, Meta(max_length=REQUEST_ID_CHARACTERS)] | None
 
 
 class Call(Struct, gc=False):
@@ -198,6 +199,8 @@ def _examine(outline: _Outline) -> tuple[RequestId, str | None]:
     request_id = None if outline.id is UNSET else outline.id
     if isinstance(request_id, bool) or not isinstance(request_id, int | float | str | None):
         return None, "id must be a string, a number or null"
+    if isinstance(request_id, str) and len(request_id) > REQUEST_ID_CHARACTERS:
+        return None, f"id may have at most {REQUEST_ID_CHARACTERS} characters, this one has {len(request_id)}"
     if outline.jsonrpc != "2.0":
         return request_id, 'jsonrpc must be "2.0"'
     if not isinstance(outline.method, str):

@@ -34,8 +34,21 @@ REPLY_BYTES = 16 * 1024 * 1024
 FRAMES_MAXIMUM = 16
 """Frames of one message, as a peer sends it; the longest form in use has five."""
 
+ENVELOPE_BYTES = 1024
+"""What a peer puts before its body comes back with the reply, and is kept while that waits: a few ids fit."""
+
+REQUEST_ID_CHARACTERS = 256
+"""The `id` of a request, for the same reason."""
+
+REQUESTS_QUEUED = 16
+"""Messages taken in from one peer before they are handled, each of up to a frame's maximum; the rest waits at the
+peer. More would make nothing faster."""
+
 PARKED_MAXIMUM = 20_000
 """Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
+
+PARKED_BYTES = 64 * 1024 * 1024
+"""Envelopes and results kept for messages in which something waits: three thousand bytes for each of them."""
 
 TRIPLE_EXPIRES_S = 60
 """A half-finished triple of the dialogue is dropped after this: whoever began it has gone."""
@@ -43,11 +56,32 @@ TRIPLE_EXPIRES_S = 60
 TRIPLES_MAXIMUM = 10_000
 """Half-finished triples kept at once; beyond it the oldest is dropped."""
 
+DIALOGUE_LINES_A_SECOND = 100
+"""Texts of the dialogue that are logged: more than people type, and less than fills a disk."""
+
 REPLIES_QUEUED = 10_000
 """Replies held for one peer that does not read; more are dropped and counted."""
 
+PEER_BACKLOG_BYTES = 32 * 1024 * 1024
+"""Bytes of replies held for one peer that does not read: the largest reply twice. More are dropped and counted."""
+
+BACKLOG_BYTES = 256 * 1024 * 1024
+"""The same for all peers together, a quarter of a small server's memory. Past it only peers that read get replies,
+and only small ones."""
+
 EVENTS_QUEUED = 100_000
 """Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
+
+EVENTS_BYTES = 256 * 1024 * 1024
+"""Bytes of events held for the subscriber that is furthest behind: four hundred thousand common ones. Beyond it all
+subscribers are cut off; they connect again."""
+
+SUBSCRIPTION_BYTES = 600
+"""A frame to the events socket; a larger one cuts its peer off. The longest topic has 138, a handshake up to 544."""
+
+SUBSCRIBED_BYTES = 4 * 1024 * 1024
+"""All topics subscribed to, each counted once; each byte costs some fifty in the socket. That is three topics of a
+hundred bytes for each of ten thousand subscribers. Beyond it all subscribers are cut off; they connect again."""
 
 BEAT_INTERVAL_MS = 1000
 

@@ -59,8 +59,11 @@ LIMITS = {
     "unfinished triples": limits.TRIPLES_MAXIMUM,
     "interval of ~beat, ms": limits.BEAT_INTERVAL_MS,
     "replies queued for a peer that does not read": limits.REPLIES_QUEUED,
+    "bytes of replies queued for a peer that does not read": limits.PEER_BACKLOG_BYTES,
+    "bytes of replies queued for all such peers": limits.BACKLOG_BYTES,
     "events queued for a subscriber that does not read": limits.EVENTS_QUEUED,
-    "bytes of a subscription": 65_536,
+    "bytes of a subscription": limits.SUBSCRIPTION_BYTES,
+    "bytes of all topics subscribed to": limits.SUBSCRIBED_BYTES,
 }
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocol.requests import CODEC, MAX_BATCH, request_texts
 from timer_protocol.codec import Call, Ignored, Malformed, Parsed, encode
 from timer_protocol.errors import ErrorCode
+from timer_protocol.limits import REQUEST_ID_CHARACTERS
 
 DEEP = 100_000
 
@@ -179,6 +180,18 @@ def test_id_of_any_other_type_is_refused(request_id: bytes) -> None:
 
     assert isinstance(parsed, Malformed)
     assert (parsed.id, parsed.error.code) == (None, INVALID_REQUEST)
+
+
+def test_an_id_of_too_many_characters_is_refused() -> None:
+    longest = "é" * REQUEST_ID_CHARACTERS
+    at_the_limit = decode(start(request_id=json.dumps(longest).encode()))
+    beyond = decode(start(request_id=json.dumps(longest + "x").encode()))
+
+    assert isinstance(at_the_limit, Call)
+    assert at_the_limit.id == longest
+    assert isinstance(beyond, Malformed)
+    assert (beyond.id, beyond.error.code) == (None, INVALID_REQUEST)
+    assert f"at most {REQUEST_ID_CHARACTERS} characters" in beyond.error.data["reason"]
 
 
 def test_payload_is_passed_on_byte_for_byte() -> None:

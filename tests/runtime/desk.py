@@ -64,12 +64,13 @@ class Desk(Bench):
         self.waiting.expire(self.now_ns, 500, ready)
         return [*ready, *self.end_turn()]
 
-    def end_turn(self) -> list[Answer]:
-        """Stores what has happened and tells those who waited for it."""
+    def end_turn(self, most: int = 200) -> list[Answer]:
+        """Stores what has happened and tells those who waited for it, as many as there is time for."""
         changes = self.engine.take_changes()
         self.store.commit(changes)
         ready: list[Answer] = []
-        self.waiting.notify(changes.events, self.now_ns, ready)
+        self.waiting.notify(changes.events)
+        self.waiting.answer_woken(self.now_ns, most, ready)
         return ready
 
     def fail_all(self, refusal: Refusal) -> list[Answer]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from protocol.requests import request_texts
 from runtime.desk import ENVELOPE, Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import FRAMES_MAXIMUM
+from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.core.model import Timer
 from timer_server.runtime import methods as methods_module
 from timer_server.runtime.answers import JsonAnswer, TextAnswer
@@ -228,6 +228,21 @@ class TestTexts:
         assert isinstance(answer, TextAnswer) == bool(extra)
         assert answer.frames()[0] == b"peer"
         assert len(answer.frames()) <= 1 + FRAMES_MAXIMUM
+
+    @pytest.mark.parametrize("content", [START, b"5"])
+    def test_an_envelope_at_its_limit_comes_back_and_one_byte_more_is_refused(self, content: bytes) -> None:
+        own = [b"x" * (ENVELOPE_BYTES - 10), b"y" * 10]
+
+        answer = Desk().send(content, envelope=[b"peer", *own, b""])
+        assert answer is not None
+        assert answer.frames()[:-1] == [b"peer", *own, b""]
+
+        desk = Desk()
+        refused = desk.send(content, envelope=[b"peer", *own, b"z", b""])
+        assert refused is not None
+        assert refused.frames()[0] == b"peer"
+        assert f"at most {ENVELOPE_BYTES} bytes" in refused.frames()[1].decode()
+        assert desk.commit() == []
 
     @pytest.mark.parametrize("frames", [[], [b""], [b"", b""]])
     def test_nothing_is_refused(self, frames: list[bytes]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.builders import BEGIN_NS, NS_PER_S
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.limits import DIALOGUE_LINES_A_SECOND
 from timer_protocol.messages import StartParams
 from timer_server.runtime import seed_dialogue
 from timer_server.runtime.logs import log
@@ -212,6 +213,17 @@ class TestLog:
         dialogue.say(b"7")
 
         assert heard.messages == ["From client: 0", "From client: 0", "From client: 5", "From client: 7"]
+
+    def test_a_flood_is_logged_in_part(self, dialogue: Dialogue, heard: pytest.LogCaptureFixture) -> None:
+        for _ in range(DIALOGUE_LINES_A_SECOND + 50):
+            dialogue.say(b"7")
+        assert len(heard.messages) == DIALOGUE_LINES_A_SECOND
+
+        dialogue.now_ns += NS_PER_S
+        dialogue.say(b"8")
+
+        assert heard.messages[-2:] == ["lines left out", "From client: 8"]
+        assert heard.records[-2].fields == {"count": 50}  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize("texts", [[b"x"], [b"0", b"0", b"x"], [b"0", b"0"], [b""], [b"\xff\n\x1b[31m"]])
     def test_nothing_of_a_bad_message_is_logged(

@@ -235,6 +235,38 @@ class TestBounds:
 
         desk.park("timer.wait", id="a", wait_ms=1000)
 
+    def test_bytes_kept_for_those_who_wait_are_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
+        desk.commit()
+        kept = desk.send(batch(request("timer.get", 1, id="large"), request("timer.wait", 2, id="a", wait_ms=1000)))
+
+        error = desk.call("timer.wait", id="a", wait_ms=1000)["error"]
+        assert (error["code"], error["data"]["limit"]) == (ErrorCode.LIMIT_REACHED, "parked_bytes")
+        assert desk.wait(1000) == [kept]
+
+        desk.park("timer.wait", id="a", wait_ms=1000)
+
+    def test_what_one_part_waits_with_for_another_is_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
+        desk.commit()
+        answer = desk.send(
+            batch(
+                request("timer.wait", 1, id="large", wait_ms=9000),
+                request("timer.wait", 2, id="a", wait_ms=9000),
+            )
+        )
+        desk.call("timer.cancel", id="large")
+        assert desk.end_turn() == []
+        desk.call("timer.cancel", id="a")
+
+        assert desk.end_turn() == [answer]
+        large, small = body(answer)
+        assert large["error"]["data"]["limit"] == "parked_bytes"
+        assert small["result"]["state"] == "cancelled"
+        assert desk.waiting._held_bytes == 0
+
     @pytest.mark.parametrize(
         "end",
         [
@@ -268,6 +300,69 @@ class TestBounds:
 
         assert sum(answer() is not None for answer in answers) == 0
         assert len(desk.waiting) == 0
+
+
+class TestMoreThanOneTurnAnswers:
+    @pytest.fixture
+    def parked(self, desk: Desk) -> list[JsonAnswer]:
+        """Five who wait for the same end, or for any event, and are awake; two of them are answered."""
+        parked = [
+            desk.park("timer.wait", number, id="a", wait_ms=1000)
+            if number % 2
+            else desk.park("events.read", number, after=1, wait_ms=1000)
+            for number in range(5)
+        ]
+        desk.call("timer.cancel", id="a")
+        assert len(desk.end_turn(most=2)) == 2
+        return parked
+
+    def test_the_others_are_answered_in_the_turns_that_follow(self, desk: Desk, parked: list[JsonAnswer]) -> None:
+        assert desk.waiting.has_woken
+        assert len(desk.waiting) == 3
+
+        later = [desk.end_turn(most=2), desk.end_turn(most=2)]
+
+        assert [len(answers) for answers in later] == [2, 1]
+        assert sorted(answer.missing for answer in parked) == [0] * 5
+        assert not desk.waiting.has_woken
+        assert len(desk.waiting) == 0
+
+    def test_they_keep_their_order(self, desk: Desk) -> None:
+        parked = [desk.park("timer.wait", number, id="a", wait_ms=1000) for number in range(5)]
+        desk.call("timer.cancel", id="a")
+
+        assert [*desk.end_turn(most=2), *desk.end_turn(most=2), *desk.end_turn(most=2)] == parked
+
+    @pytest.mark.usefixtures("parked")
+    def test_whoever_runs_out_of_time_meanwhile_gets_what_it_waited_for(self, desk: Desk) -> None:
+        desk.now_ns += 1000 * 1_000_000
+        ready: list[Answer] = []
+        desk.waiting.expire(desk.now_ns, 500, ready)
+
+        assert len(ready) == 3
+        for answer in ready:
+            result = body(answer)["result"]
+            assert result.get("state", "cancelled") == "cancelled"
+            assert [event["kind"] for event in result.get("events", [{"kind": "cancelled"}])] == ["cancelled"]
+        assert desk.end_turn() == []
+        assert not desk.waiting.has_woken
+
+    @pytest.mark.usefixtures("parked")
+    def test_an_event_that_comes_meanwhile_wakes_nobody_twice(self, desk: Desk) -> None:
+        desk.call("timer.restart", id="a")
+        desk.call("timer.cancel", id="a")
+
+        assert len(desk.end_turn()) == 3
+        assert desk.end_turn() == []
+
+    @pytest.mark.usefixtures("parked")
+    def test_all_of_them_can_fail(self, desk: Desk) -> None:
+        failed = desk.fail_all(TestAllAtOnce.REFUSAL)
+
+        assert len(failed) == 3
+        assert all("error" in body(answer) for answer in failed)
+        assert not desk.waiting.has_woken
+        assert desk.end_turn() == []
 
 
 class _Answer(JsonAnswer):

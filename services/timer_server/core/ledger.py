@@ -60,7 +60,7 @@ class Ledger:
             else:
                 self._ended[timer.state][timer.id] = timer.seq
         self._ids.load([*pending, *fired, *cancelled])
-        self._deadlines.rebuild(pending.values())
+        self._deadlines.load(pending.values())
         self._paused = sum(timer.due_at_ms is None for timer in pending.values())
         self.horizon, self.last_seq = horizon, last_seq
 

@@ -7,13 +7,17 @@ from timer_protocol.errors import Refusal
 
 
 class JsonAnswer:
-    """The answer to a JSON-RPC message: a response, or an array of them in the order of the requests."""
+    """The answer to a JSON-RPC message: a response, or an array of them in the order of the requests.
 
-    __slots__ = ("_is_batch", "_replies", "envelope", "missing")
+    `missing` counts the responses that are still to come; `held_bytes` is what is kept for the answer until then.
+    """
+
+    __slots__ = ("_is_batch", "_replies", "envelope", "held_bytes", "missing")
 
     def __init__(self, envelope: list[bytes], is_batch: bool) -> None:
         self.envelope = envelope
         self.missing = 0
+        self.held_bytes = 0
         self._is_batch = is_batch
         self._replies: list[Result | Failure] = []
 
@@ -41,6 +45,10 @@ class JsonAnswer:
             self._replies[place] = Result(outcome, request_id)
         self.missing -= 1
         return self.missing == 0
+
+    def size(self) -> int:
+        """Bytes of the whole message as far as it is there."""
+        return sum(map(len, self.frames()))
 
     def fail(self, refusal: Refusal) -> None:
         """Turns every response into an error: nothing of this message can be vouched for."""

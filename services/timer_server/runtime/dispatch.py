@@ -7,7 +7,7 @@ from msgspec import UNSET
 from timer_protocol.codec import Call, Codec, Failure, Ignored, Malformed, Parsed, Result
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.frames import is_json, split_envelope
-from timer_protocol.limits import FRAMES_MAXIMUM, Limits
+from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM, Limits
 from timer_server.runtime.answers import Answer, JsonAnswer, TextAnswer
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.methods import Handler, ReplyRoom
@@ -17,6 +17,7 @@ from timer_server.runtime.waiting import Waiting, Wish
 from timer_server.store import StoreError
 
 _TOO_MANY_FRAMES = f"error: a message may have at most {FRAMES_MAXIMUM} frames".encode()
+_TOO_LONG_AN_ENVELOPE = f"error: what stands before the empty frame may have at most {ENVELOPE_BYTES} bytes".encode()
 _TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes than a message may have"
 
 
@@ -54,6 +55,8 @@ class Dispatcher:
         envelope, body = split_envelope(frames)
         if len(frames) > 1 + FRAMES_MAXIMUM:
             return TextAnswer(envelope if len(envelope) <= FRAMES_MAXIMUM else frames[:1], [_TOO_MANY_FRAMES])
+        if sum(map(len, envelope[1:])) > ENVELOPE_BYTES:
+            return TextAnswer(frames[:1], [_TOO_LONG_AN_ENVELOPE])
         if is_json(body):
             return self._answer(self._parse(body[0]), envelope, now_ns, prefix)
         if sum(map(len, body)) > self._limits.max_message_bytes:
@@ -88,6 +91,8 @@ class Dispatcher:
                 self._apply(handler, item, answer, now_ns, prefix)  # type: ignore[arg-type]  # only calls have handlers
             elif isinstance(item, Malformed):
                 answer.add(Failure(item.error, item.id))
+        if answer.missing:
+            self._waiting.hold(answer)
         return answer if answer.is_owed else None
 
     def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int, prefix: str) -> None:

@@ -8,6 +8,8 @@ import msgspec
 
 log = logging.getLogger("timer_server")
 
+_NS_PER_S = 1_000_000_000
+
 
 def fields(**values: Any) -> dict[str, dict[str, Any]]:
     """What goes beside an event's name: `log.info("listening", extra=fields(commands=...))`."""
@@ -23,8 +25,34 @@ def set_up(level: str, form: str) -> None:
     log.propagate = False
 
 
+class SparingLog:
+    """Lines that peers cause: at most so many a second. How many were left out stands before the next one."""
+
+    def __init__(self, lines_a_second: int) -> None:
+        self._lines_a_second = lines_a_second
+        self._until_ns = 0
+        self._lines = 0
+
+    def info(self, now_ns: int, text: str, *arguments: object) -> None:
+        """Logs a line at a moment, unless there were too many within the second."""
+        if now_ns >= self._until_ns:
+            if self._lines > self._lines_a_second:
+                log.info("lines left out", extra=fields(count=self._lines - self._lines_a_second))
+            self._until_ns = now_ns + _NS_PER_S
+            self._lines = 0
+        self._lines += 1
+        if self._lines <= self._lines_a_second:
+            log.info(text, *arguments)
+
+
 def _time_of(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _in_one_line(value: object) -> str:
+    """What a peer has sent may be part of it, and must not look like a line of ours."""
+    text = str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 class _JsonFormatter(logging.Formatter):
@@ -39,6 +67,6 @@ class _JsonFormatter(logging.Formatter):
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         parts = [_time_of(record), record.levelname.lower(), record.getMessage()]
-        parts += [f"{name}={value}" for name, value in getattr(record, "fields", {}).items()]
+        parts += [f"{name}={_in_one_line(value)}" for name, value in getattr(record, "fields", {}).items()]
         text = " ".join(parts)
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text

@@ -32,6 +32,9 @@ RECEIVE_NS = 4 * NS_PER_MS
 EXPIRE_MOST = 500
 """Timers fired in one turn, for the same reason."""
 
+WAKE_MOST = 200
+"""Requests that waited and are answered in one turn, for the same reason."""
+
 FORGET_MOST = 256
 """Old events looked at for pruning in one turn."""
 
@@ -60,7 +63,9 @@ class Reactor:
         self._beat_at_ns = 0
         self._dropped = 0
         self._dropped_noted_ns = 0
-        self._poller = self._new_poller()
+        self._poller = zmq.Poller()
+        parts.sockets.register(self._poller)
+        self._poller.register(wishes.fileno(), zmq.POLLIN)
 
     def run(self) -> None:
         """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
@@ -123,7 +128,8 @@ class Reactor:
             parts.store.commit(changes, anchor)
             now_ns = parts.clock.now_ns()
             parts.metrics.committed(changes.events, now_ns - begun_ns, now_ns)
-        parts.waiting.notify(changes.events, now_ns, self._answers)
+        parts.waiting.notify(changes.events)
+        parts.waiting.answer_woken(now_ns, WAKE_MOST, self._answers)
         answers, self._answers = self._answers, []
         self._send(answers)
         parts.sockets.publish(changes.events)
@@ -154,20 +160,11 @@ class Reactor:
         """How long to sleep: until the next thing that is due, rounded up to what `poll` can do."""
         parts = self._parts
         now_ns = parts.clock.now_ns()
-        if parts.engine.has_outlived(now_ns):
+        if parts.engine.has_outlived(now_ns) or parts.waiting.has_woken:
             return 0
         dues = (parts.engine.next_due_ns(), parts.waiting.next_due_ns(), self._beat_at_ns)
         next_ns = min(due for due in dues if due is not None)
         return max(-((now_ns - next_ns) // NS_PER_MS), 0)
-
-    def _new_poller(self) -> zmq.Poller:
-        sockets = self._parts.sockets
-        poller = zmq.Poller()
-        for readable in (sockets.commands, sockets.events, self._wishes.fileno()):
-            poller.register(readable, zmq.POLLIN)
-        if sockets.gate is not None:
-            poller.register(sockets.gate.socket, zmq.POLLIN)
-        return poller
 
     def _reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections are made anew. Raises `BindError`."""
@@ -186,7 +183,6 @@ class Reactor:
             self._parts.waiting.fail_all(refusal, answers)
             self._send(answers)
             self._parts.sockets.reopen()
-            self._poller = self._new_poller()
             log.info("connections cut: a key was taken away or narrowed")
 
     def _say_goodbye(self) -> None:

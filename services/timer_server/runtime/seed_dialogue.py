@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from timer_protocol.errors import Refusal
-from timer_protocol.limits import TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
+from timer_protocol.limits import DIALOGUE_LINES_A_SECOND, TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
 from timer_protocol.messages import StartParams
-from timer_server.runtime.logs import log
+from timer_server.runtime.logs import SparingLog
 from timer_server.runtime.permissions import narrow
 
 TRIPLE_EXPIRES_NS = TRIPLE_EXPIRES_S * 1_000_000_000
@@ -35,6 +35,7 @@ class SeedDialogue:
     def __init__(self, start: Callable[[StartParams, int], object]) -> None:
         self._start = start
         self._triples: dict[bytes, _Triple] = {}
+        self._log = SparingLog(DIALOGUE_LINES_A_SECOND)
 
     def reply(self, peer: bytes, texts: Sequence[bytes], now_ns: int, prefix: str = "") -> list[bytes]:
         """The frames to send back for the frames that came from a peer, whose timers' ids begin with `prefix`."""
@@ -42,7 +43,7 @@ class SeedDialogue:
         try:
             amounts = _amounts(begun.amounts, texts)
             for text in texts:
-                log.info("From client: %s", text.decode().strip())
+                self._log.info(now_ns, "From client: %s", text.decode().strip())
             if len(amounts) == len(_NAMES):
                 hours, minutes, seconds = amounts
                 params = StartParams(hours=hours, minutes=minutes, seconds=seconds)

@@ -11,12 +11,14 @@ from timer_protocol.messages import METHODS
 from timer_server.core.engine import Engine
 from timer_server.runtime.clock import Clock, Sources
 from timer_server.runtime.config import Config
+from timer_server.runtime.descriptors import raise_descriptor_limit
 from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.methods import Methods, ReplyRoom
 from timer_server.runtime.metrics import Metrics
 from timer_server.runtime.new_id import new_id
 from timer_server.runtime.reactor import Parts, Reactor
+from timer_server.runtime.routing_ids import begin_anywhere
 from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.signals import Wishes
 from timer_server.runtime.sockets import BindError, Sockets, is_local
@@ -33,6 +35,7 @@ def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
     store: Store = MemoryStore() if config.store_path is None else SqliteStore(config.store_path)
     try:
         engine, clock = _recover(store, config, sources)
+        begin_anywhere()
         sockets = Sockets(config.bind, config.events_bind, config.limits.max_message_bytes, config.curve)
         try:
             _run(config, engine, clock, store, sockets, wishes)
@@ -73,6 +76,7 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
     dialogue = SeedDialogue(methods.timer)
     dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), dialogue, waiting, room, config.limits)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
+    descriptors = raise_descriptor_limit()
     log.info(
         "listening",
         extra=fields(
@@ -81,6 +85,7 @@ def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: So
             events=sockets.events_endpoint,
             store="memory:" if config.store_path is None else str(config.store_path),
             curve=config.curve is not None,
+            descriptors=descriptors,
         ),
     )
     if config.curve is None and not (is_local(config.bind) and is_local(config.events_bind)):

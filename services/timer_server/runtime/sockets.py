@@ -1,19 +1,28 @@
 """The two sockets: a ROUTER for requests and an XPUB for events. All options are set before they are bound."""
 
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 
 import zmq
 
 from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
-from timer_protocol.limits import EVENTS_QUEUED, REPLIES_QUEUED, frame_maximum_bytes
+from timer_protocol.limits import (
+    EVENTS_QUEUED,
+    REPLIES_QUEUED,
+    REQUESTS_QUEUED,
+    SUBSCRIPTION_BYTES,
+    frame_maximum_bytes,
+)
 from timer_protocol.messages import Beat
 from timer_server.core.model import Event
+from timer_server.runtime.backlog import Backlog
+from timer_server.runtime.feed import Feed
 from timer_server.runtime.gate import Gate
 from timer_server.runtime.keys import CurveFiles, KeyFileError
+from timer_server.runtime.logs import fields, log
 from timer_server.runtime.permissions import narrow_topic
+from timer_server.runtime.subscriptions import Subscriptions
 
 _LINGER_MS = 300
 _HEARTBEAT_MS = 5_000
@@ -23,15 +32,12 @@ _BACKLOG = 1024
 _SUBSCRIPTIONS_A_TURN = 500
 """Taken note of in one turn: whoever subscribes to a million topics holds nobody up."""
 
-_SUBSCRIPTION_BYTES = 65_536
-"""A larger one cuts its peer off; the longest topic has some hundred bytes."""
+_SUBSCRIPTIONS_QUEUED = 2
+"""Of one subscriber. libzmq takes in all that is queued before anything else: a longer queue never ends in a flood.
+With a shorter one, its questions to the gate are not answered."""
 
-_REBIND_TRIES = 1000
-"""A millisecond apart: ZeroMQ lets go of an address in a thread of its own, a moment after it was told to."""
-
-_PREFIXES_MATCHED = 64
-"""With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""
-
+_BIND_AGAIN_MS = 1000
+"""How long a port that was just given back may stay taken."""
 
 _SUBSCRIBING = {b"\x01": zmq.SUBSCRIBE, b"\x00": zmq.UNSUBSCRIBE}
 
@@ -46,44 +52,15 @@ class Sockets:
     def __init__(self, bind: str, events_bind: str, max_message_bytes: int, curve: CurveFiles | None = None) -> None:
         self._context = zmq.Context()
         self._max_message_bytes = max_message_bytes
+        self._poller = zmq.Poller()
         self.gate: Gate | None = None
         try:
             self.gate = None if curve is None else Gate(self._context, curve)
-            self._open(bind, events_bind)
-        except KeyFileError:
-            self._context.term()
+            self._open_commands(bind)
+            self._open_events(events_bind)
+        except (BindError, KeyFileError):
+            self._context.destroy(linger=0)
             raise
-
-    def _open(self, bind: str, events_bind: str, tries: int = 1) -> None:
-        self.commands = self._context.socket(zmq.ROUTER)
-        self.events = self._context.socket(zmq.XPUB)
-        self._prefixes: set[bytes] = set()
-        self._wanted: tuple[bytes, ...] = ()
-        endpoint = bind
-        try:
-            self._set_up(self.commands, REPLIES_QUEUED, bind)
-            self.commands.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
-            self.commands.router_mandatory = True
-            # With keys, whoever connects under the routing id of another could take that one's replies over.
-            self.commands.router_handover = self.gate is None
-            self._set_up(self.events, EVENTS_QUEUED, events_bind)
-            self.events.maxmsgsize = _SUBSCRIPTION_BYTES
-            self.events.setsockopt(zmq.XPUB_MANUAL, int(self.gate is not None))
-            _bind(self.commands, bind, tries)
-            endpoint = events_bind
-            _bind(self.events, events_bind, tries)
-        except zmq.ZMQError as error:
-            self.close()
-            raise BindError(f"cannot bind {endpoint}: {error}") from None
-
-    def reopen(self) -> None:
-        """Cuts all connections and binds again: whoever is still allowed connects anew. Raises `BindError`."""
-        endpoints = self.commands_endpoint, self.events_endpoint
-        for socket, endpoint in zip((self.commands, self.events), endpoints, strict=True):
-            with suppress(zmq.ZMQError):
-                socket.unbind(endpoint)
-            socket.close()
-        self._open(*endpoints, tries=_REBIND_TRIES)
 
     @property
     def commands_endpoint(self) -> str:
@@ -94,6 +71,14 @@ class Sockets:
     def events_endpoint(self) -> str:
         """Where events are published, with the port that was picked."""
         return _bound(self.events)
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Has a poller wait for what comes in."""
+        self._poller = poller
+        poller.register(self.commands, zmq.POLLIN)
+        poller.register(self.events, zmq.POLLIN)
+        if self.gate is not None:
+            poller.register(self.gate.socket, zmq.POLLIN)
 
     def receive(self) -> tuple[list[bytes], str | None] | None:
         """The next request: its frames, and what the ids that its sender may touch begin with; None if there is none.
@@ -111,54 +96,42 @@ class Sockets:
     def reply(self, frames: list[bytes]) -> bool:
         """Sends a reply; False if the peer is gone or does not read."""
         try:
-            self.commands.send_multipart(frames, zmq.DONTWAIT)
+            return self._backlog.send(self.commands, frames)
         except zmq.ZMQError as error:
             if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 return False
             raise
-        return True
 
     def publish(self, events: Iterable[Event]) -> None:
         """Sends events to their subscribers. Where nobody listens, none is even encoded."""
-        if not self._wanted:
+        if not self._subscriptions.is_anything_wanted:
             return
         for event in events:
             topic = event_topic(event.timer.id, event.kind)
-            if topic.startswith(self._wanted):
-                self.events.send_multipart((topic, encode(event.view())), zmq.DONTWAIT)
+            if self._subscriptions.wants(topic):
+                self._feed.send(self.events, topic, encode(event.view()))
+        if self._feed.is_too_long:
+            self._cut_subscribers_off("too many bytes of events wait for subscribers that do not read")
 
     def beat(self, beat: Beat) -> None:
         """Sends a sign of life."""
         self.events.send_multipart((BEAT_TOPIC, encode(beat)), zmq.DONTWAIT)
 
     def take_subscriptions(self) -> None:
-        """Takes note of who wants what: the socket tells the first subscriber to a topic and the last to leave."""
-        changed = False
-        for _ in range(_SUBSCRIPTIONS_A_TURN):
-            try:
-                frame = self._receive_subscription()
-            except zmq.Again:
-                break
-            if frame[:1] == b"\x01":
-                self._prefixes.add(frame[1:])
-                changed = True
-            elif frame[:1] == b"\x00":
-                self._prefixes.discard(frame[1:])
-                changed = True
-        if changed:
-            wanted = self._prefixes - {BEAT_TOPIC}
-            self._wanted = tuple(wanted) if len(wanted) <= _PREFIXES_MATCHED else (b"",)
+        """Takes note of who wants what. Where that is too much to keep, all subscribers have to connect again."""
+        if self.events.poll(0):
+            self._subscriptions.take(self._notices())
+            if self._subscriptions.are_too_many:
+                self._cut_subscribers_off("too many subscriptions")
 
-    def _receive_subscription(self) -> bytes:
-        if self.gate is None:
-            return self.events.recv(zmq.DONTWAIT)
-        frame = self.events.recv(zmq.DONTWAIT, copy=False)
-        prefix = self.gate.prefix_of(frame)
-        option = _SUBSCRIBING.get(frame.bytes[:1])
-        if prefix is not None and option is not None:
-            for topic in narrow_topic(frame.bytes[1:], prefix.encode()):
-                self.events.setsockopt(option, topic)  # which is about the sender of the last frame
-        return frame.bytes
+    def reopen(self) -> None:
+        """Cuts all connections and binds again: whoever is still allowed connects anew. Raises `BindError`."""
+        endpoint = self.commands_endpoint
+        self._poller.unregister(self.commands)
+        self.commands.close()
+        self._open_commands(endpoint, _BIND_AGAIN_MS)
+        self._poller.register(self.commands, zmq.POLLIN)
+        self._reopen_events()
 
     def close(self) -> None:
         """Gives what was sent a moment to leave, then lets go of everything."""
@@ -168,7 +141,56 @@ class Sockets:
             self.gate.close()
         self._context.term()
 
-    def _set_up(self, socket: zmq.Socket[bytes], queued: int, endpoint: str) -> None:
+    def _notices(self) -> Iterator[zmq.Frame]:
+        for _ in range(_SUBSCRIPTIONS_A_TURN):
+            try:
+                notice = self.events.recv(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return
+            if self.gate is not None:
+                self._permit(notice, self.gate.prefix_of(notice))
+            yield notice
+
+    def _permit(self, notice: zmq.Frame, prefix: str | None) -> None:
+        """Puts a subscription into force as far as its sender's key goes; no prefix, no subscription."""
+        option = _SUBSCRIBING.get(notice.bytes[:1])
+        if prefix is not None and option is not None:
+            for topic in narrow_topic(notice.bytes[1:], prefix.encode()):
+                self.events.setsockopt(option, topic)  # which is about the sender of the last notice
+
+    def _open_commands(self, endpoint: str, patience_ms: int = 0) -> None:
+        self.commands = self._new_socket(zmq.ROUTER, REPLIES_QUEUED, endpoint)
+        self.commands.rcvhwm = REQUESTS_QUEUED
+        self.commands.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
+        self.commands.router_mandatory = True
+        # With keys, whoever connects under the routing id of another could take that one's replies over.
+        self.commands.router_handover = self.gate is None
+        self._backlog = Backlog()
+        _bind(self.commands, endpoint, patience_ms)
+
+    def _open_events(self, endpoint: str, patience_ms: int = 0) -> None:
+        self.events = self._new_socket(zmq.XPUB, EVENTS_QUEUED, endpoint)
+        self.events.maxmsgsize = SUBSCRIPTION_BYTES
+        self.events.rcvhwm = _SUBSCRIPTIONS_QUEUED
+        self.events.setsockopt(zmq.XPUB_MANUAL, int(self.gate is not None))
+        self._feed = Feed()
+        self._subscriptions = Subscriptions(is_manual=self.gate is not None)
+        _bind(self.events, endpoint, patience_ms)
+
+    def _cut_subscribers_off(self, reason: str) -> None:
+        log.warning("all subscribers are cut off and may connect again", extra=fields(reason=reason))
+        self._reopen_events()
+
+    def _reopen_events(self) -> None:
+        """Makes the events socket anew at the same address. Subscribers connect again, and read what they missed."""
+        endpoint = self.events_endpoint
+        self._poller.unregister(self.events)
+        self.events.close(linger=0)
+        self._open_events(endpoint, _BIND_AGAIN_MS)
+        self._poller.register(self.events, zmq.POLLIN)
+
+    def _new_socket(self, kind: int, queued: int, endpoint: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
         if self.gate is not None:
             self.gate.guard(socket)
         socket.sndhwm = queued
@@ -177,6 +199,7 @@ class Sockets:
         socket.heartbeat_ivl = _HEARTBEAT_MS
         socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
         socket.ipv6 = "[" in endpoint
+        return socket
 
 
 def is_local(endpoint: str) -> bool:
@@ -184,14 +207,15 @@ def is_local(endpoint: str) -> bool:
     return re.match(r"(ipc|inproc)://|tcp://(127\.|localhost:|\[::1\]:)", endpoint) is not None
 
 
-def _bind(socket: zmq.Socket[bytes], endpoint: str, tries: int) -> None:
-    for left in reversed(range(tries)):
+def _bind(socket: zmq.Socket[bytes], endpoint: str, patience_ms: int) -> None:
+    """Binds, if need be once another thread has closed what was bound there before. Raises `BindError`."""
+    for left_ms in range(patience_ms, -1, -1):
         try:
             socket.bind(endpoint)
         except zmq.ZMQError as error:
-            if not left or error.errno != zmq.EADDRINUSE:
-                raise
-            socket.poll(1, zmq.POLLIN)
+            if not left_ms:
+                raise BindError(f"cannot bind {endpoint}: {error}") from None
+            socket.poll(1, zmq.POLLIN)  # nothing can come: a pause
         else:
             return
 

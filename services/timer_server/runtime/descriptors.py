@@ -1,0 +1,10 @@
+"""How many connections there may be: each takes a file descriptor."""
+
+import resource
+
+
+def raise_descriptor_limit() -> int:
+    """Lets this process have as many descriptors as it may give itself, and returns how many that are."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

@@ -1,0 +1,28 @@
+"""What one peer can make a server hold in memory."""
+
+import json
+
+from memory import MIB, resident_bytes
+from peers import request, requester
+from raw_zmtp import message, raw_peer
+from server_process import ServerProcess
+from timer_protocol.limits import PEER_BACKLOG_BYTES
+
+PAGES = 100
+TIMERS = 64
+PAYLOAD = "x" * 60_000
+
+
+def test_a_peer_that_asks_for_large_pages_and_never_reads(server_process: ServerProcess) -> None:
+    with requester(server_process.commands) as rpc, raw_peer(server_process.commands) as deaf:
+        for number in range(TIMERS):
+            rpc.call("timer.start", id=f"large/{number}", hours=1, payload=PAYLOAD)
+        page = len(json.dumps(rpc.call("timer.list")))
+        before = resident_bytes(server_process.pid)
+        ask = message(json.dumps(request("timer.list", 1)).encode())
+        last = message(json.dumps(request("timer.start", 2, id="last", hours=1)).encode())
+        deaf.shake_hands(b"DEALER").send(ask * PAGES + last)
+        while rpc.response("timer.get", id="last").get("result") is None:
+            assert resident_bytes(server_process.pid) - before < PEER_BACKLOG_BYTES + 4 * page + 32 * MIB
+        assert PAGES * page > 8 * PEER_BACKLOG_BYTES
+        assert resident_bytes(server_process.pid) - before < PEER_BACKLOG_BYTES + 4 * page + 32 * MIB
