@@ -58,12 +58,15 @@ EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in K
 
 @contextmanager
 def reopened(kind: Kind, events: list[Event], anchor: Anchor | None = None) -> Iterator[tuple[Store, Header]]:
-    """A store that was closed and opened again after these events were committed."""
+    """A store that was closed and opened again after these events were committed.
+
+    Retention has passed them: after the horizon a log has no gaps.
+    """
     with tempfile.TemporaryDirectory() as folder:
         make = kind.make(Path(folder))
         store = make()
         store.open()
-        store.commit(changes(*events), anchor)
+        store.commit(changes(*events, horizon=events[-1].seq if events else 0), anchor)
         store.close()
         store = make()
         try:
