@@ -16,6 +16,20 @@ START_LIMIT_S = 20
 STOP_LIMIT_S = 10
 
 
+def timer_server(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command until it ends, with the environment's variables as its only settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "timer_server", *arguments],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(SERVICES), **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
 class ServerProcess:
     """`python -m timer_server` in a folder that survives restarts. Restarted, it binds the same ports again."""
 

@@ -17,6 +17,7 @@ from timer_protocol.messages import EventKind, State
 from timer_server.core.model import Event, Timer
 from timer_server.store import Anchor, Store
 from timer_server.store.base import Header
+from timer_server.store.rows import to_row
 
 SQL_INTEGER = st.integers(0, 2**63 - 1)
 VALID_ID = st.text("AZaz09._:/-", min_size=1, max_size=128)
@@ -103,3 +104,18 @@ def test_anchor_comes_back_exactly(kind: Kind, anchor: Anchor) -> None:
 def test_labels_that_trip_others_come_back(kind: Kind, label: str) -> None:
     with reopened(kind, [event_at(1, label=label)]) as (store, _):
         assert store.read_timer(1).label == label
+
+
+def test_stored_rows_are_what_they_were() -> None:
+    """Another order or number of fields is another schema: it needs a version of its own, and a way up."""
+    event = event_at(1, "a", state="paused", hours=1.5, due_at_ms=None, keys=("k",), label="é")
+
+    assert to_row(event) == (
+        1,
+        "a",
+        bytes.fromhex(
+            "93a773746172746564cd03e89f01a161a6706175736564a2c3a9cb3ff80000000000000100cdea60c0cdea60cf0000018bcfe56800"
+            "c00191a16bc4046e756c6c"
+        ),
+        1541824725,
+    )

@@ -51,7 +51,7 @@ def found_version(database: sqlite3.Connection, path: Path) -> int:
     Raises `StoreError` for a database of another program or of a newer server, and `Damage`.
     """
     application_id = database.execute("PRAGMA application_id").fetchone()[0]
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
     has_tables = database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
     if not has_tables and application_id == version == 0:
         return 0

@@ -19,13 +19,22 @@ _OF_THE_DISK = {
 """Errors that say nothing against what is in the file; all others mean that it is not what was written."""
 
 
-def sentence(doing: str, path: Path, error: Damage | OSError | sqlite3.Error) -> str:
+def sentence(doing: str, path: Path, error: Damage | OSError | UnicodeDecodeError | sqlite3.Error) -> str:
     """Why the database at `path` could not be opened, read or written (`doing`), and what helps."""
     if isinstance(error, OSError):
         return f"cannot {doing} {error.filename or path}: {error.strerror}"
-    # Errors of the module itself, such as text that is not UTF-8, have no code.
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None or code & 0xFF not in _OF_THE_DISK:
+    if isinstance(error, Damage):
         return f"{path} is damaged: {error}; {REMEDY}"
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, UnicodeDecodeError) or code is None:
+        # Not from SQLite but from the module around it, and it may quote what nobody should read in a log.
+        return f"{path} is damaged: it holds text that is not UTF-8; {REMEDY}"
+    if code & 0xFF not in _OF_THE_DISK:
+        return f"{path} is damaged: {one_line(str(error))}; {REMEDY}"
     hint = "; another timer-server has it open" if code & 0xFF == sqlite3.SQLITE_BUSY else ""
-    return f"cannot {doing} {path}: {error} ({getattr(error, 'sqlite_errorname', code)}){hint}"
+    return f"cannot {doing} {path}: {error} ({error.sqlite_errorname}){hint}"
+
+
+def one_line(text: str) -> str:
+    """A text that may quote damaged bytes, fit for a log."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))

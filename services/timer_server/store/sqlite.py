@@ -17,7 +17,7 @@ from timer_server.store.integrity import Damage, complete
 from timer_server.store.mark import Mark, MarkFile
 from timer_server.store.rows import to_event, to_row
 from timer_server.store.schema import INSERT_EVENT, SELECT_EVENTS, VERSION, create, found_version, upgrade
-from timer_server.store.sentences import REMEDY, sentence
+from timer_server.store.sentences import REMEDY, one_line, sentence
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
 _MAGIC = b"SQLite format 3\0"
@@ -135,7 +135,7 @@ class SqliteStore:
         version = found_version(database, self._path)
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise Damage(" ".join(str(verdict).split()))
+            raise Damage(one_line(str(verdict)))
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA temp_store = MEMORY")
@@ -181,7 +181,7 @@ class SqliteStore:
         except StoreError:
             self._has_failed = True
             raise
-        except (Damage, OSError, sqlite3.Error) as error:
+        except (Damage, OSError, UnicodeDecodeError, sqlite3.Error) as error:
             self._has_failed = True
             raise StoreError(sentence(doing, self._path, error)) from error
 
