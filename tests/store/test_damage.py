@@ -186,6 +186,19 @@ class TestFiles:
         assert (tmp_path / WAL).read_bytes() == killed.content[WAL]
 
 
+def test_opening_makes_sure_of_what_it_builds_on(tmp_path: Path, killed: Files) -> None:
+    """After an fsync that failed, the write-ahead log may be in memory only; what is in it is written once more."""
+    write(tmp_path, killed.content)
+    store = SqliteStore(tmp_path / NAME)
+    store.open()
+    opened = files_of(tmp_path)
+    store.close()
+    write(tmp_path, {NAME: opened[NAME]})
+
+    assert opened[WAL] == b""
+    assert read(tmp_path) == (killed.header, killed.events)
+
+
 class TestRefusal:
     def test_leaves_a_cut_log_as_it_was_found(self, tmp_path: Path, killed: Files) -> None:
         content = {**killed.content, WAL: killed.content[WAL][:-1]}

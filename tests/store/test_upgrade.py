@@ -77,6 +77,10 @@ def test_an_upgraded_store_is_like_any_other(path: Path) -> None:
 
     assert seqs(read(path)[1]) == list(range(6, 16))
     assert version_of(path) == 2
+    with sqlite3.connect(path) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
+    connection.close()
+    assert tables == [("events",), ("header",)]
 
 
 def test_a_store_of_version_1_that_was_pruned_empty(path: Path) -> None:
@@ -88,6 +92,17 @@ def test_a_store_of_version_1_that_was_pruned_empty(path: Path) -> None:
     header, events = read(path)
 
     assert (header.horizon, header.last_seq, header.anchor, events) == (14, 14, None, [])
+
+
+def test_a_store_of_version_1_that_was_pruned_to_one_old_row(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM events WHERE seq > 4")
+        connection.execute("UPDATE header SET horizon = 14")
+    connection.close()
+
+    header, events = read(path)
+
+    assert (header.horizon, header.last_seq, seqs(events)) == (14, 14, [4])
 
 
 def test_an_upgrade_that_is_interrupted_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
