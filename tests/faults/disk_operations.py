@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -132,13 +133,15 @@ def _wrong_about_the_end(server: ServerProcess, kind: str) -> list[str]:
     """Killed, the server says nothing; failed, it says so in one line and ends with 1, unless it can go on."""
     exit_code = server.wait()
     if KINDS[kind].kills:
-        return [] if exit_code == -9 else [f"exit code {exit_code} after being killed"]
-    said = [line["event"] for line in server.lines if line["event"].startswith("timer-server: ")]
+        return [] if exit_code == -signal.SIGKILL else [f"exit code {exit_code} after being killed"]
     wrong = [f"a traceback: {server.lines}"] if any("Traceback" in line["event"] for line in server.lines) else []
-    if exit_code == 1 and len(said) != 1:
-        wrong.append(f"it ended with these last words: {said}")
-    elif exit_code not in {0, 1}:
-        wrong.append(f"exit code {exit_code}")
+    last_words = [line["event"] for line in server.lines if line["event"].startswith("timer-server: ")]
+    if exit_code == 1 and len(last_words) != 1:
+        wrong.append(f"it ended with these last words: {last_words}")
+    # The signal to stop may meet a server that is ending by itself, and has said why.
+    is_cut_short = exit_code == -signal.SIGTERM and any(line.get("level") == "error" for line in server.lines)
+    if exit_code not in {0, 1} and not is_cut_short:
+        wrong.append(f"exit code {exit_code}: {server.lines}")
     return wrong
 
 

@@ -22,6 +22,7 @@ def reachable_sqlite() -> None:
         pytest.skip(str(reason))
 
 
+@pytest.mark.timeout(240)
 def test_the_disk_loses_nothing(tmp_path: Path, reachable_sqlite: None) -> None:
     report = CAMPAIGN.run(tmp_path, Length.SHORT, Random(1))  # noqa: S311 - faults, not secrets
 
