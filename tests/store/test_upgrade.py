@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,9 +110,9 @@ def test_an_upgrade_that_is_interrupted_changes_nothing(path: Path, monkeypatch:
     read_events = version_1.read_events
 
     def break_off(database: sqlite3.Connection) -> Iterator[Event]:
-        events = read_events(database)
-        yield next(events)
-        yield next(events)
+        with closing(read_events(database)) as events:
+            yield next(events)
+            yield next(events)
         raise OSError(5, "Input/output error")
 
     before = path.read_bytes()

@@ -7,7 +7,7 @@ read is checked: a log that is not what was written is refused, and left as it w
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from timer_server.core.ledger import Changes
@@ -46,9 +46,9 @@ class SqliteStore:
         return Header(state.horizon, state.last_seq, state.last_at_ms, state.anchor, tuple(notices))
 
     def load(self) -> Iterator[Event]:
-        with self._explained("read"):
-            events = map(to_event, self._database.execute(f"{SELECT_EVENTS} ORDER BY seq"))
-            yield from complete(events, self._state.rows, self._state.horizon, self._state.last_seq)
+        state = self._state
+        with self._explained("read"), closing(self._database.execute(f"{SELECT_EVENTS} ORDER BY seq")) as rows:
+            yield from complete(map(to_event, rows), state.rows, state.horizon, state.last_seq)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         database = self._database

@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import msgspec
 
@@ -20,14 +22,9 @@ _KEYS = -2
 
 def read_events(database: sqlite3.Connection) -> Iterator[Event]:
     """All events of the table `old_events` in order. Raises `Damage` for values that no event can have."""
-    for kind, at_ms, *timer in database.execute(_SELECT_EVENTS):
-        try:
-            if timer[_KEYS] is not None:
-                timer[_KEYS] = msgspec.json.decode(timer[_KEYS])
-            event = msgspec.convert((kind, at_ms, timer), Event, builtin_types=(bytes,))
-        except (msgspec.MsgspecError, TypeError, ValueError) as error:
-            raise Damage(f"event {timer[0]} cannot be read: {error}") from None
-        yield event
+    with closing(database.execute(_SELECT_EVENTS)) as rows:
+        for row in rows:
+            yield _to_event(*row)
 
 
 def read_state(database: sqlite3.Connection, log_id: bytes) -> LogState:
@@ -42,3 +39,13 @@ def read_state(database: sqlite3.Connection, log_id: bytes) -> LogState:
         return msgspec.convert(fields, LogState, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise Damage(f"its header cannot be read: {error}") from None
+
+
+def _to_event(kind: Any, at_ms: Any, *columns: Any) -> Event:
+    timer = list(columns)
+    try:
+        if timer[_KEYS] is not None:
+            timer[_KEYS] = msgspec.json.decode(timer[_KEYS])
+        return msgspec.convert((kind, at_ms, timer), Event, builtin_types=(bytes,))
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise Damage(f"event {timer[0]} cannot be read: {error}") from None
