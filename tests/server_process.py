@@ -91,7 +91,11 @@ class ServerProcess:
         assert self._process.stderr is not None
         self._reader = threading.Thread(target=self._read, args=(self._process.stderr, self._arrived), daemon=True)
         self._reader.start()
-        listening = self.wait_for_log("listening")
+        try:
+            listening = self.wait_for_log("listening")
+        except BaseException:
+            self.kill()  # nobody has a server yet that could end it
+            raise
         self.commands, self.events = listening["commands"], listening["events"]
         self.environment |= {"TIMER_BIND": self.commands, "TIMER_EVENTS_BIND": self.events}
         return self
