@@ -16,8 +16,32 @@ START_LIMIT_S = 20
 STOP_LIMIT_S = 10
 
 
+def timer_server(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command until it ends, with the environment's variables as its only settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "timer_server", *arguments],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(SERVICES), **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+class ServerEnded(AssertionError):
+    """The server has ended before it logged what was waited for."""
+
+
 class ServerProcess:
-    """`python -m timer_server` in a folder that survives restarts. Restarted, it binds the same ports again."""
+    """`python -m timer_server` in a folder that survives restarts. Restarted, it binds the same ports again.
+
+    A subclass may run another module, found on `module_path`, that runs the server in turn.
+    """
+
+    module = "timer_server"
+    module_path: tuple[Path, ...] = (SERVICES,)
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -32,6 +56,7 @@ class ServerProcess:
         self.commands = ""
         self.events = ""
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self._arrived: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def __enter__(self) -> "ServerProcess":
@@ -46,30 +71,41 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is no process, or no longer."""
+        return self._process is None or self._process.poll() is not None
+
     def start(self) -> "ServerProcess":
-        """Starts the server and waits until it listens."""
+        """Starts the server and waits until it listens. Raises `ServerEnded`."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
         self._arrived = queue.Queue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "timer_server"],
+            [sys.executable, "-m", self.module],
             cwd=self.folder,
-            env={**inherited, "PYTHONPATH": str(SERVICES), **self.environment},
+            env={**inherited, "PYTHONPATH": os.pathsep.join(map(str, self.module_path)), **self.environment},
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
         )
         assert self._process.stderr is not None
-        threading.Thread(target=self._read, args=(self._process.stderr, self._arrived), daemon=True).start()
-        listening = self.wait_for_log("listening")
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr, self._arrived), daemon=True)
+        self._reader.start()
+        try:
+            listening = self.wait_for_log("listening")
+        except BaseException:
+            self.kill()  # nobody has a server yet that could end it
+            raise
         self.commands, self.events = listening["commands"], listening["events"]
         self.environment |= {"TIMER_BIND": self.commands, "TIMER_EVENTS_BIND": self.events}
         return self
 
     def wait_for_log(self, event: str, limit_s: float = START_LIMIT_S) -> dict[str, Any]:
-        """The next log line with this event."""
+        """The next log line with this event. Raises `ServerEnded`."""
         while True:
             line = self._arrived.get(timeout=limit_s)
-            assert line is not None, f"the server ended before it logged {event!r}: {self.lines}"
+            if line is None:
+                raise ServerEnded(f"the server ended before it logged {event!r}: {self.lines}")
             if line["event"] == event:
                 return line
 
@@ -85,13 +121,16 @@ class ServerProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the process if it still runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and not self.has_ended:
             self._process.send_signal(number)
 
     def wait(self, limit_s: float = STOP_LIMIT_S) -> int:
-        """Waits for the process to end, and returns its exit code."""
+        """Waits for the process to end and for its last line, and returns its exit code."""
         assert self._process is not None
-        return self._process.wait(limit_s)
+        exit_code = self._process.wait(limit_s)
+        if self._reader is not None:
+            self._reader.join(limit_s)
+        return exit_code
 
     def _read(self, stream: IO[str], arrived: "queue.Queue[dict[str, Any] | None]") -> None:
         with stream:

@@ -1,26 +1,10 @@
 """The command `timer-server`: what it says, and its exit codes."""
 
-import os
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 from peers import requester
-from server_process import SERVICES, ServerProcess
-
-
-def timer_server(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
-    return subprocess.run(
-        [sys.executable, "-m", "timer_server", *arguments],
-        cwd=folder,
-        env={**inherited, "PYTHONPATH": str(SERVICES), **environment},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+from server_process import ServerProcess, timer_server
 
 
 def test_help_names_every_variable(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ class TestDurability:
     def test_every_commit_is_synced(self, store: SqliteStore) -> None:
         assert pragma(store, "journal_mode") == "wal"
         assert pragma(store, "synchronous") == 2  # FULL
+        assert pragma(store, "cell_size_check") == 1
 
     def test_still_so_after_reopening(self, store: SqliteStore) -> None:
         store.close()
@@ -138,6 +139,12 @@ class TestRefusals:
         store.close()
 
         assert "newer" in refused(path)
+
+    def test_database_of_ours_without_its_tables(self, store: SqliteStore, path: Path) -> None:
+        store._database.executescript("DROP TABLE events; DROP TABLE header")
+        store.close()
+
+        assert "it has no tables" in refused(path)
 
     def test_missing_folder(self, tmp_path: Path) -> None:
         assert "folder" in refused(tmp_path / "nowhere" / "timers.db")

@@ -10,13 +10,13 @@ from timer_protocol import messages
 from timer_protocol.messages import EventKind, State
 
 
-class Timer(Struct, frozen=True, gc=False):
+class Timer(Struct, frozen=True, gc=False, array_like=True):
     """A timer after its last change. A change makes a new one, so an event's timer never changes under it.
 
     `hours`, `minutes` and `seconds` are as asked. `duration_ms` is the whole of the countdown, extensions
     included. `due_at_ms` is None while paused, and only then does `remaining_ms` count; an end leaves the one as it
     was and sets the other to 0. `keys` are those of the latest changes that carried one. `seq` is that of the event
-    that made this version, and so the row it is stored in.
+    that made this version, and so the row it is stored in. Stored rows hold the fields in this order.
     """
 
     seq: int
@@ -57,7 +57,7 @@ class Timer(Struct, frozen=True, gc=False):
         )
 
 
-class Event(Struct, frozen=True, gc=False):
+class Event(Struct, frozen=True, gc=False, array_like=True):
     """One row of the log: what happened when, and the timer right after."""
 
     kind: EventKind

@@ -1,7 +1,9 @@
 """The whole server from its settings: opens, recovers, serves, closes."""
 
 import gc
+import logging
 import time
+from collections.abc import Iterable
 from wsgiref.simple_server import WSGIServer
 
 from timer_protocol import __version__
@@ -23,7 +25,7 @@ from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.signals import Wishes
 from timer_server.runtime.sockets import BindError, Sockets, is_local
 from timer_server.runtime.waiting import Waiting
-from timer_server.store import MemoryStore, SqliteStore, Store
+from timer_server.store import MemoryStore, Notice, SqliteStore, Store
 
 
 def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
@@ -49,6 +51,7 @@ def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
 def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Clock]:
     begun = time.perf_counter()
     header = store.open()
+    _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
     engine = Engine(config.limits, new_id)
     engine.restore(store.load(), header.horizon, header.last_seq)
@@ -66,6 +69,14 @@ def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Cl
         ),
     )
     return engine, clock
+
+
+def _tell(notices: Iterable[Notice], begun: float) -> None:
+    """Logs what opening the store was about, with how long all of it took."""
+    took_ms = round((time.perf_counter() - begun) * 1000)
+    for notice in notices:
+        level = logging.WARNING if notice.is_warning else logging.INFO
+        log.log(level, notice.text, extra=fields(**notice.figures, took_ms=took_ms))
 
 
 def _run(config: Config, engine: Engine, clock: Clock, store: Store, sockets: Sockets, wishes: Wishes) -> None:

@@ -4,7 +4,7 @@ Each row is whole in itself, the timer as it was right after the event. So a row
 neither the last of a pending timer nor young enough to be read, and no old timer holds on to any other row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from timer_server.core.ledger import Changes
@@ -28,14 +28,23 @@ class Anchor(NamedTuple):
     timeline_ns: int
 
 
+class Notice(NamedTuple):
+    """Something that opening the store has done or met, for the log: what, and the figures that go with it."""
+
+    text: str
+    figures: Mapping[str, int | str]
+    is_warning: bool = False
+
+
 class Header(NamedTuple):
     """What the store holds besides the events. `last_at_ms` is when the last one happened; `anchor` is None in a
-    new store."""
+    new store. `notices` are about this opening."""
 
     horizon: int
     last_seq: int
     last_at_ms: int
     anchor: Anchor | None
+    notices: tuple[Notice, ...] = ()
 
 
 class Window(NamedTuple):
@@ -54,7 +63,7 @@ class Store(Protocol):
         """Makes the store ready, anew where there is none. Nobody else may have it open."""
 
     def load(self) -> Iterator[Event]:
-        """All events in the order of `seq`."""
+        """All events in the order of `seq`. Raises `StoreError` where one is missing or is not what was written."""
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         """Makes changes durable, all or none: when this returns they survive a loss of power."""

@@ -26,10 +26,10 @@ class MemoryStore:
             self._events[event.seq] = event
         for seq in changes.obsolete:
             self._events.pop(seq, None)
-        _, last_seq, last_at_ms, old_anchor = self._header
+        last_seq, last_at_ms = self._header.last_seq, self._header.last_at_ms
         if changes.events:
             last_seq, last_at_ms = changes.events[-1].seq, changes.events[-1].at_ms
-        self._header = Header(changes.horizon, last_seq, last_at_ms, anchor or old_anchor)
+        self._header = Header(changes.horizon, last_seq, last_at_ms, anchor or self._header.anchor)
 
     def read_timer(self, seq: int) -> Timer:
         event = self._events.get(seq)

@@ -1,118 +1,86 @@
 """The log in SQLite: one table that is only appended to and pruned, and one transaction a turn.
 
 Write-ahead log with `synchronous=FULL`: when a commit returns, its pages have been fsynced (sqlite.org/pragma.html).
-The integer key rises with every row, so appending touches the last page only, whatever the ids look like.
+The integer key rises with every row, so appending touches the last page only, whatever the ids look like. What is
+read is checked: a log that is not what was written is refused, and left as it was found.
 """
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-
-import msgspec
 
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Event, Timer
-from timer_server.store.base import Anchor, Header, StoreError, Window
+from timer_server.store.base import Anchor, Header, Notice, StoreError, Window
+from timer_server.store.integrity import Damage, complete
+from timer_server.store.mark import Mark, MarkFile
+from timer_server.store.rows import to_event, to_row
+from timer_server.store.schema import INSERT_EVENT, SELECT_EVENTS, VERSION, create, found_version, upgrade
+from timer_server.store.sentences import REMEDY, one_line, sentence
+from timer_server.store.state import LogState, row_to_state, state_to_row
 
-_APPLICATION_ID = 0x54494D52
-"""Tells our databases from those of other programs: "TIMR"."""
-
-_SCHEMA_VERSION = 1
 _MAGIC = b"SQLite format 3\0"
-
-_SCHEMA = """
-CREATE TABLE events (
-    seq INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    at_ms INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    state TEXT NOT NULL,
-    label TEXT NOT NULL,
-    hours NOT NULL,
-    minutes NOT NULL,
-    seconds NOT NULL,
-    duration_ms INTEGER NOT NULL,
-    due_at_ms INTEGER,
-    remaining_ms INTEGER NOT NULL,
-    started_at_ms INTEGER NOT NULL,
-    ended_at_ms INTEGER,
-    version INTEGER NOT NULL,
-    keys TEXT,
-    payload BLOB NOT NULL
-);
-CREATE TABLE header (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    horizon INTEGER NOT NULL,
-    boot_id TEXT,
-    boot_ns INTEGER,
-    wall_ns INTEGER,
-    timeline_ns INTEGER
-);
-INSERT INTO header (one, horizon) VALUES (1, 0);
-"""
-
-_TIMER_COLUMNS = Timer.__struct_fields__
-_COLUMNS = ", ".join(("kind", "at_ms", *_TIMER_COLUMNS))
-_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * (2 + len(_TIMER_COLUMNS)))})"  # noqa: S608
-_KEYS = 2 + _TIMER_COLUMNS.index("keys")
 _AFTER_ANY_ID = "\x7f"
-
-_decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 class SqliteStore:
-    """One database file, held under an exclusive lock from `open` to `close`."""
+    """One database file, held under an exclusive lock from `open` to `close`, and a mark beside it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._mark = MarkFile(path.with_name(f"{path.name}-mark"))
         self._connection: sqlite3.Connection | None = None
-        self._horizon = 0
+        self._state = LogState(b"")
+        self._has_failed = False
 
     def open(self) -> Header:
         if not self._path.parent.is_dir():
             raise StoreError(f"cannot open {self._path}: its folder does not exist")
+        self._has_failed = False
         with self._explained("open"):
-            self._check_magic()
+            self._check_file()
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
-            self._prepare()
-            return self._read_header()
+            notices = [*self._prepare(), *self._take_up()]
+        state = self._state
+        return Header(state.horizon, state.last_seq, state.last_at_ms, state.anchor, tuple(notices))
 
     def load(self) -> Iterator[Event]:
-        with self._explained("read"):
-            for row in self._database.execute(f"SELECT {_COLUMNS} FROM events ORDER BY seq"):  # noqa: S608
-                yield _to_event(row)
+        state = self._state
+        with self._explained("read"), closing(self._database.execute(f"{SELECT_EVENTS} ORDER BY seq")) as rows:
+            yield from complete(map(to_event, rows), state.rows, state.horizon, state.last_seq)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         database = self._database
         with self._explained("write"):
             database.execute("BEGIN IMMEDIATE")
+            removed = 0
             if changes.events:
-                database.executemany(_INSERT, map(_to_row, changes.events))
+                database.executemany(INSERT_EVENT, map(to_row, changes.events))
             if changes.obsolete:
-                database.executemany("DELETE FROM events WHERE seq = ?", ((seq,) for seq in changes.obsolete))
-            if changes.horizon != self._horizon:
-                database.execute("UPDATE header SET horizon = ?", (changes.horizon,))
-            if anchor is not None:
-                database.execute("UPDATE header SET boot_id = ?, boot_ns = ?, wall_ns = ?, timeline_ns = ?", anchor)
+                gone = ((seq,) for seq in changes.obsolete)
+                removed = database.executemany("DELETE FROM events WHERE seq = ?", gone).rowcount
+            state = self._state.after(changes, removed, anchor)
+            database.execute("UPDATE header SET body = ?, checksum = ?", state_to_row(state))
             database.execute("COMMIT")
-            self._horizon = changes.horizon
+            self._state = state
+            self._mark.write(_mark_of(state))
 
     def read_timer(self, seq: int) -> Timer:
         with self._explained("read"):
-            row = self._database.execute(f"SELECT {_COLUMNS} FROM events WHERE seq = ?", (seq,)).fetchone()  # noqa: S608
-        if row is None:
-            raise StoreError(f"{self._path} has lost the event {seq}")
-        return _to_event(row).timer
+            row = self._database.execute(f"{SELECT_EVENTS} WHERE seq = ?", (seq,)).fetchone()
+            if row is None:
+                raise Damage(f"event {seq} is missing")
+            return to_event(row).timer
 
     def read_events(self, after: int, prefix: str, limit: int, scan: int) -> Window:
         with self._explained("read"):
             rows = self._database.execute(
-                f"SELECT {_COLUMNS} FROM (SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?)"  # noqa: S608
+                f"SELECT * FROM ({SELECT_EVENTS} WHERE seq > ? ORDER BY seq LIMIT ?)"  # noqa: S608
                 " WHERE id >= ? AND id < ? ORDER BY seq LIMIT ?",
                 (after, scan, prefix, prefix + _AFTER_ANY_ID, limit),
             ).fetchall()
-            events = [_to_event(row) for row in rows]
+            events = list(map(to_event, rows))
             if len(events) == limit:
                 return Window(events, events[-1].seq, is_end=False)
             scanned, last = self._database.execute(
@@ -123,77 +91,100 @@ class SqliteStore:
 
     def close(self) -> None:
         if self._connection is not None:
+            if self._has_failed:
+                # Closing merges the write-ahead log into the file; interrupted, it leaves both as they are.
+                self._connection.interrupt()
             self._connection.close()
             self._connection = None
+        self._mark.close()
 
     @property
     def _database(self) -> sqlite3.Connection:
         assert self._connection is not None, "the store is not open"
         return self._connection
 
-    def _check_magic(self) -> None:
-        """Raises `StoreError` for a file that is no database: SQLite itself takes a short one for an empty one."""
-        try:
+    def _check_file(self) -> None:
+        """Raises `StoreError` for what SQLite would take for a new database, or not for one at all.
+
+        SQLite itself takes a short file for an empty one, and removes a write-ahead log beside an empty one.
+        """
+        begin = b""
+        if self._path.exists():
             with self._path.open("rb") as file:
                 begin = file.read(len(_MAGIC))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StoreError(f"cannot open {self._path}: {error.strerror}") from None
-        if begin and begin != _MAGIC:
+        if begin not in {b"", _MAGIC}:
             raise StoreError(f"{self._path} is not a database; name another file in TIMER_STORE")
+        if not begin:
+            self._check_nothing_beside()
 
-    def _prepare(self) -> None:
-        """Sets the connection up and the tables too where the file is new. Raises `StoreError` for a foreign file."""
+    def _check_nothing_beside(self) -> None:
+        """Raises `StoreError` where a log is gone of which something is left: it would be begun anew in silence."""
+        wal = self._path.with_name(f"{self._path.name}-wal")
+        for file in (wal, self._mark.path):
+            if file.exists() and file.stat().st_size:
+                raise StoreError(
+                    f"{self._path} is missing or empty, but {file} is there; {REMEDY},"
+                    f" or remove {file.name} to begin anew"
+                )
+
+    def _prepare(self) -> Iterator[Notice]:
+        """Sets the connection up and brings the tables to the present version. Raises `StoreError` and `Damage`."""
         database = self._database
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        application_id = database.execute("PRAGMA application_id").fetchone()[0]
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        is_new = not database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
-        if not is_new and application_id != _APPLICATION_ID:
-            raise StoreError(f"{self._path} is a database of another program; name another file in TIMER_STORE")
-        if version > _SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._path} was written by a newer timer-server (schema {version}, this one knows up to"
-                f" {_SCHEMA_VERSION}); run that version, or name another file in TIMER_STORE"
-            )
+        database.execute("PRAGMA cell_size_check = ON")
+        version = found_version(database, self._path)
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise Damage(one_line(str(verdict)))
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA temp_store = MEMORY")
-        if is_new:
-            database.executescript(
-                f"BEGIN EXCLUSIVE; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID};"
-                f" PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
-            )
+        if version == 0:
+            create(database)
+        elif version < VERSION:
+            yield upgrade(database, version)
 
-    def _read_header(self) -> Header:
-        horizon, *anchor = self._database.execute(
-            "SELECT horizon, boot_id, boot_ns, wall_ns, timeline_ns FROM header"
-        ).fetchone()
-        self._horizon = horizon
-        last = self._database.execute("SELECT seq, at_ms FROM events ORDER BY seq DESC LIMIT 1").fetchone() or (0, 0)
-        # Pruning may have emptied the table; the horizon has passed whatever was removed.
-        return Header(horizon, max(horizon, last[0]), last[1], None if anchor[0] is None else Anchor(*anchor))
+    def _take_up(self) -> Iterator[Notice]:
+        """Reads the state, checks that the log goes as far as the mark says, and sets the mark."""
+        self._state = row_to_state(self._database.execute("SELECT body, checksum FROM header").fetchone())
+        doubt = self._check_mark()
+        if doubt is not None:
+            yield Notice("the mark was set anew", {"file": str(self._mark.path), "reason": doubt}, is_warning=True)
+        # What a failed fsync has left in the page cache reads like any other commit: it is written again.
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._mark.open(_mark_of(self._state))
+
+    def _check_mark(self) -> str | None:
+        """Why the mark tells nothing about this log; None where it agrees. Raises `StoreError` where it does not."""
+        state = self._state
+        try:
+            mark = self._mark.read()
+        except Damage as damage:
+            return str(damage)
+        if mark is None:
+            return "it was missing" if state.commits else None
+        if mark.log_id != state.log_id:
+            return "it belongs to another store"
+        if mark.commits > state.commits:
+            raise StoreError(
+                f"{self._path} ends at commit {state.commits} (event {state.last_seq}), but commit {mark.commits}"
+                f" (event {mark.seq}) had been acknowledged; {REMEDY}, or accept the loss and remove"
+                f" {self._mark.path}"
+            )
+        return None
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
+        """Turns whatever a file can do to its reader into a `StoreError`."""
         try:
             yield
-        except sqlite3.Error as error:
-            hint = "; another timer-server has it open" if "locked" in str(error) else ""
-            raise StoreError(f"cannot {doing} {self._path}: {error}{hint}") from error
+        except StoreError:
+            self._has_failed = True
+            raise
+        except (Damage, OSError, UnicodeDecodeError, sqlite3.Error) as error:
+            self._has_failed = True
+            raise StoreError(sentence(doing, self._path, error)) from error
 
 
-def _to_row(event: Event) -> tuple[object, ...]:
-    row = (event.kind, event.at_ms, *msgspec.structs.astuple(event.timer))
-    if event.timer.keys is None:
-        return row
-    return (*row[:_KEYS], msgspec.json.encode(event.timer.keys).decode(), *row[_KEYS + 1 :])
-
-
-def _to_event(row: tuple[object, ...]) -> Event:
-    kind, at_ms, *fields = row
-    keys = fields[_KEYS - 2]
-    if keys is not None:
-        fields[_KEYS - 2] = _decode_keys(keys)  # type: ignore[arg-type]  # the columns have the fields' types
-    return Event(kind, at_ms, Timer(*fields))  # type: ignore[arg-type]
+def _mark_of(state: LogState) -> Mark:
+    return Mark(state.log_id, state.commits, state.last_seq)

@@ -1,0 +1,116 @@
+"""The tables, their version, and the way up from every earlier one.
+
+When the schema changes: raise `VERSION`, move what read the version before into a module of its own, and name that in
+`_READERS`. An upgrade reads the old log through it and writes a new one, all in one transaction.
+"""
+
+import sqlite3
+from pathlib import Path
+from types import ModuleType
+
+from msgspec.structs import replace
+
+from timer_server.store import version_1
+from timer_server.store.base import Notice, StoreError
+from timer_server.store.integrity import Damage
+from timer_server.store.rows import to_event, to_row
+from timer_server.store.state import LogState, state_to_row
+
+VERSION = 2
+
+APPLICATION_ID = 0x54494D52
+"""Tells our databases from those of other programs: "TIMR"."""
+
+_READERS: dict[int, ModuleType] = {1: version_1}
+
+_CREATE = (
+    """
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        body BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE header (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        body BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+)
+
+INSERT_EVENT = "INSERT INTO events (seq, id, body, checksum) VALUES (?, ?, ?, ?)"
+SELECT_EVENTS = "SELECT seq, id, body, checksum FROM events"
+
+
+def found_version(database: sqlite3.Connection, path: Path) -> int:
+    """The version of the tables in a database that we can use; 0 where there are none yet.
+
+    Raises `StoreError` for a database of another program or of a newer server, and `Damage`.
+    """
+    application_id = database.execute("PRAGMA application_id").fetchone()[0]
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    has_tables = database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
+    if not has_tables and application_id == version == 0:
+        return 0
+    if application_id != APPLICATION_ID:
+        raise StoreError(f"{path} is a database of another program; name another file in TIMER_STORE")
+    if version > VERSION:
+        raise StoreError(
+            f"{path} was written by a newer timer-server (schema {version}, this one knows up to"
+            f" {VERSION}); run that version, or name another file in TIMER_STORE"
+        )
+    if not has_tables:
+        raise Damage("it has no tables")
+    if version != VERSION and version not in _READERS:
+        raise Damage(f"its schema version is {version}")
+    return version
+
+
+def create(database: sqlite3.Connection) -> None:
+    """Makes the tables of an empty log."""
+    database.execute("BEGIN EXCLUSIVE")
+    _make_tables(database)
+    _insert_state(database, LogState(_new_id(database)))
+    database.execute("COMMIT")
+
+
+def upgrade(database: sqlite3.Connection, version: int) -> Notice:
+    """Writes the log of an earlier version anew, as the present one. Raises `Damage` where it cannot be read.
+
+    Until the one commit at the end, the log is what it was.
+    """
+    old = _READERS[version]
+    database.execute("BEGIN EXCLUSIVE")
+    database.execute("ALTER TABLE events RENAME TO old_events")
+    database.execute("ALTER TABLE header RENAME TO old_header")
+    _make_tables(database)
+    state: LogState = old.read_state(database, _new_id(database))
+    rows = database.executemany(INSERT_EVENT, map(to_row, old.read_events(database))).rowcount
+    last = database.execute(f"{SELECT_EVENTS} ORDER BY seq DESC LIMIT 1").fetchone()
+    if last is not None:
+        event = to_event(last)
+        state = replace(state, rows=rows, last_seq=max(state.last_seq, event.seq), last_at_ms=event.at_ms)
+    _insert_state(database, state)
+    database.execute("DROP TABLE old_events")
+    database.execute("DROP TABLE old_header")
+    database.execute("COMMIT")
+    return Notice("store upgraded", {"from": version, "to": VERSION, "rows": rows})
+
+
+def _make_tables(database: sqlite3.Connection) -> None:
+    for statement in _CREATE:
+        database.execute(statement)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _insert_state(database: sqlite3.Connection, state: LogState) -> None:
+    database.execute("INSERT INTO header (one, body, checksum) VALUES (1, ?, ?)", state_to_row(state))
+
+
+def _new_id(database: sqlite3.Connection) -> bytes:
+    log_id: bytes = database.execute("SELECT randomblob(8)").fetchone()[0]
+    return log_id

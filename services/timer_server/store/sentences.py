@@ -1,0 +1,40 @@
+"""What is said of a database that cannot be used: what was found, where, and what the operator can do."""
+
+import sqlite3
+from pathlib import Path
+
+from timer_server.store.integrity import Damage
+
+REMEDY = "restore a copy of it together with its -wal, or name another file in TIMER_STORE"
+
+_OF_THE_DISK = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+"""Errors that say nothing against what is in the file; all others mean that it is not what was written."""
+
+
+def sentence(doing: str, path: Path, error: Damage | OSError | UnicodeDecodeError | sqlite3.Error) -> str:
+    """Why the database at `path` could not be opened, read or written (`doing`), and what helps."""
+    if isinstance(error, OSError):
+        return f"cannot {doing} {error.filename or path}: {error.strerror}"
+    if isinstance(error, Damage):
+        return f"{path} is damaged: {error}; {REMEDY}"
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, UnicodeDecodeError) or code is None:
+        # Not from SQLite but from the module around it, and it may quote what nobody should read in a log.
+        return f"{path} is damaged: it holds text that is not UTF-8; {REMEDY}"
+    if code & 0xFF not in _OF_THE_DISK:
+        return f"{path} is damaged: {one_line(str(error))}; {REMEDY}"
+    hint = "; another timer-server has it open" if code & 0xFF == sqlite3.SQLITE_BUSY else ""
+    return f"cannot {doing} {path}: {error} ({error.sqlite_errorname}){hint}"
+
+
+def one_line(text: str) -> str:
+    """A text that may quote damaged bytes, fit for a log."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))

@@ -1,0 +1,52 @@
+"""What the server says about the files of its store when it starts."""
+
+import sqlite3
+from pathlib import Path
+
+from peers import requester
+from server_process import ServerProcess, timer_server
+
+VERSION_1 = Path(__file__).parents[1] / "store" / "version_1.sql"
+
+
+def test_an_upgrade_is_one_line_in_the_log(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "timers.db") as database:
+        database.executescript(VERSION_1.read_text())
+    database.close()
+    with ServerProcess(tmp_path) as server:
+        with requester(server.commands) as rpc:
+            assert rpc.call("timer.get", id="long/paused")["remaining_ms"] == 5_399_000
+        server.terminate()
+        upgraded = server.lines[0]
+        assert [line["event"] for line in server.lines[:3]] == ["store upgraded", "recovered", "listening"]
+        assert (upgraded["level"], upgraded["from"], upgraded["to"], upgraded["rows"]) == ("info", 1, 2, 10)
+        assert upgraded["took_ms"] >= 0
+
+        server.start()
+        server.terminate()
+        assert [line["event"] for line in server.lines].count("store upgraded") == 1
+
+
+def test_a_mark_that_is_garbage_is_a_warning(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, requester(server.commands) as rpc:
+        rpc.call("timer.start", id="x", hours=1)
+    (tmp_path / "timers.db-mark").write_bytes(b"something else")
+    with ServerProcess(tmp_path) as server:
+        warning = server.lines[0]
+        assert (warning["level"], warning["event"]) == ("warning", "the mark was set anew")
+        assert warning["reason"] == "it is no mark"
+
+
+def test_a_log_that_lost_its_end_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, requester(server.commands) as rpc:
+        rpc.call("timer.start", id="x", hours=1)
+        rpc.call("timer.start", id="y", hours=1)
+    log = tmp_path / "timers.db-wal"
+    log.write_bytes(log.read_bytes()[:-1])
+
+    refused = timer_server(folder=tmp_path, TIMER_BIND="tcp://127.0.0.1:0", TIMER_EVENTS_BIND="tcp://127.0.0.1:0")
+
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "(event 1), but" in refused.stderr
+    assert "(event 2) had been acknowledged" in refused.stderr

@@ -1,0 +1,307 @@
+"""Files that are not what was written: a store says so, or is exactly what it was. Nothing in between."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from file_damage import Damaged, cuts, dice, flips, holes, stale_blocks
+from store.stores import changes, event
+from timer_server.core.model import Event
+from timer_server.store import Anchor, SqliteStore, StoreError
+from timer_server.store.base import Header
+
+NAME = "timers.db"
+WAL = f"{NAME}-wal"
+MARK = f"{NAME}-mark"
+ANCHOR = Anchor("a boot", 2**40, 2**60, 2**60)
+
+
+class Files(NamedTuple):
+    """The files of a store at one moment, and what a reader finds in them."""
+
+    content: dict[str, bytes]
+    header: Header
+    events: list[Event]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.glob(f"{NAME}*")}
+
+
+def fill(store: SqliteStore, commits: range) -> None:
+    """Twenty events a commit; every fifth commit prunes, and leaves one old row."""
+    for number in commits:
+        seqs = range(20 * number + 1, 20 * number + 21)
+        events = [event(seq, f"id/{seq}", payload=b'"something for the row to hold"') for seq in seqs]
+        horizon = 20 * (number - number % 5)
+        obsolete = range(max(horizon - 99, 2), horizon + 1) if number % 5 == 0 else ()
+        store.commit(changes(*events, obsolete=tuple(obsolete), horizon=horizon), ANCHOR if number == 0 else None)
+
+
+def read(folder: Path) -> tuple[Header, list[Event]]:
+    """What a store in the folder holds. Raises `StoreError`."""
+    store = SqliteStore(folder / NAME)
+    try:
+        header = store.open()
+        return header._replace(notices=()), list(store.load())
+    finally:
+        store.close()
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Closed in order: all is in the database."""
+    folder = tmp_path_factory.mktemp("closed")
+    store = SqliteStore(folder / NAME)
+    store.open()
+    fill(store, range(33))
+    store.close()
+    header, events = read(folder)
+    return Files(files_of(folder), header, events)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """As a killed process leaves it: much is in the write-ahead log only."""
+    folder, copied = tmp_path_factory.mktemp("killed"), tmp_path_factory.mktemp("copied")
+    store = SqliteStore(folder / NAME)
+    store.open()
+    fill(store, range(11))
+    store.close()
+    store.open()
+    fill(store, range(11, 23))
+    content = files_of(folder)
+    store.close()
+    write(copied, content)
+    header, events = read(copied)
+    assert len(content[WAL]) > 40_000
+    assert header.last_seq == 460
+    return Files(content, header, events)
+
+
+def write(folder: Path, content: dict[str, bytes]) -> None:
+    """Makes these the only files of a store in the folder."""
+    for file in folder.glob(f"{NAME}*"):
+        file.unlink()
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+
+
+def refusals(folder: Path, files: Files, name: str, damages: Iterator[Damaged]) -> tuple[int, int]:
+    """How often a store was refused and how often it was what it had been. Anything else fails the test."""
+    refused = same = 0
+    for what, content in damages:
+        write(folder, {**files.content, name: content})
+        try:
+            found = read(folder)
+        except StoreError as error:
+            sentence = str(error)
+            assert sentence.isprintable(), (what, sentence)
+            assert str(folder / NAME) in sentence, (what, sentence)
+            assert "TIMER_STORE" in sentence, (what, sentence)
+            refused += 1
+        else:
+            assert found == (files.header, files.events), what
+            same += 1
+    return refused, same
+
+
+class TestFiles:
+    @pytest.mark.parametrize("damage", [flips, cuts])
+    def test_a_damaged_database(
+        self, tmp_path: Path, closed: Files, damage: Callable[[bytes, Random, int], Iterator[Damaged]]
+    ) -> None:
+        refused, same = refusals(tmp_path, closed, NAME, damage(closed.content[NAME], dice(1), 600))
+
+        assert refused > 150
+        assert same > 0 or damage is cuts  # what is in unused space may flip
+
+    @pytest.mark.parametrize("damage", [flips, cuts])
+    def test_a_damaged_write_ahead_log_is_always_noticed(
+        self, tmp_path: Path, killed: Files, damage: Callable[[bytes, Random, int], Iterator[Damaged]]
+    ) -> None:
+        refused, same = refusals(tmp_path, killed, WAL, damage(killed.content[WAL], dice(2), 600))
+
+        assert refused > 600
+        assert same == 0
+
+    @pytest.mark.parametrize("damage", [flips, cuts])
+    def test_a_database_whose_newer_pages_are_in_the_write_ahead_log(
+        self, tmp_path: Path, killed: Files, damage: Callable[[bytes, Random, int], Iterator[Damaged]]
+    ) -> None:
+        refused, same = refusals(tmp_path, killed, NAME, damage(killed.content[NAME], dice(3), 200))
+
+        assert refused > 0
+        assert same > 100  # most pages are in the log, and are read from there
+
+    @pytest.mark.parametrize("damage", [flips, cuts])
+    def test_a_damaged_mark_is_replaced(
+        self, tmp_path: Path, killed: Files, damage: Callable[[bytes, Random, int], Iterator[Damaged]]
+    ) -> None:
+        refused, same = refusals(tmp_path, killed, MARK, damage(killed.content[MARK], dice(4), 10))
+
+        assert refused == 0
+        assert same > 10
+
+    def test_blocks_that_are_empty(self, tmp_path: Path, closed: Files) -> None:
+        refused, _ = refusals(tmp_path, closed, NAME, holes(closed.content[NAME]))
+
+        assert refused > 5
+
+    def test_blocks_that_were_never_written(self, tmp_path: Path, closed: Files) -> None:
+        write(tmp_path, closed.content)
+        store = SqliteStore(tmp_path / NAME)
+        store.open()
+        fill(store, range(33, 40))
+        store.close()
+        header, events = read(tmp_path)
+        later = Files(files_of(tmp_path), header, events)
+
+        refused, same = refusals(tmp_path, later, NAME, stale_blocks(later.content[NAME], closed.content[NAME]))
+
+        assert refused > 3
+        assert same <= 2  # the first block and the trunk of the free pages may be stale and still fit
+
+    def test_a_database_gone_from_beside_its_mark(self, tmp_path: Path, closed: Files) -> None:
+        (tmp_path / MARK).write_bytes(closed.content[MARK])
+
+        with pytest.raises(StoreError, match="begin anew"):
+            read(tmp_path)
+        (tmp_path / MARK).unlink()
+
+        assert read(tmp_path)[1] == []
+
+    @pytest.mark.parametrize("empty", [{}, {NAME: b""}])
+    def test_a_database_gone_from_beside_its_write_ahead_log(
+        self, tmp_path: Path, killed: Files, empty: dict[str, bytes]
+    ) -> None:
+        write(tmp_path, {**empty, WAL: killed.content[WAL]})
+
+        with pytest.raises(StoreError, match="begin anew"):
+            read(tmp_path)
+
+        assert (tmp_path / WAL).read_bytes() == killed.content[WAL]
+
+
+def test_opening_makes_sure_of_what_it_builds_on(tmp_path: Path, killed: Files) -> None:
+    """After an fsync that failed, the write-ahead log may be in memory only; what is in it is written once more."""
+    write(tmp_path, killed.content)
+    store = SqliteStore(tmp_path / NAME)
+    store.open()
+    opened = files_of(tmp_path)
+    store.close()
+    write(tmp_path, {NAME: opened[NAME]})
+
+    assert opened[WAL] == b""
+    assert read(tmp_path) == (killed.header, killed.events)
+
+
+class TestRefusal:
+    def test_leaves_a_cut_log_as_it_was_found(self, tmp_path: Path, killed: Files) -> None:
+        content = {**killed.content, WAL: killed.content[WAL][:-1]}
+        write(tmp_path, content)
+
+        with pytest.raises(StoreError):
+            read(tmp_path)
+
+        assert files_of(tmp_path) == content
+
+    def test_leaves_a_damaged_database_as_it_was_found(self, tmp_path: Path, closed: Files) -> None:
+        content = {**closed.content, NAME: closed.content[NAME][:-4096]}
+        write(tmp_path, content)
+
+        with pytest.raises(StoreError):
+            read(tmp_path)
+
+        assert files_of(tmp_path) == content
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / NAME
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    """An open store with some events, the first of which is old."""
+    opened = SqliteStore(path)
+    opened.open()
+    opened.commit(changes(*(event(seq, f"id/{seq}") for seq in range(1, 10))), ANCHOR)
+    opened.commit(changes(obsolete=(2, 3), horizon=3))
+    yield opened
+    opened.close()
+
+
+class TestRows:
+    @pytest.mark.parametrize(
+        ("statement", "found"),
+        [
+            ("UPDATE events SET body = CAST(substr(body, 1, 8) || X'00' AS BLOB) WHERE seq = 5", "event 5"),
+            ("UPDATE events SET body = X'' WHERE seq = 5", "event 5"),
+            ("UPDATE events SET body = 'a text' WHERE seq = 5", "event 5"),
+            ("UPDATE events SET body = CAST(X'FFFE' AS TEXT) WHERE seq = 5", "not UTF-8"),
+            ("UPDATE events SET body = 12 WHERE seq = 5", "event 5"),
+            ("UPDATE events SET checksum = checksum + 1 WHERE seq = 5", "event 5"),
+            ("UPDATE events SET checksum = X'00' WHERE seq = 5", "event 5"),
+            ("UPDATE events SET id = 'id/6' WHERE seq = 5", "event 5"),
+            ("UPDATE events SET id = X'FF' WHERE seq = 5", "event 5"),
+            ("UPDATE events SET id = CAST(X'FF' AS TEXT) WHERE seq = 5", "not UTF-8"),
+            ("UPDATE events SET seq = 10 WHERE seq = 9", "event 10"),
+            ("UPDATE events SET seq = -1 WHERE seq = 9", "event -1"),
+            (
+                "UPDATE events SET (body, checksum) = (SELECT body, checksum FROM events WHERE seq = 6) WHERE seq = 5",
+                "5",
+            ),
+            ("DELETE FROM events WHERE seq = 1", "holds 6 events, and should hold 7"),
+            ("DELETE FROM events WHERE seq = 4", "event 4 is missing"),
+            ("DELETE FROM events WHERE seq = 6", "event 6 is missing"),
+            ("DELETE FROM events WHERE seq = 9", "ends at event 8"),
+            ("DELETE FROM events", "ends at event 3"),
+            ("DELETE FROM header", "header"),
+            ("UPDATE header SET body = X'00'", "header"),
+            ("UPDATE header SET body = 'text'", "header"),
+            ("UPDATE header SET checksum = -1", "header"),
+            ("DROP TABLE header", "header"),
+            ("DROP TABLE events", "events"),
+            ("PRAGMA user_version = 0", "version is 0"),
+            ("PRAGMA user_version = 1", "no such column"),
+        ],
+    )
+    def test_altered_ones_are_refused(self, store: SqliteStore, path: Path, statement: str, found: str) -> None:
+        store._database.execute(statement)
+        store.close()
+
+        with pytest.raises(StoreError, match=r"is damaged: .*; restore a copy") as refusal:
+            read(path.parent)
+        assert found in str(refusal.value)
+        assert str(refusal.value).isprintable()
+
+    def test_a_header_of_an_earlier_commit_is_noticed_without_the_mark(self, store: SqliteStore, path: Path) -> None:
+        earlier = store._database.execute("SELECT body, checksum FROM header").fetchone()
+        store.commit(changes(event(10), horizon=3))
+        store._database.execute("UPDATE header SET body = ?, checksum = ?", earlier)
+        store.close()
+        path.with_name(MARK).unlink()
+
+        with pytest.raises(StoreError, match="ends at event 10, and should end at 9"):
+            read(path.parent)
+
+    def test_one_that_is_altered_while_the_server_runs(self, store: SqliteStore) -> None:
+        store._database.execute("UPDATE events SET body = zeroblob(length(body)) WHERE seq = 5")
+
+        assert store.read_timer(4) == event(4, "id/4").timer
+        with pytest.raises(StoreError, match="event 5"):
+            store.read_timer(5)
+        with pytest.raises(StoreError, match="event 5"):
+            store.read_events(3, "", 10, 10)
+
+    def test_what_is_said_quotes_no_payload(self, store: SqliteStore, path: Path) -> None:
+        store._database.execute("UPDATE events SET body = CAST(X'FF534543524554' AS TEXT) WHERE seq = 5")
+        store.close()
+
+        with pytest.raises(StoreError) as refusal:
+            read(path.parent)
+        assert "SECRET" not in str(refusal.value)

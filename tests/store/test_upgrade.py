@@ -1,0 +1,155 @@
+"""Stores of earlier servers: taken over whole in one transaction, or left as they were."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from store.stores import changes, event, seqs
+from timer_server.core.model import Event, Timer
+from timer_server.store import Anchor, Notice, SqliteStore, StoreError, version_1
+from timer_server.store.base import Header
+
+VERSION_1 = Path(__file__).with_name("version_1.sql")
+ANCHOR = Anchor("3c0a3e4c-5b0f-4d3f-9d52-6f0d7a7c1f11", 5 * 10**9, 17 * 10**17, 17 * 10**17)
+YEAR = ("old", "running", "runs for a year", 9000, 0, 0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store as the server of schema version 1 left it: pruned up to event 5, with one old row of a paused timer."""
+    database = tmp_path / "timers.db"
+    with sqlite3.connect(database) as connection:
+        connection.executescript(VERSION_1.read_text())
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    return database
+
+
+def version_of(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return version
+
+
+def read(path: Path) -> tuple[Header, list[Event]]:
+    store = SqliteStore(path)
+    try:
+        return store.open(), list(store.load())
+    finally:
+        store.close()
+
+
+def test_everything_of_version_1_is_kept(path: Path) -> None:
+    header, events = read(path)
+
+    assert header == Header(
+        5, 14, 1_700_172_805_000, ANCHOR, (Notice("store upgraded", {"from": 1, "to": 2, "rows": 10}),)
+    )
+    assert seqs(events) == [4, *range(6, 15)]
+    assert [event.kind for event in events[-3:]] == ["fired", "started", "restarted"]
+    paused, long_label, _, extended = (event.timer for event in events[:4])
+    assert paused == Timer(
+        4, "long/paused", "paused", "", 0, 90, 0, 5_400_000, None, 5_399_000, 1_700_000_000_000, None, 2, None, b"null"
+    )
+    assert (long_label.label, long_label.payload) == ("Küche ☕", '{"a": [1, 2.5, "ü"]}'.encode())
+    assert [repr(amount) for amount in (long_label.hours, long_label.minutes, long_label.seconds)] == [
+        "0",
+        "1.5",
+        "0.25",
+    ]
+    assert extended == Timer(
+        8, *YEAR, 32_399_760_000, 1_732_399_760_000, 32_400_000_000, 1_700_000_000_000, None, 3,
+        ("first key", '"quoted", ü'), b"null",
+    )  # fmt: skip
+
+
+def test_an_upgraded_store_is_like_any_other(path: Path) -> None:
+    first = read(path)
+    store = SqliteStore(path)
+    header = store.open()
+    assert header == first[0]._replace(notices=())
+    assert list(store.load()) == first[1]
+    store.commit(changes(event(15), obsolete=(4,), horizon=5))
+    store.close()
+
+    assert seqs(read(path)[1]) == list(range(6, 16))
+    assert version_of(path) == 2
+    with sqlite3.connect(path) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
+    connection.close()
+    assert tables == [("events",), ("header",)]
+
+
+def test_a_store_of_version_1_that_was_pruned_empty(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM events")
+        connection.execute("UPDATE header SET horizon = 14, boot_id = NULL")
+    connection.close()
+
+    header, events = read(path)
+
+    assert (header.horizon, header.last_seq, header.anchor, events) == (14, 14, None, [])
+
+
+def test_a_store_of_version_1_that_was_pruned_to_one_old_row(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM events WHERE seq > 4")
+        connection.execute("UPDATE header SET horizon = 14")
+    connection.close()
+
+    header, events = read(path)
+
+    assert (header.horizon, header.last_seq, seqs(events)) == (14, 14, [4])
+
+
+def test_an_upgrade_that_is_interrupted_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_events = version_1.read_events
+
+    def break_off(database: sqlite3.Connection) -> Iterator[Event]:
+        with closing(read_events(database)) as events:
+            yield next(events)
+            yield next(events)
+        raise OSError(5, "Input/output error")
+
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(version_1, "read_events", break_off)
+        with pytest.raises(StoreError, match="Input/output error"):
+            read(path)
+    assert path.read_bytes() == before
+    assert version_of(path) == 1
+
+    assert seqs(read(path)[1]) == [4, *range(6, 15)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE events SET hours = 'many' WHERE seq = 8", "event 8 cannot be read"),
+        ("UPDATE events SET state = 'asleep' WHERE seq = 8", "event 8 cannot be read"),
+        ("UPDATE events SET keys = '[' WHERE seq = 8", "event 8 cannot be read"),
+        ("UPDATE events SET keys = X'FF' WHERE seq = 8", "event 8 cannot be read"),
+        ("UPDATE events SET keys = 7 WHERE seq = 8", "event 8 cannot be read"),
+        ("UPDATE events SET due_at_ms = 'soon' WHERE seq = 8", "event 8 cannot be read"),
+        ("UPDATE events SET label = CAST(X'FF' AS TEXT) WHERE seq = 8", "it holds text that is not UTF-8"),
+        ("UPDATE header SET horizon = 'far'", "its header cannot be read"),
+        ("UPDATE header SET boot_ns = NULL", "its header cannot be read"),
+        ("DELETE FROM header", "its header is missing"),
+        ("DROP TABLE header", "no such table"),
+    ],
+)
+def test_one_that_cannot_be_read_is_refused_and_left_as_it_is(path: Path, statement: str, found: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError, match=f"is damaged: .*{found}"):
+        read(path)
+
+    assert path.read_bytes() == before
+    assert version_of(path) == 1
