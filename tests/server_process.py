@@ -11,16 +11,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-SERVICES = Path(__file__).parent.parent / "services"
+TESTS = Path(__file__).parent
+SERVICES = TESTS.parent / "services"
 START_LIMIT_S = 20
 STOP_LIMIT_S = 10
 
 
 class ServerProcess:
-    """`python -m timer_server` in a folder that survives restarts. Restarted, it binds the same ports again."""
+    """`python -m timer_server` in a folder that survives restarts. Restarted, it binds the same ports again.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    Another `module`, of the services or the tests, may stand in for the server's own.
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] | None = None, module: str = "timer_server"
+    ) -> None:
         self.folder = folder
+        self.module = module
         self.environment = {
             "TIMER_BIND": "tcp://127.0.0.1:0",
             "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0",
@@ -48,22 +55,26 @@ class ServerProcess:
 
     def start(self) -> "ServerProcess":
         """Starts the server and waits until it listens."""
+        self.launch()
+        listening = self.wait_for_log("listening")
+        self.commands, self.events = listening["commands"], listening["events"]
+        self.environment |= {"TIMER_BIND": self.commands, "TIMER_EVENTS_BIND": self.events}
+        return self
+
+    def launch(self) -> None:
+        """Starts the process and does not wait for it."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
         self._arrived = queue.Queue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "timer_server"],
+            [sys.executable, "-m", self.module],
             cwd=self.folder,
-            env={**inherited, "PYTHONPATH": str(SERVICES), **self.environment},
+            env={**inherited, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TESTS}", **self.environment},
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
         )
         assert self._process.stderr is not None
         threading.Thread(target=self._read, args=(self._process.stderr, self._arrived), daemon=True).start()
-        listening = self.wait_for_log("listening")
-        self.commands, self.events = listening["commands"], listening["events"]
-        self.environment |= {"TIMER_BIND": self.commands, "TIMER_EVENTS_BIND": self.events}
-        return self
 
     def wait_for_log(self, event: str, limit_s: float = START_LIMIT_S) -> dict[str, Any]:
         """The next log line with this event."""
