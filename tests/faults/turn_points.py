@@ -39,7 +39,7 @@ def _die_at(point: str, trial: Trial, dice: Random) -> None:
     server.module = DOOMED
     server.environment |= {"DOOM_POINT": point, "DOOM_COUNT": str(dice.randint(*PASSES))}
     if point == within_load.__name__:
-        server.environment["DOOM_COUNT"] = str(dice.randint(0, 30))
+        server.environment["DOOM_COUNT"] = str(dice.randint(0, 20))
         server.launch()
     else:
         server.start()
