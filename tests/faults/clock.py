@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -69,11 +70,14 @@ class Clocks:
 
 def _faults(clocks: Clocks, dice: Random) -> list[Callable[[], None]]:
     """Everything that is done to the clocks in one round."""
-    steps = [lambda step_s=step_s: clocks.step_while_running(step_s) for step_s in STEPS_S]
-    steps += [lambda step_s=step_s: clocks.step_across_a_restart(step_s) for step_s in STEPS_S]
-    steps += [lambda: clocks.freeze(dice.uniform(*STOPPED_S)), lambda: clocks.reboot(HOUR_S)]
-    dice.shuffle(steps)
-    return steps
+    faults: list[Callable[[], None]] = [
+        *(partial(clocks.step_while_running, step_s) for step_s in STEPS_S),
+        *(partial(clocks.step_across_a_restart, step_s) for step_s in STEPS_S),
+        partial(clocks.freeze, dice.uniform(*STOPPED_S)),
+        partial(clocks.reboot, HOUR_S),
+    ]
+    dice.shuffle(faults)
+    return faults
 
 
 def _run(folder: Path, length: Length, dice: Random) -> Report:

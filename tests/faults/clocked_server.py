@@ -50,5 +50,5 @@ def set_sources(path: Path) -> Sources:
 
 
 if __name__ == "__main__":
-    program.system_sources = lambda: set_sources(Path(os.environ["CLOCK_FILE"]))
+    program.system_sources = lambda: set_sources(Path(os.environ["CLOCK_FILE"]))  # type: ignore[attr-defined]
     sys.exit(program.main())

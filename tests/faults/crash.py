@@ -10,14 +10,16 @@ from faults.workload import Load
 from server_process import ServerProcess
 
 SHORT_KILLS, LONG_KILLS = 8, 220
-UP_S = (0.05, 0.5)
-"""How long the server is let run between two kills."""
+REPLIES_BETWEEN = 15
+UP_S = (0.0, 0.4)
+"""Beside the time for those replies, how long the server is let run between two kills."""
 
 
 def storm(folder: Path, dice: Random, kills: int, server: ServerProcess | None = None) -> Report:
     """Kills a server, by default the real one, so many times."""
     with Trial(folder, dice, Load(), server) as trial:
         for _ in range(kills):
+            trial.progress(REPLIES_BETWEEN)
             time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
             trial.server.kill()
             trial.history.mark("killed")

@@ -51,7 +51,7 @@ def within_commit(doom: Doom) -> None:
         connection.set_trace_callback(lambda statement: doom.pass_by() if statement == "COMMIT" else None)
         return connection
 
-    sqlite3.connect = watched
+    sqlite3.connect = watched  # type: ignore[assignment]
 
 
 def after_commit(doom: Doom) -> None:

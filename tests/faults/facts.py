@@ -44,9 +44,10 @@ class Try:
         """The name of the error in the reply."""
         return None if self.answered is None else self.answered.error
 
-    def may_act_after(self, moment_s: float) -> bool:
-        """Whether it can have been applied after a moment: its reply, or one of its copies, was still to come."""
-        return self.answered is None or self.answered.tries > 1 or self.answered.at_s >= moment_s
+    def may_have_made(self, version: int) -> bool:
+        """Whether it can be what made a version: its reply shows that or a later one, or it may still be on its way."""
+        answered = self.answered
+        return answered is None or answered.tries > 1 or answered.timer is None or answered.timer.version >= version
 
 
 @dataclass(frozen=True)

@@ -152,18 +152,18 @@ class History:
             self._add(Listed(timer))
         self._add(Closed(time.monotonic(), now_ms))
 
-    def wait_for(self, kind: type[Entry], more: int, limit_s: float) -> None:
-        """Waits until so many further entries of a kind have come. Raises `TimeoutError`."""
+    def wait_for(self, kind: type[Entry], total: int, limit_s: float) -> None:
+        """Waits until there are so many entries of a kind. Raises `TimeoutError`."""
         end_s = time.monotonic() + limit_s
+        seen = count = 0
         with self._grown:
-            at = len(self.entries)
             while True:
-                more -= sum(isinstance(entry, kind) for entry in self.entries[at:])
-                at = len(self.entries)
-                if more <= 0:
+                count += sum(isinstance(entry, kind) for entry in self.entries[seen:])
+                seen = len(self.entries)
+                if count >= total:
                     return
-                if not self._grown.wait(end_s - time.monotonic()):
-                    raise TimeoutError(f"{more} more entries of {kind.__name__} did not come within {limit_s} s")
+                if not self._grown.wait(max(end_s - time.monotonic(), 0)):
+                    raise TimeoutError(f"{count} of {total} entries of {kind.__name__} came within {limit_s} s")
 
     def all_of(self, kind: type[E]) -> list[E]:
         """The entries of one kind, in their order."""

@@ -138,7 +138,9 @@ def _surely_paused_s(facts: Facts, tries: list[Try], paused_version: int, resume
     if not shown_s:
         return 0
     since_s = min(shown_s)
-    wishes_s = [one.asked.at_s for one in tries if one.asked.method == "timer.resume" and one.may_act_after(since_s)]
+    wishes_s = [
+        one.asked.at_s for one in tries if one.asked.method == "timer.resume" and one.may_have_made(resumed_version)
+    ]
     if not wishes_s or min(wishes_s) < since_s:
         return 0
     return min(wishes_s) - since_s + facts.skipped_s(since_s, min(wishes_s))

@@ -44,12 +44,14 @@ class Trial:
         self._workload.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.server.kill()
+        if error is not None:
+            self.history.write(self._folder / HISTORY)
 
     def progress(self, replies: int) -> None:
         """Waits until so many further requests are answered: the load runs."""
-        self.history.wait_for(Answered, replies, PROGRESS_LIMIT_S)
+        self.history.wait_for(Answered, len(self.history.all_of(Answered)) + replies, PROGRESS_LIMIT_S)
 
     def settle(self) -> None:
         """Ends the load, waits until nothing is due any more, and writes down how everything stands."""

@@ -3,9 +3,8 @@
 import threading
 from random import Random
 
-from faults.clients import Settings
 from faults.history import History
-from timer_client import TimerClient
+from timer_client import Settings, TimerClient
 from timer_client.errors import ClientClosed
 
 RESUMES_AFTER = 400

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from faults.clients import AsyncLibraryClient, Client, LibraryClient, PlainClient, patient
@@ -42,12 +44,9 @@ class Workload:
         self.watchers = [
             Watcher(f"watcher/{number}", history, self._settings, _own(dice)) for number in range(load.watchers)
         ]
-        threads = [(self._work, (client, _own(dice))) for client in self._clients]
-        threads += [
-            (self._work_in_tasks, (f"async/{number}", _own(dice)))
-            for number in range(load.asynchronous)  # type: ignore[misc]
-        ]
-        self._threads = [threading.Thread(target=target, args=args, daemon=True) for target, args in threads]
+        work: list[Callable[[], None]] = [partial(self._work, client, _own(dice)) for client in self._clients]
+        work += [partial(self._work_in_tasks, f"async/{number}", _own(dice)) for number in range(load.asynchronous)]
+        self._threads = [threading.Thread(target=one, daemon=True) for one in work]
 
     def start(self) -> None:
         """Lets all clients loose."""
