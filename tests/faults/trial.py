@@ -71,12 +71,12 @@ class Trial:
         facts = Facts.of(self.history)
         violations = check(self.history)
         return Report(
-            faults,
-            len(facts.tries),
-            len(facts.log),
-            count_lost(violations),
-            [str(violation) for violation in violations],
-            _figures(facts),
+            faults=faults,
+            requests=len(facts.tries),
+            events=len(facts.log),
+            lost=count_lost(violations),
+            violations=list(map(str, violations)),
+            figures=_figures(facts),
         )
 
 
