@@ -33,6 +33,14 @@ class Request(NamedTuple):
     params: dict[str, Any]
 
 
+class Reply(NamedTuple):
+    """The response to a request: a timer, or the name of an error."""
+
+    number: int
+    timer: Timer | None
+    error: str | None
+
+
 class Client(Protocol):
     """Whoever asks."""
 
@@ -73,11 +81,10 @@ class PlainClient:
             numbers = {self._note(requests[place], call): place for place, call in calls.items()}
             calls = {place: calls[place] or number for number, place in numbers.items()}
             self._send(numbers, requests)
-            for reply in self._replies(numbers):
-                place = numbers[reply["id"]]
-                if self._is_final(reply):
-                    del calls[place]
-                    timers[place] = msgspec.convert(reply["result"], Timer) if "result" in reply else None
+            for number, timer, error in self._replies(numbers):
+                if error not in WILL_BE_ASKED_AGAIN:
+                    del calls[numbers[number]]
+                    timers[numbers[number]] = timer
             if calls:
                 self._begin_again()
         if calls:
@@ -98,21 +105,16 @@ class PlainClient:
         ]
         self._socket.send_json(message[0] if len(message) == 1 else message)
 
-    def _replies(self, numbers: dict[int, int]) -> list[dict[str, Any]]:
+    def _replies(self, numbers: dict[int, int]) -> list[Reply]:
         """The responses to a message, noted; none if it is not answered in time."""
         if not self._socket.poll(REPLY_LIMIT_MS):
             return []
         body = json.loads(self._socket.recv())
-        replies: list[dict[str, Any]] = body if isinstance(body, list) else [body]
-        assert {reply["id"] for reply in replies} == numbers.keys()
+        replies = [_read(response) for response in (body if isinstance(body, list) else [body])]
+        assert {reply.number for reply in replies} == numbers.keys()
         for reply in replies:
-            timer = msgspec.convert(reply["result"], Timer) if "result" in reply else None
-            self._history.answered(reply["id"], timer, reply["error"]["data"]["name"] if timer is None else None)
+            self._history.answered(*reply)
         return replies
-
-    @staticmethod
-    def _is_final(reply: dict[str, Any]) -> bool:
-        return "result" in reply or reply["error"]["data"]["name"] not in WILL_BE_ASKED_AGAIN
 
     def _begin_again(self) -> None:
         self._socket.close(0)
@@ -195,6 +197,12 @@ class AsyncLibraryClient:
     def _on_pause(self, pause: Pause) -> None:
         self._retries += 1
         self._history.retried(self._name, pause.reason)
+
+
+def _read(response: dict[str, Any]) -> Reply:
+    if "result" in response:
+        return Reply(response["id"], msgspec.convert(response["result"], Timer), None)
+    return Reply(response["id"], None, response["error"]["data"]["name"])
 
 
 def _called(client: TimerClient | AsyncTimerClient, request: Request) -> Any:

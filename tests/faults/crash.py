@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from faults.campaign import Campaign, Length, Report
-from faults.trial import Trial
+from faults.trial import RESTARTED, Trial
 from faults.workload import Load
 from server_process import ServerProcess
 
@@ -21,10 +21,10 @@ def storm(folder: Path, dice: Random, kills: int, server: ServerProcess | None =
         for _ in range(kills):
             trial.progress(REPLIES_BETWEEN)
             time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
-            trial.server.kill()
             trial.history.mark("killed")
+            trial.server.kill()
             trial.server.start()
-            trial.history.mark("restarted")
+            trial.history.mark(RESTARTED)
         trial.settle()
     return trial.report(kills)
 

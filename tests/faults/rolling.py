@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from faults.campaign import Campaign, Length, Report
-from faults.trial import Trial
+from faults.trial import RESTARTED, Trial
 from faults.workload import Load
 
 SHORT_RESTARTS, LONG_RESTARTS = 4, 60
@@ -22,10 +22,10 @@ def _run(folder: Path, length: Length, dice: Random) -> Report:
         for _ in range(restarts):
             trial.progress(REPLIES_BETWEEN)
             time.sleep(dice.uniform(*UP_S))  # the moment of the stop is the point
+            trial.history.mark("told to stop")
             exits.append(trial.server.terminate())
-            trial.history.mark("terminated")
             trial.server.start()
-            trial.history.mark("restarted")
+            trial.history.mark(RESTARTED)
         trial.settle()
     report = trial.report(restarts)
     report.violations += [f"a server that was told to stop exited with {code}; expected 0" for code in exits if code]

@@ -1,6 +1,7 @@
 """The common course of the campaigns: a server under load while faults are done to it, then a settled end, judged."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -16,10 +17,14 @@ from server_process import ServerProcess
 from timer_protocol.messages import Event, Timer
 
 HISTORY = "history.jsonl"
+RESTARTED = "restarted"
+"""The mark of a server that is back; the fault that ended it is the mark before."""
+
 PAGE = 1000
-SOON_MS = 15_000
+SOON_MS = 5_000
 """Timers due within this time are waited for in the end, so that nothing happens while it is written down."""
 
+ROUNDS_AT_MOST = 10
 CATCH_UP_LIMIT_S = 20
 PROGRESS_LIMIT_S = 30
 
@@ -82,27 +87,29 @@ class Trial:
 
 def _figures(facts: Facts) -> dict[str, str]:
     states = Counter(facts.listed[timer_id].state for timer_id in facts.acknowledged if timer_id in facts.listed)
-    balance = (
-        f"{states['fired']} fired + {states['running'] + states['paused']} pending + {states['cancelled']} cancelled"
-    )
+    pending = states["running"] + states["paused"]
+    balance = f"{states['fired']:,} fired + {pending:,} pending + {states['cancelled']:,} cancelled"
     unanswered = sum(one.answered is None for one in facts.tries)
     again = sum(len(tries) - 1 for tries in facts.calls.values()) + len(facts.retried)
-    longest_s = max(
-        (tries[-1].answered.at_s - tries[0].asked.at_s for tries in facts.calls.values() if tries[-1].answered),
-        default=0,
-    )
-    return {
-        "acknowledged starts": f"{len(facts.acknowledged)} = {balance}",
-        "requests cut off": str(unanswered),
-        "retries": str(again),
-        "longest call": f"{longest_s:.2f} s",
+    calls_s = [tries[-1].answered.at_s - tries[0].asked.at_s for tries in facts.calls.values() if tries[-1].answered]
+    outages_s = [mark.at_s - fault.at_s for fault, mark in pairwise(facts.marks) if mark.what == RESTARTED]
+    figures = {
+        "acknowledged starts": f"{len(facts.acknowledged):,} = {balance}",
+        "requests cut off": f"{unanswered:,}",
+        "retries": f"{again:,}",
+        "longest call": f"{max(calls_s, default=0):.2f} s",
     }
+    return {**figures, "longest outage": f"{max(outages_s):.2f} s"} if outages_s else figures
 
 
 def _wait_for_those_due_soon(rpc: Requester) -> None:
-    due_soon = [timer.id for timer in _all_timers(rpc, state="running") if timer.remaining_ms < SOON_MS]
-    for timer_id in due_soon:
-        rpc.call("timer.wait", id=timer_id, wait_ms=9_000)
+    """Waits for the last of them, again and again as others come near; one that never fires is for the checker."""
+    for _ in range(ROUNDS_AT_MOST):
+        due_soon = [timer for timer in _all_timers(rpc, state="running") if timer.remaining_ms < SOON_MS]
+        if not due_soon:
+            return
+        last = max(due_soon, key=lambda timer: timer.remaining_ms)
+        rpc.call("timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
 
 
 def _whole_log(rpc: Requester) -> list[Event]:
