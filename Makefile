@@ -9,7 +9,7 @@ REQUIREMENTS := deploy/requirements
 TIME ?=
 ARGS ?=
 
-.PHONY: help setup run test lint format bench audit lock clean
+.PHONY: help setup run test lint format bench faults audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: $(VENV)/ready ## Format the code
 
 bench: $(VENV)/ready ## Measure a real server process on this machine and print one table
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+faults: $(VENV)/ready ## Run the fault campaigns; ARGS="crash clock --short --seed 7"
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 audit: $(VENV)/ready ## Look the pinned requirements up among known vulnerabilities, where that can be done
 	@$(BIN)/python deploy/audit.py $(REQUIREMENTS)/*.txt

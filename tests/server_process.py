@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-SERVICES = Path(__file__).parent.parent / "services"
+TESTS = Path(__file__).parent
+SERVICES = TESTS.parent / "services"
 START_LIMIT_S = 20
 STOP_LIMIT_S = 10
 
@@ -37,14 +38,14 @@ class ServerEnded(AssertionError):
 class ServerProcess:
     """`python -m timer_server` in a folder that survives restarts. Restarted, it binds the same ports again.
 
-    A subclass may run another module, found on `module_path`, that runs the server in turn.
+    Another `module`, of the services or the tests, may stand in for the server's own.
     """
 
-    module = "timer_server"
-    module_path: tuple[Path, ...] = (SERVICES,)
-
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] | None = None, module: str = "timer_server"
+    ) -> None:
         self.folder = folder
+        self.module = module
         self.environment = {
             "TIMER_BIND": "tcp://127.0.0.1:0",
             "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0",
@@ -78,19 +79,7 @@ class ServerProcess:
 
     def start(self) -> "ServerProcess":
         """Starts the server and waits until it listens. Raises `ServerEnded`."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
-        self._arrived = queue.Queue()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", self.module],
-            cwd=self.folder,
-            env={**inherited, "PYTHONPATH": os.pathsep.join(map(str, self.module_path)), **self.environment},
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=(self._process.stderr, self._arrived), daemon=True)
-        self._reader.start()
+        self.launch()
         try:
             listening = self.wait_for_log("listening")
         except BaseException:
@@ -99,6 +88,22 @@ class ServerProcess:
         self.commands, self.events = listening["commands"], listening["events"]
         self.environment |= {"TIMER_BIND": self.commands, "TIMER_EVENTS_BIND": self.events}
         return self
+
+    def launch(self) -> None:
+        """Starts the process and does not wait for it."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
+        self._arrived = queue.Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", self.module],
+            cwd=self.folder,
+            env={**inherited, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TESTS}", **self.environment},
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr, self._arrived), daemon=True)
+        self._reader.start()
 
     def wait_for_log(self, event: str, limit_s: float = START_LIMIT_S) -> dict[str, Any]:
         """The next log line with this event. Raises `ServerEnded`."""

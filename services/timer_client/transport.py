@@ -78,6 +78,8 @@ class Transport:
     def close(self) -> None:
         """Closes all connections; calls under way raise `ClientClosed`."""
         with self._lock:
+            if self._closed.is_set():
+                return  # two threads that end one context at the same time crash
             self._closed.set()
             idle, self._idle = self._idle, []
             subscriptions, self._subscriptions = self._subscriptions, set()

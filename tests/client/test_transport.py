@@ -20,6 +20,7 @@ from timer_client import (
     ShuttingDown,
     TimerClient,
     TimerSpec,
+    transport,
 )
 from timer_protocol.errors import ErrorCode
 
@@ -261,6 +262,16 @@ def test_closing_ends_the_calls_of_other_threads(fake: FakeServer, server_answer
             future.result(LIMIT_S)
     with pytest.raises(ClientClosed):
         client.get("a")
+
+
+def test_a_client_ends_its_context_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[zmq.Context[zmq.Socket[bytes]]] = []
+    monkeypatch.setattr(transport, "terminate", ended.append)
+    client = TimerClient(settings=quick(NOWHERE))
+    client.close()
+    client.close()
+    assert len(ended) == 1
+    ended[0].term()
 
 
 def test_a_context_that_is_shared_stays_open() -> None:

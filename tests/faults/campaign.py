@@ -25,11 +25,13 @@ class Length(Enum):
 class Report:
     """What a campaign has done and found. It has passed if there are no violations.
 
-    `faults` counts what was done to the server or its peers, `lost` what was acknowledged and is gone; `figures` are
-    further measured values, by what they are, as text with units.
+    `faults` counts what was done to the server or its peers, `requests` and `events` what was recorded, `lost` what
+    was acknowledged and is gone; `figures` are further measured values, by what they are, as text with units.
     """
 
     faults: int = 0
+    requests: int = 0
+    events: int = 0
     lost: int = 0
     violations: list[str] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)

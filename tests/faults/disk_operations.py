@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import msgspec
 from core.builders import NS_PER_S
 from faults.disk_script import FORGOTTEN, Batch, Timer, Told, all_timers, script
 from faults.faulty_disk import KINDS, VARIABLE
-from server_process import SERVICES, ServerEnded, ServerProcess
+from server_process import ServerEnded, ServerProcess
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
@@ -29,8 +29,8 @@ VERSION_1 = Path(__file__).parents[1] / "store" / "version_1.sql"
 class FaultyServer(ServerProcess):
     """A server on a disk that fails."""
 
-    module = "faults.faulty_disk"
-    module_path = (SERVICES, Path(__file__).parents[1])
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(folder, environment, module="faults.faulty_disk")
 
 
 class Scenario(NamedTuple):

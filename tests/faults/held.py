@@ -142,10 +142,10 @@ def run(folder: Path, length: Length, dice: Random) -> Report:
         if length is Length.LONG and growth(sizes) > MAY_GROW
     ]
     report.lost = sum(timer_id not in ends.fired for timer_id, plan in traffic.plans.items() if plan != "cancel")
+    report.requests, report.events = traffic.requests, ends.fired.total()
     report.figures = {
         "pending": f"{pending:,} for {held_s} s",
-        "requests": f"{traffic.requests:,}",
-        "ends": f"{ends.fired.total():,}, late {percentiles_ms(ends.late_ms)}",
+        "ends": f"late {percentiles_ms(ends.late_ms)}",
         "batches of 40": percentiles_ms(traffic.took_ms),
         "memory": f"{samples.memory_bytes[-1] / MIB:.0f} MiB, {growth(samples.memory_bytes):+.1%}",
         "disk": f"{samples.disk_bytes[-1] / MIB:.0f} MiB, {growth(samples.disk_bytes):+.1%}",

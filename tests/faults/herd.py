@@ -90,6 +90,7 @@ def run(folder: Path, length: Length, _: Random) -> Report:
     if min(late_ms, default=0) < 0:
         report.violations.append(f"one was heard {-min(late_ms):.2f} ms early")
     report.lost = how_many - len(set(ids))
+    report.requests, report.events = how_many + len(asking.took_ms), len(ids)
     report.figures = {
         "due at once": f"{how_many:,}, all heard {all_heard_ms:.0f} ms after the first was due",
         "late": percentiles_ms(late_ms),
