@@ -39,8 +39,8 @@ class Proxy:
         """How long the next bytes are held back, in both directions. Their order stays."""
         self.carried = 0
         """Connections accepted so far."""
-        self.replies_lost = 0
-        """Connections that were cut between a request and its reply."""
+        self.reply_lost = threading.Event()
+        """Set once the reply that `lose_reply` speaks of was lost."""
 
     def __enter__(self) -> "Proxy":
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -83,6 +83,7 @@ class Proxy:
 
     def lose_reply(self, request: bytes, reply: bytes) -> None:
         """The next request with these bytes passes; the reply with those does not, and its connection is reset."""
+        self.reply_lost.clear()
         self._lossy = (request, reply)
 
     def reply_to_lose(self, sent: bytes) -> bytes | None:
@@ -201,7 +202,7 @@ class _Connection:
 
     def _cut_reply(self, chunk: bytes) -> bytes:
         if self._lost_reply is not None and self._lost_reply in chunk:
-            self._proxy.replies_lost += 1
+            self._proxy.reply_lost.set()
             self.reset()
             return b""
         if self._bytes_left is not None:
