@@ -63,11 +63,15 @@ class Sockets:
         try:
             self._set_up(self.commands, REPLIES_QUEUED, bind)
             self.commands.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
+            self.commands.heartbeat_ivl = _HEARTBEAT_MS
+            self.commands.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
             self.commands.router_mandatory = True
             # With keys, whoever connects under the routing id of another could take that one's replies over.
             self.commands.router_handover = self.gate is None
             self._set_up(self.events, EVENTS_QUEUED, events_bind)
             self.events.maxmsgsize = _SUBSCRIPTION_BYTES
+            # Subscribers may well be full, so they get no heartbeats, and a dead one is known by what it leaves unread.
+            self.events.tcp_maxrt = _HEARTBEAT_TIMEOUT_MS
             self.events.setsockopt(zmq.XPUB_MANUAL, int(self.gate is not None))
             _bind(self.commands, bind, tries)
             endpoint = events_bind
@@ -172,10 +176,11 @@ class Sockets:
         if self.gate is not None:
             self.gate.guard(socket)
         socket.sndhwm = queued
+        # No limit: where one holds up the input of a connection that is lost, and a heartbeat is due or was read with
+        # the rest, libzmq 4.3.5 fails an assertion of its own (`!_io_error`) and ends the process.
+        socket.rcvhwm = 0
         socket.linger = _LINGER_MS
         socket.backlog = _BACKLOG
-        socket.heartbeat_ivl = _HEARTBEAT_MS
-        socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
         socket.ipv6 = "[" in endpoint
 
 
