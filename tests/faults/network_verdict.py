@@ -57,9 +57,7 @@ def judge(
 ) -> Verdict:
     """The verdict. `others` are the ids that belong to no load."""
     verdict = Verdict(events=len(found.events))
-    of_timer: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in found.events:
-        of_timer[event.timer.id].append(event)
+    of_timer = by_timer(found.events)
     known = set(others)
     for load in played:
         known.update(*(story.outcomes for story in load.stories))
@@ -69,6 +67,14 @@ def judge(
     for watcher in seen:
         verdict.violations += _judge_watcher(watcher, found.events)
     return verdict
+
+
+def by_timer(events: Sequence[Event]) -> dict[str, list[Event]]:
+    """The events of each timer, in their order."""
+    of_timer: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        of_timer[event.timer.id].append(event)
+    return dict(of_timer)
 
 
 def topic(event: Event) -> str:
@@ -82,7 +88,7 @@ def _judge_load(load: Played, found: Audit, of_timer: dict[str, list[Event]], ve
     for number, story in enumerate(load.stories):
         if number in load.ended:
             for timer_id, outcome in story.outcomes.items():
-                faults = list(_timer_faults(timer_id, outcome, found.timers.get(timer_id), of_timer.get(timer_id, [])))
+                faults = list(timer_faults(timer_id, outcome, found.timers.get(timer_id), of_timer.get(timer_id, [])))
                 verdict.timers += 1
                 verdict.lost += bool(faults)
                 wrong += faults
@@ -90,7 +96,7 @@ def _judge_load(load: Played, found: Audit, of_timer: dict[str, list[Event]], ve
     verdict.violations += [*_shortened(failed), *_shortened(wrong)]
 
 
-def _timer_faults(timer_id: str, expected: Outcome, timer: Timer | None, events: Sequence[Event]) -> Iterator[str]:
+def timer_faults(timer_id: str, expected: Outcome, timer: Timer | None, events: Sequence[Event]) -> Iterator[str]:
     """What is wrong with a timer of which every call was acknowledged."""
     if timer is None:
         yield f"timer {timer_id} is gone"

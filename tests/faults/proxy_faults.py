@@ -55,7 +55,7 @@ def _delay(proxies: Sequence[Proxy], dice: Random) -> Iterator[None]:
     for proxy in proxies:
         proxy.delay_s = lambda: lengths.uniform(0, 0.1)
     yield
-    time.sleep(1)  # how long it lasts
+    time.sleep(0.5)  # how long it lasts, at least
     for proxy in proxies:
         proxy.delay_s = float
 
@@ -73,7 +73,7 @@ def _leave_half_open(proxies: Sequence[Proxy], dice: Random) -> Iterator[None]:
 def _silence(proxies: Sequence[Proxy], dice: Random) -> Iterator[None]:
     for proxy in proxies:
         proxy.silence()
-    time.sleep(SILENCE_S + dice.random())  # how long it lasts
+    time.sleep(SILENCE_S + dice.random() / 2)  # how long it lasts
     yield
     for proxy in proxies:
         proxy.resume()
