@@ -56,7 +56,19 @@ class Company:
 
     def recover(self, kind: str, since_s: float) -> None:
         """Counts a fault, and waits until all is well again since a moment."""
-        self._recoveries.setdefault(kind, []).append(self.wait_until_well(kind, since_s) - since_s)
+        self.record(kind, self.wait_until_well(kind, since_s) - since_s)
+
+    def record(self, kind: str, seconds: float) -> None:
+        """Counts a fault that was recovered from."""
+        self._recoveries.setdefault(kind, []).append(seconds)
+
+    def wait_for_end(self, timer_id: str, limit_s: float) -> None:
+        """Returns when a watcher has seen a timer fire."""
+
+        def is_end(event: Event) -> bool:
+            return event.timer.id == timer_id and event.kind == "fired"
+
+        assert self._watchers[0].events.first(is_end, limit_s), f"{timer_id} did not fire"
 
     def wait_until_well(self, kind: str, since_s: float) -> float:
         """Returns when every load had its first answer since a moment, and the watchers had seen what it tells of."""
