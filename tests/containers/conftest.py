@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from containers.engine import engine_fault, images, is_required
+from containers.engine import engine_fault, is_required
 from containers.stack import BUILD_LIMIT_S, Stack
 
 # A test's limits are on its waits; this one ends it in order, with its containers removed, if they all fail.
@@ -24,20 +24,6 @@ def pytest_collect_file() -> None:
     """Skips the folder where no engine answers: here, it is one line for all of its files."""
     if (fault := engine_fault()) is not None and not is_required():
         pytest.skip(f"container tests skipped: no Docker engine with compose answers ({fault})")
-
-
-@pytest.fixture(scope="session")
-def engine() -> None:
-    """Fails where an engine is required and none answers."""
-    if (fault := engine_fault()) is not None:
-        pytest.fail(f"REQUIRE_CONTAINERS=1, but no Docker engine with compose answers ({fault})", pytrace=False)
-
-
-@pytest.fixture(scope="session")
-def tag(engine: None) -> Iterator[str]:
-    """Both images, built under a tag that only this session uses."""
-    with images() as tag:
-        yield tag
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def _cut_client(scene: Scene) -> float:
 
 def _cut_watcher(scene: Scene) -> float:
     cut(scene.network, scene.watcher)
-    time.sleep(AWAY_S)  # how long it is away
+    time.sleep(SILENCE_S)  # how long it is away
     undone_s = time.monotonic()
     rejoin(scene.network, scene.watcher)
     return undone_s
@@ -183,3 +183,5 @@ NETEM = ContainerFault(f"{LOSS:.0%} of the server's packets lost, the others 100
 
 BY_ENGINE = (CUT_CLIENT, CUT_WATCHER, FLAP, MOVE, PAUSE)
 BY_FILTER = (DROP_SERVER, DROP_WATCHER)
+NOT_IN_SHORT = ({CUT_WATCHER, DROP_SERVER}, {CUT_WATCHER, DROP_WATCHER})
+"""What the short form leaves out, one or the other: its time is short, and the rest has the like of it."""

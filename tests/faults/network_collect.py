@@ -1,13 +1,13 @@
 """What loads and watchers tell, collected in threads while faults happen."""
 
 import asyncio
-import contextlib
+import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -95,7 +95,7 @@ class Watch:
         self._prefix = prefix
 
     def run(self, put: Put[Event]) -> None:
-        with contextlib.suppress(ClientClosed):
+        with suppress(ClientClosed):
             for event in self._client.events(self._prefix, after=0):
                 put(event)
 
@@ -114,11 +114,11 @@ class AsyncWatch:
         self._task: asyncio.Task[None] | None = None
 
     def run(self, put: Put[Event]) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner, contextlib.suppress(asyncio.CancelledError):
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner, suppress(asyncio.CancelledError):
             runner.run(self._follow(put))
 
     def stop(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended by itself, which is told as a failure
+        with suppress(RuntimeError):  # the loop has ended by itself, which is told as a failure
             self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
 
     async def _follow(self, put: Put[Event]) -> None:
@@ -182,5 +182,8 @@ def printing(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> "Iter
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipe as well
         process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

@@ -35,7 +35,8 @@ class _Watcher:
 class Company:
     """Has its loads and watchers at work from the moment that they are added."""
 
-    def __init__(self) -> None:
+    def __init__(self, recovery_limit_s: float = RECOVERY_LIMIT_S) -> None:
+        self._recovery_limit_s = recovery_limit_s
         self._players: list[_Player] = []
         self._watchers: list[_Watcher] = []
         self._violations: list[str] = []
@@ -74,7 +75,7 @@ class Company:
         """Returns when every load had its first answer since a moment, and the watchers had seen what it tells of."""
         recovered_s = since_s
         for player in self._players:
-            answer = player.told.first(lambda told: told.at_s > since_s and not told.error, RECOVERY_LIMIT_S)
+            answer = player.told.first(lambda told: told.at_s > since_s and not told.error, self._recovery_limit_s)
             if answer is None:
                 self._give_up(kind, player.told)
                 continue
@@ -116,14 +117,14 @@ class Company:
 
         if not told.id.startswith(watcher.prefix):
             return 0.0
-        sight = watcher.events.first(shows_it, RECOVERY_LIMIT_S)
+        sight = watcher.events.first(shows_it, self._recovery_limit_s)
         if sight is None:
             self._give_up(kind, watcher.events)
             return 0.0
         return sight[0]
 
     def _give_up(self, kind: str, collector: "Collector[Told] | Collector[Event]") -> None:
-        limit = f"within {RECOVERY_LIMIT_S:g} s of {kind}"
+        limit = f"within {self._recovery_limit_s:g} s of {kind}"
         self._violations.append(f"{collector.name} did not recover {limit} {collector.failure}".rstrip())
 
     def _catch_up(self, found: Audit) -> None:

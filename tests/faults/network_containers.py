@@ -19,6 +19,7 @@ from faults.container_faults import (
     BY_FILTER,
     LOSE,
     NETEM,
+    NOT_IN_SHORT,
     ContainerFault,
     Scene,
     cut,
@@ -56,7 +57,7 @@ def run_containers(
         violations = _cut_over_the_end(scene, company)
         figures: dict[str, str] = {}
         faults = only or _possible(scene, figures)
-        left_out = () if only or length is Length.LONG else (dice.choice(BY_FILTER),)
+        left_out = set() if only or length is Length.LONG else dice.choice(NOT_IN_SHORT)
         for _ in range(length.pick(1, ROUNDS)):
             for fault in dice.sample(faults, len(faults)):
                 if fault not in left_out:

@@ -12,7 +12,7 @@ from random import Random
 from faults.campaign import Length, Report
 from faults.network_audit import audit
 from faults.network_collect import AsyncLoad, AsyncWatch, Lines, Load, Source, Watch, printing
-from faults.network_company import Company
+from faults.network_company import RECOVERY_LIMIT_S, Company
 from faults.network_countdown import Countdown
 from faults.network_load import stories
 from faults.proxy import Proxy
@@ -34,6 +34,9 @@ class Setup:
 
     watch: Callable[[Settings], Source[Event]] = Watch
     retry_deadline_s: float = 60
+    recovery_limit_s: float = RECOVERY_LIMIT_S
+    faults: Sequence[ProxyFault] | None = None
+    countdown_s: int | None = None
 
 
 def run_loopback(folder: Path, length: Length, dice: Random, setup: Setup = Setup()) -> Report:
@@ -51,12 +54,12 @@ def run_loopback(folder: Path, length: Length, dice: Random, setup: Setup = Setu
         with (
             TimerClient(server.commands, server.events) as direct,
             printing(_timer("events", "--json", "--after", "0"), env, folder) as following,
-            _countdown(direct, length.pick(8, 60), env, folder) as countdown,
+            _countdown(direct, setup.countdown_s or length.pick(6, 60), env, folder) as countdown,
         ):
             company = _company(settings, setup, dice)
             company.add_watcher("timer events", Lines(following, Event))
             company.wait_until_ready()
-            for fault in _program(length, dice):
+            for fault in _program(length, dice) if setup.faults is None else setup.faults:
                 _disturb(company, fault, _some(fault, commands, events, dice), dice)
             report = company.finish(lambda: audit(direct), {COUNTDOWN})
             report.violations += countdown.violations()
@@ -64,7 +67,7 @@ def run_loopback(folder: Path, length: Length, dice: Random, setup: Setup = Setu
 
 
 def _company(settings: Settings, setup: Setup, dice: Random) -> Company:
-    company = Company()
+    company = Company(setup.recovery_limit_s)
     company.add_watcher("the blocking client", setup.watch(settings))
     company.add_watcher("the asynchronous client", AsyncWatch(settings))
     company.add_watcher("the asynchronous client with a prefix", AsyncWatch(settings, "blocking/1"), "blocking/1")
