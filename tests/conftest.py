@@ -43,7 +43,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def tag() -> Iterator[str]:
-    """Both images, built under a tag that only this session uses. Without an engine it skips, unless one is required."""
+    """Both images, under a tag that only this session uses. Without an engine it skips, unless one is required."""
     fault = engine_fault()
     if fault is not None and is_required():
         pytest.fail(f"REQUIRE_CONTAINERS=1, but no Docker engine with compose answers ({fault})", pytrace=False)
