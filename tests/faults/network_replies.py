@@ -58,7 +58,7 @@ CHANGES = (
 
 def run_replies(folder: Path, length: Length, dice: Random) -> Report:
     """Every change with its reply lost, through both clients, and every change sent several times."""
-    rounds = length.pick(2, 100)
+    rounds = length.pick(2, 60)
     report = Report()
     with ExitStack() as stack:
         server = stack.enter_context(ServerProcess(folder))
