@@ -1,4 +1,4 @@
-"""What tests of several folders share: servers in a thread and in a process."""
+"""What tests of several folders share: servers in a thread and in a process, and the images."""
 
 import socket
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from containers.engine import engine_fault, images, is_required
 from local_server import LocalServer
 from peers import Requester, requester
 from server_process import ServerProcess
@@ -38,3 +39,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def tag() -> Iterator[str]:
+    """Both images, under a tag that only this session uses. Without an engine it skips, unless one is required."""
+    fault = engine_fault()
+    if fault is not None and is_required():
+        pytest.fail(f"REQUIRE_CONTAINERS=1, but no Docker engine with compose answers ({fault})", pytrace=False)
+    if fault is not None:
+        pytest.skip(f"no Docker engine with compose answers ({fault})")
+    with images() as tag:
+        yield tag

@@ -40,10 +40,6 @@ ENVELOPE_BYTES = 1024
 REQUEST_ID_CHARACTERS = 256
 """The `id` of a request, for the same reason."""
 
-REQUESTS_QUEUED = 16
-"""Messages taken in from one peer before they are handled, each of up to a frame's maximum; the rest waits at the
-peer. More would make nothing faster."""
-
 PARKED_MAXIMUM = 20_000
 """Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
 

@@ -1,15 +1,13 @@
 """Container tests need a Docker engine with compose; each has a compose project of its own that goes when it ends."""
 
-import os
 import secrets
-import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from containers.stack import BUILD_LIMIT_S, Stack, run
+from containers.engine import engine_fault, is_required
+from containers.stack import BUILD_LIMIT_S, Stack
 
 # A test's limits are on its waits; this one ends it in order, with its containers removed, if they all fail.
 TEST_LIMIT_S = BUILD_LIMIT_S + 120
@@ -24,43 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collect_file() -> None:
     """Skips the folder where no engine answers: here, it is one line for all of its files."""
-    if (fault := _engine_fault()) is not None and os.environ.get("REQUIRE_CONTAINERS") != "1":
+    if (fault := engine_fault()) is not None and not is_required():
         pytest.skip(f"container tests skipped: no Docker engine with compose answers ({fault})")
-
-
-@pytest.fixture(scope="session")
-def engine() -> None:
-    """Fails where an engine is required and none answers."""
-    if (fault := _engine_fault()) is not None:
-        pytest.fail(f"REQUIRE_CONTAINERS=1, but no Docker engine with compose answers ({fault})", pytrace=False)
-
-
-@cache
-def _engine_fault() -> str | None:
-    for command in (["docker", "info"], ["docker", "compose", "version"]):
-        try:
-            done = run(command, limit_s=20, check=False)
-        except FileNotFoundError:
-            return "docker is not installed"
-        except subprocess.TimeoutExpired:
-            return f"{' '.join(command)}: no answer within 20 s"
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["failed"]
-            return f"{' '.join(command)}: {said[-1]}"
-    return None
-
-
-@pytest.fixture(scope="session")
-def tag(engine: None) -> Iterator[str]:
-    """Both images, built under a tag that only this session uses."""
-    tag = secrets.token_hex(4)
-    stack = Stack(f"timer-test-{tag}-build", tag)
-    try:
-        stack.compose("build", "server", "client", limit_s=BUILD_LIMIT_S)
-        yield tag
-    finally:
-        for side in ("server", "client"):
-            run(["docker", "image", "rm", f"timer-service-test-{side}:{tag}"], check=False)
 
 
 @pytest.fixture

@@ -39,9 +39,13 @@ class Stack:
             self._base += ["--file", str(file)]
         self._programs: list[Program] = []
 
+    def line(self, *arguments: str) -> list[str]:
+        """`docker compose ARGUMENTS`, for whoever runs it by themselves, with the project's `env`."""
+        return [*self._base, *arguments]
+
     def compose(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """`docker compose ARGUMENTS`."""
-        return run([*self._base, *arguments], env=self.env, cwd=ROOT, **options)
+        return run(self.line(*arguments), env=self.env, cwd=ROOT, **options)
 
     def up(self) -> None:
         """Starts the server and waits until it is healthy."""

@@ -1,6 +1,6 @@
 """All campaigns, in the order in which they run. A new one is a line here."""
 
-from faults import clock, crash, disk, held, herd, rolling, turn_points
+from faults import clock, crash, disk, held, herd, network, rolling, turn_points
 from faults.campaign import Campaign
 
 CAMPAIGNS: tuple[Campaign, ...] = (
@@ -9,6 +9,7 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     disk.CAMPAIGN,
     clock.CAMPAIGN,
     rolling.CAMPAIGN,
+    network.CAMPAIGN,
     herd.CAMPAIGN,
     held.CAMPAIGN,
 )

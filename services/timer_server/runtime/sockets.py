@@ -10,7 +10,6 @@ from timer_protocol.frames import BEAT_TOPIC, event_topic
 from timer_protocol.limits import (
     EVENTS_QUEUED,
     REPLIES_QUEUED,
-    REQUESTS_QUEUED,
     SUBSCRIPTION_BYTES,
     frame_maximum_bytes,
 )
@@ -160,7 +159,11 @@ class Sockets:
 
     def _open_commands(self, endpoint: str, patience_ms: int = 0) -> None:
         self.commands = self._new_socket(zmq.ROUTER, REPLIES_QUEUED, endpoint)
-        self.commands.rcvhwm = REQUESTS_QUEUED
+        # No limit: where one holds up the input of a connection that is lost, and a heartbeat is due or was read with
+        # the rest, libzmq 4.3.5 fails an assertion of its own (`!_io_error`) and ends the process.
+        self.commands.rcvhwm = 0
+        self.commands.heartbeat_ivl = _HEARTBEAT_MS
+        self.commands.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
         self.commands.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
         self.commands.router_mandatory = True
         # With keys, whoever connects under the routing id of another could take that one's replies over.
@@ -172,6 +175,8 @@ class Sockets:
         self.events = self._new_socket(zmq.XPUB, EVENTS_QUEUED, endpoint)
         self.events.maxmsgsize = SUBSCRIPTION_BYTES
         self.events.rcvhwm = _SUBSCRIPTIONS_QUEUED
+        # Subscribers may well be full, so they get no heartbeats, and a dead one is known by what it leaves unread.
+        self.events.tcp_maxrt = _HEARTBEAT_TIMEOUT_MS
         self.events.setsockopt(zmq.XPUB_MANUAL, int(self.gate is not None))
         self._feed = Feed()
         self._subscriptions = Subscriptions(is_manual=self.gate is not None)
@@ -196,8 +201,6 @@ class Sockets:
         socket.sndhwm = queued
         socket.linger = _LINGER_MS
         socket.backlog = _BACKLOG
-        socket.heartbeat_ivl = _HEARTBEAT_MS
-        socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
         socket.ipv6 = "[" in endpoint
         return socket
 
