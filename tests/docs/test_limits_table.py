@@ -60,6 +60,7 @@ INTERNAL = {
         "_SUBSCRIPTIONS_QUEUED",
         "_BIND_AGAIN_MS",
     },
+    "methods": {"ENTRY_WEIGHT"},
     "waiting": {"_SLACK"},
     "deadlines": {"_SLACK", "_MOVES", "_DROPS"},
     "id_index": {"_RUN", "_RUN_MAXIMUM"},
