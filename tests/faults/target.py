@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import zmq
 
@@ -14,6 +15,9 @@ from server_process import ServerProcess
 
 HONEST_LIMIT_S = 5.0
 """The longest an honest client may have to wait for its answer, whatever others do: generous, as machines differ."""
+
+PATIENCE_S = 60
+"""The longest that what an attacker asked for may take until it is through."""
 
 _EVENT_TRIES = 20
 _EVENT_TRY_MS = 250
@@ -49,7 +53,8 @@ class Honest:
     """A client that starts timers and listens to what becomes of them."""
 
     def __init__(self, server: ServerProcess, stack: ExitStack) -> None:
-        self._rpc = Requester(stack.enter_context(socket_to(zmq.REQ, server.commands)))
+        limit_ms = int(HONEST_LIMIT_S * 1000)
+        self._rpc = Requester(stack.enter_context(socket_to(zmq.REQ, server.commands, rcvtimeo=limit_ms)))
         self._sub = stack.enter_context(socket_to(zmq.SUB, server.events, rcvhwm=0))
         self._sub.subscribe(b"honest/")
         self._number = 0
@@ -82,12 +87,27 @@ class Honest:
             latencies.append((time.perf_counter() - begun) * 1000)
         return sorted(latencies)
 
+    def batch(self, requests: list[dict[str, Any]]) -> None:
+        """Requests that all succeed, in one message."""
+        assert all("result" in response for response in self._rpc.batch(requests))
+
+    def wait_until_started(self, timer_id: str) -> float:
+        """Asks until a timer is there, and returns how many seconds the slowest answer took."""
+        worst = 0.0
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            begun = time.perf_counter()
+            is_there = "result" in self._rpc.response("timer.get", id=timer_id)
+            worst = max(worst, time.perf_counter() - begun)
+            if is_there:
+                return worst
+        raise AssertionError(f"{timer_id} is not there after {PATIENCE_S} s")
+
     def start(self, prefix: str, count: int, **params: object) -> None:
         """Starts many timers, a thousand a message."""
         for first in range(0, count, 1000):
             numbers = range(first, min(first + 1000, count))
-            starts = [request("timer.start", number, id=f"{prefix}{number}", **params) for number in numbers]
-            assert all("result" in response for response in self._rpc.batch(starts))
+            self.batch([request("timer.start", number, id=f"{prefix}{number}", **params) for number in numbers])
 
 
 def faults_in_log(server: ServerProcess) -> list[str]:
