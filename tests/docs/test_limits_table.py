@@ -58,7 +58,7 @@ INTERNAL = {
         "_BACKLOG",
         "_SUBSCRIPTIONS_A_TURN",
         "_SUBSCRIPTIONS_QUEUED",
-        "_BIND_AGAIN_MS",
+        "_UNBIND_LIMIT_MS",
     },
     "methods": {"ENTRY_WEIGHT"},
     "waiting": {"_SLACK"},

@@ -11,6 +11,7 @@ import zmq
 
 from faults import hostile_bytes, hostile_crowds, hostile_messages
 from faults.campaign import Campaign, Length, Report
+from faults.fuzz import at_random
 from faults.target import HONEST_LIMIT_S, Attack, Honest, Target, faults_in_log
 from server_process import ServerProcess
 
@@ -37,6 +38,9 @@ def run(folder: Path, length: Length, dice: Random) -> Report:
         with _server(folder / crowd.__name__, report) as server, ExitStack() as stack:
             honest = Honest(server, stack)
             _note(report, crowd.__name__, partial(crowd, server, honest, length, report))
+    executions, findings = at_random(length.pick(2, 120), dice)
+    report.figures["messages fuzzed"] = f"{executions:,}, mutated at random (guided by coverage: tests/faults/fuzz.py)"
+    report.violations += findings
     return report
 
 

@@ -31,8 +31,8 @@ _SUBSCRIPTIONS_A_TURN = 500
 _SUBSCRIPTIONS_QUEUED = 1
 """Of one subscriber. libzmq takes in all that is queued before anything else: a longer queue never ends in a flood."""
 
-_BIND_AGAIN_MS = 1000
-"""How long a port that was just given back may stay taken."""
+_UNBIND_LIMIT_MS = 1000
+"""How long it may take until an address is free again."""
 
 
 class BindError(Exception):
@@ -133,28 +133,28 @@ class Sockets:
                 return
 
     def _cut_subscribers_off(self, reason: str) -> None:
-        """Makes the events socket anew at the same address. Subscribers connect again, and read what they missed."""
+        """Makes the events socket anew at the same address. Subscribers connect again, and read what they missed.
+
+        Raises `BindError`.
+        """
         log.warning("all subscribers are cut off and may connect again", extra=fields(reason=reason))
         endpoint = self.events_endpoint
         self._poller.unregister(self.events)
+        closed = self.events.get_monitor_socket(zmq.EVENT_CLOSED)
+        self.events.unbind(endpoint)
+        closed.poll(_UNBIND_LIMIT_MS)  # another thread closes the old listener; only then the address is free
+        self.events.disable_monitor()
+        closed.close(linger=0)
         self.events.close(linger=0)
         self.events = self._context.socket(zmq.XPUB)
         self._set_up_events(endpoint)
-        self._bind_again(endpoint)
+        try:
+            self.events.bind(endpoint)
+        except zmq.ZMQError as error:
+            raise BindError(f"cannot bind {endpoint} again: {error}") from None
         self._poller.register(self.events, zmq.POLLIN)
         self._feed = Feed()
         self._subscriptions = Subscriptions()
-
-    def _bind_again(self, endpoint: str) -> None:
-        """Binds the events where they were. Raises `BindError` where that stays impossible."""
-        for _ in range(_BIND_AGAIN_MS):
-            try:
-                self.events.bind(endpoint)
-            except zmq.ZMQError:
-                self.events.poll(1)  # nothing can come: a pause, for another thread to close the old listener
-            else:
-                return
-        raise BindError(f"cannot bind {endpoint} again")
 
     def _set_up_events(self, endpoint: str) -> None:
         self._set_up(self.events, EVENTS_QUEUED, endpoint)
