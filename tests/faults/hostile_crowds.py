@@ -31,7 +31,7 @@ def percentiles(latencies_ms: list[float]) -> str:
 
 def floods(server: ServerProcess, honest: Honest, length: Length, report: Report) -> None:
     """One client that sends batches as fast as they are taken, while another asks one thing at a time."""
-    calls = length.pick(200, 10_000)
+    calls = length.pick(200, 3_000)
     alone = honest.latencies_ms(calls)
     honest.start("flood/", _BATCH, hours=1)
     restarts = [request("timer.restart", number, id=f"flood/{number}") for number in range(_BATCH)]
