@@ -50,6 +50,12 @@ class Requester:
         assert "result" in response, response
         return response["result"]
 
+    def batch(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The responses to a batch."""
+        self._socket.send(json.dumps(requests).encode())
+        responses: list[dict[str, Any]] = json.loads(self._socket.recv())
+        return responses
+
     def error(self, method: str, **params: Any) -> dict[str, Any]:
         """The error of a call that fails."""
         response = self.response(method, **params)

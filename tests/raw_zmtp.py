@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
 GREETING_BYTES = 64
@@ -79,6 +79,11 @@ class RawPeer:
         except OSError:
             return True
         return True
+
+    def shut_down(self) -> None:
+        """Ends the connection under the hands of whoever reads or writes on it in another thread."""
+        with suppress(OSError):
+            self.tcp.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Lets go of the connection."""

@@ -23,7 +23,8 @@ SCAN_MAXIMUM = 10_000
 """Entries looked at for one page; a page that found less than it could still tells where to go on."""
 
 REPLY_ENTRIES = 20_000
-"""Entries looked at for all pages of one reply: some milliseconds of the server's time."""
+"""Entries looked at for all pages of one reply, those that are returned ten times: some ten milliseconds of the
+server's time."""
 
 WAIT_MAXIMUM_MS = 3_600_000
 """The longest a request may stay parked. Clients that wait longer ask again."""

@@ -15,7 +15,6 @@ from docs.protocol_document import Message, blocks, plain, read, section, steps,
 from fake_time import FakeTime
 from local_server import LocalServer
 from peers import Requester, is_silent, request, requester, socket_to
-from timer_protocol import durations, limits
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import Limits
 from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
@@ -36,35 +35,6 @@ EVERY_METHODS = {
 NAMES = {code.wire_name for code in ErrorCode}
 ALWAYS_IN_DATA = {"name", "retryable", "reason"}
 METHOD_NAMES = [method.name for method in METHODS]
-
-LIMITS = {
-    **{name: getattr(Limits(), name) for name in Limits.__struct_fields__},
-    "parked_requests": limits.PARKED_MAXIMUM,
-    "characters of an id, a prefix or after": limits.ID_CHARACTERS,
-    "characters of a label": limits.LABEL_CHARACTERS,
-    "characters of a key": limits.KEY_CHARACTERS,
-    "keys remembered of a timer": limits.KEYS_REMEMBERED,
-    "limit of a page, default": limits.PAGE_DEFAULT,
-    "limit of a page, maximum": limits.PAGE_MAXIMUM,
-    "payload bytes of a page": limits.PAGE_BYTES,
-    "entries looked at for a page": limits.SCAN_MAXIMUM,
-    "wait_ms": limits.WAIT_MAXIMUM_MS,
-    "sum of the amounts of time, ms": durations.MAXIMUM_MS,
-    "payload bytes of a page that was waited for": limits.PARKED_PAGE_BYTES,
-    "reply_bytes": limits.REPLY_BYTES,
-    "reply_entries": limits.REPLY_ENTRIES,
-    "objects and arrays within one another in a payload": limits.PAYLOAD_DEPTH,
-    "frames of a message": limits.FRAMES_MAXIMUM,
-    "texts of an unfinished triple are kept, s": limits.TRIPLE_EXPIRES_S,
-    "unfinished triples": limits.TRIPLES_MAXIMUM,
-    "interval of ~beat, ms": limits.BEAT_INTERVAL_MS,
-    "replies queued for a peer that does not read": limits.REPLIES_QUEUED,
-    "bytes of replies queued for a peer that does not read": limits.PEER_BACKLOG_BYTES,
-    "bytes of replies queued for all such peers": limits.BACKLOG_BYTES,
-    "events queued for a subscriber that does not read": limits.EVENTS_QUEUED,
-    "bytes of a subscription": limits.SUBSCRIPTION_BYTES,
-    "bytes of all topics subscribed to": limits.SUBSCRIBED_BYTES,
-}
 
 
 # Exchanges
@@ -287,14 +257,7 @@ def _cell(transition: object) -> str:
     return transition.code.wire_name if isinstance(transition, Refuse) else "unchanged"
 
 
-# Limits
-
-
-def test_the_limits_are_all_there_with_their_values() -> None:
-    rows = {plain(row["limit"]): row for row in tables("Limits")[0]}
-    assert {name: row["value"] for name, row in rows.items()} == {name: str(value) for name, value in LIMITS.items()}
-    fixed = {value for name, value in vars(limits).items() if name.isupper() and isinstance(value, int)}
-    assert fixed <= set(LIMITS.values())
+# Limits (the table of them: test_limits_table.py)
 
 
 def test_a_frame_far_beyond_the_limit_cuts_the_connection() -> None:

@@ -1,6 +1,6 @@
 """All campaigns, in the order in which they run. A new one is a line here."""
 
-from faults import clock, crash, disk, held, herd, network, rolling, turn_points
+from faults import clock, crash, disk, held, herd, hostile, network, rolling, turn_points
 from faults.campaign import Campaign
 
 CAMPAIGNS: tuple[Campaign, ...] = (
@@ -10,6 +10,7 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     clock.CAMPAIGN,
     rolling.CAMPAIGN,
     network.CAMPAIGN,
+    hostile.CAMPAIGN,
     herd.CAMPAIGN,
     held.CAMPAIGN,
 )

@@ -14,7 +14,8 @@ import zmq
 
 from bench.peers import rate_pipelined
 from faults.campaign import Campaign, Length, Report
-from faults.samples import MIB, Sampler, growth, percentiles_ms, wall_ms
+from faults.samples import Sampler, growth, percentiles_ms, wall_ms
+from memory import MIB
 from peers import request, requester, socket_to
 from server_process import ServerProcess
 from timer_client import ClientClosed, TimerClient

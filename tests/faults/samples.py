@@ -2,12 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from threading import Event, Thread
 
+from memory import resident_bytes
 from server_process import ServerProcess
-
-MIB = 1024 * 1024
 
 
 def percentiles_ms(values_ms: Sequence[float]) -> str:
@@ -17,12 +15,6 @@ def percentiles_ms(values_ms: Sequence[float]) -> str:
         return "none"
     p50, p99 = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
     return f"p50 {p50:.1f} / p99 {p99:.1f} / max {ordered[-1]:.1f} ms"
-
-
-def memory_bytes(pid: int) -> int:
-    """Resident memory of a process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
 
 
 class Sampler:
@@ -46,7 +38,7 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
-            self.memory_bytes.append(memory_bytes(self._server.pid))
+            self.memory_bytes.append(resident_bytes(self._server.pid))
             self.disk_bytes.append(sum(file.stat().st_size for file in self._server.folder.glob("timers.db*")))
 
 

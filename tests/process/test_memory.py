@@ -1,6 +1,7 @@
 """What one peer can make a server hold in memory."""
 
 import json
+import threading
 
 from memory import MIB, resident_bytes
 from peers import request, requester
@@ -8,6 +9,7 @@ from raw_zmtp import message, raw_peer
 from server_process import ServerProcess
 from timer_protocol.limits import PEER_BACKLOG_BYTES
 
+MESSAGES = 150
 PAGES = 100
 TIMERS = 64
 PAYLOAD = "x" * 60_000
@@ -26,3 +28,20 @@ def test_a_peer_that_asks_for_large_pages_and_never_reads(server_process: Server
             assert resident_bytes(server_process.pid) - before < PEER_BACKLOG_BYTES + 4 * page + 32 * MIB
         assert PAGES * page > 8 * PEER_BACKLOG_BYTES
         assert resident_bytes(server_process.pid) - before < PEER_BACKLOG_BYTES + 4 * page + 32 * MIB
+
+
+def test_others_are_served_beside_a_peer_that_sends_faster_than_it_is_served(server_process: ServerProcess) -> None:
+    with requester(server_process.commands) as rpc, raw_peer(server_process.commands) as fast:
+        for first in range(0, 10_000, 1000):
+            starts = [request("timer.start", number, id=f"t/{first + number}", hours=1) for number in range(1000)]
+            rpc.batch(starts)
+        slow = [request("timer.list", number, state="fired") for number in range(2)]
+        ask = message(json.dumps(slow).encode().ljust(1_000_000))
+        fast.shake_hands(b"DEALER")
+        sending = threading.Thread(target=fast.send, args=(ask * MESSAGES,))
+        sending.start()
+        served = 0
+        while sending.is_alive() or not served:
+            rpc.call("server.info")
+            served += 1
+        sending.join()

@@ -106,6 +106,18 @@ class TestRoomOfAReply:
 
         assert desk.call("timer.get", id="d")["result"]["id"] == "d"
 
+    @pytest.mark.parametrize(("limit", "answered"), [(1, 3), (4, 1)])
+    def test_entries_in_a_page_count_more_than_those_looked_at(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, limit: int, answered: int
+    ) -> None:
+        monkeypatch.setattr(methods_module, "REPLY_ENTRIES", 21)
+        monkeypatch.setattr(methods_module, "REPLY_BYTES", 10_000)
+
+        for method, params in (("timer.list", {}), ("events.read", {"after": 0})):
+            pages = body(desk.send(batch(*(request(method, number, limit=limit, **params) for number in range(4)))))
+            assert ["result" in page for page in pages] == [number < answered for number in range(4)]
+            assert pages[3]["error"]["data"]["limit"] == "reply_entries"
+
     def test_notifications_take_none_of_it(self, desk: Desk) -> None:
         """Nobody would be told that the last of them were not applied."""
         notifications = [

@@ -10,6 +10,7 @@ import zmq
 from peers import REPLY_LIMIT_MS, socket_to
 from raw_zmtp import message, raw_peer
 from timer_server.runtime import subscriptions as subscriptions_module
+from timer_server.runtime.sockets import Sockets
 from timer_server.runtime.subscriptions import Subscriptions
 
 
@@ -47,6 +48,24 @@ def tcp_desk() -> Iterator[Desk]:
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     with desk_at("tcp://127.0.0.1:0" if request.param == "tcp" else f"ipc://{tmp_path}/events") as desk:
         yield desk
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "ipc://{folder}/events"])
+def test_subscribers_that_were_cut_off_find_the_socket_where_it_was(address: str, tmp_path: Path) -> None:
+    sockets = Sockets("inproc://commands", address.format(folder=tmp_path), max_message_bytes=1000)
+    sockets.register(zmq.Poller())
+    try:
+        with socket_to(zmq.SUB, sockets.events_endpoint) as sub:
+            for topic in (b"a", b"b", b"c"):
+                sub.subscribe(topic)
+                sub.poll(10)  # what a SUB has to say again is said when its program looks at it
+                assert sockets.events.poll(REPLY_LIMIT_MS)
+                sockets._cut_subscribers_off("a test")
+            with socket_to(zmq.SUB, sockets.events_endpoint) as another:
+                another.subscribe(b"d")
+                assert sockets.events.poll(REPLY_LIMIT_MS)
+    finally:
+        sockets.close()
 
 
 def test_nothing_is_wanted_until_somebody_subscribes(desk: Desk) -> None:

@@ -1,11 +1,14 @@
 """What each method of the protocol does: it asks the engine, reads the store where it must, and shapes the result."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from timer_protocol import PROTOCOL, __version__
+from timer_protocol.codec import encode
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import limit_reached
 from timer_protocol.limits import PAGE_BYTES, PARKED_PAGE_BYTES, REPLY_BYTES, REPLY_ENTRIES, SCAN_MAXIMUM, Limits
@@ -31,6 +34,15 @@ Handler = Callable[[Any, int], object]
 """Takes the params of a call and the time, and returns the result, or a wish to wait for it. May raise `Refusal`."""
 
 
+ENTRY_WEIGHT = 10
+"""An entry that is returned costs as much as ten that are only looked at: it is read whole, and encoded."""
+
+
+@cache
+def _document() -> Raw:
+    return Raw(encode(describe()))
+
+
 class ReplyRoom:
     """What the reply in the making may still take: bytes of payloads, and entries looked at for pages."""
 
@@ -43,6 +55,10 @@ class ReplyRoom:
         """Begins another reply."""
         self.left_bytes = REPLY_BYTES
         self.left_entries = REPLY_ENTRIES
+
+    def take_page(self, scanned: int, returned: int) -> None:
+        """Counts the entries of a page: those that were looked at, and those among them that are in it."""
+        self.left_entries -= scanned + (ENTRY_WEIGHT - 1) * returned
 
     def check(self) -> None:
         """Raises `Refusal` (limit_reached) where there is no room left."""
@@ -90,7 +106,7 @@ class Methods:
     def list_timers(self, params: ListParams, now_ns: int) -> TimerPage:
         """A page of timers, cut short where its payloads grow large."""
         listing = self._engine.list_page(params, min(SCAN_MAXIMUM, self._room.left_entries))
-        self._room.left_entries -= listing.scanned
+        self._room.take_page(listing.scanned, len(listing.entries))
         timers: list[Timer] = []
         room_bytes = min(PAGE_BYTES, self._room.left_bytes)
         for entry in listing.entries:
@@ -141,9 +157,11 @@ class Methods:
             limits=self._limits,
         )
 
-    def discover(self, _: DiscoverParams, __: int) -> dict[str, Any]:
+    def discover(self, _: DiscoverParams, __: int) -> Raw:
         """The OpenRPC document."""
-        return describe()
+        document = _document()
+        self._room.left_bytes -= len(document)
+        return document
 
     def _read(self, params: ReadEventsParams, room_bytes: int) -> tuple[EventPage, bool]:
         """A page of events, cut short where its payloads grow large, and whether it reaches the end of the log."""
@@ -153,7 +171,7 @@ class Methods:
         truncated = params.after < self._engine.horizon
         scan = min(SCAN_MAXIMUM, max(self._room.left_entries, params.limit))
         window = self._store.read_events(params.after, params.prefix, params.limit, scan)
-        self._room.left_entries -= min(window.scanned_to - params.after, scan)
+        self._room.take_page(min(window.scanned_to - params.after, scan), len(window.events))
         for position, event in enumerate(window.events, 1):
             room_bytes -= len(event.timer.payload)
             self._room.left_bytes -= len(event.timer.payload)

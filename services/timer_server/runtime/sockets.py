@@ -35,8 +35,8 @@ _SUBSCRIPTIONS_QUEUED = 2
 """Of one subscriber. libzmq takes in all that is queued before anything else: a longer queue never ends in a flood.
 With a shorter one, its questions to the gate are not answered."""
 
-_BIND_AGAIN_MS = 1000
-"""How long a port that was just given back may stay taken."""
+_UNBIND_LIMIT_MS = 1000
+"""How long it may take until an address is free again."""
 
 _SUBSCRIBING = {b"\x01": zmq.SUBSCRIBE, b"\x00": zmq.UNSUBSCRIBE}
 
@@ -127,8 +127,9 @@ class Sockets:
         """Cuts all connections and binds again: whoever is still allowed connects anew. Raises `BindError`."""
         endpoint = self.commands_endpoint
         self._poller.unregister(self.commands)
-        self.commands.close()
-        self._open_commands(endpoint, _BIND_AGAIN_MS)
+        _unbind(self.commands, endpoint)
+        self.commands.close(linger=_LINGER_MS)
+        self._open_commands(endpoint)
         self._poller.register(self.commands, zmq.POLLIN)
         self._reopen_events()
 
@@ -157,7 +158,7 @@ class Sockets:
             for topic in narrow_topic(notice.bytes[1:], prefix.encode()):
                 self.events.setsockopt(option, topic)  # which is about the sender of the last notice
 
-    def _open_commands(self, endpoint: str, patience_ms: int = 0) -> None:
+    def _open_commands(self, endpoint: str) -> None:
         self.commands = self._new_socket(zmq.ROUTER, REPLIES_QUEUED, endpoint)
         # No limit: where one holds up the input of a connection that is lost, and a heartbeat is due or was read with
         # the rest, libzmq 4.3.5 fails an assertion of its own (`!_io_error`) and ends the process.
@@ -169,9 +170,9 @@ class Sockets:
         # With keys, whoever connects under the routing id of another could take that one's replies over.
         self.commands.router_handover = self.gate is None
         self._backlog = Backlog()
-        _bind(self.commands, endpoint, patience_ms)
+        _bind(self.commands, endpoint)
 
-    def _open_events(self, endpoint: str, patience_ms: int = 0) -> None:
+    def _open_events(self, endpoint: str) -> None:
         self.events = self._new_socket(zmq.XPUB, EVENTS_QUEUED, endpoint)
         self.events.maxmsgsize = SUBSCRIPTION_BYTES
         self.events.rcvhwm = _SUBSCRIPTIONS_QUEUED
@@ -180,7 +181,7 @@ class Sockets:
         self.events.setsockopt(zmq.XPUB_MANUAL, int(self.gate is not None))
         self._feed = Feed()
         self._subscriptions = Subscriptions(is_manual=self.gate is not None)
-        _bind(self.events, endpoint, patience_ms)
+        _bind(self.events, endpoint)
 
     def _cut_subscribers_off(self, reason: str) -> None:
         log.warning("all subscribers are cut off and may connect again", extra=fields(reason=reason))
@@ -190,8 +191,9 @@ class Sockets:
         """Makes the events socket anew at the same address. Subscribers connect again, and read what they missed."""
         endpoint = self.events_endpoint
         self._poller.unregister(self.events)
+        _unbind(self.events, endpoint)
         self.events.close(linger=0)
-        self._open_events(endpoint, _BIND_AGAIN_MS)
+        self._open_events(endpoint)
         self._poller.register(self.events, zmq.POLLIN)
 
     def _new_socket(self, kind: int, queued: int, endpoint: str) -> zmq.Socket[bytes]:
@@ -210,17 +212,21 @@ def is_local(endpoint: str) -> bool:
     return re.match(r"(ipc|inproc)://|tcp://(127\.|localhost:|\[::1\]:)", endpoint) is not None
 
 
-def _bind(socket: zmq.Socket[bytes], endpoint: str, patience_ms: int) -> None:
-    """Binds, if need be once another thread has closed what was bound there before. Raises `BindError`."""
-    for left_ms in range(patience_ms, -1, -1):
-        try:
-            socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            if not left_ms:
-                raise BindError(f"cannot bind {endpoint}: {error}") from None
-            socket.poll(1, zmq.POLLIN)  # nothing can come: a pause
-        else:
-            return
+def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """Binds. Raises `BindError`."""
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise BindError(f"cannot bind {endpoint}: {error}") from None
+
+
+def _unbind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """Gives an address back. Another thread closes the old listener; only then it can be bound again."""
+    closed = socket.get_monitor_socket(zmq.EVENT_CLOSED)
+    socket.unbind(endpoint)
+    closed.poll(_UNBIND_LIMIT_MS)
+    socket.disable_monitor()
+    closed.close(linger=0)
 
 
 def _bound(socket: zmq.Socket[bytes]) -> str:

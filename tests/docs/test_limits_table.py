@@ -1,0 +1,112 @@
+"""The table of limits is complete, its values are the code's, and each limit has a test."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from docs.protocol_document import plain, tables
+from timer_protocol import durations, limits
+from timer_protocol.limits import Limits
+
+ROOT = Path(__file__).parent.parent.parent
+
+OF_CONSTANTS = {
+    "parked_requests": "PARKED_MAXIMUM",
+    "parked_bytes": "PARKED_BYTES",
+    "bytes of the envelope": "ENVELOPE_BYTES",
+    "characters of a request's id": "REQUEST_ID_CHARACTERS",
+    "frames of a message": "FRAMES_MAXIMUM",
+    "characters of an id, a prefix or after": "ID_CHARACTERS",
+    "characters of a label": "LABEL_CHARACTERS",
+    "characters of a key": "KEY_CHARACTERS",
+    "keys remembered of a timer": "KEYS_REMEMBERED",
+    "objects and arrays within one another in a payload": "PAYLOAD_DEPTH",
+    "limit of a page, default": "PAGE_DEFAULT",
+    "limit of a page, maximum": "PAGE_MAXIMUM",
+    "payload bytes of a page": "PAGE_BYTES",
+    "entries looked at for a page": "SCAN_MAXIMUM",
+    "payload bytes of a page that was waited for": "PARKED_PAGE_BYTES",
+    "reply_bytes": "REPLY_BYTES",
+    "reply_entries": "REPLY_ENTRIES",
+    "wait_ms": "WAIT_MAXIMUM_MS",
+    "texts of an unfinished triple are kept, s": "TRIPLE_EXPIRES_S",
+    "unfinished triples": "TRIPLES_MAXIMUM",
+    "texts of the dialogue logged in a second": "DIALOGUE_LINES_A_SECOND",
+    "interval of ~beat, ms": "BEAT_INTERVAL_MS",
+    "replies queued for a peer that does not read": "REPLIES_QUEUED",
+    "bytes of replies queued for a peer that does not read": "PEER_BACKLOG_BYTES",
+    "bytes of replies queued for all such peers": "BACKLOG_BYTES",
+    "events queued for a subscriber that does not read": "EVENTS_QUEUED",
+    "bytes of events queued for the slowest subscriber": "EVENTS_BYTES",
+    "bytes of a subscription": "SUBSCRIPTION_BYTES",
+    "bytes of all topics subscribed to": "SUBSCRIBED_BYTES",
+}
+"""Rows of the table, and the constants of `limits` they are about."""
+
+INTERNAL = {
+    "clock": {"OFFSET_NOTED_MS"},
+    "fences": {"FENCE_BYTES"},
+    "backlog": {"_PEERS_COUNTED", "_PEERS_SETTLED", "_PEERS_SETTLED_IF_FULL"},
+    "subscriptions": {"_PREFIXES_MATCHED"},
+    "reactor": {"RECEIVE_NS", "EXPIRE_MOST", "WAKE_MOST", "FORGET_MOST", "_DROPS_LOGGED_EVERY_NS"},
+    "sockets": {
+        "_LINGER_MS",
+        "_HEARTBEAT_MS",
+        "_HEARTBEAT_TIMEOUT_MS",
+        "_BACKLOG",
+        "_SUBSCRIPTIONS_A_TURN",
+        "_SUBSCRIPTIONS_QUEUED",
+        "_UNBIND_LIMIT_MS",
+    },
+    "methods": {"ENTRY_WEIGHT"},
+    "waiting": {"_SLACK"},
+    "deadlines": {"_SLACK", "_MOVES", "_DROPS"},
+    "id_index": {"_RUN", "_RUN_MAXIMUM"},
+    "seed_dialogue": {"TRIPLE_EXPIRES_NS", "_SHOWN"},
+    "health": {"_TIMEOUT_MS"},
+    "gate": {"_KEY_BYTES"},
+    "logs": {"_NS_PER_S"},
+    "metrics": {"_MS_PER_S"},
+}
+"""Numbers of the server that share out its time or are units: what they are for, they say themselves."""
+
+
+def rows() -> dict[str, dict[str, str]]:
+    return {plain(row["limit"]): row for row in tables("Limits")[0]}
+
+
+def numbers(path: Path) -> set[str]:
+    """Names of a module that stand for whole numbers, as far as the module itself says so."""
+    found = set()
+    for statement in ast.parse(path.read_text()).body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            name, value = statement.targets[0].id, statement.value
+            is_number = isinstance(value, ast.BinOp) or (isinstance(value, ast.Constant) and type(value.value) is int)
+            if name.isupper() and is_number:
+                found.add(name)
+    return found
+
+
+def test_every_row_has_the_value_of_the_code_and_there_are_no_others() -> None:
+    values = {name: getattr(Limits(), name) for name in Limits.__struct_fields__}
+    values |= {row: getattr(limits, constant) for row, constant in OF_CONSTANTS.items()}
+    values["sum of the amounts of time, ms"] = durations.MAXIMUM_MS
+
+    assert {name: row["value"] for name, row in rows().items()} == {name: str(value) for name, value in values.items()}
+
+
+def test_every_constant_has_its_row() -> None:
+    assert set(OF_CONSTANTS.values()) == numbers(Path(limits.__file__))
+
+
+@pytest.mark.parametrize("package", ["runtime", "core"])
+def test_every_other_number_of_the_server_is_named_as_internal(package: str) -> None:
+    for module in (ROOT / "services" / "timer_server" / package).glob("*.py"):
+        assert numbers(module) == INTERNAL.get(module.stem, set()), module.name
+
+
+def test_every_limit_says_why_or_what_happens_beyond_it() -> None:
+    for name, row in rows().items():
+        if name not in ("limit of a page, default", "interval of ~beat, ms"):
+            assert row["what it is, and why so much"] or row["beyond it"] != "–", name

@@ -1,0 +1,214 @@
+"""Each limit: the request that goes beyond it, and the error that states it; or the test that shows what happens."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from docs.protocol_document import plain, tables
+from local_server import LocalServer
+from peers import Requester, request, requester, socket_to
+from raw_zmtp import message, raw_peer
+from timer_protocol import limits
+from timer_protocol.limits import Limits
+from timer_server.runtime import methods, sockets, waiting
+
+TESTS = Path(__file__).parent.parent
+
+OWN = Limits(max_timers=3, max_payload_bytes=100, max_batch=3, max_message_bytes=4000, max_duration_s=1000)
+
+STATED: dict[str, tuple[Any, int, str]] = {
+    "max_timers": (request("timer.start", 1, id="one-too-many", minutes=1), -32004, "max_timers is 3"),
+    "max_payload_bytes": (
+        request("timer.start", 1, minutes=1, payload="x" * 99),
+        -32004,
+        "max_payload_bytes is 100",
+    ),
+    "max_batch": ([request("server.info", 1)] * 4, -32004, "max_batch is 3"),
+    "max_message_bytes": (b"{".ljust(4001), -32004, "max_message_bytes is 4000"),
+    "max_duration_s": (request("timer.start", 1, seconds=1001), -32602, "1000"),
+    "parked_requests": (request("timer.wait", 1, id="t/0", wait_ms=60_000), -32004, "parked_requests is 0"),
+    "parked_bytes": (request("events.read", 1, after=3, wait_ms=60_000), -32004, "parked_bytes is 0"),
+    "characters of a request's id": (request("server.info", "x" * 257), -32600, "at most 256 characters"),
+    "characters of an id, a prefix or after": (request("timer.get", 1, id="x" * 129), -32602, "length <= 128"),
+    "characters of a label": (request("timer.start", 1, minutes=1, label="x" * 257), -32602, "length <= 256"),
+    "characters of a key": (request("timer.restart", 1, id="t/0", key="x" * 129), -32602, "length <= 128"),
+    "sum of the amounts of time, ms": (
+        request("timer.extend", 1, id="t/0", hours=-(2**53)),
+        -32602,
+        "more than 9007199254740992 ms",
+    ),
+    "limit of a page, maximum": (request("timer.list", 1, limit=1001), -32602, "<= 1000"),
+    "reply_bytes": ([request("timer.get", 1, id="t/0")] * 3, -32004, "reply_bytes is 50"),
+    "reply_entries": ([request("timer.list", 1)] * 3, -32004, "reply_entries is 4"),
+    "wait_ms": (request("timer.wait", 1, id="t/0", wait_ms=3_600_001), -32602, "<= 3600000"),
+}
+"""A message that exceeds it, the number of the error, and what its reason says."""
+
+LOWERED = {
+    "parked_requests": (waiting, "PARKED_MAXIMUM", 0),
+    "parked_bytes": (waiting, "PARKED_BYTES", 0),
+    "reply_bytes": (methods, "REPLY_BYTES", 50),
+    "reply_entries": (methods, "REPLY_ENTRIES", 4),
+}
+"""Limits that are too high to be reached here."""
+
+IN_TEXTS: dict[str, tuple[list[bytes], str]] = {
+    "bytes of the envelope": ([b"x" * 1025, b"", b"0"], "at most 1024 bytes"),
+    "frames of a message": ([b"0"] * 17, "at most 16 frames"),
+    "max_message_bytes": ([b"0" * 4001], "more bytes than a message may have"),
+}
+"""Frames of a DEALER that exceed it, and what the text says that begins with `error: `."""
+
+SHOWN: dict[str, str] = {
+    "retention_s": "server/test_retention.py::test_ended_timers_go_and_pending_ones_stay",
+    "keys remembered of a timer": "core/test_engine_requests.py::test_only_the_latest_keys_are_remembered",
+    "limit of a page, default": "server/test_limits.py::test_a_page_has_a_hundred_timers_unless_more_are_asked_for",
+    "payload bytes of a page": (
+        "runtime/test_methods.py::test_page_ends_early_where_its_payloads_are_large_and_the_next_goes_on"
+    ),
+    "entries looked at for a page": "server/test_limits.py::test_a_page_ends_where_enough_was_looked_at",
+    "payload bytes of a page that was waited for": (
+        "server/test_limits.py::test_a_page_that_was_waited_for_ends_early"
+    ),
+    "texts of an unfinished triple are kept, s": (
+        "runtime/test_seed_dialogue.py::test_half_a_triple_expires_counted_from_its_beginning"
+    ),
+    "unfinished triples": ("runtime/test_seed_dialogue.py::test_half_finished_triples_are_bounded_and_the_oldest_goes"),
+    "texts of the dialogue logged in a second": "runtime/test_seed_dialogue.py::test_a_flood_is_logged_in_part",
+    "interval of ~beat, ms": "server/test_events.py::test_beats_tell_the_last_seq_and_the_clock",
+    "replies queued for a peer that does not read": (
+        "server/test_limits.py::test_replies_beyond_the_queue_of_a_peer_are_dropped"
+    ),
+    "bytes of replies queued for a peer that does not read": (
+        "process/test_memory.py::test_a_peer_that_asks_for_large_pages_and_never_reads"
+    ),
+    "bytes of replies queued for all such peers": (
+        "runtime/test_backlog.py::test_where_all_together_hold_too_much_those_who_read_get_small_replies"
+    ),
+    "events queued for a subscriber that does not read": (
+        "server/test_limits.py::test_events_beyond_the_queue_of_a_subscriber_are_dropped"
+    ),
+    "bytes of events queued for the slowest subscriber": (
+        "server/test_subscribers.py::test_a_subscriber_that_never_reads_is_cut_off_with_the_others_and_they_come_back"
+    ),
+    "bytes of a subscription": (
+        "server/test_subscribers.py::test_a_longer_subscription_than_any_topic_cuts_its_peer_off"
+    ),
+    "bytes of all topics subscribed to": (
+        "server/test_subscribers.py::test_too_many_topics_cut_all_subscribers_off_and_they_come_back"
+    ),
+}
+"""Those that nobody is told of by an error, and the tests that show what happens."""
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
+    """A server with limits that are soon reached, and as many timers as it takes."""
+    with LocalServer(limits=OWN) as server, requester(server.commands) as rpc:
+        for number in range(3):
+            rpc.call("timer.start", id=f"t/{number}", minutes=1, payload="x" * 60)
+        yield server
+
+
+@pytest.mark.parametrize("limit", STATED)
+def test_is_stated_by_an_error(limited: LocalServer, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    message, code, said = STATED[limit]
+    if limit in LOWERED:
+        monkeypatch.setattr(*LOWERED[limit])
+    with socket_to(zmq.REQ, limited.commands) as socket:
+        socket.send(message if isinstance(message, bytes) else json.dumps(message).encode())
+        reply = json.loads(socket.recv())
+    error = (reply[-1] if isinstance(reply, list) else reply)["error"]
+    assert error["code"] == code
+    assert said in error["data"]["reason"]
+    if code == -32004:
+        assert said.startswith(error["data"]["limit"])
+
+
+def test_nesting_is_stated_by_an_error(rpc: Requester) -> None:
+    deep: list[Any] = []
+    for _ in range(limits.PAYLOAD_DEPTH):
+        deep = [deep]
+    error = rpc.error("timer.start", minutes=1, payload=deep)
+    assert error["code"] == -32602
+    assert "100" in error["data"]["reason"]
+
+
+@pytest.mark.parametrize("limit", IN_TEXTS)
+def test_is_stated_by_a_text(limited: LocalServer, limit: str) -> None:
+    frames, said = IN_TEXTS[limit]
+    with socket_to(zmq.DEALER, limited.commands) as socket:
+        socket.send_multipart(frames)
+        (text,) = socket.recv_multipart()
+    assert text.startswith(b"error: ")
+    assert said in text.decode()
+
+
+def test_every_limit_is_stated_or_shown() -> None:
+    covered = {*STATED, *IN_TEXTS, *SHOWN, "objects and arrays within one another in a payload"}
+    assert covered == {plain(row["limit"]) for row in tables("Limits")[0]}
+    for shown in SHOWN.values():
+        path, name = shown.split("::")
+        tree = ast.parse((TESTS / path).read_text())
+        assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, shown
+
+
+def test_a_page_has_a_hundred_timers_unless_more_are_asked_for(rpc: Requester) -> None:
+    for number in range(limits.PAGE_DEFAULT + 1):
+        rpc.call("timer.start", id=f"t/{number:03}", minutes=1)
+    assert len(rpc.call("timer.list")["timers"]) == limits.PAGE_DEFAULT
+    assert len(rpc.call("timer.list", limit=1000)["timers"]) == limits.PAGE_DEFAULT + 1
+
+
+def test_a_page_ends_where_enough_was_looked_at(rpc: Requester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "SCAN_MAXIMUM", 2)
+    for number in range(5):
+        rpc.call("timer.start", id=f"t/{number}", minutes=1)
+    page = rpc.call("timer.list", state="paused")
+    assert page == {"timers": [], "next": "t/1"}
+    assert len(rpc.call("events.read", after=0)["events"]) == 2
+
+
+def test_a_page_that_was_waited_for_ends_early(
+    server: LocalServer, rpc: Requester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "PARKED_PAGE_BYTES", 50)
+    with socket_to(zmq.DEALER, server.commands) as waits, socket_to(zmq.REQ, server.commands) as starts:
+        waits.send_json(request("events.read", 1, after=0, wait_ms=10_000))
+        waits.send_json(request("server.info", 2))
+        assert json.loads(waits.recv())["id"] == 2
+        starts.send_json([request("timer.start", number, minutes=1, payload="x" * 60) for number in range(3)])
+        page = json.loads(waits.recv())["result"]
+    assert [event["seq"] for event in page["events"]] == [1]
+    assert page["next"] == 1
+
+
+def test_replies_beyond_the_queue_of_a_peer_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "REPLIES_QUEUED", 10)
+    with LocalServer() as server, requester(server.commands) as rpc, raw_peer(server.commands) as deaf:
+        rpc.call("timer.start", id="large", minutes=1, payload="x" * 20_000)
+        ask = message(json.dumps(request("timer.get", 1, id="large")).encode())
+        deaf.shake_hands(b"DEALER").send(ask * 2_000)
+        assert server.wait_for_log("replies dropped: peers gone or not reading")["count"] > 0
+        assert rpc.call("timer.get", id="large")["state"] == "running"
+
+
+def test_events_beyond_the_queue_of_a_subscriber_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "EVENTS_QUEUED", 10)
+    with LocalServer() as server, requester(server.commands) as rpc:
+        with socket_to(zmq.SUB, server.events, rcvhwm=1) as slow:
+            slow.subscribe(b"")
+            assert slow.recv_multipart()[0] == b"~beat"
+            rpc.call("timer.start", id="large", hours=1, payload="x" * 60_000)
+            restarts = 600
+            for _ in range(restarts):
+                rpc.call("timer.restart", id="large")
+            heard: list[dict[str, Any]] = []
+            while not heard or "now_ms" not in heard[-1] or heard[-1]["seq"] <= restarts:
+                heard.append(json.loads(slow.recv_multipart()[1]))
+        assert 0 < sum("timer" in body for body in heard) < restarts
