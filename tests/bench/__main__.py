@@ -22,6 +22,7 @@ import msgspec  # noqa: E402
 import zmq  # noqa: E402
 
 from bench.peers import PAYLOAD, rate_one_at_a_time, rate_pipelined, start_requests  # noqa: E402
+from memory import resident_bytes  # noqa: E402
 from peers import socket_to  # noqa: E402
 from server_process import ServerProcess  # noqa: E402
 from timer_client import AsyncTimerClient, TimerSpec  # noqa: E402
@@ -123,12 +124,6 @@ def lateness(process: ServerProcess) -> list[float]:
     return sorted(heard)
 
 
-def memory_kib(process: ServerProcess) -> int:
-    """Resident memory of the server."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
-
-
 def main() -> None:
     print(
         f"Python {platform.python_version()}, pyzmq {zmq.pyzmq_version()}, libzmq {zmq.zmq_version()}, "
@@ -147,9 +142,9 @@ def main() -> None:
             end="",
         )
     with server() as process:
-        before_kib = memory_kib(process)
+        before_bytes = resident_bytes(process.pid)
         rate_pipelined(process.commands, batches(start_requests(PENDING)), 8)
-        used_bytes = (memory_kib(process) - before_kib) * 1024
+        used_bytes = resident_bytes(process.pid) - before_bytes
         print(f"\nmemory a pending timer, at {PENDING:,}:  {used_bytes / PENDING:.0f} bytes")
 
 
