@@ -156,12 +156,12 @@ class AsyncLoad(Load):
 
 
 class Lines(Generic[T]):
-    """The lines of JSON that a command prints, which is ended by SIGINT unless something else is said."""
+    """The lines of JSON that a command prints, which is ended by SIGTERM unless something else is said."""
 
     def __init__(self, process: "subprocess.Popen[str]", of: type[T], stop: Callable[[], object] | None = None) -> None:
         self._process = process
         self._decoder = msgspec.json.Decoder(of)
-        self._stop = stop or partial(process.send_signal, signal.SIGINT)
+        self._stop = stop or partial(process.send_signal, signal.SIGTERM)  # a shell's background jobs ignore SIGINT
 
     def run(self, put: Put[T]) -> None:
         assert self._process.stdout is not None
