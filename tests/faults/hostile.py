@@ -97,7 +97,7 @@ def _note(report: Report, name: str, act: Callable[[], None]) -> bool:
 
 
 CAMPAIGN = Campaign(
-    "hostile peers",
+    "hostile",
     "Whatever peers send, or leave unread, honest clients are served, memory is bounded and the server lives",
     run,
 )
