@@ -8,15 +8,6 @@ from timer_protocol.errors import ErrorCode, Refusal
 MINUTE_MS = 60_000
 
 
-@pytest.fixture
-def desk() -> Desk:
-    """A desk with one timer of a minute, stored."""
-    desk = Desk()
-    desk.start("a")
-    desk.end_turn()
-    return desk
-
-
 class TestWaitForEnd:
     def test_is_answered_when_the_timer_fires(self, desk: Desk) -> None:
         parked = desk.park("timer.wait", id="a", wait_ms=2 * MINUTE_MS)

@@ -16,15 +16,6 @@ MINUTE_MS = 60_000
 REFUSAL = Refusal(ErrorCode.SHUTTING_DOWN, "later")
 
 
-@pytest.fixture
-def desk() -> Desk:
-    """A desk with one timer of a minute, stored."""
-    desk = Desk()
-    desk.start("a")
-    desk.end_turn()
-    return desk
-
-
 class TestBounds:
     def test_next_due_is_the_earliest_that_still_waits(self, desk: Desk) -> None:
         assert desk.waiting.next_due_ns() is None
