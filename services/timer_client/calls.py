@@ -117,19 +117,28 @@ def list(  # noqa: A001 - the protocol's word
     return _call("timer.list", ListParams(prefix, state, after, limit), TimerPage)
 
 
-def pause(timer: Timer | str) -> Call[Timer]:
-    """Stop a countdown; a paused timer stays paused. Raises `TimerNotFound`, `WrongState`."""
-    return _call("timer.pause", PauseParams(_id(timer)), Timer)
+def pause(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
+    """Stop a countdown; a paused timer stays paused. Raises `TimerNotFound`, `WrongState`.
+
+    A repeated `key` changes nothing, and one is made where it is left out.
+    """
+    return _call("timer.pause", PauseParams(_id(timer), key or new_id()), Timer)
 
 
-def resume(timer: Timer | str) -> Call[Timer]:
-    """Let a paused timer run on; a running one runs on. Raises `TimerNotFound`, `WrongState`."""
-    return _call("timer.resume", ResumeParams(_id(timer)), Timer)
+def resume(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
+    """Let a paused timer run on; a running one runs on. Raises `TimerNotFound`, `WrongState`.
+
+    A repeated `key` changes nothing, and one is made where it is left out.
+    """
+    return _call("timer.resume", ResumeParams(_id(timer), key or new_id()), Timer)
 
 
-def cancel(timer: Timer | str) -> Call[Timer]:
-    """End a timer before its time; a cancelled one stays so. Raises `TimerNotFound`, `WrongState`."""
-    return _call("timer.cancel", CancelParams(_id(timer)), Timer)
+def cancel(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
+    """End a timer before its time; a cancelled one stays so. Raises `TimerNotFound`, `WrongState`.
+
+    A repeated `key` changes nothing, and one is made where it is left out.
+    """
+    return _call("timer.cancel", CancelParams(_id(timer), key or new_id()), Timer)
 
 
 def extend(

@@ -6,7 +6,7 @@ ID_CHARACTERS = 128
 LABEL_CHARACTERS = 256
 KEY_CHARACTERS = 128
 KEYS_REMEMBERED = 64
-"""Keys of `timer.extend` and `timer.restart` kept for each timer: more than any client has in flight at once."""
+"""Keys of changes kept for each timer: more than any client has in flight at once."""
 
 PAYLOAD_DEPTH = 100
 """Objects and arrays within one another in a payload. Readers of JSON differ in how much they bear; all bear this."""

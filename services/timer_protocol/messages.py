@@ -110,14 +110,17 @@ class ListParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
 
 class PauseParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     id: Id
+    key: Key | None = None
 
 
 class ResumeParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     id: Id
+    key: Key | None = None
 
 
 class CancelParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     id: Id
+    key: Key | None = None
 
 
 class ExtendParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):

@@ -137,10 +137,12 @@ def test_a_wait_survives_a_restart(server_process: ServerProcess, connect: Conne
     def restart(_: object) -> None:
         if not restarted:
             restarted.append(True)
+            end.join()  # the old process has to be gone before there is a new one
             server_process.start()
 
+    end = threading.Timer(0.3, server_process.terminate if graceful else server_process.kill)
     waiting = connect(_settings(server_process), on_pause=restart)
-    threading.Timer(0.3, server_process.terminate if graceful else server_process.kill).start()
+    end.start()
     fired = waiting.wait(timer)
     assert restarted
     assert fired.state == "fired"

@@ -89,31 +89,31 @@ class Naive:
     def _get(self, *_: object) -> None:
         """Looking changes nothing."""
 
-    def _pause(self, timer: dict[str, Any], _: dict[str, Any], now_ns: int) -> int | None:
+    def _pause(self, timer: dict[str, Any], request: dict[str, Any], now_ns: int) -> int | None:
         if timer["state"] == "paused":
             return None
         if timer["state"] != "running":
             return WRONG_STATE
         timer.update(state="paused", remaining_ms=self._remaining_ms(timer, now_ns), due_at_ms=None)
-        self._happened("paused", timer, now_ns)
+        self._happened("paused", timer, now_ns, request["key"])
         return None
 
-    def _resume(self, timer: dict[str, Any], _: dict[str, Any], now_ns: int) -> int | None:
+    def _resume(self, timer: dict[str, Any], request: dict[str, Any], now_ns: int) -> int | None:
         if timer["state"] == "running":
             return None
         if timer["state"] != "paused":
             return WRONG_STATE
         timer.update(state="running", due_at_ms=ceil_ms(now_ns) + timer["remaining_ms"])
-        self._happened("resumed", timer, now_ns)
+        self._happened("resumed", timer, now_ns, request["key"])
         return None
 
-    def _cancel(self, timer: dict[str, Any], _: dict[str, Any], now_ns: int) -> int | None:
+    def _cancel(self, timer: dict[str, Any], request: dict[str, Any], now_ns: int) -> int | None:
         if timer["state"] == "cancelled":
             return None
         if timer["state"] == "fired":
             return WRONG_STATE
         timer.update(state="cancelled", remaining_ms=0, ended_at_ms=ceil_ms(now_ns))
-        self._happened("cancelled", timer, now_ns)
+        self._happened("cancelled", timer, now_ns, request["key"])
         return None
 
     def _extend(self, timer: dict[str, Any], request: dict[str, Any], now_ns: int) -> int | None:

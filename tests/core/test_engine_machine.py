@@ -55,12 +55,13 @@ steps_ns = (
     | st.integers(0, 3000).map(lambda ms: ms * NS_PER_MS)
     | st.sampled_from([NS_PER_S, 20 * NS_PER_S, 21 * NS_PER_S, 4000 * NS_PER_S])
 )
-SIMPLE: dict[str, type[TimerParams]] = {
-    "get": GetParams,
+CHANGES: dict[str, type[PauseParams | ResumeParams | CancelParams | RestartParams]] = {
     "pause": PauseParams,
     "resume": ResumeParams,
     "cancel": CancelParams,
+    "restart": RestartParams,
 }
+BACK = {"pause": "resume", "cancel": "restart"}
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -97,25 +98,25 @@ class EngineMachine(RuleBasedStateMachine):
         timer_id = f"made/{self.made}" if asked["id"] is None else asked["id"]
         self.compare(params, {"do": "start", **asked, "id": timer_id})
 
-    @rule(id=ids, do=st.sampled_from(list(SIMPLE)))
-    def simple(self, id: str, do: str) -> None:
-        self.compare(SIMPLE[do](id), {"do": do, "id": id})
+    @rule(id=ids)
+    def get(self, id: str) -> None:
+        self.compare(GetParams(id), {"do": "get", "id": id})
 
-    @rule(id=ids, do=st.sampled_from(["pause", "cancel"]), back=st.sampled_from(["resume", "restart"]))
-    def there_and_back(self, id: str, do: str, back: str) -> None:
-        self.simple(id, do)
-        if back == "restart":
-            self.restart(id, None)
-        else:
-            self.simple(id, back)
+    @rule(id=ids, do=st.sampled_from(list(CHANGES)), key=keys)
+    def change(self, id: str, do: str, key: str | None) -> None:
+        self.compare(CHANGES[do](id, key), {"do": do, "id": id, "key": key})
+
+    @rule(id=ids, do=st.sampled_from(list(BACK)), late=st.booleans())
+    def there_and_back(self, id: str, do: str, late: bool) -> None:
+        """A change and the one that undoes it; then a copy of the first that was held up on its way."""
+        self.change(id, do, "there")
+        self.change(id, BACK[do], None)
+        if late:
+            self.change(id, do, "there")
 
     @rule(id=ids, key=keys, **changes_of_time)
     def extend(self, **asked: Any) -> None:
         self.compare(ExtendParams(**asked), {"do": "extend", **asked})
-
-    @rule(id=ids, key=keys)
-    def restart(self, id: str, key: str | None) -> None:
-        self.compare(RestartParams(id, key), {"do": "restart", "id": id, "key": key})
 
     @rule(id=ids, seconds=st.sampled_from([1, -0.001]))
     def repeat(self, id: str, seconds: float) -> None:

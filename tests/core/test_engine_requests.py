@@ -7,7 +7,8 @@ import pytest
 from core.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import KEYS_REMEMBERED
-from timer_protocol.messages import CancelParams, ExtendParams, GetParams, PauseParams, RestartParams
+from timer_protocol.messages import CancelParams, ExtendParams, GetParams, PauseParams, RestartParams, ResumeParams
+from timer_server.core.engine import TimerParams
 
 LATER_NS = BEGIN_NS + NS_PER_S
 
@@ -139,6 +140,27 @@ class TestKeys:
 
         assert again == first
         assert bench.commit() == ["started", "extended"]
+
+    @pytest.mark.parametrize(
+        ("there", "back", "state"),
+        [
+            (PauseParams("a", "k"), ResumeParams("a"), "running"),
+            (CancelParams("a", "k"), RestartParams("a"), "running"),
+            (ResumeParams("a", "k"), PauseParams("a"), "paused"),
+        ],
+    )
+    def test_a_late_copy_does_not_undo_what_came_after(
+        self, there: PauseParams | CancelParams | ResumeParams, back: TimerParams, state: str
+    ) -> None:
+        bench = Bench()
+        bench.start()
+        if isinstance(there, ResumeParams):
+            bench.ask(PauseParams("a"))
+        bench.ask(there)
+        bench.ask(back)
+        version = bench.ask(GetParams("a")).version
+
+        assert (bench.ask(there).state, bench.ask(there).version) == (state, version)
 
     def test_another_key_or_none_extends_once_more(self) -> None:
         bench = Bench()

@@ -89,7 +89,7 @@ class Engine:
             raise _refusal(ErrorCode.TIMER_NOT_FOUND, params.id, "is not there: never started, or ended and forgotten")
         if isinstance(params, GetParams):
             return found
-        key = params.key if isinstance(params, ExtendParams | RestartParams) else None
+        key = params.key
         if key is not None and found.keys is not None and key in found.keys:
             return found
         request, effect = _EFFECTS[type(params)]
