@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -70,7 +71,14 @@ def test_changes_that_are_not_idempotent_carry_a_key() -> None:
 
 
 def test_a_timer_can_be_named_by_itself() -> None:
-    assert _params(calls.pause(timer(id="order/42"))) == {"id": "order/42"}
+    assert _params(calls.get(timer(id="order/42"))) == {"id": "order/42"}
+
+
+@pytest.mark.parametrize("change", [calls.pause, calls.resume, calls.cancel, calls.restart])
+def test_a_change_has_a_key_of_its_own_or_the_one_it_is_given(change: Callable[..., Call[Timer]]) -> None:
+    first, second = (_params(change("order/42"))["key"] for _ in range(2))
+    assert first != second
+    assert _params(change("order/42", key="k")) == {"id": "order/42", "key": "k"}
 
 
 def test_ids_are_unique_and_in_the_order_of_time() -> None:

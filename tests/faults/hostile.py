@@ -98,6 +98,6 @@ def _note(report: Report, name: str, act: Callable[[], None]) -> bool:
 
 CAMPAIGN = Campaign(
     "hostile",
-    "Whatever peers send, or leave unread, honest clients are served, memory is bounded and the server lives",
+    "Whatever peers send, or leave unread, honest clients are served, memory is bounded and the server lives.",
     run,
 )

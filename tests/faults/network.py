@@ -45,6 +45,8 @@ def joined(parts: Mapping[str, Report]) -> Report:
     whole = Report()
     for name, part in parts.items():
         whole.faults += part.faults
+        whole.requests += part.requests
+        whole.events += part.events
         whole.lost += part.lost
         whole.violations += [f"{name}: {violation}" for violation in part.violations]
         whole.figures |= {f"{name}: {figure}": text for figure, text in part.figures.items()}

@@ -99,12 +99,12 @@ class Company:
             others,
         )
         figures = self._figures() | {
-            "requests": f"{verdict.requests}",
             "timers checked": f"{verdict.timers}",
-            "events": f"{verdict.events}, seen by {len(self._watchers)} watchers",
+            "watchers": f"{len(self._watchers)}",
         }
         faults = sum(map(len, self._recoveries.values()))
-        return Report(faults, verdict.lost, [*self._violations, *failures, *verdict.violations], figures)
+        violations = [*self._violations, *failures, *verdict.violations]
+        return Report(faults, verdict.requests, verdict.events, verdict.lost, violations, figures)
 
     def _collectors(self) -> "list[Collector[Told] | Collector[Event]]":
         return [*(player.told for player in self._players), *(watcher.events for watcher in self._watchers)]

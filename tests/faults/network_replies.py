@@ -81,6 +81,7 @@ def run_replies(folder: Path, length: Length, dice: Random) -> Report:
         report.violations += timer_faults(timer_id, outcome, found.timers.get(timer_id), events.get(timer_id, []))
     report.violations += [f"nobody asked for timer {timer_id}" for timer_id in events.keys() - expected.keys()]
     report.faults = rounds * len(drivers) * (len(CHANGES) + 1)
+    report.events = len(found.events)
     report.lost = len(expected.keys() - found.timers.keys())
     report.figures = {
         "replies lost after the request was applied": f"{report.faults}",
