@@ -44,6 +44,10 @@ REQUEST_ID_CHARACTERS = 256
 PARKED_MAXIMUM = 20_000
 """Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
 
+INTAKE_BYTES = 512 * 1024 * 1024
+"""Bytes of requests that have come in and wait to be handled, as far as the server's memory tells: half a minute of the
+fastest honest load. Beyond it all connections are cut, and what waited is sent again by whoever still wants it."""
+
 PARKED_BYTES = 64 * 1024 * 1024
 """Envelopes and results kept for messages in which something waits: three thousand bytes for each of them."""
 

@@ -17,6 +17,7 @@ OF_CONSTANTS = {
     "bytes of the envelope": "ENVELOPE_BYTES",
     "characters of a request's id": "REQUEST_ID_CHARACTERS",
     "frames of a message": "FRAMES_MAXIMUM",
+    "bytes of requests that wait to be handled, of all peers": "INTAKE_BYTES",
     "characters of an id, a prefix or after": "ID_CHARACTERS",
     "characters of a label": "LABEL_CHARACTERS",
     "characters of a key": "KEY_CHARACTERS",
@@ -66,6 +67,7 @@ INTERNAL = {
     "seed_dialogue": {"TRIPLE_EXPIRES_NS", "_SHOWN"},
     "health": {"_TIMEOUT_MS"},
     "gate": {"_KEY_BYTES"},
+    "intake": {"_EVENT_BYTES"},
     "logs": {"_NS_PER_S"},
     "metrics": {"_MS_PER_S"},
 }

@@ -268,7 +268,7 @@ class TestReload:
             assert next_topic(eavesdropper) == "shop/2 started"
             ring.remove("shop")
             locked.reload()
-            locked.wait_for_log("connections cut: a key was taken away or narrowed")
+            locked.wait_for_log("all connections are cut and may be made anew")
             stays.cancel("shop/2")
             with pytest.raises(AccessDenied):
                 gone.get("shop/1")
@@ -285,7 +285,7 @@ class TestReload:
             assert next(events).kind == "started"
             ring.remove("shop")
             locked.reload()
-            locked.wait_for_log("connections cut: a key was taken away or narrowed")
+            locked.wait_for_log("all connections are cut and may be made anew")
             timers.pause("shop/1")
             timers.cancel("shop/1")
             assert [next(events).kind, next(events).kind] == ["paused", "cancelled"]
@@ -302,7 +302,7 @@ class TestReload:
             timers.start(hours=1, id="shop/1")
             ring.bind("shop", "shop/2")
             locked.reload()
-            locked.wait_for_log("connections cut: a key was taken away or narrowed")
+            locked.wait_for_log("all connections are cut and may be made anew")
             with pytest.raises(NotPermitted):
                 timers.get("shop/1")
 

@@ -66,6 +66,9 @@ IN_TEXTS: dict[str, tuple[list[bytes], str]] = {
 
 SHOWN: dict[str, str] = {
     "retention_s": "server/test_retention.py::test_ended_timers_go_and_pending_ones_stay",
+    "bytes of requests that wait to be handled, of all peers": (
+        "server/test_intake.py::test_a_flood_of_requests_is_cut_off_and_honest_clients_come_back"
+    ),
     "keys remembered of a timer": "core/test_engine_requests.py::test_only_the_latest_keys_are_remembered",
     "limit of a page, default": "server/test_limits.py::test_a_page_has_a_hundred_timers_unless_more_are_asked_for",
     "payload bytes of a page": (

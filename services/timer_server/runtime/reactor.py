@@ -18,6 +18,7 @@ from timer_server.core.engine import Engine
 from timer_server.runtime.answers import Answer, JsonAnswer
 from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
 from timer_server.runtime.dispatch import Dispatcher
+from timer_server.runtime.intake import Intake
 from timer_server.runtime.keys import KeyFileError
 from timer_server.runtime.logs import fields, log
 from timer_server.runtime.metrics import Metrics
@@ -63,6 +64,7 @@ class Reactor:
         self._beat_at_ns = 0
         self._dropped = 0
         self._dropped_noted_ns = 0
+        self._intake = Intake(parts.engine.last_seq)
         self._poller = zmq.Poller()
         parts.sockets.register(self._poller)
         self._poller.register(wishes.fileno(), zmq.POLLIN)
@@ -110,6 +112,7 @@ class Reactor:
                 raise dispatcher.failure
             if now_ns > until_ns:
                 break
+        self._intake.note(is_empty=message is None)
         if received:
             self._parts.metrics.received(received)
 
@@ -150,6 +153,8 @@ class Reactor:
         parts = self._parts
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
         parts.sockets.beat(Beat(parts.engine.last_seq, now_ns // NS_PER_MS))
+        if self._intake.is_too_much(parts.engine.last_seq):
+            self._cut_connections("more comes in than can be handled")
         if parts.sockets.gate is not None and (refused := parts.sockets.gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         if self._dropped and now_ns - self._dropped_noted_ns > _DROPS_LOGGED_EVERY_NS:
@@ -178,12 +183,16 @@ class Reactor:
             log.error("keys not read; the ones before stay in force", extra=fields(reason=str(error)))
             return
         if is_narrower:
-            answers: list[Answer] = []
-            refusal = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
-            self._parts.waiting.fail_all(refusal, answers)
-            self._send(answers)
-            self._parts.sockets.reopen()
-            log.info("connections cut: a key was taken away or narrowed")
+            self._cut_connections("a key was taken away or narrowed")
+
+    def _cut_connections(self, reason: str) -> None:
+        """Has all peers connect anew, those who may, and drops what they have sent. Raises `BindError`."""
+        log.warning("all connections are cut and may be made anew", extra=fields(reason=reason))
+        answers: list[Answer] = []
+        refusal = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
+        self._parts.waiting.fail_all(refusal, answers)
+        self._send(answers)
+        self._parts.sockets.reopen()
 
     def _say_goodbye(self) -> None:
         """Tells those who wait, and those whose requests have come in but were not applied, to try again."""

@@ -1,0 +1,69 @@
+"""More requests than can be handled: they fill no memory, and those who ask little are served again soon."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+
+from local_server import LocalServer
+from peers import request, requester
+from raw_zmtp import RawPeer, message, raw_peer
+from timer_client import Settings, TimerClient
+from timer_server.runtime import intake
+from timer_server.runtime.intake import Intake
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def resident(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The memory of the process, as the test says it is."""
+    sizes = [100 * MIB]
+    monkeypatch.setattr(intake, "_resident_bytes", lambda: sizes[-1])
+    monkeypatch.setattr(intake, "INTAKE_BYTES", 10 * MIB)
+    return sizes
+
+
+def test_growth_counts_while_the_loop_does_not_catch_up(resident: list[int]) -> None:
+    watch = Intake(seq=0)
+    assert not watch.is_too_much(0)
+    resident.append(111 * MIB)
+    watch.note(is_empty=False)
+    assert watch.is_too_much(0)
+    watch.note(is_empty=True)
+    watch.note(is_empty=False)
+    assert not watch.is_too_much(0)
+    resident.append(122 * MIB)
+    assert watch.is_too_much(0)
+
+
+def test_what_events_have_added_does_not_count(resident: list[int]) -> None:
+    watch = Intake(seq=0)
+    assert not watch.is_too_much(0)
+    resident.append(111 * MIB)
+    assert not watch.is_too_much(1000)
+
+
+def test_a_flood_of_requests_is_cut_off_and_honest_clients_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "INTAKE_BYTES", 64 * MIB)
+    ask = message(b'{"jsonrpc":"2.0","method":"timer.list","params":{"state":"fired"}}'.ljust(1_000_000))
+    with LocalServer() as server, requester(server.commands) as rpc, raw_peer(server.commands) as flood:
+        for first in range(0, 20_000, 1000):
+            rpc.batch([request("timer.start", n, id=f"t/{first + n}", hours=1) for n in range(1000)])
+        flood.shake_hands(b"DEALER")
+        sending = threading.Thread(
+            target=_send, args=(flood, ask * 100), daemon=True
+        )  # in large pieces: the server shares the interpreter
+        sending.start()
+        assert server.wait_for_log("all connections are cut and may be made anew")["reason"].startswith("more comes in")
+        sending.join(10)
+        assert not sending.is_alive()
+        with TimerClient(settings=Settings(server=server.commands, events=server.events)) as client:
+            assert client.get("t/0").state == "running"
+
+
+def _send(peer: RawPeer, asks: bytes) -> None:
+    """Sends until the connection is cut."""
+    with suppress(OSError):
+        for _ in range(50):
+            peer.send(asks)
