@@ -75,6 +75,7 @@ class AsyncTimerClient:
     async def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""
         result: T
+        call = calls.below(call, self.settings.id_prefix)
         if call.wait_ms:  # its answer may take long, and would hold back those of others in its message
             (result,) = map(unwrapped, await self._carry([call]))
             return result

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
+from msgspec.structs import replace
 
 from timer_protocol.ids import uuid7
 from timer_protocol.limits import PAGE_DEFAULT
@@ -45,6 +46,8 @@ class Call(Struct, Generic[T], frozen=True, gc=False):
     result: type[T]
     wait_ms: int = 0
     """How long the server may hold the answer back. Such a call travels alone."""
+    id_is_made: bool = False
+    """Whether the timer's id was made here, so that it can be put below a prefix."""
 
 
 def new_id() -> str:
@@ -85,21 +88,22 @@ def start(
 
     Raises `InvalidRequest`, `IdConflict`, `LimitReached`.
     """
-    return start_spec(
-        TimerSpec(
-            id=new_id() if id is None else id,
-            hours=hours,
-            minutes=minutes,
-            seconds=seconds,
-            label=label,
-            payload=payload,
-        )
-    )
+    timer_id = new_id() if id is None else id
+    spec = TimerSpec(id=timer_id, hours=hours, minutes=minutes, seconds=seconds, label=label, payload=payload)
+    return replace(start_spec(spec), id_is_made=id is None)
 
 
 def start_spec(spec: TimerSpec) -> Call[Timer]:
     """Start a timer as its spec says; see `start`."""
     return Call("timer.start", Raw(_encoder.encode(spec)), Timer)
+
+
+def below(call: Call[T], prefix: str) -> Call[T]:
+    """The same call; if its timer's id was made here, with an id that begins with `prefix`."""
+    if not prefix or not call.id_is_made:
+        return call
+    params = msgspec.json.decode(call.params)
+    return replace(call, params=Raw(_encoder.encode({**params, "id": prefix + params["id"]})), id_is_made=False)
 
 
 def get(timer: Timer | str) -> Call[Timer]:

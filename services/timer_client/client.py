@@ -87,7 +87,7 @@ class TimerClient:
 
     def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""
-        (outcome,) = self._carry([[call]])
+        (outcome,) = self._carry([[calls.below(call, self.settings.id_prefix)]])
         result: T = unwrapped(outcome)
         return result
 

@@ -53,13 +53,15 @@ def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
             path.touch(mode, exist_ok=False)
             path.write_text(to_text(key))
     except OSError as error:
+        for path in paths:
+            path.unlink(missing_ok=True)
         raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from None
     return paths
 
 
 def _read(path: Path, variable: str) -> Key:
     try:
-        return from_text(path.read_text())
+        return from_text(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         reason = str(error.strerror)
     except ValueError as error:

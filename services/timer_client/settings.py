@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from timer_client.errors import ConfigError
+from timer_protocol.key_files import PREFIX_CHARACTERS, check_prefix
 
 MAX_SECONDS = 86_400
 """A day: longer is more likely a wrong unit than a wish."""
@@ -33,6 +34,8 @@ class Settings:
     """The longest pause between two attempts."""
     command: str = "timer"
     """What to type for the command line, as its hints say it."""
+    id_prefix: str = ""
+    """What ids begin with that the client makes."""
     curve_client_secret: str = ""
     """The file with the client's key pair; empty for no encryption."""
     curve_server_public: str = ""
@@ -100,6 +103,14 @@ def _is_path(text: str) -> bool:
     return "\0" not in text
 
 
+def _is_prefix(text: str) -> bool:
+    try:
+        check_prefix(text)
+    except ValueError:
+        return False
+    return True
+
+
 _PATH = "the path of a file"
 _ENDPOINT = "an endpoint such as tcp://host:8888, ipc:///path or inproc://name"
 _POSITIVE = f"a number of seconds greater than 0 and at most {MAX_SECONDS}"
@@ -116,6 +127,14 @@ VARIABLES: tuple[Variable, ...] = (
         "TIMER_RETRY_MIN_S", "retry_min_s", float, _is_positive, _POSITIVE, "The shortest pause between two tries"
     ),
     Variable("TIMER_RETRY_MAX_S", "retry_max_s", float, _is_positive, _POSITIVE, "The longest pause between two tries"),
+    Variable(
+        "TIMER_ID_PREFIX",
+        "id_prefix",
+        str,
+        _is_prefix,
+        f"at most {PREFIX_CHARACTERS} of the characters of an id",
+        "What ids begin with that this client makes, for a key that is bound to a prefix",
+    ),
     Variable(
         "TIMER_CURVE_CLIENT_SECRET",
         "curve_client_secret",

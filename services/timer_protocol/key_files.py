@@ -1,7 +1,7 @@
 """Files with CURVE keys, in the format of ZeroMQ's own tools (ZPL, RFC 4): as text, without touching a disk.
 
 A public file holds one half, a secret file both. In the server's folder of allowed clients a public file may bind its
-key to a prefix of timer ids.
+key to a prefix of timer ids. What is not understood is refused: a prefix that was overlooked would bind to nothing.
 """
 
 import re
@@ -15,7 +15,9 @@ SECRET_SUFFIX = ".key_secret"  # noqa: S105 - the end of a file name
 PREFIX_CHARACTERS = 92
 """Leaves room in an id for the 36 characters of one that the server makes below the prefix."""
 
-_LINE = re.compile(r'^\s*(public-key|secret-key|prefix)\s*=\s*"([^"]*)"\s*$', re.MULTILINE)
+_SECTIONS = {"metadata": ("prefix",), "curve": ("public-key", "secret-key")}
+_SECTION = re.compile(r"(\S+)\s*(#.*)?")
+_ENTRY = re.compile(r"""\s+(\S+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'#]\S*)\s*(#.*)?""")
 _Z85 = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
 _PUBLIC_HEAD = "#   A ZeroMQ CURVE public key. May be given to anyone.\n"
 _SECRET_HEAD = "#   A ZeroMQ CURVE key pair. SECRET: whoever reads this file can act in its owner's name.\n"  # noqa: S105
@@ -42,7 +44,7 @@ def to_text(key: Key) -> str:
 
 def from_text(text: str) -> Key:
     """The key in a file's text. Raises ValueError, with what is wrong."""
-    found: dict[str, str] = dict(_LINE.findall(text))
+    found = _entries(text)
     for name in ("public-key", "secret-key"):
         if name in found and not _Z85.fullmatch(found[name]):
             raise ValueError(f"its {name} is not 40 characters of Z85")
@@ -57,3 +59,23 @@ def check_prefix(prefix: str) -> None:
     """Raises ValueError unless ids can begin with this text."""
     if prefix and (not is_valid_id(prefix) or len(prefix) > PREFIX_CHARACTERS):
         raise ValueError(f"a prefix is at most {PREFIX_CHARACTERS} of the characters of an id, {ID_PATTERN}")
+
+
+def _entries(text: str) -> dict[str, str]:
+    """The values by name. Raises ValueError for every line that is not understood, or says something twice."""
+    found: dict[str, str] = {}
+    allowed: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        section, entry = _SECTION.fullmatch(line.rstrip()), _ENTRY.fullmatch(line.rstrip())
+        if section and section[1] in _SECTIONS:
+            allowed = _SECTIONS[section[1]]
+        elif entry and entry[1] in allowed and entry[1] not in found:
+            found[entry[1]] = entry[2].strip("\"'")
+        else:
+            wanted = ", ".join(f'{name} = "…"' for name in allowed if name not in found)
+            raise ValueError(
+                f"line {number} is not understood: {line.strip()!r} (here may stand {wanted or 'a section'})"
+            )
+    return found

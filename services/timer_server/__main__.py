@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _KEYGEN_HELP = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can read its keys again, it must not end it
     parsed = _parser().parse_args(arguments)
     if parsed.command == "keygen":
         return _make_keys(parsed)
@@ -57,6 +59,8 @@ def _serve(config: Config) -> int:
 
 
 def _make_keys(parsed: argparse.Namespace) -> int:
+    if parsed.client is None and (parsed.prefix or parsed.hand_over):
+        return _complain("--prefix and --hand-over are about a client: name it with --client", EXIT_MISUSED)
     try:
         files = make_server_keys(parsed.folder)
         if parsed.client is not None:

@@ -32,6 +32,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TIMER_RETRY_DEADLINE_S": (60.0, {"0": 0.0, "1.5": 1.5}, ["-0.1", "never", "inf"]),
     "TIMER_RETRY_MIN_S": (0.1, {"0.01": 0.01, "5": 5.0}, ["0", "-1", "quick"]),
     "TIMER_RETRY_MAX_S": (5.0, {"0.1": 0.1, "30": 30.0}, ["0", "soon"]),
+    "TIMER_ID_PREFIX": ("", {"shop/": "shop/"}, ["a b", "x" * 93]),
     "TIMER_CURVE_CLIENT_SECRET": ("", {"keys/shop.key_secret": "keys/shop.key_secret"}, ["a\0b"]),
     "TIMER_CURVE_SERVER_PUBLIC": ("", {"/etc/timer/server.key": "/etc/timer/server.key"}, ["a\0b"]),
     "TIMER_COMMAND": ("timer", {"docker compose run client": "docker compose run client"}, ["a\nb", "\x1b[2J"]),

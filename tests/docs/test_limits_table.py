@@ -68,6 +68,7 @@ INTERNAL = {
     "health": {"_TIMEOUT_MS"},
     "gate": {"_KEY_BYTES"},
     "intake": {"_EVENT_BYTES"},
+    "keys": {"_PRIVATE_FOLDER", "_OF_OTHERS"},
     "logs": {"_NS_PER_S"},
     "metrics": {"_MS_PER_S"},
 }

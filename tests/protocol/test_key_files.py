@@ -34,15 +34,62 @@ def test_zeromqs_own_tools_read_ours(tmp_path: Path) -> None:
     assert zmq.auth.load_certificate(path) == (PUBLIC.encode(), SECRET.encode())
 
 
+def file(*metadata: str, curve: tuple[str, ...] = (f'public-key = "{PUBLIC}"',)) -> str:
+    """The text of a file with these lines in its two sections."""
+    return "\n".join(["metadata", *(f"    {line}" for line in metadata), "curve", *(f"    {line}" for line in curve)])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'prefix = "order/"',
+        "prefix = 'order/'",
+        "prefix = order/",
+        'prefix="order/"',
+        'prefix = "order/"  # of the shop',
+    ],
+)
+def test_all_forms_of_a_value_bind_to_the_prefix(line: str) -> None:
+    assert from_text(file(line)) == Key(PUBLIC, prefix="order/")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Prefix = "order/"',
+        'prefixes = "order/"',
+        'prefix: "order/"',
+        'prefix "order/"',
+        "prefix = “order/”",
+        'prefix = "order/";',
+        'prefix = "order/" "shop/"',
+        "prefix",
+        'public-key = "x"',
+    ],
+)
+def test_a_line_that_may_have_meant_a_prefix_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"line 2 is not understood|characters of an id"):
+        from_text(file(line))
+
+
+def test_a_name_twice_or_in_the_wrong_section_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 3 is not understood"):
+        from_text(file('prefix = "order/"', 'prefix = ""'))
+    with pytest.raises(ValueError, match="line 4 is not understood"):
+        from_text(file(curve=(f'public-key = "{PUBLIC}"', 'prefix = "order/"')))
+    with pytest.raises(ValueError, match="line 1 is not understood"):
+        from_text(f'    public-key = "{PUBLIC}"')
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
         ("", "no public-key"),
         ("curve\n", "no public-key"),
-        (f'    public-key = "{PUBLIC[1:]}"', "public-key is not 40 characters of Z85"),
-        (f'    public-key = "{PUBLIC[1:]} "', "public-key is not 40 characters of Z85"),
-        (f'    public-key = "{PUBLIC}"\n    secret-key = "x"', "secret-key is not 40 characters of Z85"),
-        (f'    prefix = "a b"\n    public-key = "{PUBLIC}"', "a prefix is at most 92 of the characters of an id"),
+        (file(curve=(f'public-key = "{PUBLIC[1:]}"',)), "public-key is not 40 characters of Z85"),
+        (file(curve=(f'public-key = "{PUBLIC[1:]} "',)), "public-key is not 40 characters of Z85"),
+        (file(curve=(f'public-key = "{PUBLIC}"', 'secret-key = "x"')), "secret-key is not 40 characters of Z85"),
+        (file('prefix = "a b"'), "a prefix is at most 92 of the characters of an id"),
     ],
 )
 def test_what_is_broken_is_named(text: str, wrong: str) -> None:

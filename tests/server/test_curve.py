@@ -239,6 +239,62 @@ class TestBoundToAPrefix:
             admin.call("timer.start", id="shop/1", hours=1)
             assert next_topic(socket) == "shop/1 started"
 
+    def test_unsubscribing_from_one_topic_leaves_the_others(
+        self, locked: LocalServer, ring: KeyRing, admin: Requester
+    ) -> None:
+        with socket_to(zmq.XSUB, locked.events, **ring.options("shop")) as socket:
+            for topic in (b"\x01", b"\x01shop/", b"\x01~beat", b"\x00"):
+                socket.send(topic)
+            while socket.recv_multipart()[0] != b"~beat":
+                pass
+            admin.call("timer.start", id="shop/1", hours=1)
+            assert next_topic(socket) == "shop/1 started"
+
+    def test_what_is_no_subscription_suspends_its_key(self, locked: LocalServer, ring: KeyRing) -> None:
+        """Frames of other kinds make libzmq take one subscriber for another."""
+        with (
+            client(locked, ring, "admin") as timers,
+            hearing(locked, ring, "admin", b"") as honest,
+            hearing(locked, ring, "shop", b"") as eavesdropper,
+            socket_to(zmq.XSUB, locked.events, **ring.options("shop")) as socket,
+        ):
+            socket.send(b"X")
+            locked.wait_for_log("a key is suspended until keys are read again")
+            timers.start(hours=1, id="shop/1")
+            while honest.poll(0):  # what was sent before all were cut off
+                honest.recv_multipart()
+            while honest.recv_multipart()[0] != b"~beat":  # it is back
+                pass
+            timers.cancel("shop/1")
+            assert next_topic(honest) == "shop/1 cancelled"
+            eavesdropper.rcvtimeo = 300
+            with pytest.raises(zmq.Again):
+                eavesdropper.recv_multipart()
+        with client(locked, ring, "shop") as timers, pytest.raises(AccessDenied):
+            timers.info()
+        locked.reload()
+        locked.wait_for_log("keys read")
+        with calls(locked, ring, "shop") as rpc:
+            assert rpc.call("timer.start", hours=1)["id"].startswith("shop/")
+
+    def test_a_socket_that_names_itself_is_refused(self, locked: LocalServer, ring: KeyRing, admin: Requester) -> None:
+        """Otherwise another could take up the name, and get replies that were meant for the first."""
+        admin.call("timer.start", id="bank/1", hours=1)
+        for name in ("admin", "shop"):
+            with socket_to(zmq.REQ, locked.commands, routing_id=b"worker", **ring.options(name)) as socket:
+                error = Requester(socket).error("timer.wait", id="bank/1", wait_ms=60_000)
+                assert error["data"]["name"] == "not_permitted"
+                assert "ZMQ_ROUTING_ID" in error["data"]["reason"]
+        with socket_to(zmq.REQ, locked.commands, routing_id=b"worker", **ring.options("admin")) as socket:
+            socket.send(b"7")
+            assert socket.recv().startswith(b"error: ")
+
+    def test_the_library_makes_ids_below_the_prefix_it_is_told(self, locked: LocalServer, ring: KeyRing) -> None:
+        with client(locked, ring, "shop", id_prefix="shop/") as timers:
+            assert timers.start(hours=1, payload={"a": 1.5}).id.startswith("shop/")
+            assert timers.start(hours=1, id="shop/named").id == "shop/named"
+            assert timers.get("shop/named").payload is None
+
     def test_the_library_says_what_is_permitted(self, locked: LocalServer, ring: KeyRing) -> None:
         with client(locked, ring, "shop") as timers, pytest.raises(NotPermitted, match="shop/") as refused:
             timers.get("bank/1")
@@ -328,6 +384,25 @@ class TestAtStart:
         (ring.files.clients / "twin.key").write_text((ring.files.clients / "shop.key").read_text())
         with pytest.raises(KeyFileError, match=r"twin\.key has the same key as shop\.key"):
             LocalServer(curve=ring.files).serve_here()
+
+    def test_a_secret_key_has_no_place_among_those_of_clients(self, ring: KeyRing) -> None:
+        (ring.files.clients / "leak.key").write_text((ring.folder / "shop.key_secret").read_text())
+        with pytest.raises(KeyFileError, match=r"leak\.key holds a secret key"):
+            LocalServer(curve=ring.files).serve_here()
+
+    def test_two_halves_that_do_not_match_are_refused(self, ring: KeyRing) -> None:
+        other = (ring.folder / "shop.key_secret").read_text()
+        public = next(line for line in other.splitlines() if "public-key" in line)
+        own = ring.files.secret.read_text()
+        old = next(line for line in own.splitlines() if "public-key" in line)
+        ring.files.secret.write_text(own.replace(old, public))
+        with pytest.raises(KeyFileError, match="are not a pair"):
+            LocalServer(curve=ring.files).serve_here()
+
+    def test_an_editors_file_is_no_key(self, ring: KeyRing) -> None:
+        (ring.files.clients / ".#shop.key").symlink_to("nowhere")
+        with LocalServer(curve=ring.files) as server, calls(server, ring, "shop") as rpc:
+            assert rpc.call("timer.list")["timers"] == []
 
     def test_a_public_file_is_no_pair(self, ring: KeyRing) -> None:
         with pytest.raises(KeyFileError, match="has no secret-key"):

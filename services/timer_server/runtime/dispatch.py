@@ -16,6 +16,10 @@ from timer_server.runtime.seed_dialogue import SeedDialogue
 from timer_server.runtime.waiting import Waiting, Wish
 from timer_server.store import StoreError
 
+_NOT_ADMITTED = Refusal(
+    ErrorCode.NOT_PERMITTED,
+    "this client's key is allowed no longer, or its socket has a routing id of its own; leave ZMQ_ROUTING_ID unset",
+)
 _TOO_MANY_FRAMES = f"error: a message may have at most {FRAMES_MAXIMUM} frames".encode()
 _TOO_LONG_AN_ENVELOPE = f"error: what stands before the empty frame may have at most {ENVELOPE_BYTES} bytes".encode()
 _TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes than a message may have"
@@ -51,7 +55,7 @@ class Dispatcher:
         missing parts is to be sent later, when `waiting` says so.
         """
         if prefix is None:
-            return self.refuse(frames, Refusal(ErrorCode.NOT_PERMITTED, "this client's key is allowed no longer"))
+            return self.refuse(frames, _NOT_ADMITTED)
         envelope, body = split_envelope(frames)
         if len(frames) > 1 + FRAMES_MAXIMUM:
             return TextAnswer(envelope if len(envelope) <= FRAMES_MAXIMUM else frames[:1], [_TOO_MANY_FRAMES])

@@ -4,8 +4,6 @@ ZeroMQ asks once for each connection, while it is being made, and marks every me
 here the client's public key. It is the loop's own thread that answers.
 """
 
-from collections.abc import Mapping
-
 import zmq
 from zmq.utils import z85
 
@@ -61,12 +59,19 @@ class Gate:
             self.socket.send_multipart([_ZAP_VERSION, request_id, status, text, public if is_known else b"", b""])
 
     def reload(self) -> bool:
-        """Reads the folder again. Returns whether some key may do less than before. Raises `KeyFileError`."""
+        """Reads the folder again. Returns whether some key was taken away or bound anew. Raises `KeyFileError`."""
         before, self._grants = self._grants, self._read()
         return any(
-            public not in self._grants or not grant.prefix.startswith(self._grants[public].prefix)
+            public not in self._grants or grant.prefix != self._grants[public].prefix
             for public, grant in before.items()
         )
+
+    def suspend(self, frame: zmq.Frame) -> None:
+        """Refuses the key of a frame's sender until the folder is read again."""
+        public = str(frame.get("User-Id"))
+        grant = self._grants.pop(public, None)
+        if grant is not None:
+            log.error("a key is suspended until keys are read again", extra=fields(client=grant.name))
 
     def take_refused(self) -> int:
         """How many connections were refused since the last call."""
@@ -77,9 +82,11 @@ class Gate:
         """Stops answering."""
         self.socket.close(linger=0)
 
-    def _read(self) -> Mapping[str, Grant]:
+    def _read(self) -> dict[str, Grant]:
         grants = {**read_grants(self._folder), **self._always}
-        log.info("keys read", extra=fields(clients=len(grants) - len(self._always), folder=str(self._folder)))
+        bound = sum(bool(grant.prefix) for grant in grants.values())
+        clients = len(grants) - len(self._always)
+        log.info("keys read", extra=fields(clients=clients, bound=bound, folder=str(self._folder)))
         return grants
 
     def _refuse(self, address: bytes, public: bytes) -> None:

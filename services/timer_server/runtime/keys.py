@@ -7,9 +7,13 @@ from typing import NamedTuple
 import zmq
 
 from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, Key, from_text, to_text
+from timer_server.runtime.logs import fields, log
 
 SERVER_NAME = "server"
 CLIENTS_FOLDER = "clients"
+
+_PRIVATE_FOLDER = 0o700
+_OF_OTHERS = 0o077
 
 
 class KeyFileError(Exception):
@@ -35,6 +39,10 @@ def read_pair(path: Path) -> tuple[bytes, bytes]:
     key = _read(path)
     if key.secret is None:
         raise KeyFileError(f"{path} has no secret-key; it has to be a file that ends in {SECRET_SUFFIX}")
+    if zmq.curve_public(key.secret.encode()) != key.public.encode():
+        raise KeyFileError(f"the two keys in {path} are not a pair")
+    if path.stat().st_mode & _OF_OTHERS:
+        log.warning("others may read the secret key", extra=fields(file=str(path), help="chmod 600"))
     return key.public.encode(), key.secret.encode()
 
 
@@ -44,7 +52,13 @@ def read_grants(folder: Path) -> Mapping[str, Grant]:
         raise KeyFileError(f"there is no folder {folder} for the public keys of clients")
     grants: dict[str, Grant] = {}
     for path in sorted(folder.glob(f"*{PUBLIC_SUFFIX}")):
+        if path.name.startswith("."):
+            continue  # an editor's, and no key
         key = _read(path)
+        if key.secret is not None:
+            raise KeyFileError(
+                f"{path} holds a secret key, which belongs to its client alone; put the {PUBLIC_SUFFIX} here"
+            )
         if key.public in grants:
             raise KeyFileError(f"{path} has the same key as {grants[key.public].name}{PUBLIC_SUFFIX}; remove one")
         grants[key.public] = Grant(path.stem, key.prefix)
@@ -57,7 +71,8 @@ def make_server_keys(folder: Path) -> list[tuple[Path, bool]]:
     Returns each file with whether it is new. Raises `KeyFileError`.
     """
     try:
-        (folder / CLIENTS_FOLDER).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        (folder / CLIENTS_FOLDER).mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
         return _make_pair(folder / f"{SERVER_NAME}{SECRET_SUFFIX}", folder / f"{SERVER_NAME}{PUBLIC_SUFFIX}")
     except OSError as error:
         raise KeyFileError(f"cannot write keys to {folder}: {error.strerror}") from None
@@ -70,7 +85,7 @@ def make_client_keys(folder: Path, name: str, prefix: str, hand_over: Path) -> l
     """
     own = _read(folder / f"{SERVER_NAME}{PUBLIC_SUFFIX}")
     try:
-        hand_over.mkdir(parents=True, exist_ok=True)
+        hand_over.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         allowed = folder / CLIENTS_FOLDER / f"{name}{PUBLIC_SUFFIX}"
         made = _make_pair(hand_over / f"{name}{SECRET_SUFFIX}", allowed, prefix)
         if hand_over.samefile(folder):
@@ -82,7 +97,11 @@ def make_client_keys(folder: Path, name: str, prefix: str, hand_over: Path) -> l
 
 
 def _make_pair(secret: Path, public: Path, prefix: str = "") -> list[tuple[Path, bool]]:
+    if public.exists() and not secret.exists():
+        raise KeyFileError(f"{public} is there already, and its secret is not in {secret.parent}; remove it first")
     pair = _read(secret) if secret.exists() else _new_pair()
+    if public.exists() and _read(public) != Key(pair.public, prefix=prefix):
+        raise KeyFileError(f"{public} is there already, with another key or prefix; remove it first")
     return [(secret, _write(secret, pair)), (public, _write(public, Key(pair.public, prefix=prefix)))]
 
 
@@ -102,13 +121,17 @@ def _write(path: Path, key: Key) -> bool:
         if _read(path) != key:
             raise KeyFileError(f"{path} is there already, with another key or prefix; remove it first") from None
         return False
-    path.write_text(to_text(key))
+    try:
+        path.write_text(to_text(key))
+    except OSError:
+        path.unlink()
+        raise
     return True
 
 
 def _read(path: Path) -> Key:
     try:
-        return from_text(path.read_text())
+        return from_text(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise KeyFileError(f"cannot read the key file {path}: {reason}") from None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 
 import zmq
 
@@ -37,6 +38,9 @@ With a shorter one, its questions to the gate are not answered."""
 
 _UNBIND_LIMIT_MS = 1000
 """How long it may take until an address is free again."""
+
+_MADE_ROUTING_ID = b"\0"
+"""What a routing id begins with that the ROUTER has made."""
 
 _SUBSCRIBING = {b"\x01": zmq.SUBSCRIBE, b"\x00": zmq.UNSUBSCRIBE}
 
@@ -82,13 +86,15 @@ class Sockets:
     def receive(self) -> tuple[list[bytes], str | None] | None:
         """The next request: its frames, and what the ids that its sender may touch begin with; None if there is none.
 
-        A sender whose key is allowed no longer has no such prefix.
+        With keys, a sender has no such prefix where its key is allowed no longer, or its socket has a name of its own.
         """
         try:
             if self.gate is None:
                 return self.commands.recv_multipart(zmq.DONTWAIT), ""
             frames = self.commands.recv_multipart(zmq.DONTWAIT, copy=False)
-            return [frame.bytes for frame in frames], self.gate.prefix_of(frames[0])
+            # Who names its socket could take up the name of another, and so get replies meant for that one.
+            is_named = frames[0].bytes[:1] != _MADE_ROUTING_ID
+            return [frame.bytes for frame in frames], None if is_named else self.gate.prefix_of(frames[0])
         except zmq.Again:
             return None
 
@@ -120,7 +126,9 @@ class Sockets:
         """Takes note of who wants what. Where that is too much to keep, all subscribers have to connect again."""
         if self.events.poll(0):
             self._subscriptions.take(self._notices())
-            if self._subscriptions.are_too_many:
+            if self._is_out_of_step:
+                self._cut_subscribers_off("a subscriber sent what is no subscription")
+            elif self._subscriptions.are_too_many:
                 self._cut_subscribers_off("too many subscriptions")
 
     def reopen(self) -> None:
@@ -147,16 +155,25 @@ class Sockets:
                 notice = self.events.recv(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 return
-            if self.gate is not None:
-                self._permit(notice, self.gate.prefix_of(notice))
+            if self.gate is not None and not self._permit(notice, self.gate):
+                self._is_out_of_step = True
+                return
             yield notice
 
-    def _permit(self, notice: zmq.Frame, prefix: str | None) -> None:
-        """Puts a subscription into force as far as its sender's key goes; no prefix, no subscription."""
-        option = _SUBSCRIBING.get(notice.bytes[:1])
-        if prefix is not None and option is not None:
+    def _permit(self, notice: zmq.Frame, gate: Gate) -> bool:
+        """Puts a subscription into force as far as its sender's key goes; no prefix, no subscription.
+
+        False for what is no subscription: after such a frame, libzmq 4.3.5 takes one subscriber for another.
+        """
+        option, prefix = _SUBSCRIBING.get(notice.bytes[:1]), gate.prefix_of(notice)
+        if option is None:
+            gate.suspend(notice)
+            return False
+        # Of a bound key's topics several may have become one, so only the end of its connection takes them back.
+        if prefix is not None and not (prefix and option == zmq.UNSUBSCRIBE):
             for topic in narrow_topic(notice.bytes[1:], prefix.encode()):
                 self.events.setsockopt(option, topic)  # which is about the sender of the last notice
+        return True
 
     def _open_commands(self, endpoint: str) -> None:
         self.commands = self._new_socket(zmq.ROUTER, REPLIES_QUEUED, endpoint)
@@ -167,8 +184,7 @@ class Sockets:
         self.commands.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
         self.commands.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
         self.commands.router_mandatory = True
-        # With keys, whoever connects under the routing id of another could take that one's replies over.
-        self.commands.router_handover = self.gate is None
+        self.commands.router_handover = True
         self._backlog = Backlog()
         _bind(self.commands, endpoint)
 
@@ -180,6 +196,7 @@ class Sockets:
         self.events.tcp_maxrt = _HEARTBEAT_TIMEOUT_MS
         self.events.setsockopt(zmq.XPUB_MANUAL, int(self.gate is not None))
         self._feed = Feed()
+        self._is_out_of_step = False
         self._subscriptions = Subscriptions(is_manual=self.gate is not None)
         _bind(self.events, endpoint)
 
@@ -209,7 +226,14 @@ class Sockets:
 
 def is_local(endpoint: str) -> bool:
     """Whether only this machine can reach an endpoint."""
-    return re.match(r"(ipc|inproc)://|tcp://(127\.|localhost:|\[::1\]:)", endpoint) is not None
+    host = re.match(r"tcp://(?:\[(.*)\]|(.*)):", endpoint)
+    if host is None:
+        return True
+    name = host[1] or host[2]
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name in {"localhost", "lo"}
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
