@@ -1,5 +1,6 @@
 """deploy/compose.curve.yml: keys are made, those who have one are served, and nobody else."""
 
+import json
 import secrets
 from collections.abc import Iterator
 
@@ -42,6 +43,8 @@ def test_another_client_is_made_bound_and_let_in_while_the_server_runs(locked: S
     locked.follow_log().expect('"event":"keys read","clients":2')
     shop = ["run", "--rm", "-T", "--env", "TIMER_CURVE_CLIENT_SECRET=/client-keys/shop.key_secret", "client"]
     locked.compose(*shop, "start", "1h", "--detach", "--id", "shop/1")
+    own = locked.compose(*shop[:3], "--env", "TIMER_ID_PREFIX=shop/", *shop[3:], "start", "1h", "--detach", "--json")
+    assert json.loads(own.stdout)["id"].startswith("shop/")
     refused = locked.compose(*shop, "get", "tea", check=False)
     assert refused.returncode == 1
     assert "'tea' does not begin with 'shop/'" in refused.stderr
@@ -53,3 +56,12 @@ def test_keys_stay_when_the_server_is_made_anew(locked: Stack) -> None:
     locked.compose("rm", "--force", "--stop", "server")
     locked.up()
     assert locked.timer_json("info")["protocol"] == "timer/1"
+
+
+def test_a_key_that_was_taken_away_stays_away_when_the_server_is_made_anew(locked: Stack) -> None:
+    locked.compose("exec", "-T", "server", "rm", "/keys/clients/compose.key")
+    locked.compose("rm", "--force", "--stop", "server")
+    locked.up()
+    done = locked.timer("info", check=False)
+    assert done.returncode == 1
+    assert "does not know this client's key" in done.stderr
