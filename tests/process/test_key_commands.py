@@ -32,6 +32,8 @@ def test_from_keys_to_a_timer_that_fires(tmp_path: Path) -> None:
         assert server.wait_for_log("keys read")["clients"] == 1
         rang = run(tmp_path, "start", "0", "0", "1", server=server, **mine)
         assert (rang.returncode, "has fired" in rang.stdout) == (0, True)
+        below = run(tmp_path, "start", "1h", "--detach", server=server, TIMER_ID_PREFIX="shop/", **mine)
+        assert (below.returncode, "shop/" in below.stdout) == (0, True)
         assert timer_server("--check", folder=tmp_path, TIMER_BIND=server.commands, **secret).returncode == 0
         assert timer_server("--check", folder=tmp_path, TIMER_BIND=server.commands).returncode == 1
         assert server.terminate() == 0

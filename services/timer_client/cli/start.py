@@ -59,7 +59,7 @@ def start(  # noqa: PLR0913 - the options of a command
     # Questions go where they are seen, and stay out of what a program reads.
     questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
     amounts = _read_duration(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
-    timer_id = new_id() if timer_id is None else timer_id
+    timer_id = settings.id_prefix + new_id() if timer_id is None else timer_id
     try:
         with connected(context) as client:
             timer = client.start(*amounts, id=timer_id, label=label, payload=value)
