@@ -1,11 +1,15 @@
-"""Keys for a test: a server's, and those of its clients."""
+"""Keys for a test: a server's and those of its clients, and peers that use them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from timer_client import Settings
+from local_server import LocalServer
+from peers import Requester, socket_to
+from timer_client import Settings, TimerClient
 from timer_protocol.key_files import from_text
 from timer_server.runtime.keys import CLIENTS_FOLDER, CurveFiles, make_client_keys, make_server_keys
 
@@ -53,10 +57,30 @@ class KeyRing:
         return self.folder / CLIENTS_FOLDER / f"{name}.key"
 
 
-def handshake(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
-    """A monitor that tells how a socket's handshakes end."""
-    watched = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-    watched |= zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    monitor: zmq.Socket[bytes] = socket.get_monitor_socket(watched)
-    monitor.rcvtimeo = 10_000
-    return monitor
+@contextmanager
+def calls(server: LocalServer, ring: KeyRing, name: str) -> Iterator[Requester]:
+    """Calls methods with a client's keys."""
+    with socket_to(zmq.REQ, server.commands, **ring.options(name)) as socket:
+        yield Requester(socket)
+
+
+@contextmanager
+def hearing(server: LocalServer, ring: KeyRing, name: str, *topics: bytes) -> Iterator[zmq.Socket[bytes]]:
+    """A subscriber with a client's keys that is known to be connected, as it has heard a beat."""
+    with socket_to(zmq.SUB, server.events, **ring.options(name)) as socket:
+        for topic in (*topics, b"~beat"):
+            socket.subscribe(topic)
+        while socket.recv_multipart()[0] != b"~beat":
+            pass
+        yield socket
+
+
+def client(server: LocalServer, ring: KeyRing, name: str, **settings: Any) -> TimerClient:
+    return TimerClient(settings=ring.settings(name, server=server.commands, events=server.events, **settings))
+
+
+def next_topic(socket: zmq.Socket[bytes]) -> str:
+    """The topic of the next event, beats aside."""
+    while (topic := socket.recv_multipart()[0]) == b"~beat":
+        pass
+    return topic.decode()
