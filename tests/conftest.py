@@ -1,5 +1,6 @@
 """What tests of several folders share: servers in a thread and in a process, and the images."""
 
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,13 @@ from containers.engine import engine_fault, images, is_required
 from local_server import LocalServer
 from peers import Requester, requester
 from server_process import ServerProcess
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A run in the background of a shell ignores Ctrl-C, and so would every program that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
