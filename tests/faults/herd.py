@@ -83,12 +83,7 @@ def run(folder: Path, length: Length, _: Random) -> Report:
             all_heard_ms = wall_ms() - first_due_ms
         with requester(server.commands) as rpc:
             fired = rpc.call("server.info")["counts"]["fired"]
-    if sorted(ids) != sorted(f"herd/{number}" for number in range(how_many)):
-        report.violations.append(f"{len(set(ids))} of {how_many} were heard, {len(ids) - len(set(ids))} of them twice")
-    if fired != how_many:
-        report.violations.append(f"{fired} of {how_many} have fired")
-    if min(late_ms, default=0) < 0:
-        report.violations.append(f"one was heard {-min(late_ms):.2f} ms early")
+    report.violations += check(ids, late_ms, fired, how_many)
     report.lost = how_many - len(set(ids))
     report.requests, report.events = how_many + len(asking.took_ms), len(ids)
     report.figures = {
@@ -97,6 +92,18 @@ def run(folder: Path, length: Length, _: Random) -> Report:
         "requests meanwhile": percentiles_ms(asking.took_ms),
     }
     return report
+
+
+def check(ids: list[str], late_ms: list[float], fired: int, how_many: int) -> list[str]:
+    """What is not as it should be."""
+    violations = []
+    if sorted(ids) != sorted(f"herd/{number}" for number in range(how_many)):
+        violations.append(f"{len(set(ids))} of {how_many} were heard, {len(ids) - len(set(ids))} of them twice")
+    if fired != how_many:
+        violations.append(f"{fired} of {how_many} have fired")
+    if min(late_ms, default=0) < 0:
+        violations.append(f"one was heard {-min(late_ms):.2f} ms early")
+    return violations
 
 
 CAMPAIGN = Campaign(

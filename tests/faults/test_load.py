@@ -18,6 +18,15 @@ def test_campaign(campaign: Campaign, tmp_path: Path) -> None:
     assert report.figures
 
 
+def test_what_a_herd_has_lost_doubled_or_heard_early_is_found() -> None:
+    assert herd.check(["herd/0", "herd/1"], [0.4, 3.0], fired=2, how_many=2) == []
+    assert herd.check(["herd/0", "herd/0"], [-0.5, 3.0], fired=1, how_many=2) == [
+        "1 of 2 were heard, 1 of them twice",
+        "1 of 2 have fired",
+        "one was heard 0.50 ms early",
+    ]
+
+
 def test_a_lost_a_doubled_an_invented_and_an_early_end_are_found() -> None:
     traffic, ends = Traffic("", Random(7)), Ends.__new__(Ends)  # noqa: S311
     traffic.plans = {"lost": "fire", "doubled": "extend", "revived": "cancel", "good": "pause"}
