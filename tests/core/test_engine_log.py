@@ -229,3 +229,22 @@ class TestPages:
         assert first == Listing([], "b", 2)
         assert [entry.id for entry in second.entries if isinstance(entry, Timer)] == ["d"]
         assert second.next is None
+
+
+def test_a_page_counts_what_was_forgotten_among_what_it_looks_at() -> None:
+    bench = Bench(retention_s=1)
+    for number in range(50):
+        bench.start(f"gone/{number:02}", seconds=1)
+    bench.start("kept", seconds=100)
+    bench.commit()
+    later_ns = BEGIN_NS + 10 * NS_PER_S
+    bench.engine.expire(later_ns, 500)
+    bench.commit()
+    bench.engine.forget(bench.store.read_events(0, "", 500, 500).events, later_ns + 10 * NS_PER_S)
+
+    listing = bench.engine.list_page(ListParams(), scan=10)
+    assert (listing.entries, listing.scanned) == ([], 10)
+    assert listing.next is not None
+    while listing.next is not None:
+        listing = bench.engine.list_page(ListParams(after=listing.next), scan=10)
+    assert [timer.id for timer in listing.entries if isinstance(timer, Timer)] == ["kept"]

@@ -63,7 +63,7 @@ INTERNAL = {
     "methods": {"ENTRY_WEIGHT"},
     "waiting": {"_SLACK"},
     "deadlines": {"_SLACK", "_MOVES", "_DROPS"},
-    "id_index": {"_RUN", "_RUN_MAXIMUM"},
+    "id_index": {"_RUN", "_RUN_MAXIMUM", "_SWEEP_EVERY"},
     "seed_dialogue": {"TRIPLE_EXPIRES_NS", "_SHOWN"},
     "health": {"_TIMEOUT_MS"},
     "gate": {"_KEY_BYTES"},

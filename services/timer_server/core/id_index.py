@@ -11,11 +11,15 @@ _RUN = 1024
 _RUN_MAXIMUM = 65_536
 """Merging stops here, so that no single merge holds up the loop for more than some milliseconds."""
 
+_SWEEP_EVERY = 512
+"""Ids forgotten between two sweeps: one costs some milliseconds, and all runs have their turn within some thousands."""
+
 
 class IdIndex:
-    """A set of ids in order. What was forgotten stays in its run until a sweep, and is skipped."""
+    """A set of ids in order. What was forgotten stays in its run until a sweep."""
 
     def __init__(self) -> None:
+        self._forgotten_since_sweep = 0
         self._fresh: list[str] = []
         self._runs: list[list[str]] = []
         self._forgotten: set[str] = set()
@@ -38,21 +42,25 @@ class IdIndex:
             self._fresh = []
 
     def forget(self, timer_id: str) -> None:
-        """Lets go of an id that is here. When there are many such, the oldest run is swept."""
+        """Lets go of an id that is here. When there are many such, the oldest run is swept, one now and then."""
         self._forgotten.add(timer_id)
-        if self._runs and len(self._forgotten) > _RUN + self._held() // 4:
+        self._forgotten_since_sweep += 1
+        if self._forgotten_since_sweep >= _SWEEP_EVERY and len(self._forgotten) > _RUN + self._held() // 16:
+            self._forgotten_since_sweep = 0
             run = self._runs.pop(0)
             self._push([kept for kept in run if kept not in self._forgotten])
             self._forgotten.difference_update(run)
 
     def after(self, after: str | None, prefix: str) -> Iterator[str]:
-        """The ids that begin with `prefix` and sort after `after`, in order."""
+        """The ids that begin with `prefix` and sort after `after`, in order; among them some that were forgotten.
+
+        Those are not left out here, so that whoever looks through many of them can count what it looks at.
+        """
         self._fresh.sort()
         for timer_id in merge(*(_tail(run, after, prefix) for run in (*self._runs, self._fresh))):
             if not timer_id.startswith(prefix):
                 return
-            if timer_id not in self._forgotten:
-                yield timer_id
+            yield timer_id
 
     def _held(self) -> int:
         return len(self._fresh) + sum(map(len, self._runs))
