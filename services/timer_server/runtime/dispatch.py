@@ -118,15 +118,15 @@ class Dispatcher:
             answer.add(Failure(self._failed(error).to_error(), request_id))
 
     def _apply_unanswered(self, handler: Handler, call: Call, now_ns: int, prefix: str) -> None:
-        """Applies a notification: it needs no room in the reply, and nobody hears how it went."""
-        left_bytes, left_entries = self._room.left_bytes, self._room.left_entries
+        """Applies a notification: what it finds needs no room in the reply, and nobody hears how it went."""
+        left_bytes = self._room.left_bytes
         try:
             handler(narrow(call.params, prefix, now_ns), now_ns)
         except Refusal as refusal:
             log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
         except Exception as error:
             self._failed(error)
-        self._room.left_bytes, self._room.left_entries = left_bytes, left_entries
+        self._room.left_bytes = left_bytes
 
     def _failed(self, error: Exception) -> Refusal:
         """What to say of a request that failed in the server."""
