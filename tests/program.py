@@ -47,6 +47,14 @@ class Program:
         self._seen = match.end()
         return match
 
+    def tells(self, pattern: str, limit_s: float) -> bool:
+        """Whether the pattern comes within a time."""
+        try:
+            self.expect(pattern, limit_s)
+        except AssertionError:
+            return False
+        return True
+
     def send(self, text: str) -> None:
         """Types on the terminal."""
         os.write(self._fd, text.encode())
