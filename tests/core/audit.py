@@ -1,6 +1,6 @@
 """What the log promises, checked on the log alone, at nanoseconds: whoever watches it can rely on nothing more."""
 
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
 
 NS_PER_MS = 1_000_000
 ROUNDING_NS = 2 * NS_PER_MS
@@ -18,9 +18,9 @@ MAY_FOLLOW = {
 class _Run:
     """One timer from its start or restart to its end."""
 
-    def __init__(self, event: Event, moment_ns: int) -> None:
-        self.version = event.timer.version
-        self.state: str = event.timer.state
+    def __init__(self, event: Timer, moment_ns: int) -> None:
+        self.version = event.version
+        self.state: str = event.state
         self.since_ns = moment_ns
         self.elapsed_ns = 0
         self.stretches = 1
@@ -38,8 +38,8 @@ class Audit:
         for timer_id in timer_ids:
             del self._runs[timer_id]
 
-    def take(self, event: Event, moment_ns: int) -> None:
-        timer = event.timer
+    def take(self, event: Timer, moment_ns: int) -> None:
+        timer = event
         assert event.seq == self.seq + 1, "seq has a gap"
         self.seq = event.seq
         assert 0 <= event.at_ms * NS_PER_MS - moment_ns < NS_PER_MS, "the event's time is not its moment, rounded up"
@@ -60,8 +60,8 @@ class Audit:
             self._check_end(run, event)
         run.state = timer.state
 
-    def _check_end(self, run: _Run, event: Event) -> None:
-        timer = event.timer
+    def _check_end(self, run: _Run, event: Timer) -> None:
+        timer = event
         assert timer.due_at_ms is not None
         assert timer.ended_at_ms == event.at_ms
         assert timer.remaining_ms == 0

@@ -5,10 +5,10 @@ from typing import Any
 from msgspec import Raw
 
 from timer_protocol.limits import Limits
-from timer_protocol.messages import GetParams, StartParams
+from timer_protocol.messages import EventKind, GetParams, StartParams
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
-from timer_server.core.model import Timer
+from timer_server.core.model import NUMBER_OF, Timer
 from timer_server.store import MemoryStore
 
 NS_PER_MS = 1_000_000
@@ -16,21 +16,21 @@ NS_PER_S = 1_000_000_000
 BEGIN_NS = 1_700_000_000_000 * NS_PER_MS
 
 
-def make_timer(timer_id: str = "a", **changed: Any) -> Timer:
-    """A running timer of one minute; what is given replaces its fields."""
+def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any) -> Timer:
+    """A timer of one minute that has just been started; what is given replaces its fields."""
     fields: dict[str, Any] = {
+        "due_at_ms": 1_700_000_060_000,
         "seq": 1,
+        "kind_number": NUMBER_OF[kind],
+        "started_at_ms": 1_700_000_000_000,
+        "elapsed_ms": 0,
         "id": timer_id,
-        "state": "running",
         "label": "",
         "hours": 0,
         "minutes": 1,
         "seconds": 0,
         "duration_ms": 60_000,
-        "due_at_ms": 1_700_000_060_000,
-        "remaining_ms": 60_000,
-        "started_at_ms": 1_700_000_000_000,
-        "ended_at_ms": None,
+        "remaining_ms": 0,
         "version": 1,
         "keys": None,
         "payload": b"null",

@@ -150,10 +150,15 @@ class Naive:
 
     def expire(self, now_ns: int, most: int) -> list[str]:
         """Fires the first `most` of those that are due, and returns their ids."""
-        due = sorted((timer["due_at_ms"], timer["id"]) for timer in self.timers.values() if self._is_due(timer, now_ns))
-        for _, timer_id in due[:most]:
+        seqs = {event["id"]: event["seq"] for event in self.log}
+        due = sorted(
+            (timer["due_at_ms"], seqs[timer_id], timer_id)
+            for timer_id, timer in self.timers.items()
+            if self._is_due(timer, now_ns)
+        )
+        for *_, timer_id in due[:most]:
             self._fire_if_overdue(timer_id, now_ns)
-        return [timer_id for _, timer_id in due[:most]]
+        return [timer_id for *_, timer_id in due[:most]]
 
     def next_due_ms(self) -> int | None:
         return min((timer["due_at_ms"] for timer in self.timers.values() if timer["state"] == "running"), default=None)

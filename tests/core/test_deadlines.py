@@ -5,20 +5,30 @@ from collections.abc import Callable
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from msgspec.structs import replace
 
 from core.builders import Bench, make_timer
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core import deadlines as deadlines_module
 from timer_server.core.deadlines import _DROPS, Deadlines
 from timer_server.core.model import Timer
+from timer_server.core.records import Record, pack, unpack
+
+
+def make_record(timer_id: str, due_at_ms: int | None) -> Record:
+    """The record of a timer that has just been started with this deadline."""
+    return pack(make_timer(timer_id, due_at_ms=due_at_ms))
+
 
 ids = st.sampled_from("abcdef")
 moments = st.integers(0, 20)
 
 
+def is_running(record: Record | None) -> bool:
+    return record is not None and unpack(record).due_at_ms is not None
+
+
 class DeadlinesMachine(RuleBasedStateMachine):
-    """`timers` are the pending ones, as the ledger keeps them: a paused one has no deadline.
+    """`timers` are the records of the pending ones, as the ledger keeps them: a paused one has no deadline.
 
     `patience` is how often has to be asked: once, as long as few entries are dead.
     """
@@ -27,29 +37,31 @@ class DeadlinesMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.timers: dict[str, Timer] = {}
+        self.seq = 0
+        self.timers: dict[str, Record] = {}
         self.deadlines = Deadlines(self.timers)
 
     @rule(timer_id=ids, due_at_ms=moments)
     def run(self, timer_id: str, due_at_ms: int) -> None:
         """A start, a resume, or a move to another deadline or to the same."""
         before = self.timers.get(timer_id)
-        self.timers[timer_id] = make_timer(timer_id, due_at_ms=due_at_ms)
+        self.seq += 1
+        self.timers[timer_id] = pack(make_timer(timer_id, due_at_ms=due_at_ms, seq=self.seq))
         self.deadlines.add(self.timers[timer_id])
-        if before is not None and before.due_at_ms is not None:
+        if is_running(before):
             self.deadlines.leave()
 
     @rule(timer_id=ids)
     def pause(self, timer_id: str) -> None:
         before = self.timers.get(timer_id)
-        if before is not None and before.due_at_ms is not None:
-            self.timers[timer_id] = replace(before, state="paused", due_at_ms=None)
+        if is_running(before):
+            self.timers[timer_id] = make_record(timer_id, due_at_ms=None)
             self.deadlines.leave()
 
     @rule(timer_id=ids)
     def end(self, timer_id: str) -> None:
         before = self.timers.pop(timer_id, None)
-        if before is not None and before.due_at_ms is not None:
+        if is_running(before):
             self.deadlines.leave()
 
     @rule(now_ms=moments)
@@ -57,15 +69,15 @@ class DeadlinesMachine(RuleBasedStateMachine):
         in_order = self.in_order()
         popped = self.asked_until_told(lambda: self.deadlines.pop_due(now_ms))
         if in_order and in_order[0][0] <= now_ms:
-            assert popped == self.timers[in_order[0][1]]
-            del self.timers[in_order[0][1]]
+            assert popped == unpack(self.timers[in_order[0][2]])
+            del self.timers[in_order[0][2]]
             self.deadlines.leave()
         else:
             assert popped is None
 
     @rule()
     def load(self) -> None:
-        self.deadlines.load(self.timers.values())
+        self.deadlines.load(filter(is_running, self.timers.values()))
 
     @invariant()
     def earliest_is_that_of_a_sorted_list(self) -> None:
@@ -82,8 +94,9 @@ class DeadlinesMachine(RuleBasedStateMachine):
     def asked_until_told(self, ask: Callable[[], Timer | None]) -> Timer | None:
         return next((timer for timer in (ask() for _ in range(self.patience)) if timer is not None), None)
 
-    def in_order(self) -> list[tuple[int, str]]:
-        return sorted((timer.due_at_ms, timer.id) for timer in self.timers.values() if timer.due_at_ms is not None)
+    def in_order(self) -> list[tuple[int, int, str]]:
+        timers = map(unpack, self.timers.values())
+        return sorted((timer.due_at_ms, timer.seq, timer.id) for timer in timers if timer.due_at_ms is not None)
 
 
 class EagerMachine(DeadlinesMachine):
@@ -106,7 +119,7 @@ TestEagerDeadlines = EagerMachine.TestCase
 
 
 def test_all_come_out_in_order() -> None:
-    timers = {f"{number}": make_timer(f"{number}", due_at_ms=number * 7919 % 1000) for number in range(1000)}
+    timers = {f"{number}": make_record(f"{number}", due_at_ms=number * 7919 % 1000) for number in range(1000)}
     deadlines = Deadlines(timers)
     for timer in timers.values():
         deadlines.add(timer)
@@ -121,13 +134,13 @@ def test_all_come_out_in_order() -> None:
 
 
 def test_the_dead_stay_few_where_one_timer_moves_again_and_again() -> None:
-    timers = {f"{number}": make_timer(f"{number}", due_at_ms=10**9) for number in range(100)}
+    timers = {f"{number}": make_record(f"{number}", due_at_ms=10**9) for number in range(100)}
     deadlines = Deadlines(timers)
     deadlines.load(timers.values())
 
     for move in range(10_000):
         # Each deadline is later than the last, so that no dead entry ever comes to the top.
-        timers["0"] = make_timer("0", due_at_ms=2 * 10**9 + move)
+        timers["0"] = make_record("0", due_at_ms=2 * 10**9 + move)
         deadlines.add(timers["0"])
         deadlines.leave()
 
@@ -135,12 +148,12 @@ def test_the_dead_stay_few_where_one_timer_moves_again_and_again() -> None:
 
 
 def test_the_dead_stay_few_where_timers_end_before_their_time() -> None:
-    timers = {"early": make_timer("early", due_at_ms=1)}
+    timers = {"early": make_record("early", due_at_ms=1)}
     deadlines = Deadlines(timers)
     deadlines.add(timers["early"])
 
     for number in range(10_000):
-        timers[f"{number}"] = make_timer(f"{number}", due_at_ms=10**9 + number)
+        timers[f"{number}"] = make_record(f"{number}", due_at_ms=10**9 + number)
         deadlines.add(timers[f"{number}"])
         del timers[f"{number}"]
         deadlines.leave()
@@ -149,10 +162,10 @@ def test_the_dead_stay_few_where_timers_end_before_their_time() -> None:
 
 
 def test_nothing_is_built_anew_where_timers_only_come_due() -> None:
-    timers: dict[str, Timer] = {}
+    timers: dict[str, Record] = {}
     deadlines = Deadlines(timers)
     for number in range(10_000):
-        timers[f"{number}"] = make_timer(f"{number}", due_at_ms=number)
+        timers[f"{number}"] = make_record(f"{number}", due_at_ms=number)
         deadlines.add(timers[f"{number}"])
 
     for number in range(10_000):
@@ -164,12 +177,12 @@ def test_nothing_is_built_anew_where_timers_only_come_due() -> None:
 
 
 def test_nothing_is_built_anew_where_the_dead_are_met_soon() -> None:
-    timers = {"late": make_timer("late", due_at_ms=10**9)}
+    timers = {"late": make_record("late", due_at_ms=10**9)}
     deadlines = Deadlines(timers)
     deadlines.add(timers["late"])
 
     for number in range(10_000):
-        timers["early"] = make_timer("early", due_at_ms=number)
+        timers["early"] = make_record("early", due_at_ms=number)
         deadlines.add(timers["early"])
         del timers["early"]
         deadlines.leave()
@@ -177,19 +190,19 @@ def test_nothing_is_built_anew_where_the_dead_are_met_soon() -> None:
         assert not deadlines._old
 
 
-class Counted(dict[str, Timer]):
+class Counted(dict[str, Record]):
     """Counts how many timers were looked at."""
 
     looked_at = 0
 
-    def get(self, timer_id: str, default: object = None) -> Timer | None:  # type: ignore[override]
+    def get(self, timer_id: str, default: object = None) -> Record | None:  # type: ignore[override]
         self.looked_at += 1
         return super().get(timer_id, default)  # type: ignore[call-overload,no-any-return]
 
 
 def of_many(count: int) -> tuple[Counted, Deadlines]:
     """Deadlines of many timers, due one after the other."""
-    timers = Counted((f"{number}", make_timer(f"{number}", due_at_ms=number)) for number in range(count))
+    timers = Counted((f"{number}", make_record(f"{number}", due_at_ms=number)) for number in range(count))
     deadlines = Deadlines(timers)
     deadlines.load(timers.values())
     return timers, deadlines
@@ -249,15 +262,15 @@ def test_the_engine_says_which_entries_have_died() -> None:
 
 
 def test_a_timer_that_moved_away_and_back_comes_out_once() -> None:
-    timers = {"a": make_timer("a", due_at_ms=5)}
+    timers = {"a": make_record("a", due_at_ms=5)}
     deadlines = Deadlines(timers)
     deadlines.add(timers["a"])
     for due_at_ms in (9, 5):
-        timers["a"] = make_timer("a", due_at_ms=due_at_ms)
+        timers["a"] = make_record("a", due_at_ms=due_at_ms)
         deadlines.add(timers["a"])
         deadlines.leave()
 
-    assert deadlines.pop_due(5) == timers["a"]
+    assert deadlines.pop_due(5) == unpack(timers["a"])
     del timers["a"]
     deadlines.leave()
 

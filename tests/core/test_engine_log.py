@@ -12,7 +12,7 @@ DAY_NS = 86_400 * NS_PER_S
 
 
 def stored(bench: Bench) -> list[tuple[str, str]]:
-    return [(event.timer.id, event.kind) for event in bench.store.load()]
+    return [(event.id, event.kind) for event in bench.store.load()]
 
 
 class TestChanges:
@@ -32,8 +32,8 @@ class TestChanges:
 
         events = bench.engine.take_changes().events
 
-        assert [event.timer.state for event in events] == ["running", "paused", "cancelled"]
-        assert [event.timer.version for event in events] == [1, 2, 3]
+        assert [event.state for event in events] == ["running", "paused", "cancelled"]
+        assert [event.version for event in events] == [1, 2, 3]
 
     def test_an_end_of_this_turn_is_at_hand_and_one_that_is_stored_is_recalled(self) -> None:
         bench = Bench()

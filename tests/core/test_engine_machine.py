@@ -29,7 +29,7 @@ from timer_protocol.messages import (
 )
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
-from timer_server.core.model import Event, Timer
+from timer_server.core.model import Timer
 from timer_server.store import MemoryStore, SqliteStore, Store
 
 NS_PER_MS = 1_000_000
@@ -220,7 +220,7 @@ class EngineMachine(RuleBasedStateMachine):
         expected = [event for event in stored if event["seq"] > after and event["id"].startswith(prefix)]
         end = max([after, *(event["seq"] for event in stored)])
         for store in self.stores:
-            found: list[Event] = []
+            found: list[Timer] = []
             at = after
             while at < end:
                 window = store.read_events(at, prefix, limit, scan)
@@ -285,8 +285,8 @@ def timer_view(timer: Timer, now_ms: int) -> dict[str, Any]:
     return view
 
 
-def event_view(event: Event) -> dict[str, Any]:
-    view: dict[str, Any] = json.loads(msgspec.json.encode(event.view()))
+def event_view(event: Timer) -> dict[str, Any]:
+    view: dict[str, Any] = json.loads(msgspec.json.encode(event.event_view()))
     return {**view, "id": view["timer"]["id"]}
 
 

@@ -77,13 +77,13 @@ def test_a_timer_cannot_be_shortened_by_all_of_its_time() -> None:
         bench.ask(ExtendParams("a", seconds=-1), BEGIN_NS + 2)
 
 
-def test_earliest_deadlines_fire_first_and_no_more_than_asked() -> None:
+def test_earliest_deadlines_fire_first_in_the_order_of_their_starts_and_no_more_than_asked() -> None:
     bench = Bench()
     for seconds, timer_id in [(3, "c"), (1, "b"), (1, "a"), (2, "d"), (90, "late")]:
         bench.start(timer_id, seconds=seconds)
 
     now_ns = BEGIN_NS + MINUTE_NS
-    assert [timer.id for timer in bench.engine.expire(now_ns, 3)] == ["a", "b", "d"]
+    assert [timer.id for timer in bench.engine.expire(now_ns, 3)] == ["b", "a", "d"]
     assert [timer.id for timer in bench.engine.expire(now_ns, 3)] == ["c"]
     assert bench.engine.expire(now_ns, 3) == []
 

@@ -76,7 +76,7 @@ def _store_of_version_1(folder: Path) -> dict[str, Timer]:
     shutil.copy(folder / STORE, read)
     store = SqliteStore(read / STORE)
     store.open()
-    timers = {event.timer.id: _as_told(event.timer) for event in store.load()}
+    timers = {event.id: _as_told(event) for event in store.load()}
     store.close()
     shutil.rmtree(read)
     return timers

@@ -12,7 +12,7 @@ from typing import Any
 
 from timer_server.__main__ import main
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
 from timer_server.runtime.sockets import Sockets
 from timer_server.store import Anchor, SqliteStore
 
@@ -82,7 +82,7 @@ def before_publish(doom: Doom) -> None:
     """The replies of a turn are sent, its events are not."""
     publish = Sockets.publish
 
-    def doomed(self: Sockets, events: Iterable[Event]) -> None:
+    def doomed(self: Sockets, events: Iterable[Timer]) -> None:
         if events:
             doom.pass_by()
         publish(self, events)
@@ -94,7 +94,7 @@ def within_publish(doom: Doom) -> None:
     """An event is published; others of the same turn may not be."""
     publish = Sockets.publish
 
-    def doomed(self: Sockets, events: Iterable[Event]) -> None:
+    def doomed(self: Sockets, events: Iterable[Timer]) -> None:
         for event in events:
             publish(self, [event])
             doom.pass_by()
@@ -106,7 +106,7 @@ def within_load(doom: Doom) -> None:
     """Some of the log is read at the start, and nobody is served yet."""
     load = SqliteStore.load
 
-    def doomed(self: SqliteStore) -> Iterator[Event]:
+    def doomed(self: SqliteStore) -> Iterator[Timer]:
         for event in load(self):
             doom.pass_by()
             yield event

@@ -19,7 +19,7 @@ def test_an_upgrade_is_one_line_in_the_log(tmp_path: Path) -> None:
         server.terminate()
         upgraded = server.lines[0]
         assert [line["event"] for line in server.lines[:3]] == ["store upgraded", "recovered", "listening"]
-        assert (upgraded["level"], upgraded["from"], upgraded["to"], upgraded["rows"]) == ("info", 1, 2, 10)
+        assert (upgraded["level"], upgraded["from"], upgraded["to"], upgraded["events"]) == ("info", 1, 3, 10)
         assert upgraded["took_ms"] >= 0
 
         server.start()

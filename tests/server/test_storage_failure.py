@@ -63,7 +63,7 @@ def test_nothing_of_a_turn_that_failed_is_acknowledged(server: LocalServer, stor
         told = [json.loads(parked.recv()) for _ in range(2)]
         assert error_name(told[0]) == "storage_failed"
         assert [error_name(part) for part in told[1]] == ["storage_failed"] * 2
-    assert [event.timer.id for event in store.load()] == ["before"]
+    assert [event.id for event in store.load()] == ["before"]
 
 
 def test_a_batch_with_a_wait_is_not_acknowledged_in_part(server: LocalServer, store: BrittleStore) -> None:
@@ -91,4 +91,4 @@ def test_a_failed_read_is_answered_and_nothing_beside_it_counts(server: LocalSer
         socket.send_json([request("timer.start", 3, id="new", hours=1), request("timer.get", 4, id="old")])
         replies = json.loads(socket.recv())
         assert [(reply["id"], error_name(reply)) for reply in replies] == [(3, "storage_failed"), (4, "storage_failed")]
-    assert "new" not in [event.timer.id for event in store.load()]
+    assert "new" not in [event.id for event in store.load()]

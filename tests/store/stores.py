@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 from core.builders import make_timer
 from timer_protocol.messages import EventKind
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
+from timer_server.core.records import pack
 from timer_server.store import MemoryStore, SqliteStore, Store
 from timer_server.store.base import Header
 
@@ -35,13 +36,14 @@ KINDS = (
 )
 
 
-def event(seq: int, timer_id: str = "a", kind: EventKind = "started", at_ms: int | None = None, **fields: Any) -> Event:
+def event(seq: int, timer_id: str = "a", kind: EventKind = "started", at_ms: int | None = None, **fields: Any) -> Timer:
     """An event; it happened at its `seq` in seconds unless something else is said."""
-    return Event(kind, seq * 1000 if at_ms is None else at_ms, make_timer(timer_id, seq=seq, **fields))
+    started_at_ms = seq * 1000 if at_ms is None else at_ms
+    return make_timer(timer_id, kind, seq=seq, started_at_ms=started_at_ms, **fields)
 
 
-def changes(*events: Event, obsolete: tuple[int, ...] = (), horizon: int = 0) -> Changes:
-    return Changes(list(events), list(obsolete), horizon)
+def changes(*events: Timer, obsolete: tuple[int, ...] = (), horizon: int = 0) -> Changes:
+    return Changes(list(events), list(map(pack, events)), list(obsolete), horizon)
 
 
 def seqs(events: Any) -> list[int]:

@@ -18,7 +18,7 @@ class TestOpen:
         assert list(store.load()) == []
 
     def test_what_was_committed_is_there_again(self, reopen: OpenStore) -> None:
-        events = [event(1), event(2, "b"), event(3, "a", "fired", ended_at_ms=3000)]
+        events = [event(1), event(2, "b"), event(3, "a", "fired")]
         reopen()[0].commit(changes(*events), ANCHOR)
 
         store, header = reopen()
@@ -118,7 +118,7 @@ class TestReadTimer:
     def test_is_the_timer_of_that_event(self, store: Store) -> None:
         store.commit(changes(event(1), event(2, label="two"), event(3)))
 
-        assert store.read_timer(2) == event(2, label="two").timer
+        assert store.read_timer(2) == event(2, label="two")
 
 
 class TestReadEvents:
@@ -155,7 +155,7 @@ class TestReadEvents:
         window = store.read_events(after, prefix, limit, scan)
 
         assert seqs(window.events) == found
-        assert all(event.timer.id.startswith(prefix) for event in window.events)
+        assert all(event.id.startswith(prefix) for event in window.events)
 
     def test_scanned_to_the_last_event_looked_at(self, store: Store) -> None:
         assert store.read_events(0, "c", 100, 4).scanned_to == 6
@@ -195,4 +195,4 @@ class TestReadEvents:
             found += seqs(window.events)
             at, is_end = window.scanned_to, window.is_end
 
-        assert found == [event.seq for event in store.load() if event.timer.id.startswith(prefix)]
+        assert found == [event.seq for event in store.load() if event.id.startswith(prefix)]

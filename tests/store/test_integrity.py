@@ -5,8 +5,9 @@ import sqlite3
 import pytest
 
 from store.stores import event, seqs
+from timer_server.core.records import pack
+from timer_server.store.blocks import event_in, events_of, to_row
 from timer_server.store.integrity import Damage, complete, sealed
-from timer_server.store.rows import to_event, to_row
 from timer_server.store.sentences import one_line
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
@@ -41,11 +42,16 @@ def test_any_other_is_told_from_it(found: list[int], said: str) -> None:
         list(complete(map(event, found), 4, 7, 9))
 
 
-@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x93", b"\x90", b"\x93\xa3odd\x01\x90", to_row(event(1))[2] + b"\0"])
-def test_a_body_that_was_sealed_but_is_no_event(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", b"\x93", b"\x91\x90", b"\x91\x9f", to_row(1, [pack(event(1))])[1] + b"\0"]
+)
+def test_a_body_that_was_sealed_but_holds_no_events(body: bytes) -> None:
     """Only a server with a fault of its own would write it."""
-    with pytest.raises(Damage, match="event 1 cannot be decoded"):
-        to_event((1, "a", *sealed(body)))
+    row = (1, *sealed(body, 1))
+    with pytest.raises(Damage, match="events up to 1 cannot be decoded"):
+        events_of(row)
+    with pytest.raises(Damage, match="events up to 1 cannot be decoded"):
+        event_in(row, 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x90", state_to_row(LogState(b"12345678"))[0] + b"\0"])

@@ -96,7 +96,7 @@ class TestDurability:
     )
     def test_a_broken_database_is_a_store_error(self, store: SqliteStore, use: Callable[[SqliteStore], object]) -> None:
         store.commit(changes(event(1)))
-        store._database.execute("DROP TABLE events")
+        store._database.execute("DROP TABLE blocks")
 
         with pytest.raises(StoreError):
             use(store)
@@ -141,7 +141,7 @@ class TestRefusals:
         assert "newer" in refused(path)
 
     def test_database_of_ours_without_its_tables(self, store: SqliteStore, path: Path) -> None:
-        store._database.executescript("DROP TABLE events; DROP TABLE header")
+        store._database.executescript("DROP TABLE blocks; DROP TABLE header")
         store.close()
 
         assert "it has no tables" in refused(path)
@@ -199,5 +199,5 @@ class TestSize:
 
         assert self.size(path) <= 1.2 * early
         rows = list(store.load())
-        assert rows[0].timer.id == "old"
+        assert rows[0].id == "old"
         assert len(rows) <= 1 + 200

@@ -8,24 +8,37 @@ from pathlib import Path
 import pytest
 
 from store.stores import changes, event, seqs
-from timer_server.core.model import Event, Timer
-from timer_server.store import Anchor, Notice, SqliteStore, StoreError, version_1
+from timer_server.core.model import Timer
+from timer_server.store import Anchor, Notice, SqliteStore, StoreError, version_1, version_2
 from timer_server.store.base import Header
 
-VERSION_1 = Path(__file__).with_name("version_1.sql")
+DUMPS = {version: Path(__file__).with_name(f"version_{version}.sql") for version in (1, 2)}
+"""The same log, as servers of earlier versions wrote it."""
 ANCHOR = Anchor("3c0a3e4c-5b0f-4d3f-9d52-6f0d7a7c1f11", 5 * 10**9, 17 * 10**17, 17 * 10**17)
-YEAR = ("old", "running", "runs for a year", 9000, 0, 0)
+YEAR = ("old", "runs for a year", 9000, 0, 0)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store as the server of schema version 1 left it: pruned up to event 5, with one old row of a paused timer."""
-    database = tmp_path / "timers.db"
+def restore(version: int, folder: Path) -> Path:
+    """A store as an earlier server left it: pruned up to event 5, with one old row of a paused timer."""
+    database = folder / "timers.db"
     with sqlite3.connect(database) as connection:
-        connection.executescript(VERSION_1.read_text())
+        connection.executescript(DUMPS[version].read_text())
         connection.execute("PRAGMA journal_mode = WAL")
     connection.close()
     return database
+
+
+@pytest.fixture(params=DUMPS, ids=lambda version: f"version {version}")
+def version(request: pytest.FixtureRequest) -> int:
+    """Each earlier version."""
+    found: int = request.param
+    return found
+
+
+@pytest.fixture
+def path(version: int, tmp_path: Path) -> Path:
+    """A store of an earlier version."""
+    return restore(version, tmp_path)
 
 
 def version_of(path: Path) -> int:
@@ -35,7 +48,7 @@ def version_of(path: Path) -> int:
     return version
 
 
-def read(path: Path) -> tuple[Header, list[Event]]:
+def read(path: Path) -> tuple[Header, list[Timer]]:
     store = SqliteStore(path)
     try:
         return store.open(), list(store.load())
@@ -43,17 +56,23 @@ def read(path: Path) -> tuple[Header, list[Event]]:
         store.close()
 
 
-def test_everything_of_version_1_is_kept(path: Path) -> None:
+def test_everything_of_an_earlier_version_is_kept(version: int, path: Path) -> None:
     header, events = read(path)
 
     assert header == Header(
-        5, 14, 1_700_172_805_000, ANCHOR, (Notice("store upgraded", {"from": 1, "to": 2, "rows": 10}),)
+        5, 14, 1_700_172_805_000, ANCHOR, (Notice("store upgraded", {"from": version, "to": 3, "events": 10}),)
     )
     assert seqs(events) == [4, *range(6, 15)]
     assert [event.kind for event in events[-3:]] == ["fired", "started", "restarted"]
-    paused, long_label, _, extended = (event.timer for event in events[:4])
+    paused, long_label, _, extended = events[:4]
     assert paused == Timer(
-        4, "long/paused", "paused", "", 0, 90, 0, 5_400_000, None, 5_399_000, 1_700_000_000_000, None, 2, None, b"null"
+        None, 4, 1, 1_700_000_000_000, 1000, "long/paused", "", 0, 90, 0, 5_400_000, 5_399_000, 2, None, b"null"
+    )
+    assert (paused.kind, paused.state, paused.at_ms, paused.ended_at_ms) == (
+        "paused",
+        "paused",
+        1_700_000_001_000,
+        None,
     )
     assert (long_label.label, long_label.payload) == ("Küche ☕", '{"a": [1, 2.5, "ü"]}'.encode())
     assert [repr(amount) for amount in (long_label.hours, long_label.minutes, long_label.seconds)] == [
@@ -62,9 +81,16 @@ def test_everything_of_version_1_is_kept(path: Path) -> None:
         "0.25",
     ]
     assert extended == Timer(
-        8, *YEAR, 32_399_760_000, 1_732_399_760_000, 32_400_000_000, 1_700_000_000_000, None, 3,
+        1_732_399_760_000, 8, 3, 1_700_000_000_000, 172_800_000, *YEAR, 32_399_760_000, 0, 3,
         ("first key", '"quoted", ü'), b"null",
     )  # fmt: skip
+    short = events[7]
+    assert (short.kind, short.state, short.at_ms, short.ended_at_ms) == (
+        "fired",
+        "fired",
+        1_700_172_803_000,
+        1_700_172_803_000,
+    )
 
 
 def test_an_upgraded_store_is_like_any_other(path: Path) -> None:
@@ -77,14 +103,15 @@ def test_an_upgraded_store_is_like_any_other(path: Path) -> None:
     store.close()
 
     assert seqs(read(path)[1]) == list(range(6, 16))
-    assert version_of(path) == 2
+    assert version_of(path) == 3
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
     connection.close()
-    assert tables == [("events",), ("header",)]
+    assert tables == [("blocks",), ("header",)]
 
 
-def test_a_store_of_version_1_that_was_pruned_empty(path: Path) -> None:
+def test_a_store_of_version_1_that_was_pruned_empty(tmp_path: Path) -> None:
+    path = restore(1, tmp_path)
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM events")
         connection.execute("UPDATE header SET horizon = 14, boot_id = NULL")
@@ -95,7 +122,8 @@ def test_a_store_of_version_1_that_was_pruned_empty(path: Path) -> None:
     assert (header.horizon, header.last_seq, header.anchor, events) == (14, 14, None, [])
 
 
-def test_a_store_of_version_1_that_was_pruned_to_one_old_row(path: Path) -> None:
+def test_a_store_of_version_1_that_was_pruned_to_one_old_row(tmp_path: Path) -> None:
+    path = restore(1, tmp_path)
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM events WHERE seq > 4")
         connection.execute("UPDATE header SET horizon = 14")
@@ -106,10 +134,13 @@ def test_a_store_of_version_1_that_was_pruned_to_one_old_row(path: Path) -> None
     assert (header.horizon, header.last_seq, seqs(events)) == (14, 14, [4])
 
 
-def test_an_upgrade_that_is_interrupted_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_events = version_1.read_events
+def test_an_upgrade_that_is_interrupted_changes_nothing(
+    version: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = {1: version_1, 2: version_2}[version]
+    read_events = reader.read_events
 
-    def break_off(database: sqlite3.Connection) -> Iterator[Event]:
+    def break_off(database: sqlite3.Connection) -> Iterator[Timer]:
         with closing(read_events(database)) as events:
             yield next(events)
             yield next(events)
@@ -117,32 +148,47 @@ def test_an_upgrade_that_is_interrupted_changes_nothing(path: Path, monkeypatch:
 
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(version_1, "read_events", break_off)
+        patch.setattr(reader, "read_events", break_off)
         with pytest.raises(StoreError, match="Input/output error"):
             read(path)
     assert path.read_bytes() == before
-    assert version_of(path) == 1
+    assert version_of(path) == version
 
     assert seqs(read(path)[1]) == [4, *range(6, 15)]
 
 
 @pytest.mark.parametrize(
-    ("statement", "found"),
+    ("version", "statement", "found"),
     [
-        ("UPDATE events SET hours = 'many' WHERE seq = 8", "event 8 cannot be read"),
-        ("UPDATE events SET state = 'asleep' WHERE seq = 8", "event 8 cannot be read"),
-        ("UPDATE events SET keys = '[' WHERE seq = 8", "event 8 cannot be read"),
-        ("UPDATE events SET keys = X'FF' WHERE seq = 8", "event 8 cannot be read"),
-        ("UPDATE events SET keys = 7 WHERE seq = 8", "event 8 cannot be read"),
-        ("UPDATE events SET due_at_ms = 'soon' WHERE seq = 8", "event 8 cannot be read"),
-        ("UPDATE events SET label = CAST(X'FF' AS TEXT) WHERE seq = 8", "it holds text that is not UTF-8"),
-        ("UPDATE header SET horizon = 'far'", "its header cannot be read"),
-        ("UPDATE header SET boot_ns = NULL", "its header cannot be read"),
-        ("DELETE FROM header", "its header is missing"),
-        ("DROP TABLE header", "no such table"),
+        (1, "UPDATE events SET hours = 'many' WHERE seq = 8", "event 8 cannot be read"),
+        (1, "UPDATE events SET state = 'asleep' WHERE seq = 8", "event 8 cannot be read"),
+        (1, "UPDATE events SET keys = '[' WHERE seq = 8", "event 8 cannot be read"),
+        (1, "UPDATE events SET keys = X'FF' WHERE seq = 8", "event 8 cannot be read"),
+        (1, "UPDATE events SET keys = 7 WHERE seq = 8", "event 8 cannot be read"),
+        (1, "UPDATE events SET due_at_ms = 'soon' WHERE seq = 8", "event 8 cannot be read"),
+        (1, "UPDATE events SET label = CAST(X'FF' AS TEXT) WHERE seq = 8", "it holds text that is not UTF-8"),
+        (1, "UPDATE header SET horizon = 'far'", "its header cannot be read"),
+        (1, "UPDATE header SET boot_ns = NULL", "its header cannot be read"),
+        (1, "DELETE FROM header", "its header is missing"),
+        (1, "DROP TABLE header", "no such table"),
+        (
+            2,
+            "UPDATE events SET body = CAST(substr(body, 1, 8) || X'00' AS BLOB) WHERE seq = 8",
+            "event 8 does not match",
+        ),
+        (2, "UPDATE events SET checksum = 1 WHERE seq = 8", "event 8 does not match"),
+        (2, "UPDATE events SET id = 'id/6' WHERE seq = 8", "event 8 holds what was written as event 8 of old"),
+        (2, "UPDATE events SET seq = 15 WHERE seq = 14", "event 15 holds what was written as event 14"),
+        (2, "DELETE FROM events WHERE seq = 8", "event 8 is missing"),
+        (2, "DELETE FROM events WHERE seq = 4", "it holds 9 events, and should hold 10"),
+        (2, "UPDATE header SET checksum = 1", "its header does not match its checksum"),
+        (2, "DELETE FROM header", "its header is missing"),
+        (2, "DROP TABLE header", "no such table"),
     ],
 )
-def test_one_that_cannot_be_read_is_refused_and_left_as_it_is(path: Path, statement: str, found: str) -> None:
+def test_one_that_cannot_be_read_is_refused_and_left_as_it_is(
+    version: int, path: Path, statement: str, found: str
+) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(statement)
     connection.close()
@@ -152,4 +198,4 @@ def test_one_that_cannot_be_read_is_refused_and_left_as_it_is(path: Path, statem
         read(path)
 
     assert path.read_bytes() == before
-    assert version_of(path) == 1
+    assert version_of(path) == version

@@ -1,53 +1,51 @@
-"""Which timers are due: a heap of deadlines in which dead entries are dropped when they are met."""
+"""Which timers are due: a heap of records in which dead ones are dropped when they are met."""
 
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 
 from timer_server.core.model import Timer
+from timer_server.core.records import Record, unpack
 
 _SLACK = 64
 
 _MOVES = 8
-"""Entries moved from the old heap for each one that dies: it is empty before the dead have grown by an eighth."""
+"""Records moved from the old heap for each one that dies: it is empty before the dead have grown by an eighth."""
 
 _DROPS = 500
-"""Dead entries dropped in one go; what is left of them is dropped by the calls that follow."""
-
-Entry = tuple[int, str]
+"""Dead records dropped in one go; what is left of them is dropped by the calls that follow."""
 
 
 class Deadlines:
-    """Running timers by `due_at_ms`.
+    """Running timers by `due_at_ms`, as records, which sort by it; `pending` has the present record of each id.
 
-    A change of a deadline leaves the old entry in the heap; it is dead, since the timer no longer says the same.
-    Adding and taking cost O(log n). When the dead outnumber the living, a new heap is begun, and with each entry that
+    A change leaves the old record in the heap; it is dead, since it is no longer the one that `pending` has.
+    Adding and taking cost O(log n). When the dead outnumber the living, a new heap is begun, and with each record that
     dies a few are moved to it from the end of the old one, the dead left out. So no call ever takes long.
     """
 
-    def __init__(self, timers: Mapping[str, Timer]) -> None:
-        self._timers = timers
-        self._heap: list[Entry] = []
-        self._old: list[Entry] = []
+    def __init__(self, pending: Mapping[str, Record]) -> None:
+        self._pending = pending
+        self._heap: list[Record] = []
+        self._old: list[Record] = []
         self._dead = 0
 
     def __len__(self) -> int:
-        """Entries held, dead ones among them."""
+        """Records held, dead ones among them."""
         return len(self._heap) + len(self._old)
 
-    def load(self, timers: Iterable[Timer]) -> None:
-        """Takes the deadlines of these timers and forgets all others."""
-        self._heap = [(timer.due_at_ms, timer.id) for timer in timers if timer.due_at_ms is not None]
+    def load(self, records: Iterable[Record]) -> None:
+        """Takes these records of running timers and forgets all others."""
+        self._heap = list(records)
         heapify(self._heap)
         self._old = []
         self._dead = 0
 
-    def add(self, timer: Timer) -> None:
-        """Takes the deadline of a timer that has begun to run or runs to a new one."""
-        assert timer.due_at_ms is not None
-        heappush(self._heap, (timer.due_at_ms, timer.id))
+    def add(self, record: Record) -> None:
+        """Takes the record of a timer that has begun to run, or runs to another deadline."""
+        heappush(self._heap, record)
 
     def leave(self) -> None:
-        """Says that one entry has died: its timer was paused, ended or moved."""
+        """Says that one record has died: its timer was paused, ended or moved."""
         self._dead += 1
         if self._old:
             self._move()
@@ -60,18 +58,23 @@ class Deadlines:
         Whoever wakes up for a deadline that was left finds nothing due, and asks again.
         """
         heap = self._earliest()
-        return heap[0][0] if heap else None
+        return unpack(heap[0]).due_at_ms if heap else None
 
     def pop_due(self, now_ms: int) -> Timer | None:
         """Takes out the timer with the earliest deadline if that has come. The caller ends it, and says so."""
         heap = self._earliest()
-        if not heap or heap[0][0] > now_ms or not self._is_alive(heap[0]):
+        if not heap:
             return None
-        self._dead -= 1  # its entry is gone before `leave` counts it
-        return self._timers[heappop(heap)[1]]
+        timer = unpack(heap[0])
+        assert timer.due_at_ms is not None
+        if timer.due_at_ms > now_ms or self._pending.get(timer.id) is not heap[0]:
+            return None
+        self._dead -= 1  # its record is gone before `leave` counts it
+        heappop(heap)
+        return timer
 
-    def _earliest(self) -> list[Entry]:
-        """The heap with the earliest entry. It is empty only if both are."""
+    def _earliest(self) -> list[Record]:
+        """The heap with the earliest record. It is empty only if both are."""
         self._drop_dead(self._heap)
         if not self._old:
             return self._heap
@@ -81,21 +84,20 @@ class Deadlines:
         return self._heap or self._old
 
     def _move(self) -> None:
-        """Moves some entries. What is last in a heap has nothing below it, so a heap stays when it is taken off."""
+        """Moves some records. What is last in a heap has nothing below it, so a heap stays when it is taken off."""
         for _ in range(min(_MOVES, len(self._old))):
-            entry = self._old.pop()
-            if self._is_alive(entry):
-                heappush(self._heap, entry)
+            record = self._old.pop()
+            if self._is_alive(record):
+                heappush(self._heap, record)
             else:
                 self._dead -= 1
 
-    def _drop_dead(self, heap: list[Entry]) -> None:
+    def _drop_dead(self, heap: list[Record]) -> None:
         for _ in range(_DROPS):
             if not heap or self._is_alive(heap[0]):
                 return
             heappop(heap)
             self._dead -= 1
 
-    def _is_alive(self, entry: Entry) -> bool:
-        timer = self._timers.get(entry[1])
-        return timer is not None and timer.due_at_ms == entry[0]
+    def _is_alive(self, record: Record) -> bool:
+        return self._pending.get(unpack(record).id) is record

@@ -27,7 +27,7 @@ from timer_protocol.messages import (
     StateCounts,
 )
 from timer_server.core.ledger import Changes, Ledger, Recall
-from timer_server.core.model import Event, Timer
+from timer_server.core.model import NUMBER_OF, STARTED, Timer
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 
 TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
@@ -60,7 +60,7 @@ class Engine:
         """Events up to this `seq` may have been removed by retention."""
         return self._ledger.horizon
 
-    def restore(self, events: Iterable[Event], horizon: int, last_seq: int) -> None:
+    def restore(self, events: Iterable[Timer], horizon: int, last_seq: int) -> None:
         """Takes up the log as it was stored, its events in order."""
         self._ledger.restore(events, horizon, last_seq)
 
@@ -96,7 +96,7 @@ class Engine:
         change = _permitted(request, found)
         if change is None:
             return found
-        if found.ended_at_ms is not None:
+        if found.has_ended:
             self._check_room()
         changed = effect(found, params, now_ns, self._limits)
         if key is not None:
@@ -140,7 +140,7 @@ class Engine:
             return False
         return self._oldest_at_ms is None or self._may_forget(self._oldest_at_ms, now_ns)
 
-    def forget(self, oldest: Sequence[Event], now_ns: int) -> None:
+    def forget(self, oldest: Sequence[Timer], now_ns: int) -> None:
         """Moves the horizon over those events that retention has outlived.
 
         `oldest` are the first stored events after the horizon. An ended timer is forgotten with its last event; the
@@ -173,23 +173,23 @@ class Engine:
         self._check_room()
         at_ms = _round_up(now_ns)
         timer = Timer(
+            at_ms + duration_ms,
             self._ledger.last_seq + 1,
+            STARTED,
+            at_ms,
+            0,
             timer_id,
-            "running",
             params.label,
             params.hours,
             params.minutes,
             params.seconds,
             duration_ms,
-            at_ms + duration_ms,
-            duration_ms,
-            at_ms,
-            None,
+            0,
             1,
             None,
             payload,
         )
-        return self._ledger.record("started", at_ms, timer, None)
+        return self._ledger.append(timer, None)
 
     def _find(self, timer_id: str, now_ns: int, recalled: Timer | None) -> Timer | Recall | None:
         """The timer as it is at this moment: one that is overdue fires now."""
@@ -205,11 +205,19 @@ class Engine:
     def _fire(self, timer: Timer, now_ns: int) -> Timer:
         change = _permitted("expire", timer)
         assert change is not None
-        return self._change(timer, change, now_ns, {"remaining_ms": 0, "ended_at_ms": _round_up(now_ns)})
+        return self._change(timer, change, now_ns, {})
 
     def _change(self, timer: Timer, change: Change, now_ns: int, changed: dict[str, Any]) -> Timer:
-        after = replace(timer, seq=self._ledger.last_seq + 1, state=change.state, version=timer.version + 1, **changed)
-        return self._ledger.record(change.kind, _round_up(now_ns), after, timer)
+        started_at_ms = changed.get("started_at_ms", timer.started_at_ms)
+        after = replace(
+            timer,
+            seq=self._ledger.last_seq + 1,
+            kind_number=NUMBER_OF[change.kind],
+            elapsed_ms=_round_up(now_ns) - started_at_ms,
+            version=timer.version + 1,
+            **changed,
+        )
+        return self._ledger.append(after, timer)
 
     def _check_room(self) -> None:
         if self._ledger.pending_count >= self._limits.max_timers:
@@ -221,11 +229,11 @@ def _pause(timer: Timer, _: PauseParams, now_ns: int, __: Limits) -> dict[str, A
 
 
 def _resume(timer: Timer, _: ResumeParams, now_ns: int, __: Limits) -> dict[str, Any]:
-    return {"due_at_ms": _round_up(now_ns) + timer.remaining_ms}
+    return {"due_at_ms": _round_up(now_ns) + timer.remaining_ms, "remaining_ms": 0}
 
 
-def _cancel(_: Timer, __: CancelParams, now_ns: int, ___: Limits) -> dict[str, Any]:
-    return {"remaining_ms": 0, "ended_at_ms": _round_up(now_ns)}
+def _cancel(_: Timer, __: CancelParams, ___: int, ____: Limits) -> dict[str, Any]:
+    return {"remaining_ms": 0}
 
 
 def _extend(timer: Timer, params: ExtendParams, now_ns: int, limits: Limits) -> dict[str, Any]:
@@ -255,9 +263,8 @@ def _restart(timer: Timer, _: RestartParams, now_ns: int, __: Limits) -> dict[st
     return {
         "duration_ms": duration_ms,
         "due_at_ms": at_ms + duration_ms,
-        "remaining_ms": duration_ms,
+        "remaining_ms": 0,
         "started_at_ms": at_ms,
-        "ended_at_ms": None,
     }
 
 

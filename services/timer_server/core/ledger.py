@@ -1,16 +1,17 @@
 """The ledger: what is known of every timer, and the events that are still to be stored.
 
-Every pending timer is held whole. Of an ended one only its place in the log is held, so that a million of them cost
-little; whoever needs more gets a `Recall` and reads the log there.
+Every pending timer is held whole, as a record. Of an ended one only its place in the log is held, so that a million of
+them cost little; whoever needs more gets a `Recall` and reads the log there.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from timer_protocol.messages import EventKind, State, StateCounts
+from timer_protocol.messages import State, StateCounts
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Event, Timer
+from timer_server.core.model import Timer
+from timer_server.core.records import Record, pack, unpack
 
 
 class Recall(NamedTuple):
@@ -20,9 +21,11 @@ class Recall(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What one turn has to make durable: rows to append, rows nobody needs any more, and the new horizon."""
+    """What one turn has to make durable: events to append, each as a timer and as its record, the `seq` of those that
+    nobody needs any more, and the new horizon."""
 
-    events: list[Event]
+    events: list[Timer]
+    records: list[Record]
     obsolete: list[int]
     horizon: int
 
@@ -35,48 +38,53 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._pending: dict[str, Timer] = {}
+        self._pending: dict[str, Record] = {}
         self._fired: dict[str, int] = {}
         self._cancelled: dict[str, int] = {}
         self._ended: dict[State, dict[str, int]] = {"fired": self._fired, "cancelled": self._cancelled}
         self._ids = IdIndex()
         self._deadlines = Deadlines(self._pending)
         self._paused = 0
-        self._events: list[Event] = []
+        self._events: list[Timer] = []
+        self._records: list[Record] = []
         self._obsolete: list[int] = []
         self.last_seq = 0
         self.horizon = 0
 
-    def restore(self, events: Iterable[Event], horizon: int, last_seq: int) -> None:
+    def restore(self, events: Iterable[Timer], horizon: int, last_seq: int) -> None:
         """Takes up the log as it was stored, its events in order."""
         pending, fired, cancelled = self._pending, self._fired, self._cancelled
-        for event in events:
-            timer = event.timer
-            pending.pop(timer.id, None)
-            fired.pop(timer.id, None)
-            cancelled.pop(timer.id, None)
-            if timer.ended_at_ms is None:
-                pending[timer.id] = timer
-            else:
-                self._ended[timer.state][timer.id] = timer.seq
+        running: dict[str, Record] = {}
+        for timer in events:
+            timer_id = timer.id
+            if timer.version > 1:
+                for known in (pending, running, fired, cancelled):
+                    known.pop(timer_id, None)
+            if timer.has_ended:
+                self._ended[timer.state][timer_id] = timer.seq
+                continue
+            pending[timer_id] = record = pack(timer)
+            if timer.due_at_ms is not None:
+                running[timer_id] = record
         self._ids.load([*pending, *fired, *cancelled])
-        self._deadlines.load(pending.values())
-        self._paused = sum(timer.due_at_ms is None for timer in pending.values())
+        self._deadlines.load(running.values())
+        self._paused = len(pending) - len(running)
         self.horizon, self.last_seq = horizon, last_seq
 
     def find(self, timer_id: str) -> Timer | Recall | None:
         """The timer with this id; None where there is none."""
-        timer = self._pending.get(timer_id)
-        if timer is not None:
-            return timer
+        record = self._pending.get(timer_id)
+        if record is not None:
+            return unpack(record)
         seq = self._fired.get(timer_id) or self._cancelled.get(timer_id)
         return None if seq is None else self._at(seq)
 
     def page(self, after: str | None, prefix: str, state: State | None) -> Iterator[tuple[str, Timer | Recall | None]]:
         """All ids that sort after `after` and begin with `prefix`, with their timer where it is in `state`."""
         for timer_id in self._ids.after(after, prefix):
-            timer = self._pending.get(timer_id)
-            if timer is not None:
+            record = self._pending.get(timer_id)
+            if record is not None:
+                timer = unpack(record)
                 yield timer_id, timer if state in (None, timer.state) else None
             elif state is None or state in self._ended:
                 wanted = self._ended if state is None else {state: self._ended[state]}
@@ -85,22 +93,24 @@ class Ledger:
             else:
                 yield timer_id, None
 
-    def record(self, kind: EventKind, at_ms: int, timer: Timer, before: Timer | None) -> Timer:
-        """Logs the new version of a timer, which carries the `seq` after the last one, and returns it."""
+    def append(self, timer: Timer, before: Timer | None) -> Timer:
+        """Logs the new version of a timer, whose `seq` is the one after the last, and returns it."""
+        record = pack(timer)
         self.last_seq = timer.seq
-        self._events.append(Event(kind, at_ms, timer))
+        self._events.append(timer)
+        self._records.append(record)
         if before is None:
             self._ids.add(timer.id)
         else:
             self._retire(before)
-        if timer.ended_at_ms is None:
-            self._pending[timer.id] = timer
+        if timer.has_ended:
+            self._ended[timer.state][timer.id] = timer.seq
+        else:
+            self._pending[timer.id] = record
             if timer.due_at_ms is None:
                 self._paused += 1
             else:
-                self._deadlines.add(timer)
-        else:
-            self._ended[timer.state][timer.id] = timer.seq
+                self._deadlines.add(record)
         if before is not None and before.state == "running":
             self._deadlines.leave()
         return timer
@@ -134,16 +144,16 @@ class Ledger:
 
     def take_changes(self) -> Changes:
         """What has happened since the last call, to be stored before anybody is told."""
-        changes = Changes(self._events, self._obsolete, self.horizon)
-        self._events, self._obsolete = [], []
+        changes = Changes(self._events, self._records, self._obsolete, self.horizon)
+        self._events, self._records, self._obsolete = [], [], []
         return changes
 
-    def forget(self, event: Event) -> None:
+    def forget(self, event: Timer) -> None:
         """Moves the horizon over an event, the first one after it. What is last of a pending timer stays stored."""
-        timer_id, seq = event.timer.id, event.timer.seq
+        timer_id, seq = event.id, event.seq
         self.horizon = seq
         pending = self._pending.get(timer_id)
-        if pending is not None and pending.seq == seq:
+        if pending is not None and unpack(pending).seq == seq:
             return
         self._obsolete.append(seq)
         for ended in self._ended.values():
@@ -153,7 +163,7 @@ class Ledger:
 
     def _retire(self, before: Timer) -> None:
         """Takes the version of a timer that is no longer the last out of the indexes."""
-        if before.ended_at_ms is not None:
+        if before.has_ended:
             del self._ended[before.state][before.id]
             return
         del self._pending[before.id]
@@ -165,4 +175,4 @@ class Ledger:
     def _at(self, seq: int) -> Timer | Recall:
         """The version of a timer at `seq`: at hand if this turn made it, otherwise to be read from the log."""
         position = seq - self.last_seq + len(self._events) - 1
-        return self._events[position].timer if position >= 0 else Recall(seq)
+        return self._events[position] if position >= 0 else Recall(seq)

@@ -1,44 +1,85 @@
-"""A timer and the events of its life, as the engine holds them and the store keeps them.
+"""A timer, as the engine works on it.
 
 All times are whole milliseconds on the server's own timeline (see `runtime.clock`): a moment is rounded down
 when it is compared with a deadline and up when a deadline is made from it, so that no timer is ever early.
 """
 
-from msgspec import Raw, Struct
+from typing import Annotated
+
+from msgspec import Meta, Raw, Struct
 
 from timer_protocol import messages
 from timer_protocol.messages import EventKind, State
 
+KINDS: tuple[EventKind, ...] = ("started", "paused", "resumed", "extended", "restarted", "cancelled", "fired")
+"""Kinds of events by their number, as records hold it."""
+
+NUMBER_OF = {kind: number for number, kind in enumerate(KINDS)}
+"""The number of each kind."""
+
+STARTED, CANCELLED, FIRED = NUMBER_OF["started"], NUMBER_OF["cancelled"], NUMBER_OF["fired"]
+
+Natural = Annotated[int, Meta(ge=0)]
+
 
 class Timer(Struct, frozen=True, gc=False, array_like=True):
-    """A timer after its last change. A change makes a new one, so an event's timer never changes under it.
+    """A timer right after an event, and that event: number `seq` of the log, of the kind `KINDS[kind_number]`,
+    `elapsed_ms` after `started_at_ms`. A change makes a new one, so an event never changes.
 
-    `hours`, `minutes` and `seconds` are as asked. `duration_ms` is the whole of the countdown, extensions
-    included. `due_at_ms` is None while paused, and only then does `remaining_ms` count; an end leaves the one as it
-    was and sets the other to 0. `keys` are those of the latest changes that carried one. `seq` is that of the event
-    that made this version, and so the row it is stored in. Stored rows hold the fields in this order.
+    `hours`, `minutes` and `seconds` are as asked. `duration_ms` is the whole of the countdown, extensions included.
+    `due_at_ms` is None while paused, and only then is `remaining_ms` more than 0; an end leaves the one as it was.
+    `keys` are those of the latest changes that carried one. The order of the fields is that of `core.records`.
     """
 
-    seq: int
+    due_at_ms: Natural | None
+    seq: Natural
+    kind_number: Annotated[int, Meta(ge=0, lt=len(KINDS))]
+    started_at_ms: Natural
+    elapsed_ms: Natural
     id: str
-    state: State
     label: str
     hours: int | float
     minutes: int | float
     seconds: int | float
     duration_ms: int
-    due_at_ms: int | None
-    remaining_ms: int
-    started_at_ms: int
-    ended_at_ms: int | None
+    remaining_ms: Natural
     version: int
     keys: tuple[str, ...] | None
     payload: bytes
 
+    @property
+    def kind(self) -> EventKind:
+        """What happened last."""
+        return KINDS[self.kind_number]
+
+    @property
+    def at_ms(self) -> int:
+        """When that was."""
+        return self.started_at_ms + self.elapsed_ms
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has fired or was cancelled."""
+        return self.kind_number >= CANCELLED
+
+    @property
+    def state(self) -> State:
+        """What the last event has left the timer in."""
+        if self.kind_number == FIRED:
+            return "fired"
+        if self.kind_number == CANCELLED:
+            return "cancelled"
+        return "paused" if self.due_at_ms is None else "running"
+
+    @property
+    def ended_at_ms(self) -> int | None:
+        """When it has ended; None while it is pending."""
+        return self.at_ms if self.has_ended else None
+
     def view(self, now_ms: int) -> messages.Timer:
         """The timer as it goes over the wire at a given moment."""
         remaining_ms = self.remaining_ms
-        if self.state == "running" and self.due_at_ms is not None:
+        if self.due_at_ms is not None and self.kind_number < CANCELLED:
             remaining_ms = min(max(self.due_at_ms - now_ms, 0), self.duration_ms)
         return messages.Timer(
             self.id,
@@ -56,19 +97,6 @@ class Timer(Struct, frozen=True, gc=False, array_like=True):
             Raw(self.payload),
         )
 
-
-class Event(Struct, frozen=True, gc=False, array_like=True):
-    """One row of the log: what happened when, and the timer right after."""
-
-    kind: EventKind
-    at_ms: int
-    timer: Timer
-
-    @property
-    def seq(self) -> int:
-        """The event's place in the log."""
-        return self.timer.seq
-
-    def view(self) -> messages.Event:
+    def event_view(self) -> messages.Event:
         """The event as it goes over the wire."""
-        return messages.Event(self.timer.seq, self.kind, self.at_ms, self.timer.view(self.at_ms))
+        return messages.Event(self.seq, self.kind, self.at_ms, self.view(self.at_ms))

@@ -126,7 +126,7 @@ class Methods:
             return timer
         return WaitForEnd(
             until_ns=now_ns + params.wait_ms * NS_PER_MS,
-            woken=lambda event, then_ns: event.timer.view(then_ns // NS_PER_MS),
+            woken=lambda event, then_ns: event.view(then_ns // NS_PER_MS),
             timed_out=lambda then_ns: self.timer(get, then_ns),
             timer_id=params.id,
             after_seq=self._engine.last_seq,
@@ -173,10 +173,10 @@ class Methods:
         window = self._store.read_events(params.after, params.prefix, params.limit, scan)
         self._room.take_page(min(window.scanned_to - params.after, scan), len(window.events))
         for position, event in enumerate(window.events, 1):
-            room_bytes -= len(event.timer.payload)
-            self._room.left_bytes -= len(event.timer.payload)
+            room_bytes -= len(event.payload)
+            self._room.left_bytes -= len(event.payload)
             if room_bytes < 0:
-                return EventPage([e.view() for e in window.events[:position]], event.seq, truncated), False
+                return EventPage([e.event_view() for e in window.events[:position]], event.seq, truncated), False
         # Where nothing is left up to the horizon, the next page begins behind it.
         after = max(window.scanned_to, self._engine.horizon) if window.is_end else window.scanned_to
-        return EventPage([event.view() for event in window.events], after, truncated), window.is_end
+        return EventPage([event.event_view() for event in window.events], after, truncated), window.is_end

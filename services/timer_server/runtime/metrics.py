@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from timer_protocol.messages import StateCounts
 from timer_server.core.engine import Engine
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
 
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 _MS_PER_S = 1000
@@ -53,7 +53,7 @@ class Metrics:
         """Counts a reply that could not be delivered."""
         self._dropped.inc()
 
-    def committed(self, events: Sequence[Event], took_ns: int, now_ns: int) -> None:
+    def committed(self, events: Sequence[Timer], took_ns: int, now_ns: int) -> None:
         """Counts what a commit has made durable, and notes how late the ends among it are."""
         self._commit.observe(took_ns / _NS_PER_S)
         kinds = Tally(event.kind for event in events)
@@ -61,8 +61,8 @@ class Metrics:
             self._events.labels(kind).inc(count)
         if "fired" in kinds:
             for event in events:
-                if event.kind == "fired" and event.timer.due_at_ms is not None:
-                    self._lateness.observe(max(now_ns / _NS_PER_S - event.timer.due_at_ms / _MS_PER_S, 0.0))
+                if event.kind == "fired" and event.due_at_ms is not None:
+                    self._lateness.observe(max(now_ns / _NS_PER_S - event.due_at_ms / _MS_PER_S, 0.0))
 
 
 def _count(engine: Engine, state: str) -> float:

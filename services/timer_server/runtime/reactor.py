@@ -138,7 +138,7 @@ class Reactor:
         parts.sockets.publish(changes.events)
         if log.isEnabledFor(logging.DEBUG):
             for event in changes.events:
-                log.debug(event.kind, extra=fields(id=event.timer.id, seq=event.seq))
+                log.debug(event.kind, extra=fields(id=event.id, seq=event.seq))
         if anchor is not None:
             _note_offset(anchor)
 

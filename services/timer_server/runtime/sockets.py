@@ -15,7 +15,7 @@ from timer_protocol.limits import (
     frame_maximum_bytes,
 )
 from timer_protocol.messages import Beat
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
 from timer_server.runtime.backlog import Backlog
 from timer_server.runtime.feed import Feed
 from timer_server.runtime.gate import Gate
@@ -107,14 +107,14 @@ class Sockets:
                 return False
             raise
 
-    def publish(self, events: Iterable[Event]) -> None:
+    def publish(self, events: Iterable[Timer]) -> None:
         """Sends events to their subscribers. Where nobody listens, none is even encoded."""
         if not self._subscriptions.is_anything_wanted:
             return
         for event in events:
-            topic = event_topic(event.timer.id, event.kind)
+            topic = event_topic(event.id, event.kind)
             if self._subscriptions.wants(topic):
-                self._feed.send(self.events, topic, encode(event.view()))
+                self._feed.send(self.events, topic, encode(event.event_view()))
         if self._feed.is_too_long:
             self._cut_subscribers_off("too many bytes of events wait for subscribers that do not read")
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from timer_protocol.codec import RequestId, encode
 from timer_protocol.errors import Refusal, limit_reached
 from timer_protocol.limits import PARKED_BYTES, PARKED_MAXIMUM
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
 from timer_server.runtime.answers import Answer, JsonAnswer
 
 _SLACK = 64
@@ -25,7 +25,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     """
 
     until_ns: int
-    woken: Callable[[Event, int], object]
+    woken: Callable[[Timer, int], object]
     timed_out: Callable[[int], object]
 
 
@@ -53,7 +53,7 @@ class _Waiter:
         self.answer = answer
         self.place = place
         self.is_done = False
-        self.event: Event | None = None
+        self.event: Timer | None = None
         self.index: dict[str, dict[int, _Waiter]] = {}
         self.key = ""
         self.after_seq = 0
@@ -101,16 +101,16 @@ class Waiting:
             heappop(self._by_time)
         return self._by_time[0][0] if self._by_time else None
 
-    def notify(self, events: Iterable[Event]) -> None:
+    def notify(self, events: Iterable[Timer]) -> None:
         """Wakes those who waited for one of these events, which are durable by now."""
         if not self._count:
             return
         # Looking a timer's prefixes up costs the same for one waiter and for thousands.
         lengths = {len(prefix) for prefix in self._for_event}
         for event in events:
-            timer_id = event.timer.id
+            timer_id = event.id
             waiters = [waiter for length in lengths for waiter in self._for_event.get(timer_id[:length], {}).values()]
-            if event.timer.ended_at_ms is not None:
+            if event.has_ended:
                 waiters += self._for_end.get(timer_id, {}).values()
             for waiter in waiters:
                 if event.seq > waiter.after_seq:

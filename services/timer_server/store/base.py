@@ -1,14 +1,14 @@
 """What the server asks of a store: a handful of calls about one append-only log of events.
 
-Each row is whole in itself, the timer as it was right after the event. So a row can be removed as soon as it is
-neither the last of a pending timer nor young enough to be read, and no old timer holds on to any other row.
+Each event is whole in itself, the timer as it was right after it. So one can be removed as soon as it is neither
+the last of a pending timer nor young enough to be read, and no old timer holds on to any other event.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Event, Timer
+from timer_server.core.model import Timer
 
 
 class StoreError(Exception):
@@ -51,7 +51,7 @@ class Window(NamedTuple):
     """Some events in the order of `seq`, the `seq` up to which the log was looked through for them, and whether it
     ends there."""
 
-    events: list[Event]
+    events: list[Timer]
     scanned_to: int
     is_end: bool
 
@@ -62,7 +62,7 @@ class Store(Protocol):
     def open(self) -> Header:
         """Makes the store ready, anew where there is none. Nobody else may have it open."""
 
-    def load(self) -> Iterator[Event]:
+    def load(self) -> Iterator[Timer]:
         """All events in the order of `seq`. Raises `StoreError` where one is missing or is not what was written."""
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:

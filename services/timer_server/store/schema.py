@@ -5,29 +5,31 @@ When the schema changes: raise `VERSION`, move what read the version before into
 """
 
 import sqlite3
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
 from msgspec.structs import replace
 
-from timer_server.store import version_1
+from timer_server.core.records import pack
+from timer_server.store import version_1, version_2
 from timer_server.store.base import Notice, StoreError
+from timer_server.store.blocks import to_rows
 from timer_server.store.integrity import Damage
-from timer_server.store.rows import to_event, to_row
 from timer_server.store.state import LogState, state_to_row
 
-VERSION = 2
+VERSION = 3
 
 APPLICATION_ID = 0x54494D52
 """Tells our databases from those of other programs: "TIMR"."""
 
-_READERS: dict[int, ModuleType] = {1: version_1}
+_READERS: dict[int, ModuleType] = {1: version_1, 2: version_2}
 
 _CREATE = (
     """
-    CREATE TABLE events (
-        seq INTEGER PRIMARY KEY,
-        id TEXT NOT NULL,
+    CREATE TABLE blocks (
+        last_seq INTEGER PRIMARY KEY,
         body BLOB NOT NULL,
         checksum INTEGER NOT NULL
     )
@@ -41,8 +43,11 @@ _CREATE = (
     """,
 )
 
-INSERT_EVENT = "INSERT INTO events (seq, id, body, checksum) VALUES (?, ?, ?, ?)"
-SELECT_EVENTS = "SELECT seq, id, body, checksum FROM events"
+INSERT_BLOCK = "INSERT INTO blocks (last_seq, body, checksum) VALUES (?, ?, ?)"
+SELECT_BLOCKS = "SELECT last_seq, body, checksum FROM blocks"
+
+_UPGRADED_TOGETHER = 10_000
+"""Events that an upgrade holds in memory at once."""
 
 
 def found_version(database: sqlite3.Connection, path: Path) -> int:
@@ -88,16 +93,17 @@ def upgrade(database: sqlite3.Connection, version: int) -> Notice:
     database.execute("ALTER TABLE header RENAME TO old_header")
     _make_tables(database)
     state: LogState = old.read_state(database, _new_id(database))
-    rows = database.executemany(INSERT_EVENT, map(to_row, old.read_events(database))).rowcount
-    last = database.execute(f"{SELECT_EVENTS} ORDER BY seq DESC LIMIT 1").fetchone()
-    if last is not None:
-        event = to_event(last)
-        state = replace(state, rows=rows, last_seq=max(state.last_seq, event.seq), last_at_ms=event.at_ms)
-    _insert_state(database, state)
+    written = 0
+    with closing(old.read_events(database)) as events:
+        while some := list(islice(events, _UPGRADED_TOGETHER)):
+            database.executemany(INSERT_BLOCK, to_rows(some, list(map(pack, some))))
+            written += len(some)
+            state = replace(state, last_seq=max(state.last_seq, some[-1].seq), last_at_ms=some[-1].at_ms)
+    _insert_state(database, replace(state, held=written))
     database.execute("DROP TABLE old_events")
     database.execute("DROP TABLE old_header")
     database.execute("COMMIT")
-    return Notice("store upgraded", {"from": version, "to": VERSION, "rows": rows})
+    return Notice("store upgraded", {"from": version, "to": VERSION, "events": written})
 
 
 def _make_tables(database: sqlite3.Connection) -> None:

@@ -6,22 +6,22 @@ read is checked: a log that is not what was written is refused, and left as it w
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Event, Timer
+from timer_server.core.model import Timer
 from timer_server.store.base import Anchor, Header, Notice, StoreError, Window
+from timer_server.store.blocks import Row, event_in, events_of, to_rows, without
 from timer_server.store.integrity import Damage, complete
 from timer_server.store.mark import Mark, MarkFile
-from timer_server.store.rows import to_event, to_row
-from timer_server.store.schema import INSERT_EVENT, SELECT_EVENTS, VERSION, create, found_version, upgrade
+from timer_server.store.schema import INSERT_BLOCK, SELECT_BLOCKS, VERSION, create, found_version, upgrade
 from timer_server.store.sentences import REMEDY, one_line, sentence
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
 _MAGIC = b"SQLite format 3\0"
-_AFTER_ANY_ID = "\x7f"
 
 
 class SqliteStore:
@@ -45,21 +45,19 @@ class SqliteStore:
         state = self._state
         return Header(state.horizon, state.last_seq, state.last_at_ms, state.anchor, tuple(notices))
 
-    def load(self) -> Iterator[Event]:
+    def load(self) -> Iterator[Timer]:
         state = self._state
-        with self._explained("read"), closing(self._database.execute(f"{SELECT_EVENTS} ORDER BY seq")) as rows:
-            yield from complete(map(to_event, rows), state.rows, state.horizon, state.last_seq)
+        with self._explained("read"), closing(self._database.execute(f"{SELECT_BLOCKS} ORDER BY last_seq")) as rows:
+            events = chain.from_iterable(map(events_of, rows))
+            yield from complete(events, state.held, state.horizon, state.last_seq)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         database = self._database
         with self._explained("write"):
             database.execute("BEGIN IMMEDIATE")
-            removed = 0
             if changes.events:
-                database.executemany(INSERT_EVENT, map(to_row, changes.events))
-            if changes.obsolete:
-                gone = ((seq,) for seq in changes.obsolete)
-                removed = database.executemany("DELETE FROM events WHERE seq = ?", gone).rowcount
+                database.executemany(INSERT_BLOCK, to_rows(changes.events, changes.records))
+            removed = self._remove(changes.obsolete) if changes.obsolete else 0
             state = self._state.after(changes, removed, anchor)
             database.execute("UPDATE header SET body = ?, checksum = ?", state_to_row(state))
             database.execute("COMMIT")
@@ -68,26 +66,26 @@ class SqliteStore:
 
     def read_timer(self, seq: int) -> Timer:
         with self._explained("read"):
-            row = self._database.execute(f"{SELECT_EVENTS} WHERE seq = ?", (seq,)).fetchone()
-            if row is None:
+            row = self._block_with(seq)
+            event = None if row is None else event_in(row, seq)
+            if event is None:
                 raise Damage(f"event {seq} is missing")
-            return to_event(row).timer
+            return event
 
     def read_events(self, after: int, prefix: str, limit: int, scan: int) -> Window:
-        with self._explained("read"):
-            rows = self._database.execute(
-                f"SELECT * FROM ({SELECT_EVENTS} WHERE seq > ? ORDER BY seq LIMIT ?)"  # noqa: S608
-                " WHERE id >= ? AND id < ? ORDER BY seq LIMIT ?",
-                (after, scan, prefix, prefix + _AFTER_ANY_ID, limit),
-            ).fetchall()
-            events = list(map(to_event, rows))
-            if len(events) == limit:
-                return Window(events, events[-1].seq, is_end=False)
-            scanned, last = self._database.execute(
-                "SELECT count(*), max(seq) FROM (SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?)",
-                (after, scan),
-            ).fetchone()
-            return Window(events, after if last is None else last, is_end=scanned < scan)
+        found: list[Timer] = []
+        scanned_to, left = after, scan
+        blocks = f"{SELECT_BLOCKS} WHERE last_seq > ? ORDER BY last_seq"
+        with self._explained("read"), closing(self._database.execute(blocks, (after,))) as rows:
+            for event in chain.from_iterable(map(events_of, rows)):
+                if event.seq <= after:
+                    continue
+                if left == 0 or len(found) == limit:
+                    return Window(found, scanned_to, is_end=False)
+                scanned_to, left = event.seq, left - 1
+                if event.id.startswith(prefix):
+                    found.append(event)
+        return Window(found, scanned_to, is_end=True)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -102,6 +100,30 @@ class SqliteStore:
     def _database(self) -> sqlite3.Connection:
         assert self._connection is not None, "the store is not open"
         return self._connection
+
+    def _block_with(self, seq: int) -> Row | None:
+        """The block that an event stands in, if it is there."""
+        row: Row | None = self._database.execute(
+            f"{SELECT_BLOCKS} WHERE last_seq >= ? ORDER BY last_seq LIMIT 1", (seq,)
+        ).fetchone()
+        return row
+
+    def _remove(self, obsolete: Iterable[int]) -> int:
+        """Takes events out of their blocks, and returns how many were there."""
+        removed, done = 0, 0
+        gone = set(obsolete)
+        for seq in sorted(gone):
+            row = self._block_with(seq) if seq > done else None
+            if row is None:
+                continue
+            done = row[0]
+            left, count = without(row, gone)
+            if left is None:
+                self._database.execute("DELETE FROM blocks WHERE last_seq = ?", (done,))
+            elif count:
+                self._database.execute("UPDATE blocks SET body = ?, checksum = ? WHERE last_seq = ?", (*left[1:], done))
+            removed += count
+        return removed
 
     def _check_file(self) -> None:
         """Raises `StoreError` for what SQLite would take for a new database, or not for one at all.

@@ -10,24 +10,24 @@ from timer_server.store.integrity import Damage, is_sound, sealed
 class LogState(msgspec.Struct, frozen=True, array_like=True):
     """What a log holds after its last commit.
 
-    `log_id` is random and tells it from other logs, `commits` counts what was done to it, `rows` what is in it.
+    `log_id` is random and tells it from other logs, `commits` counts what was done to it, `held` the events in it.
     """
 
     log_id: bytes
     commits: int = 0
-    rows: int = 0
+    held: int = 0
     horizon: int = 0
     last_seq: int = 0
     last_at_ms: int = 0
     anchor: Anchor | None = None
 
     def after(self, changes: Changes, removed: int, anchor: Anchor | None) -> "LogState":
-        """The state after one more commit, which has removed so many rows."""
+        """The state after one more commit, which has removed so many events."""
         last = changes.events[-1] if changes.events else None
         return LogState(
             self.log_id,
             self.commits + 1,
-            self.rows + len(changes.events) - removed,
+            self.held + len(changes.events) - removed,
             changes.horizon,
             last.seq if last else self.last_seq,
             last.at_ms if last else self.last_at_ms,

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
 from timer_server.store.integrity import Damage
 from timer_server.store.state import LogState
+from timer_server.store.version_2 import OldEvent
 
 _SELECT_EVENTS = """
 SELECT kind, at_ms, seq, id, state, label, hours, minutes, seconds, duration_ms, due_at_ms, remaining_ms,
@@ -20,7 +21,7 @@ _SELECT_HEADER = "SELECT horizon, boot_id, boot_ns, wall_ns, timeline_ns FROM ol
 _KEYS = -2
 
 
-def read_events(database: sqlite3.Connection) -> Iterator[Event]:
+def read_events(database: sqlite3.Connection) -> Iterator[Timer]:
     """All events of the table `old_events` in order. Raises `Damage` for values that no event can have."""
     with closing(database.execute(_SELECT_EVENTS)) as rows:
         for row in rows:
@@ -41,11 +42,11 @@ def read_state(database: sqlite3.Connection, log_id: bytes) -> LogState:
         raise Damage(f"its header cannot be read: {error}") from None
 
 
-def _to_event(kind: Any, at_ms: Any, *columns: Any) -> Event:
+def _to_event(kind: Any, at_ms: Any, *columns: Any) -> Timer:
     timer = list(columns)
     try:
         if timer[_KEYS] is not None:
             timer[_KEYS] = msgspec.json.decode(timer[_KEYS])
-        return msgspec.convert((kind, at_ms, timer), Event, builtin_types=(bytes,))
+        return msgspec.convert((kind, at_ms, timer), OldEvent, builtin_types=(bytes,)).renewed()
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise Damage(f"event {timer[0]} cannot be read: {error}") from None

@@ -1,0 +1,82 @@
+"""Events as rows: some that were committed together share one, a block, so that appending costs little for each.
+
+The body of a block is their records as one MessagePack array. Its checksum covers the key too, so a block that was
+moved is noticed like one that was altered. A block stands under the `seq` of its last event; pruning takes events out
+of it and leaves it there.
+"""
+
+import struct
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+
+from timer_server.core.model import Timer
+from timer_server.core.records import Record, unpack
+from timer_server.store.integrity import Damage, is_sound, sealed
+
+BLOCK_EVENTS = 32
+"""Most events in a block: enough that the row costs little, few enough that reading one of them costs little more."""
+
+BLOCK_BYTES = 16_384
+"""Where so many come to more bytes than this, each has a block of its own, for the same reason."""
+
+Row = tuple[int, bytes, int]
+"""The `seq` under which a block stands, its body, its checksum."""
+
+_HEAD = struct.Struct(">BH")
+_ARRAY_16 = 0xDC
+_decode = msgspec.msgpack.Decoder(list[Timer]).decode
+_decode_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+def to_rows(events: Sequence[Timer], records: Sequence[Record]) -> Iterator[Row]:
+    """The rows for some events, given also as records, in their order."""
+    for begin in range(0, len(events), BLOCK_EVENTS):
+        block = records[begin : begin + BLOCK_EVENTS]
+        if sum(map(len, block)) <= BLOCK_BYTES:
+            yield to_row(events[begin + len(block) - 1].seq, block)
+        else:
+            for event, record in zip(islice(events, begin, begin + BLOCK_EVENTS), block, strict=True):
+                yield to_row(event.seq, [record])
+
+
+def to_row(last_seq: int, records: Sequence[bytes]) -> Row:
+    """The row of a block."""
+    return last_seq, *sealed(_HEAD.pack(_ARRAY_16, len(records)) + b"".join(records), last_seq)
+
+
+def events_of(row: Row) -> list[Timer]:
+    """All events of a block. Raises `Damage` where it was altered, or moved."""
+    body = _checked(row)
+    try:
+        return _decode(body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Damage(f"the events up to {row[0]} cannot be decoded: {error}") from None
+
+
+def event_in(row: Row, seq: int) -> Timer | None:
+    """One event of a block; None where it is not in there. Raises `Damage`."""
+    try:
+        records = _decode_raw(_checked(row))
+        if len(records) > row[0] - seq:  # where nothing was pruned, its place is known
+            event = unpack(Record(bytes(records[seq - row[0] - 1])))
+            if event.seq == seq:
+                return event
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Damage(f"the events up to {row[0]} cannot be decoded: {error}") from None
+    return next((event for event in events_of(row) if event.seq == seq), None)
+
+
+def without(row: Row, obsolete: Collection[int]) -> tuple[Row | None, int]:
+    """What is left of a block without some events, None for nothing, and how many were taken out. Raises `Damage`."""
+    events = events_of(row)
+    kept = [bytes(raw) for raw, event in zip(_decode_raw(row[1]), events, strict=True) if event.seq not in obsolete]
+    return to_row(row[0], kept) if kept else None, len(events) - len(kept)
+
+
+def _checked(row: Row) -> bytes:
+    last_seq, body, checksum = row
+    if not is_sound(body, checksum, last_seq):
+        raise Damage(f"the block of events up to {last_seq} does not match its checksum")
+    return body
