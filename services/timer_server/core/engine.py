@@ -7,13 +7,13 @@ request about an ended timer may be answered with `Recall`: the caller reads tha
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from msgspec import Struct, ValidationError, json
+from msgspec import Struct
 from msgspec.structs import replace
 
 from timer_protocol.durations import MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.ids import check_id
-from timer_protocol.limits import KEYS_REMEMBERED, PAYLOAD_DEPTH, SCAN_MAXIMUM, Limits
+from timer_protocol.limits import KEYS_REMEMBERED, SCAN_MAXIMUM, Limits
 from timer_protocol.messages import (
     CancelParams,
     ExtendParams,
@@ -28,6 +28,7 @@ from timer_protocol.messages import (
 )
 from timer_server.core.ledger import Changes, Ledger, Recall
 from timer_server.core.model import NUMBER_OF, STARTED, Timer
+from timer_server.core.payloads import check_payload, is_same_json
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 
 TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
@@ -162,13 +163,11 @@ class Engine:
     def _start(self, params: StartParams, now_ns: int, recalled: Timer | None) -> Timer | Recall:
         duration_ms = total_ms(params.hours, params.minutes, params.seconds)
         check_duration(duration_ms, self._limits.max_duration_s)
-        payload = _readable(bytes(params.payload), self._limits.max_payload_bytes)
+        payload = bytes(params.payload)
+        check_payload(payload, self._limits.max_payload_bytes)
         timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
-        found = self._find(timer_id, now_ns, recalled)
-        if found is not None:
-            if isinstance(found, Timer):
-                _check_same(found, params, payload)
-            return found
+        if self._ledger.find(timer_id) is not None:
+            return self._started_before(timer_id, params, payload, now_ns, recalled)
         check_id(timer_id)
         self._check_room()
         at_ms = _round_up(now_ns)
@@ -189,7 +188,22 @@ class Engine:
             None,
             payload,
         )
-        return self._ledger.append(timer, None)
+        self._ledger.begin(timer)
+        return timer
+
+    def _started_before(
+        self, timer_id: str, params: StartParams, payload: bytes, now_ns: int, recalled: Timer | None
+    ) -> Timer | Recall:
+        """The timer that has the id already. Raises `Refusal` (id_conflict) unless it is the one that is asked for."""
+        found = self._find(timer_id, now_ns, recalled)
+        assert found is not None
+        if isinstance(found, Timer):
+            asked = (params.hours, params.minutes, params.seconds, params.label)
+            is_same = asked == (found.hours, found.minutes, found.seconds, found.label)
+            if not (is_same and is_same_json(payload, found.payload)):
+                what = "exists with other hours, minutes, seconds, label or payload"
+                raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
+        return found
 
     def _find(self, timer_id: str, now_ns: int, recalled: Timer | None) -> Timer | Recall | None:
         """The timer as it is at this moment: one that is overdue fires now."""
@@ -217,7 +231,8 @@ class Engine:
             version=timer.version + 1,
             **changed,
         )
-        return self._ledger.append(after, timer)
+        self._ledger.change(after, timer)
+        return after
 
     def _check_room(self) -> None:
         if self._ledger.pending_count >= self._limits.max_timers:
@@ -285,47 +300,6 @@ def _permitted(request: Request, timer: Timer) -> Change | None:
         is_so = "has fired" if timer.state == "fired" else f"is {timer.state}"
         raise _refusal(transition.code, timer.id, f"{is_so}: {request} is not possible, restart is", timer.state)
     return transition if isinstance(transition, Change) else None
-
-
-def _check_same(timer: Timer, params: StartParams, payload: bytes) -> None:
-    """Raises `Refusal` (id_conflict) unless the timer was started by the same request."""
-    asked = (params.hours, params.minutes, params.seconds, params.label)
-    if asked == (timer.hours, timer.minutes, timer.seconds, timer.label) and _same_json(payload, timer.payload):
-        return
-    raise _refusal(
-        ErrorCode.ID_CONFLICT, timer.id, "exists with other hours, minutes, seconds, label or payload", timer.state
-    )
-
-
-def _readable(payload: bytes, max_payload_bytes: int) -> bytes:
-    """The payload, if readers of JSON can take it. Raises `Refusal` (limit_reached, invalid_params)."""
-    if len(payload) > max_payload_bytes:
-        raise limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {len(payload)} bytes")
-    try:
-        value = json.decode(payload)
-    except (ValidationError, RecursionError) as error:
-        raise Refusal(ErrorCode.INVALID_PARAMS, f"payload is JSON that readers cannot take: {error}") from None
-    if isinstance(value, list | dict) and _depth(value) > PAYLOAD_DEPTH:
-        raise Refusal(ErrorCode.INVALID_PARAMS, f"payload may nest objects and arrays {PAYLOAD_DEPTH} deep")
-    return payload
-
-
-def _depth(value: object) -> int:
-    """How many objects and arrays stand within one another."""
-    depth = 0
-    level = [value]
-    while containers := [item for item in level if isinstance(item, dict | list)]:
-        depth += 1
-        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
-    return depth
-
-
-def _same_json(one: bytes, other: bytes) -> bool:
-    return one == other or _canonical(one) == _canonical(other)
-
-
-def _canonical(payload: bytes) -> bytes:
-    return json.encode(json.decode(payload), order="sorted")
 
 
 def _remaining_ms(timer: Timer, now_ns: int) -> int:

@@ -74,7 +74,5 @@ class IdIndex:
 
 def _tail(run: list[str], after: str | None, prefix: str) -> Iterator[str]:
     """The part of a run that sorts after `after` and not before `prefix`, without a copy."""
-    start = bisect_left(run, prefix)
-    if after is not None:
-        start = max(start, bisect_right(run, after))
+    start = bisect_left(run, prefix) if after is None or after < prefix else bisect_right(run, after)
     return map(run.__getitem__, range(start, len(run)))

@@ -93,16 +93,17 @@ class Ledger:
             else:
                 yield timer_id, None
 
-    def append(self, timer: Timer, before: Timer | None) -> Timer:
-        """Logs the new version of a timer, whose `seq` is the one after the last, and returns it."""
-        record = pack(timer)
-        self.last_seq = timer.seq
-        self._events.append(timer)
-        self._records.append(record)
-        if before is None:
-            self._ids.add(timer.id)
-        else:
-            self._retire(before)
+    def begin(self, timer: Timer) -> None:
+        """Logs a timer that is new, and runs. Its `seq` is the one after the last."""
+        record = self._log(timer)
+        self._ids.add(timer.id)
+        self._pending[timer.id] = record
+        self._deadlines.add(record)
+
+    def change(self, timer: Timer, before: Timer) -> None:
+        """Logs the new version of a timer. Its `seq` is the one after the last."""
+        record = self._log(timer)
+        self._retire(before)
         if timer.has_ended:
             self._ended[timer.state][timer.id] = timer.seq
         else:
@@ -111,9 +112,8 @@ class Ledger:
                 self._paused += 1
             else:
                 self._deadlines.add(record)
-        if before is not None and before.state == "running":
+        if before.state == "running":
             self._deadlines.leave()
-        return timer
 
     def pop_due(self, now_ms: int) -> Timer | None:
         """The running timer with the earliest deadline if that has come; the caller records its end."""
@@ -160,6 +160,13 @@ class Ledger:
             if ended.get(timer_id) == seq:
                 del ended[timer_id]
                 self._ids.forget(timer_id)
+
+    def _log(self, timer: Timer) -> Record:
+        record = pack(timer)
+        self.last_seq = timer.seq
+        self._events.append(timer)
+        self._records.append(record)
+        return record
 
     def _retire(self, before: Timer) -> None:
         """Takes the version of a timer that is no longer the last out of the indexes."""

@@ -65,11 +65,9 @@ class Timer(Struct, frozen=True, gc=False, array_like=True):
     @property
     def state(self) -> State:
         """What the last event has left the timer in."""
-        if self.kind_number == FIRED:
-            return "fired"
-        if self.kind_number == CANCELLED:
-            return "cancelled"
-        return "paused" if self.due_at_ms is None else "running"
+        if self.kind_number < CANCELLED:
+            return "paused" if self.due_at_ms is None else "running"
+        return "fired" if self.kind_number == FIRED else "cancelled"
 
     @property
     def ended_at_ms(self) -> int | None:
@@ -78,13 +76,13 @@ class Timer(Struct, frozen=True, gc=False, array_like=True):
 
     def view(self, now_ms: int) -> messages.Timer:
         """The timer as it goes over the wire at a given moment."""
-        remaining_ms = self.remaining_ms
-        if self.due_at_ms is not None and self.kind_number < CANCELLED:
+        remaining_ms, state = self.remaining_ms, self.state
+        if state == "running" and self.due_at_ms is not None:
             remaining_ms = min(max(self.due_at_ms - now_ms, 0), self.duration_ms)
         return messages.Timer(
             self.id,
             self.label,
-            self.state,
+            state,
             self.hours,
             self.minutes,
             self.seconds,
@@ -92,7 +90,7 @@ class Timer(Struct, frozen=True, gc=False, array_like=True):
             remaining_ms,
             self.started_at_ms,
             self.due_at_ms,
-            self.ended_at_ms,
+            self.at_ms if self.kind_number >= CANCELLED else None,
             self.version,
             Raw(self.payload),
         )

@@ -60,7 +60,7 @@ def event_in(row: Row, seq: int) -> Timer | None:
     try:
         records = _decode_raw(_checked(row))
         if len(records) > row[0] - seq:  # where nothing was pruned, its place is known
-            event = unpack(Record(bytes(records[seq - row[0] - 1])))
+            event = unpack(bytes(records[seq - row[0] - 1]))
             if event.seq == seq:
                 return event
     except (msgspec.MsgspecError, ValueError) as error:

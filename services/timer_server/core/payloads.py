@@ -1,0 +1,39 @@
+"""Payloads: any JSON, passed through as it came, as long as every reader of JSON can take it."""
+
+from msgspec import ValidationError, json
+
+from timer_protocol.errors import ErrorCode, Refusal, limit_reached
+from timer_protocol.limits import PAYLOAD_DEPTH
+
+_decode = json.Decoder().decode
+
+
+def check_payload(payload: bytes, max_payload_bytes: int) -> None:
+    """Raises `Refusal` (limit_reached, invalid_params) unless readers of JSON can take the payload."""
+    if len(payload) > max_payload_bytes:
+        raise limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {len(payload)} bytes")
+    try:
+        value = _decode(payload)
+    except (ValidationError, RecursionError) as error:
+        raise Refusal(ErrorCode.INVALID_PARAMS, f"payload is JSON that readers cannot take: {error}") from None
+    if isinstance(value, list | dict) and _depth(value) > PAYLOAD_DEPTH:
+        raise Refusal(ErrorCode.INVALID_PARAMS, f"payload may nest objects and arrays {PAYLOAD_DEPTH} deep")
+
+
+def is_same_json(one: bytes, other: bytes) -> bool:
+    """Whether two payloads say the same, however they are written."""
+    return one == other or _canonical(one) == _canonical(other)
+
+
+def _depth(value: object) -> int:
+    """How many objects and arrays stand within one another."""
+    depth = 0
+    level = [value]
+    while containers := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _canonical(payload: bytes) -> bytes:
+    return json.encode(_decode(payload), order="sorted")
