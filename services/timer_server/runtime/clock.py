@@ -22,6 +22,9 @@ BootNs = NewType("BootNs", int)
 OFFSET_NOTED_MS = 50
 """A wall clock that has moved by less against the timeline was slewed, not set."""
 
+BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock behind `BootNs`. Outside Linux the monotonic one is the nearest there is."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -40,8 +43,7 @@ def system_sources() -> Sources:
 
 
 def _boot_ns() -> BootNs:
-    # Outside Linux the monotonic clock is the nearest there is.
-    return BootNs(time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
+    return BootNs(time.clock_gettime_ns(BOOT_CLOCK))
 
 
 class Clock:

@@ -15,6 +15,7 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat
 from timer_server.core.engine import Engine
+from timer_server.runtime.alarm import Alarm
 from timer_server.runtime.answers import Answer, JsonAnswer
 from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
 from timer_server.runtime.dispatch import Dispatcher
@@ -68,12 +69,15 @@ class Reactor:
         self._poller = zmq.Poller()
         parts.sockets.register(self._poller)
         self._poller.register(wishes.fileno(), zmq.POLLIN)
+        self._alarm = Alarm()
+        self._alarm.register(self._poller)
 
     def run(self) -> None:
         """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
         try:
             while not self._wishes.stop_is_wanted:
                 ready = dict(self._poller.poll(self._timeout_ms()))
+                self._alarm.note(ready)
                 if self._wishes.fileno() in ready and self._wishes.take_reload():
                     self._reload()
                 self._turn()
@@ -81,6 +85,8 @@ class Reactor:
         except StoreError as error:
             self._give_up(error)
             raise
+        finally:
+            self._alarm.close()
 
     def _turn(self) -> None:
         parts = self._parts
@@ -162,14 +168,14 @@ class Reactor:
             self._dropped, self._dropped_noted_ns = 0, now_ns
 
     def _timeout_ms(self) -> int:
-        """How long to sleep: until the next thing that is due, rounded up to what `poll` can do."""
+        """How long `poll` may sleep at most. The alarm wakes it up when the next thing is due."""
         parts = self._parts
         now_ns = parts.clock.now_ns()
         if parts.engine.has_outlived(now_ns) or parts.waiting.has_woken:
             return 0
         dues = (parts.engine.next_due_ns(), parts.waiting.next_due_ns(), self._beat_at_ns)
         next_ns = min(due for due in dues if due is not None)
-        return max(-((now_ns - next_ns) // NS_PER_MS), 0)
+        return self._alarm.set(next_ns, now_ns)
 
     def _reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections are made anew. Raises `BindError`."""
