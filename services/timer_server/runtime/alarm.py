@@ -1,7 +1,8 @@
-"""Waking the loop at a deadline. `poll` sleeps whole milliseconds; a timerfd (Linux) becomes readable to the microsecond."""
+"""Waking the loop at a deadline: `poll` alone sleeps whole milliseconds, a timerfd (Linux) as long as it should."""
 
 import ctypes
 import os
+from collections.abc import Mapping
 
 import zmq
 
@@ -31,7 +32,9 @@ class Alarm:
     def __init__(self) -> None:
         # By ctypes, as Python itself has it only from 3.13 on.
         self._libc = ctypes.CDLL(None)
-        self._descriptor = self._libc.timerfd_create(BOOT_CLOCK, os.O_NONBLOCK | os.O_CLOEXEC) if self._is_there() else -1
+        self._descriptor = -1
+        if hasattr(self._libc, "timerfd_create"):
+            self._descriptor = self._libc.timerfd_create(BOOT_CLOCK, os.O_CLOEXEC)
         self._set_for_ns: int | None = None
 
     def register(self, poller: zmq.Poller) -> None:
@@ -52,16 +55,15 @@ class Alarm:
             self._set_for_ns = due_ns
         return -((now_ns - due_ns) // NS_PER_MS)
 
-    def note(self, ready: "dict[object, int]") -> None:
-        """Takes note of what woke the poller up: once it has gone off, it has to be set again to fall silent."""
-        if self._descriptor in ready:
-            self._set_for_ns = None
+    def is_all_of(self, ready: Mapping[object, int]) -> bool:
+        """Whether nothing else woke the poller up. Once it has gone off, it has to be set again to fall silent."""
+        if self._descriptor not in ready:
+            return not ready
+        self._set_for_ns = None
+        return len(ready) == 1
 
     def close(self) -> None:
         """Lets go of the descriptor."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _is_there(self) -> bool:
-        return hasattr(self._libc, "timerfd_create")

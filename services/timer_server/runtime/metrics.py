@@ -27,7 +27,7 @@ class Metrics:
         self._dropped = Counter("timer_replies_dropped", "Replies no peer could take", registry=self.registry)
         self._lateness = Histogram(
             "timer_lateness_seconds",
-            "From a deadline to the moment its end was durable",
+            "From a deadline to the moment its end was durable and could be told",
             registry=self.registry,
             buckets=_FAST,
         )
