@@ -6,6 +6,7 @@ import zmq
 
 from timer_protocol.limits import BACKLOG_BYTES, PEER_BACKLOG_BYTES
 from timer_server.runtime.fences import FENCE_BYTES, Fences, send_fence
+from timer_server.runtime.multipart import send
 
 _PEERS_COUNTED = 20_000
 """Peers whose bytes since their last fence are known. Past it all are counted anew: peers that have gone are."""
@@ -41,7 +42,7 @@ class Backlog:
             return False
         size += self._since_fence.get(peer, 0)
         if size < FENCE_BYTES:
-            socket.send_multipart(frames, zmq.DONTWAIT)
+            send(socket, frames)
             self._count(peer, size)
         else:
             self._add_fence(peer, send_fence(socket, frames), size)

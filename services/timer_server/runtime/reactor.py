@@ -16,7 +16,7 @@ from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat
 from timer_server.core.engine import Engine
 from timer_server.runtime.alarm import Alarm
-from timer_server.runtime.answers import Answer, JsonAnswer
+from timer_server.runtime.answers import Answer
 from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
 from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.head_start import HeadStart
@@ -129,7 +129,7 @@ class Reactor:
             received += 1
             now_ns = clock.now_ns()
             answer = dispatcher.handle(message[0], now_ns, message[1])
-            if answer is not None and not (isinstance(answer, JsonAnswer) and answer.missing):
+            if answer is not None and not answer.missing:
                 self._answers.append(answer)
             if dispatcher.failure is not None:
                 raise dispatcher.failure

@@ -21,6 +21,7 @@ from timer_server.runtime.feed import Feed
 from timer_server.runtime.gate import Gate
 from timer_server.runtime.keys import CurveFiles, KeyFileError
 from timer_server.runtime.logs import fields, log
+from timer_server.runtime.multipart import receive_from_router
 from timer_server.runtime.permissions import narrow_topic
 from timer_server.runtime.subscriptions import Subscriptions
 
@@ -97,7 +98,7 @@ class Sockets:
         """
         try:
             if self.gate is None:
-                return self.commands.recv_multipart(zmq.DONTWAIT), ""
+                return receive_from_router(self.commands), ""
             frames = self.commands.recv_multipart(zmq.DONTWAIT, copy=False)
             # Who names its socket could take up the name of another, and so get replies meant for that one.
             is_named = frames[0].bytes[:1] != _MADE_ROUTING_ID
