@@ -106,7 +106,7 @@ class Dispatcher:
             return
         try:
             self._room.check()
-            result = handler(narrow(call.params, prefix, now_ns), now_ns)
+            result = handler(narrow(call.params, prefix, now_ns) if prefix else call.params, now_ns)
             if isinstance(result, Wish):
                 self._waiting.park(result, answer, request_id)
             else:

@@ -18,6 +18,7 @@ from timer_server.core.engine import Engine
 from timer_server.runtime.alarm import Alarm
 from timer_server.runtime.answers import Answer
 from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
+from timer_server.runtime.collector import Collector
 from timer_server.runtime.dispatch import Dispatcher
 from timer_server.runtime.head_start import HeadStart
 from timer_server.runtime.intake import Intake
@@ -73,6 +74,7 @@ class Reactor:
         self._alarm = Alarm()
         self._alarm.register(self._poller)
         self._head_start = HeadStart()
+        self._collector = Collector()
 
     def run(self) -> None:
         """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
@@ -90,6 +92,7 @@ class Reactor:
             raise
         finally:
             self._alarm.close()
+            self._collector.close()
 
     def _turn(self, ready: Mapping[object, int]) -> None:
         parts = self._parts
@@ -182,6 +185,7 @@ class Reactor:
         parts = self._parts
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
         parts.sockets.beat(Beat(parts.engine.last_seq, now_ns // NS_PER_MS))
+        self._collector.beat()
         if self._intake.is_too_much(parts.engine.last_seq):
             self._cut_connections("more comes in than can be handled")
         if parts.sockets.gate is not None and (refused := parts.sockets.gate.take_refused()):
