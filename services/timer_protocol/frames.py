@@ -14,10 +14,7 @@ def split_envelope(frames: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     alone where there is none. So it holds the delimiter of a REQ (zguide, chapter 3) and the request id that
     `ZMQ_REQ_CORRELATE` puts before it.
     """
-    try:
-        cut = frames.index(b"", 1) + 1
-    except ValueError:
-        cut = 1
+    cut = frames.index(b"", 1) + 1 if b"" in frames[1:] else 1
     return frames[:cut], frames[cut:]
 
 

@@ -46,9 +46,12 @@ OF_CONSTANTS = {
 """Rows of the table, and the constants of `limits` they are about."""
 
 INTERNAL = {
-    "clock": {"OFFSET_NOTED_MS"},
+    "alarm": {"_NS_PER_S"},
+    "head_start": {"_FIRST_NS", "_LEAST_NS", "_MOST_NS", "_LONGER_NS", "_SHORTER_NS"},
+    "collector": {"_COUNTED_EVERY_BEATS", "_MORE_OBJECTS", "_NEVER"},
+    "clock": {"OFFSET_NOTED_MS", "_NS_PER_S", "_SLEEP_OVERSHOOT_NS"},
     "fences": {"FENCE_BYTES"},
-    "backlog": {"_PEERS_COUNTED", "_PEERS_SETTLED", "_PEERS_SETTLED_IF_FULL"},
+    "backlog": {"_FEW_PEERS", "_FENCE_BYTES_OF_FEW", "_PEERS_COUNTED", "_PEERS_SETTLED", "_PEERS_SETTLED_IF_FULL"},
     "subscriptions": {"_PREFIXES_MATCHED"},
     "reactor": {"RECEIVE_NS", "EXPIRE_MOST", "WAKE_MOST", "FORGET_MOST", "_DROPS_LOGGED_EVERY_NS"},
     "sockets": {

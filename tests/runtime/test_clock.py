@@ -82,6 +82,30 @@ class TestInOneProcess:
         assert clock.now_ns() == BEGIN_NS + sum(elapsed_ns for elapsed_ns, _ in passed)
 
 
+class TestWaiting:
+    def test_ends_when_the_moment_has_come_and_not_before(self, machine: Machine) -> None:
+        looks = 0
+
+        def boot_ns() -> BootNs:
+            nonlocal looks
+            looks += 1
+            return BootNs(machine.boot_ns + looks * 1000)
+
+        clock = Clock(Sources("boot", boot_ns, lambda: WallNs(machine.wall_ns)), None)
+        moment_ns = clock.now_ns() + 20_000
+
+        assert moment_ns <= clock.wait_until(moment_ns) < moment_ns + 1000
+
+    def test_for_what_has_passed_ends_at_once(self, machine: Machine) -> None:
+        assert machine.start().wait_until(BEGIN_NS - HOUR_NS) == BEGIN_NS
+
+    def test_of_the_machine_sleeps_and_is_never_early(self) -> None:
+        clock = Clock(system_sources(), None)
+        moment_ns = clock.now_ns() + NS_PER_MS
+
+        assert clock.wait_until(moment_ns) >= moment_ns
+
+
 class TestRestartInOneBoot:
     @pytest.mark.parametrize("step_ns", STEPS)
     def test_time_that_elapsed_meanwhile_counts_and_the_wall_clock_does_not(

@@ -64,6 +64,8 @@ class TextAnswer:
 
     __slots__ = ("_texts", "envelope")
 
+    missing = 0
+
     def __init__(self, envelope: list[bytes], texts: Sequence[bytes]) -> None:
         self.envelope = envelope
         self._texts = texts

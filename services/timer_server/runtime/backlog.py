@@ -6,9 +6,15 @@ import zmq
 
 from timer_protocol.limits import BACKLOG_BYTES, PEER_BACKLOG_BYTES
 from timer_server.runtime.fences import FENCE_BYTES, Fences, send_fence
+from timer_server.runtime.multipart import send
 
 _PEERS_COUNTED = 20_000
 """Peers whose bytes since their last fence are known. Past it all are counted anew: peers that have gone are."""
+
+_FEW_PEERS = 64
+"""As long as no more are counted, each may have this much between two fences, 16 MiB in all:"""
+
+_FENCE_BYTES_OF_FEW = 4 * FENCE_BYTES
 
 _PEERS_SETTLED = 2
 """Looked at for each fence, so that queues of peers that have gone are found as fast as others are made."""
@@ -40,8 +46,8 @@ class Backlog:
         if self._queues and not self._has_room(peer, size):
             return False
         size += self._since_fence.get(peer, 0)
-        if size < FENCE_BYTES:
-            socket.send_multipart(frames, zmq.DONTWAIT)
+        if size < (_FENCE_BYTES_OF_FEW if len(self._since_fence) <= _FEW_PEERS else FENCE_BYTES):
+            send(socket, frames)
             self._count(peer, size)
         else:
             self._add_fence(peer, send_fence(socket, frames), size)

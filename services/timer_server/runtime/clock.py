@@ -22,6 +22,14 @@ BootNs = NewType("BootNs", int)
 OFFSET_NOTED_MS = 50
 """A wall clock that has moved by less against the timeline was slewed, not set."""
 
+_NS_PER_S = 1_000_000_000
+
+_SLEEP_OVERSHOOT_NS = 100_000
+"""A sleep may be as much too long: 50 µs are Linux's timer slack, the rest is waking up."""
+
+BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock behind `BootNs`. Outside Linux the monotonic one is the nearest there is."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -40,8 +48,7 @@ def system_sources() -> Sources:
 
 
 def _boot_ns() -> BootNs:
-    # Outside Linux the monotonic clock is the nearest there is.
-    return BootNs(time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
+    return BootNs(time.clock_gettime_ns(BOOT_CLOCK))
 
 
 class Clock:
@@ -57,6 +64,14 @@ class Clock:
     def now_ns(self) -> int:
         """Nanoseconds on the timeline; never less than before."""
         return self._base_ns + self._sources.boot_ns()
+
+    def wait_until(self, moment_ns: int) -> int:
+        """Returns the time once it has come to a moment that is near; for the last bit of it, it does not sleep."""
+        while (now_ns := self.now_ns()) < moment_ns:
+            left_ns = moment_ns - now_ns
+            if left_ns > _SLEEP_OVERSHOOT_NS:
+                time.sleep((left_ns - _SLEEP_OVERSHOOT_NS) / _NS_PER_S)
+        return now_ns
 
     def new_anchor(self) -> Anchor | None:
         """An anchor to store if the wall clock has been set since the last one, else None."""

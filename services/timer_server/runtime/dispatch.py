@@ -59,7 +59,7 @@ class Dispatcher:
         envelope, body = split_envelope(frames)
         if len(frames) > 1 + FRAMES_MAXIMUM:
             return TextAnswer(envelope if len(envelope) <= FRAMES_MAXIMUM else frames[:1], [_TOO_MANY_FRAMES])
-        if sum(map(len, envelope[1:])) > ENVELOPE_BYTES:
+        if len(envelope) > 1 and sum(map(len, envelope[1:])) > ENVELOPE_BYTES:
             return TextAnswer(frames[:1], [_TOO_LONG_AN_ENVELOPE])
         if is_json(body):
             return self._answer(self._parse(body[0]), envelope, now_ns, prefix)
@@ -106,7 +106,7 @@ class Dispatcher:
             return
         try:
             self._room.check()
-            result = handler(narrow(call.params, prefix, now_ns), now_ns)
+            result = handler(narrow(call.params, prefix, now_ns) if prefix else call.params, now_ns)
             if isinstance(result, Wish):
                 self._waiting.park(result, answer, request_id)
             else:

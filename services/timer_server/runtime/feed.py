@@ -8,6 +8,7 @@ import zmq
 
 from timer_protocol.limits import EVENTS_BYTES
 from timer_server.runtime.fences import FENCE_BYTES, Fences, send_fence
+from timer_server.runtime.multipart import send
 
 
 class Feed:
@@ -21,7 +22,7 @@ class Feed:
         """Sends one event to whoever has subscribed to its topic."""
         size = self._since_fence + len(body)
         if size < FENCE_BYTES:
-            socket.send_multipart((topic, body), zmq.DONTWAIT)
+            send(socket, (topic, body))
             self._since_fence = size
         else:
             self._fences.add(send_fence(socket, (topic, body)), size)

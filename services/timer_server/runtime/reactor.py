@@ -5,7 +5,7 @@ sends replies and publishes events. So batching falls out of load, and nobody is
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import zmq
@@ -15,9 +15,12 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat
 from timer_server.core.engine import Engine
-from timer_server.runtime.answers import Answer, JsonAnswer
+from timer_server.runtime.alarm import Alarm
+from timer_server.runtime.answers import Answer
 from timer_server.runtime.clock import OFFSET_NOTED_MS, Clock
+from timer_server.runtime.collector import Collector
 from timer_server.runtime.dispatch import Dispatcher
+from timer_server.runtime.head_start import HeadStart
 from timer_server.runtime.intake import Intake
 from timer_server.runtime.keys import KeyFileError
 from timer_server.runtime.logs import fields, log
@@ -68,26 +71,36 @@ class Reactor:
         self._poller = zmq.Poller()
         parts.sockets.register(self._poller)
         self._poller.register(wishes.fileno(), zmq.POLLIN)
+        self._alarm = Alarm()
+        self._alarm.register(self._poller)
+        self._head_start = HeadStart()
+        self._collector = Collector()
 
     def run(self) -> None:
         """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
         try:
             while not self._wishes.stop_is_wanted:
                 ready = dict(self._poller.poll(self._timeout_ms()))
+                is_quiet = self._alarm.is_all_of(ready)
                 if self._wishes.fileno() in ready and self._wishes.take_reload():
                     self._reload()
-                self._turn()
+                if not (is_quiet and self._end_ahead()):
+                    self._turn(ready)
             self._say_goodbye()
         except StoreError as error:
             self._give_up(error)
             raise
+        finally:
+            self._alarm.close()
+            self._collector.close()
 
-    def _turn(self) -> None:
+    def _turn(self, ready: Mapping[object, int]) -> None:
         parts = self._parts
-        if parts.sockets.gate is not None:
-            parts.sockets.gate.admit()
-        parts.sockets.take_subscriptions()
-        self._receive()
+        parts.sockets.attend(ready)
+        if parts.sockets.commands in ready:
+            self._receive()
+        else:
+            self._intake.note(is_empty=True)
         now_ns = parts.clock.now_ns()
         parts.engine.expire(now_ns, EXPIRE_MOST)
         parts.waiting.expire(now_ns, EXPIRE_MOST, self._answers)
@@ -96,6 +109,19 @@ class Reactor:
         self._commit(parts.clock.new_anchor() if is_beat else None)
         if is_beat:
             self._beat(now_ns)
+
+    def _end_ahead(self) -> bool:
+        """Ends the timers whose deadline is near, and tells of it when that has come; False where none is near.
+
+        Only for a loop that has nothing else to do: until the deadline it looks at nothing, and so the engine is never
+        told an earlier time after a later one.
+        """
+        due_ns, now_ns = self._parts.engine.next_due_ns(), self._parts.clock.now_ns()
+        if due_ns is None or not now_ns < due_ns <= min(now_ns + self._head_start.ns, self._next_else_ns(now_ns)):
+            return False
+        self._parts.engine.expire(due_ns, EXPIRE_MOST)
+        self._commit(None, not_before_ns=due_ns)
+        return True
 
     def _receive(self) -> None:
         """Applies what has come in. The clock is read after each message: no timer begins before it was asked for."""
@@ -106,7 +132,7 @@ class Reactor:
             received += 1
             now_ns = clock.now_ns()
             answer = dispatcher.handle(message[0], now_ns, message[1])
-            if answer is not None and not (isinstance(answer, JsonAnswer) and answer.missing):
+            if answer is not None and not answer.missing:
                 self._answers.append(answer)
             if dispatcher.failure is not None:
                 raise dispatcher.failure
@@ -122,15 +148,21 @@ class Reactor:
         if engine.has_outlived(now_ns):
             engine.forget(store.read_events(engine.horizon, "", FORGET_MOST, FORGET_MOST).events, now_ns)
 
-    def _commit(self, anchor: Anchor | None) -> None:
-        """Makes the turn durable, then tells everybody."""
+    def _commit(self, anchor: Anchor | None, not_before_ns: int | None = None) -> None:
+        """Makes the turn durable, then tells everybody; where it was made ahead of its time, not before that."""
         parts = self._parts
         changes = parts.engine.take_changes()
         begun_ns = now_ns = parts.clock.now_ns()
-        if changes.events or changes.obsolete or anchor is not None:
+        is_any = bool(changes.events or changes.obsolete or anchor is not None)
+        if is_any:
             parts.store.commit(changes, anchor)
             now_ns = parts.clock.now_ns()
-            parts.metrics.committed(changes.events, now_ns - begun_ns, now_ns)
+        took_ns = now_ns - begun_ns
+        if not_before_ns is not None:
+            self._head_start.note(was_in_time=now_ns <= not_before_ns)
+            now_ns = parts.clock.wait_until(not_before_ns)
+        if is_any:
+            parts.metrics.committed(changes.events, took_ns, now_ns)
         parts.waiting.notify(changes.events)
         parts.waiting.answer_woken(now_ns, WAKE_MOST, self._answers)
         answers, self._answers = self._answers, []
@@ -153,6 +185,7 @@ class Reactor:
         parts = self._parts
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
         parts.sockets.beat(Beat(parts.engine.last_seq, now_ns // NS_PER_MS))
+        self._collector.beat()
         if self._intake.is_too_much(parts.engine.last_seq):
             self._cut_connections("more comes in than can be handled")
         if parts.sockets.gate is not None and (refused := parts.sockets.gate.take_refused()):
@@ -162,14 +195,20 @@ class Reactor:
             self._dropped, self._dropped_noted_ns = 0, now_ns
 
     def _timeout_ms(self) -> int:
-        """How long to sleep: until the next thing that is due, rounded up to what `poll` can do."""
+        """How long `poll` may sleep at most. The alarm wakes it up when the next thing is due, ends a little before."""
+        now_ns = self._parts.clock.now_ns()
+        next_ns, due_ns = self._next_else_ns(now_ns), self._parts.engine.next_due_ns()
+        if due_ns is not None and due_ns <= next_ns:
+            next_ns = due_ns - self._head_start.ns
+        return self._alarm.set(next_ns, now_ns)
+
+    def _next_else_ns(self, now_ns: int) -> int:
+        """When something other than the end of a timer is due."""
         parts = self._parts
-        now_ns = parts.clock.now_ns()
         if parts.engine.has_outlived(now_ns) or parts.waiting.has_woken:
-            return 0
-        dues = (parts.engine.next_due_ns(), parts.waiting.next_due_ns(), self._beat_at_ns)
-        next_ns = min(due for due in dues if due is not None)
-        return max(-((now_ns - next_ns) // NS_PER_MS), 0)
+            return now_ns
+        due_ns = parts.waiting.next_due_ns()
+        return self._beat_at_ns if due_ns is None else min(due_ns, self._beat_at_ns)
 
     def _reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections are made anew. Raises `BindError`."""

@@ -1,6 +1,5 @@
 """The whole server from its settings: opens, recovers, serves, closes."""
 
-import gc
 import logging
 import time
 from collections.abc import Iterable
@@ -55,9 +54,6 @@ def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Cl
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
     engine = Engine(config.limits, new_id)
     engine.restore(store.load(), header.horizon, header.last_seq)
-    # What was loaded lives long: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
     counts = engine.counts()
     log.info(
         "recovered",

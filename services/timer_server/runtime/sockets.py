@@ -1,7 +1,7 @@
 """The two sockets: a ROUTER for requests and an XPUB for events. All options are set before they are bound."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 
 import zmq
@@ -21,6 +21,7 @@ from timer_server.runtime.feed import Feed
 from timer_server.runtime.gate import Gate
 from timer_server.runtime.keys import CurveFiles, KeyFileError
 from timer_server.runtime.logs import fields, log
+from timer_server.runtime.multipart import receive_from_router
 from timer_server.runtime.permissions import narrow_topic
 from timer_server.runtime.subscriptions import Subscriptions
 
@@ -83,6 +84,13 @@ class Sockets:
         if self.gate is not None:
             poller.register(self.gate.socket, zmq.POLLIN)
 
+    def attend(self, ready: Mapping[object, int]) -> None:
+        """Sees to what has come in beside requests, given what a poller has found."""
+        if self.gate is not None and self.gate.socket in ready:
+            self.gate.admit()
+        if self.events in ready:
+            self._take_subscriptions()
+
     def receive(self) -> tuple[list[bytes], str | None] | None:
         """The next request: its frames, and what the ids that its sender may touch begin with; None if there is none.
 
@@ -90,7 +98,7 @@ class Sockets:
         """
         try:
             if self.gate is None:
-                return self.commands.recv_multipart(zmq.DONTWAIT), ""
+                return receive_from_router(self.commands), ""
             frames = self.commands.recv_multipart(zmq.DONTWAIT, copy=False)
             # Who names its socket could take up the name of another, and so get replies meant for that one.
             is_named = frames[0].bytes[:1] != _MADE_ROUTING_ID
@@ -122,14 +130,13 @@ class Sockets:
         """Sends a sign of life."""
         self.events.send_multipart((BEAT_TOPIC, encode(beat)), zmq.DONTWAIT)
 
-    def take_subscriptions(self) -> None:
+    def _take_subscriptions(self) -> None:
         """Takes note of who wants what. Where that is too much to keep, all subscribers have to connect again."""
-        if self.events.poll(0):
-            self._subscriptions.take(self._notices())
-            if self._is_out_of_step:
-                self._cut_subscribers_off("a subscriber sent what is no subscription")
-            elif self._subscriptions.are_too_many:
-                self._cut_subscribers_off("too many subscriptions")
+        self._subscriptions.take(self._notices())
+        if self._is_out_of_step:
+            self._cut_subscribers_off("a subscriber sent what is no subscription")
+        elif self._subscriptions.are_too_many:
+            self._cut_subscribers_off("too many subscriptions")
 
     def reopen(self) -> None:
         """Cuts all connections and binds again: whoever is still allowed connects anew. Raises `BindError`."""

@@ -1,0 +1,25 @@
+"""Messages of several frames through a socket, without what pyzmq's own calls for it cost: twice the time."""
+
+from collections.abc import Sequence
+
+import zmq
+
+DONTWAIT = int(zmq.DONTWAIT)
+"""As plain numbers: putting flags together as enumerations takes longer than sending a frame."""
+
+MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
+
+
+def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
+    """The next message of a ROUTER, the routing id first. Raises `zmq.Again` where there is none."""
+    frames = [socket.recv(DONTWAIT), socket.recv(DONTWAIT)]  # a routing id never comes alone
+    while socket.getsockopt(zmq.RCVMORE):
+        frames.append(socket.recv(DONTWAIT))
+    return frames
+
+
+def send(socket: "zmq.Socket[bytes]", frames: Sequence[bytes]) -> None:
+    """Sends a message. Raises `ZMQError` where that is not possible at once."""
+    for frame in frames[:-1]:
+        socket.send(frame, MORE)
+    socket.send(frames[-1], DONTWAIT)
