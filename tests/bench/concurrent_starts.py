@@ -1,9 +1,10 @@
 """Durable starts a second from fifty connections, one request a message, each waiting for its reply."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from bench.generator import drive, zmtp
+from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row, at_least
 from bench.run import Run
 from bench.servers import check_running, echo, server
@@ -11,6 +12,7 @@ from bench.start_requests import start_requests
 
 CLIENTS = 50
 AIM_OF_ECHO = 0.8
+AIM_OF_REDIS = 1.5
 OURS = f"{CLIENTS} clients, one request a message"
 ECHO = f"raw echo: {OURS}"
 
@@ -35,13 +37,18 @@ def echo_rate(run: Run) -> Mapping[str, float]:
     return {ECHO: outcome.rate}
 
 
-def measure(run: Run) -> Figure:
+def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     """The table."""
-    samples = run.interleaved([partial(start_rate, run), partial(echo_rate, run)])
+    samples = run.interleaved([partial(start_rate, run), partial(echo_rate, run), *(peer.way for peer in peers)])
     ours = Row(OURS, "starts/s", samples[OURS], ECHO, "fsync before the reply")
     limit = Row(ECHO, "messages/s", samples[ECHO], durability="none")
     ours.aims.append(at_least(f"{AIM_OF_ECHO} of the echo", ours.median / limit.median, AIM_OF_ECHO))
-    return Figure("concurrent", "Durable starts, one request a message", [ours, limit])
+    others = rows_of(peers, samples)
+    redis = [row.median for row in others if row.name.startswith("Redis, always")]
+    if redis:
+        ratio = ours.median / max(redis)
+        ours.aims.append(at_least(f"{AIM_OF_REDIS} × Redis' best with fsync always ({ratio:.2f})", ratio, AIM_OF_REDIS))
+    return Figure("concurrent", "Durable starts, one request a message", [ours, limit, *others])
 
 
 def _sizes(run: Run) -> tuple[int, int]:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import zmq
 
-from bench.fsynced import append_ms
+from bench.fsynced import append_ms, overwrite_ms
+from bench.peers.chosen import versions
 from bench.run import Run
 from bench.spread import percentile
 
-APPENDS = 1_000
+WRITES = 1_000
 
 
 def conditions(run: Run) -> dict[str, str]:
     """What the machine and the run are like, measured now."""
-    appended = sorted(append_ms(APPENDS))
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cores": f"{os.cpu_count()} ({_processor()})",
@@ -27,10 +27,17 @@ def conditions(run: Run) -> dict[str, str]:
         "pyzmq, libzmq": f"{zmq.pyzmq_version()}, {zmq.zmq_version()}",
         "SQLite": sqlite3.sqlite_version,
         "file system": _file_system(Path.cwd()),
-        "append of 4 KiB and fsync": f"p50 {percentile(appended, 50):.3f} ms, p99 {percentile(appended, 99):.3f} ms",
+        "append of 4 KiB and fsync": _percentiles(append_ms(WRITES)),
+        "write of 4 KiB in place and fsync": _percentiles(overwrite_ms(WRITES)),
         "load before the run": f"{os.getloadavg()[0]:.2f} (one minute)",
+        **versions(run),
         "repetitions": f"{run.repeats}{', quick: sizes are small and the figures no measure' if run.quick else ''}",
     }
+
+
+def _percentiles(took_ms: list[float]) -> str:
+    ordered = sorted(took_ms)
+    return f"p50 {percentile(ordered, 50):.3f} ms, p99 {percentile(ordered, 99):.3f} ms"
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""All figures, in the order of the tables."""
+"""All figures, in the order of the tables, each with its peers."""
 
 from collections.abc import Callable
 
@@ -15,17 +15,18 @@ from bench import (
     restart,
     starts,
 )
+from bench.peers import for_figures as peers
 from bench.results import Figure
 from bench.run import Run
 
 FIGURES: dict[str, Callable[[Run], Figure]] = {
-    "starts": starts.measure,
-    "concurrent": concurrent_starts.measure,
-    "one-client": one_client.measure,
-    "lateness": lateness.measure,
+    "starts": lambda run: starts.measure(run, peers.starts(run)),
+    "concurrent": lambda run: concurrent_starts.measure(run, peers.concurrent(run)),
+    "one-client": lambda run: one_client.measure(run, peers.one_client(run)),
+    "lateness": lambda run: lateness.measure(run, peers.lateness),
     "lateness-loaded": loaded_lateness.measure,
     "herd": herd.measure,
-    "memory": memory_per_timer.measure,
+    "memory": lambda run: memory_per_timer.measure(run, peers.memory(run)),
     "restart": restart.measure,
     "growth": growth.measure,
     "fan-out": fan_out.measure,

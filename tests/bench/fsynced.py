@@ -1,4 +1,4 @@
-"""What the disk alone takes: one append of 4 KiB and its fsync."""
+"""What the disk alone takes: one append of 4 KiB and its fsync, or one write in place."""
 
 import os
 import time
@@ -10,20 +10,25 @@ APPEND_BYTES = 4096
 
 
 def append_ms(appends: int) -> list[float]:
-    """How long each of some appends took, fsync included."""
+    """How long each append to a file took, fsync included."""
     with disk_folder() as folder:
-        return appends_to(folder / "appended", appends)
+        return _written_ms(folder / "appended", appends, is_appended=True)
 
 
-def appends_to(path: Path, appends: int) -> list[float]:
-    """Appends to a file, and how long each took."""
+def overwrite_ms(writes: int) -> list[float]:
+    """How long it took each time where the file does not grow, so that only its data has to be written."""
+    with disk_folder() as folder:
+        return _written_ms(folder / "overwritten", writes, is_appended=False)
+
+
+def _written_ms(path: Path, writes: int, is_appended: bool) -> list[float]:
     block = os.urandom(APPEND_BYTES)
     took_ms = []
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     try:
-        for _ in range(appends):
+        for number in range(writes):
             begun = time.perf_counter()
-            os.write(descriptor, block)
+            os.pwrite(descriptor, block, APPEND_BYTES * number if is_appended else 0)
             os.fdatasync(descriptor)
             took_ms.append((time.perf_counter() - begun) * 1000)
     finally:

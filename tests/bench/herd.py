@@ -50,6 +50,6 @@ def measure(run: Run) -> Figure:
 
 
 NOTE = (
-    "100,000 timers due in the same second, one watcher in a process of its own, and a REQ client in another that starts"
-    " one timer after another, from a second before the first deadline until all were heard."
+    "100,000 timers due in the same second, one watcher in a process of its own, and a REQ client in another that"
+    " starts one timer after another, from a second before the first deadline until all were heard."
 )

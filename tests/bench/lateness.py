@@ -1,10 +1,12 @@
 """How late ends are heard, in a quiet server and in one with many timers pending."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from bench.generator import drive, zmtp
-from bench.listening import Lateness, heard_by, percentile_curve, watcher
+from bench.listening import PARTS, Lateness, heard_by, percentile_curve, watcher
+from bench.peers.alternative import Alternative
+from bench.peers.alternative import rows_of as peer_rows
 from bench.results import Curve, Figure, Row, at_most
 from bench.run import Run
 from bench.servers import disk_folder, line_of, python_process, server
@@ -61,7 +63,7 @@ def heard_late(run: Run, heard: Latenesses, pending: int) -> Mapping[str, float]
     how_many, spread_s = size(run)
     with server(pending) as process, watcher(process.events, "late/", how_many) as listener:
         start_spread(process, how_many, spread_s)
-        return heard.rows(name_of(pending), heard_by(listener))
+        return heard.rows(name_of(pending), heard_by(listener).never_early())
 
 
 def hop(run: Run, heard: Latenesses) -> Mapping[str, float]:
@@ -75,24 +77,29 @@ def hop(run: Run, heard: Latenesses) -> Mapping[str, float]:
         assert publisher.stdin is not None
         publisher.stdin.write("go\n")
         publisher.stdin.flush()
-        return heard.rows(HOP, heard_by(listener))
+        return heard.rows(HOP, heard_by(listener).never_early())
 
 
 def rows_of(name: str, samples: Mapping[str, list[float]], durability: str) -> list[Row]:
     """The rows of one name."""
-    limits = {part: f"{HOP}: {part}" for part in ("p50", "p99", "max")}
+    limits = {part: f"{HOP}: {part}" for part in PARTS}
     return [
         Row(f"{name}: {part}", "ms", samples[f"{name}: {part}"], "" if name == HOP else limit, durability)
         for part, limit in limits.items()
     ]
 
 
-def measure(run: Run) -> Figure:
-    """The table."""
+def measure(run: Run, peers_of: Callable[[Run, Latenesses], list[Alternative]]) -> Figure:
+    """The table and the lines of the plot."""
     heard = Latenesses()
+    peers = peers_of(run, heard)
     pending = run.pick((0, 20_000), PENDING)
     samples = run.interleaved(
-        [partial(hop, run, heard), *(partial(heard_late, run, heard, count) for count in pending)]
+        [
+            partial(hop, run, heard),
+            *(partial(heard_late, run, heard, count) for count in pending),
+            *(peer.way for peer in peers),
+        ]
     )
     rows = rows_of(HOP, samples, "fsync before the event")
     for count in pending:
@@ -100,10 +107,12 @@ def measure(run: Run) -> Figure:
         p50.aims.append(at_most(f"{AIM_P50_MS} ms", p50.median, AIM_P50_MS))
         p99.aims.append(at_most(f"{AIM_P99_MS} ms", p99.median, AIM_P99_MS))
         rows += [p50, p99, longest]
+    rows += peer_rows(peers, samples)
     return Figure("lateness", "Lateness at a watcher", rows, [NOTE], heard.curves())
 
 
 NOTE = (
-    f"{TIMERS:,} timers, due over {SPREAD_S:.0f} s. Late is the moment at which a watcher in a process of its own has the"
-    " event, less `due_at_ms`, both by the wall clock. Percentiles of each repetition; the median of those is shown."
+    f"{TIMERS:,} timers, due over {SPREAD_S:.0f} s. Late is the moment at which a watcher in a process of its own"
+    " has the event, less `due_at_ms`, both by the wall clock. Percentiles of each repetition; the median of those"
+    " is shown."
 )

@@ -10,6 +10,8 @@ import msgspec
 from bench.servers import line_of, python_process
 from bench.spread import percentile
 
+PARTS = ("p50", "p99", "max")
+
 
 class Lateness(msgspec.Struct):
     """What a watcher tells in the end."""
@@ -18,12 +20,16 @@ class Lateness(msgspec.Struct):
     took_ms: float
 
     def rows(self, name: str) -> Mapping[str, float]:
-        """The rows of one repetition. Raises where an end was heard before its time."""
+        """The rows of one repetition."""
         ordered = sorted(self.late_ms)
-        if ordered[0] < 0:
-            raise AssertionError(f"{name}: an end was heard {-ordered[0]:.3f} ms early, or the clocks drift apart")
-        parts = {"p50": percentile(ordered, 50), "p99": percentile(ordered, 99), "max": ordered[-1]}
-        return {f"{name}: {part}": value for part, value in parts.items()}
+        values = (percentile(ordered, 50), percentile(ordered, 99), ordered[-1])
+        return {f"{name}: {part}": value for part, value in zip(PARTS, values, strict=True)}
+
+    def never_early(self) -> "Lateness":
+        """Itself. Raises AssertionError where an end was heard before its time."""
+        if min(self.late_ms) < 0:
+            raise AssertionError(f"an end was heard {-min(self.late_ms):.3f} ms early, or the clocks drift apart")
+        return self
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def heard_late(run: Run, heard: Latenesses) -> Mapping[str, float]:
     with server() as process, watcher(process.events, "late/", how_many) as listener:
         with Pouring(process.commands, FIRST_DUE_S + spread_s + 30) as pouring:
             start_spread(process, how_many, spread_s)
-            rows = heard.rows(NAME, heard_by(listener))
+            rows = heard.rows(NAME, heard_by(listener).never_early())
         return {**rows, RATE: pouring.rate}
 
 

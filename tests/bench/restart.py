@@ -17,6 +17,7 @@ PENDING = 1_000_000
 AIM_S = 3.0
 READ_BYTES = 1 << 20
 CRASH, STOP, EMPTY = "first reply after kill -9", "first reply after a clean stop", "limit: first reply, empty store"
+SIZE = "size of the database file"
 READ = "limit: sequential read of the database file"
 PATIENCE_MS = 120_000
 
@@ -50,7 +51,8 @@ def restarted(run: Run) -> Mapping[str, float]:
         process.terminate()
         stop_s = first_reply_s(process)
         check_running(process, how_many)
-        return {CRASH: crash_s, STOP: stop_s, READ: read_s(process.folder / "timers.db")}
+        file = process.folder / "timers.db"
+        return {CRASH: crash_s, STOP: stop_s, READ: read_s(file), SIZE: file.stat().st_size / 1e6}
 
 
 def empty() -> Mapping[str, float]:
@@ -67,6 +69,7 @@ def measure(run: Run) -> Figure:
     for row in rows:
         row.aims.append(at_most(f"{AIM_S:.0f} s", row.median, AIM_S))
     rows += [Row(name, "s", samples[name]) for name in (EMPTY, READ)]
+    rows.append(Row(SIZE, "MB", samples[SIZE]))
     return Figure("restart", f"Restart with {PENDING:,} pending", rows, [NOTE])
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import zmq
 
 from bench.generator import drive, undisturbed, zmtp
+from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row, at_least
 from bench.run import Run, Way
 from bench.servers import check_running, echo, server
@@ -21,6 +22,7 @@ CLIENTS = (1, 4)
 IN_FLIGHT = 16
 WARM_UP = 5_000
 AIM_A_SECOND = 200_000
+AIM_OF_REDIS = 1.0
 FSYNCED = "fsync before the reply"
 
 
@@ -92,14 +94,14 @@ LIBRARY = "batches of 100, AsyncTimerClient.start_many"
 SOCKET = "batches of 100, one pyzmq DEALER"
 
 
-def measure(run: Run) -> Figure:
+def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     """The table."""
     ways: list[Way] = []
     for size in SIZES:
         for clients in CLIENTS:
             ways += [partial(batch_rate, run, size, clients), partial(echo_rate, run, size, clients)]
     ways += [partial(socket_rate, run), partial(library_rate, run)]
-    samples = run.interleaved(ways)
+    samples = run.interleaved([*ways, *(peer.way for peer in peers)])
     rows = []
     for size in SIZES:
         for clients in CLIENTS:
@@ -107,15 +109,25 @@ def measure(run: Run) -> Figure:
             rows.append(Row(name, "starts/s", samples[name], limit, FSYNCED))
             rows[-1].aims.append(at_least(f"{AIM_A_SECOND:,}/s", rows[-1].median, AIM_A_SECOND))
             rows.append(Row(limit, "starts/s", samples[limit], durability="none"))
-    for name in (SOCKET, LIBRARY):
-        rows.append(Row(name, "starts/s", samples[name], echo_name(100, 1), FSYNCED))
-    return Figure("starts", "Durable starts in batches", rows, notes=[NOTE])
+    rows += [Row(name, "starts/s", samples[name], echo_name(100, 1), FSYNCED) for name in (SOCKET, LIBRARY)]
+    figure = Figure("starts", "Durable starts in batches", [*rows, *rows_of(peers, samples)], notes=[NOTE])
+    against_redis(figure)
+    return figure
+
+
+def against_redis(figure: Figure) -> None:
+    """Sets our best beside the best that Redis came to, fsync before the reply in both."""
+    redis = [row.median for row in figure.rows if row.name.startswith("Redis, always")]
+    if redis:
+        best = max(figure.rows[: 2 * len(SIZES) * len(CLIENTS) : 2], key=lambda row: row.median)
+        aim = f"{AIM_OF_REDIS} × Redis' best with fsync always ({best.median / max(redis):.2f})"
+        best.aims.append(at_least(aim, best.median / max(redis), AIM_OF_REDIS))
 
 
 NOTE = (
-    f"{IN_FLIGHT} batches in flight in all, whatever the number of clients. The first rows are prebuilt bytes over plain"
-    " TCP, so that the server is what is measured; the last two are what ordinary programs see. Every start is counted"
-    " by the server itself after the run."
+    f"{IN_FLIGHT} batches in flight in all, whatever the number of clients. The first rows are prebuilt bytes over"
+    " plain TCP, so that the server is what is measured; the last two are what ordinary programs see. Every start is"
+    " counted by the server itself after the run."
 )
 
 
