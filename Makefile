@@ -65,4 +65,4 @@ lock: $(VENV)/ready ## Pin all requirements anew, with hashes
 	done
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build bench-results

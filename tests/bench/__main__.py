@@ -1,5 +1,6 @@
 """`make bench`: figures of a real server process on this machine, each beside its limit from the same run."""
 
+import signal
 import sys
 import time
 import traceback
@@ -11,10 +12,11 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent / "services")]
 
 from bench.conditions import conditions  # noqa: E402
 from bench.figures import FIGURES  # noqa: E402
+from bench.guard import guard  # noqa: E402
 from bench.options import parsed  # noqa: E402
-from bench.results import Results, save  # noqa: E402
+from bench.results import Results, load, save  # noqa: E402
 from bench.run import Run, say  # noqa: E402
-from bench.table import conditions_text, figure_text  # noqa: E402
+from bench.table import aims_text, conditions_text, figure_text  # noqa: E402
 
 RESULTS = Path("bench-results")
 
@@ -39,12 +41,27 @@ def measure(run: Run, names: list[str], path: Path) -> Results:
     return results
 
 
+def rewrite_the_document(path: Path) -> int:
+    """Puts a run that was kept into the docs."""
+    from bench.document import PAGE, document  # noqa: PLC0415 - the plots need what only this and peers need
+    from bench.plots import draw  # noqa: PLC0415
+
+    document(load(path), draw)
+    print(f"{PAGE.name} shows {path}")
+    return 0
+
+
 def main() -> int:
     options = parsed()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers are ended on the way out
+    if options.document:
+        return rewrite_the_document(options.document)
+    if options.guard:
+        return guard()
     run = Run(options.repeats, options.quick, options.peers)
     path = options.output or RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
     results = measure(run, options.figures or list(FIGURES), path)
-    print(f"\n{path}")
+    print(f"\n### Aims\n\n{aims_text(results)}\n\n{path}")
     for failure in results.failures:
         print(f"failed: {failure}")
     return 1 if results.failures else 0

@@ -107,24 +107,6 @@ def _send(peer: _Connection, waiting: Iterator[bytes], how_many: int) -> None:
         peer.tcp.sendall(message)
 
 
-def round_trips_ms(target: Target, messages: Sequence[bytes]) -> list[float]:
-    """How long each message took on one connection that sends the next after the reply to the one before."""
-    peer = _Connection(target)
-    took_ms = []
-    try:
-        framed = [target.framed(message) for message in messages]
-        with undisturbed():
-            for message in framed:
-                begun = time.perf_counter()
-                peer.tcp.sendall(message)
-                while not peer.replies.feed(_received(peer.tcp)):
-                    pass
-                took_ms.append((time.perf_counter() - begun) * 1000)
-    finally:
-        peer.tcp.close()
-    return took_ms
-
-
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Keeps the garbage collector of the load out of what is timed."""
@@ -134,13 +116,6 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _received(tcp: socket.socket) -> bytes:
-    data = tcp.recv(RECEIVE_BYTES)
-    if not data:
-        raise ConnectionError("cut off")
-    return data
 
 
 def _dealer(endpoint: str) -> socket.socket:

@@ -44,8 +44,12 @@ def conditions_text(conditions: dict[str, str]) -> str:
     return markdown([("condition", "value"), *conditions.items()])
 
 
-def results_text(results: Results) -> str:
-    """Everything, with the tables in the order of the run."""
-    parts = [conditions_text(results.conditions), *(figure_text(figure) for figure in results.figures)]
-    parts += [f"**Failed:** {failure}" for failure in results.failures]
-    return "\n\n".join(parts) + "\n"
+def aims_text(results: Results) -> str:
+    """All aims of a run, and whether each was met."""
+    lines = [("figure", "what", "median", "unit", "aim", "met")]
+    for figure in results.figures:
+        for row in figure.rows:
+            for aim in row.aims:
+                met = "yes" if aim.met else "**no**"
+                lines.append((figure.name, row.name, number(row.median), row.unit, aim.text, met))
+    return markdown(lines)
