@@ -9,16 +9,21 @@ REQUIREMENTS := deploy/requirements
 TIME ?=
 ARGS ?=
 
-.PHONY: help setup run test lint format bench faults audit lock clean
+.PHONY: help setup run test lint format bench bench-peers faults audit lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: pyproject.toml $(REQUIREMENTS)/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0])'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What peers and plots need goes on top, and only where figures are asked for.
+$(VENV)/bench-ready: $(VENV)/ready $(REQUIREMENTS)/bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/bench.txt
 	@touch $@
 
 setup: $(VENV)/ready ## Make .venv with everything in it
@@ -39,8 +44,11 @@ format: $(VENV)/ready ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/ready ## Measure a real server process on this machine and print one table
+bench: $(VENV)/bench-ready ## Measure a real server process on this machine; ARGS="starts lateness --repeats 5"
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-peers: $(VENV)/bench-ready ## The same, with Redis, beanstalkd and APScheduler in the same run
+	@$(BIN)/python -m tests.bench --peers $(ARGS)
 
 faults: $(VENV)/ready ## Run the fault campaigns; ARGS="crash clock --short --seed 7"
 	@$(BIN)/python -m tests.faults $(ARGS)
@@ -50,11 +58,11 @@ audit: $(VENV)/ready ## Look the pinned requirements up among known vulnerabilit
 
 # The index that the machine is set up with is used; no address goes into the files.
 lock: $(VENV)/ready ## Pin all requirements anew, with hashes
-	@for extra in server client dev; do \
+	@for extra in server client dev bench; do \
 	  $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --no-emit-package timer-service --python-version 3.11 \
 	    --extra $$extra --output-file $(REQUIREMENTS)/$$extra.txt pyproject.toml || exit 1; \
 	done
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build bench-results

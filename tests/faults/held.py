@@ -12,7 +12,7 @@ from typing import Any
 
 import zmq
 
-from bench.peers import rate_pipelined
+from bench.generator import drive, zmtp
 from faults.campaign import Campaign, Length, Report
 from faults.samples import Sampler, growth, percentiles_ms, wall_ms
 from memory import MIB
@@ -126,7 +126,7 @@ def run(folder: Path, length: Length, dice: Random) -> Report:
     settings = {"TIMER_RETENTION_S": str(RETENTION_S if length is Length.LONG else 1), "TIMER_MAX_TIMERS": "2000000"}
     with ExitStack() as stack:
         server = stack.enter_context(ServerProcess(folder, settings))
-        rate_pipelined(server.commands, pending_batches(pending), 8)
+        drive(zmtp(server.commands), pending_batches(pending), 1, 8)
         rpc = stack.enter_context(requester(server.commands))
         client = stack.enter_context(TimerClient(server=server.commands, events=server.events))
         ends = Ends(client, rpc.call("server.info")["seq"])

@@ -1,0 +1,34 @@
+"""All figures, in the order of the tables, each with its peers."""
+
+from collections.abc import Callable
+
+from bench import (
+    command_line,
+    concurrent_starts,
+    fan_out,
+    growth,
+    herd,
+    lateness,
+    loaded_lateness,
+    memory_per_timer,
+    one_client,
+    restart,
+    starts,
+)
+from bench.peers import for_figures as peers
+from bench.results import Figure
+from bench.run import Run
+
+FIGURES: dict[str, Callable[[Run], Figure]] = {
+    "starts": lambda run: starts.measure(run, peers.starts(run)),
+    "concurrent": lambda run: concurrent_starts.measure(run, peers.concurrent(run)),
+    "one-client": lambda run: one_client.measure(run, peers.one_client(run)),
+    "lateness": lambda run: lateness.measure(run, peers.lateness),
+    "lateness-loaded": loaded_lateness.measure,
+    "herd": herd.measure,
+    "memory": lambda run: memory_per_timer.measure(run, peers.memory(run)),
+    "restart": restart.measure,
+    "growth": growth.measure,
+    "fan-out": fan_out.measure,
+    "command-line": command_line.measure,
+}

@@ -1,0 +1,1 @@
+"""Other servers that do the same work in the same run."""

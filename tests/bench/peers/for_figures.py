@@ -1,0 +1,57 @@
+"""What the peers that take part do for each figure."""
+
+from bench.lateness import Latenesses
+from bench.peers import (
+    apscheduler_figures,
+    beanstalkd_lateness,
+    beanstalkd_starts,
+    redis_lateness,
+    redis_memory,
+    redis_starts,
+)
+from bench.peers.alternative import Alternative
+from bench.peers.chosen import has_apscheduler, has_beanstalkd, has_redis
+from bench.run import Run
+
+
+def starts(run: Run) -> list[Alternative]:
+    """Starts in batches."""
+    return [
+        *(redis_starts.in_bulk(run) if has_redis(run) else ()),
+        *(beanstalkd_starts.in_bulk(run) if has_beanstalkd(run) else ()),
+    ]
+
+
+def concurrent(run: Run) -> list[Alternative]:
+    """Starts of fifty clients."""
+    return [
+        *(redis_starts.concurrent(run) if has_redis(run) else ()),
+        *(beanstalkd_starts.concurrent(run) if has_beanstalkd(run) else ()),
+    ]
+
+
+def one_client(run: Run) -> list[Alternative]:
+    """Starts of one client."""
+    made: list[Alternative] = []
+    if has_redis(run):
+        from bench.peers import redis_one_client  # noqa: PLC0415 - needs a package that is there for peers only
+
+        made += redis_one_client.alternatives(run)
+    return made + (apscheduler_figures.one_client(run) if has_apscheduler(run) else [])
+
+
+def lateness(run: Run, heard: Latenesses) -> list[Alternative]:
+    """Lateness."""
+    return [
+        *(redis_lateness.alternatives(run, heard) if has_redis(run) else ()),
+        *(beanstalkd_lateness.alternatives(run, heard) if has_beanstalkd(run) else ()),
+        *(apscheduler_figures.lateness(run, heard) if has_apscheduler(run) else ()),
+    ]
+
+
+def memory(run: Run) -> list[Alternative]:
+    """Memory."""
+    return [
+        *(redis_memory.alternatives(run) if has_redis(run) else ()),
+        *(beanstalkd_starts.memory(run) if has_beanstalkd(run) else ()),
+    ]

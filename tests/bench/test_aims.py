@@ -1,0 +1,46 @@
+"""Aims that compare rows with one another."""
+
+from bench.growth import UNITS, figure_of
+from bench.peers.alternative import Alternative, rows_of
+from bench.results import Figure, Row
+from bench.starts import CLIENTS, SIZES, against_redis, echo_name, name_of
+
+
+def starts_figure(*others: Row) -> Figure:
+    rows = []
+    for size in SIZES:
+        for clients in CLIENTS:
+            rows += [Row(name_of(size, clients), "starts/s", [float(size + clients)])]
+            rows += [Row(echo_name(size, clients), "starts/s", [1e6])]
+    return Figure("starts", "Starts", [*rows, *others])
+
+
+def test_our_best_is_compared_with_the_best_of_redis_that_is_as_durable() -> None:
+    redis = [Row("Redis, always: a", "", [300.0]), Row("Redis, always: b", "", [504.0])]
+    figure = starts_figure(*redis, Row("Redis, everysec: a", "", [9e9]))
+    against_redis(figure)
+    (aim,) = [aim for row in figure.rows for aim in row.aims]
+    assert figure.row(name_of(500, 4)).aims == [aim]
+    assert aim.met
+    assert "(1.00)" in aim.text
+
+
+def test_without_redis_nothing_is_compared() -> None:
+    figure = starts_figure()
+    against_redis(figure)
+    assert not [aim for row in figure.rows for aim in row.aims]
+
+
+def test_growth_compares_the_ends_and_draws_all() -> None:
+    took = {(name, size): [cost] for name in UNITS for size, cost in ((10, 2.0), (100, 2.5), (1000, 3.0))}
+    figure = figure_of(took, (10, 100, 1000))
+    assert [aim.met for row in figure.rows for aim in row.aims] == [False] * len(UNITS)
+    assert {tuple(curve.ys) for curve in figure.curves} == {(1.0, 1.25, 1.5)}
+
+
+def test_a_peers_rows_carry_its_durability() -> None:
+    peer = Alternative({"a": "ms", "b": "s"}, "none", dict)
+    assert rows_of([peer], {"a": [1.0], "b": [2.0]}) == [
+        Row("a", "ms", [1.0], durability="none"),
+        Row("b", "s", [2.0], durability="none"),
+    ]
