@@ -91,7 +91,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The limits an operator sets through `TIMER_MAX_*` and `TIMER_RETENTION_S`; `server.info` tells them."""
 
     max_timers: int = 1_000_000
-    """Pending (running or paused) timers, some 600 bytes of memory each; and as many ended ones, at a third of that."""
+    """Pending (running or paused) timers, some 250 bytes of memory each; as many ended ones, at two thirds of that."""
     max_payload_bytes: int = 65_536
     """A payload is for the reader of the end, not for storage: 64 KiB holds any sensible job."""
     max_batch: int = 1000

@@ -11,7 +11,7 @@ from core.builders import NS_PER_MS
 from runtime.desk import Desk
 from timer_protocol.messages import Beat
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Event
+from timer_server.core.model import Timer
 from timer_server.runtime.clock import BootNs, Clock, Sources, WallNs
 from timer_server.runtime.head_start import HeadStart
 from timer_server.runtime.metrics import Metrics
@@ -62,14 +62,14 @@ class Wire:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self.told: list[tuple[int, Event]] = []
+        self.told: list[tuple[int, Timer]] = []
         self.replied_ns: list[int] = []
 
     def register(self, _: zmq.Poller) -> None: ...
     def attend(self, _: Mapping[object, int]) -> None: ...
     def beat(self, _: Beat) -> None: ...
 
-    def publish(self, events: Iterable[Event]) -> None:
+    def publish(self, events: Iterable[Timer]) -> None:
         self.told += [(self._machine.ns, event) for event in events]
 
     def reply(self, _: list[bytes]) -> bool:
@@ -136,7 +136,7 @@ class TestAnEnd:
         (told_ns, event), (done_ns,) = hall.wire.told[0], hall.slow.done_ns
         assert done_ns < hall.due_ns <= told_ns <= hall.due_ns + 10 * LOOK_NS
         assert event.kind == "fired"
-        assert event.at_ms == event.timer.due_at_ms == event.timer.ended_at_ms
+        assert event.at_ms == event.due_at_ms == event.ended_at_ms
 
     def test_is_answered_to_those_who_wait_when_its_deadline_has_come(self, hall: Hall) -> None:
         hall.now_ns = hall.clock.now_ns()
@@ -180,7 +180,7 @@ class TestAnEnd:
         hall.go_to(hall.due_ns - 200_000)
 
         assert hall.loop._end_ahead()
-        assert [event.timer.id for _, event in hall.wire.told] == ["first"]
+        assert [event.id for _, event in hall.wire.told] == ["first"]
 
     @pytest.mark.parametrize("commit_ns", [0, 90_000, 400_000, 3 * NS_PER_MS])
     def test_is_told_in_order_and_never_early_however_long_commits_take(self, hall: Hall, commit_ns: int) -> None:
@@ -196,9 +196,9 @@ class TestAnEnd:
 
         assert len(hall.wire.told) == 101
         for told_ns, event in hall.wire.told:
-            assert event.timer.due_at_ms is not None
-            assert told_ns >= (event.timer.due_at_ms - BEGIN_MS) * NS_PER_MS
-            assert event.at_ms >= event.timer.due_at_ms
+            assert event.due_at_ms is not None
+            assert told_ns >= (event.due_at_ms - BEGIN_MS) * NS_PER_MS
+            assert event.at_ms >= event.due_at_ms
         at_ms = [event.at_ms for _, event in hall.wire.told]
         assert at_ms == sorted(at_ms)
 
