@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from timer_server.core.engine import Engine
 from timer_server.store import SqliteStore
 
 STORE = "timers.db"
-VERSION_1 = Path(__file__).parents[1] / "store" / "version_1.sql"
+DUMPS = Path(__file__).parents[1] / "store"
 
 
 class FaultyServer(ServerProcess):
@@ -66,10 +67,10 @@ def _old_store(folder: Path) -> dict[str, Timer]:
     return {"old/pending": _as_told(pending)}
 
 
-def _store_of_version_1(folder: Path) -> dict[str, Timer]:
+def _store_of_version(version: int, folder: Path) -> dict[str, Timer]:
     """A store that is upgraded when it is opened."""
     with sqlite3.connect(folder / STORE) as database:
-        database.executescript(VERSION_1.read_text())
+        database.executescript((DUMPS / f"version_{version}.sql").read_text())
     database.close()
     read = folder / "read"
     read.mkdir()
@@ -82,11 +83,15 @@ def _store_of_version_1(folder: Path) -> dict[str, Timer]:
     return timers
 
 
+_KEEP_ALL = {"TIMER_RETENTION_S": "300000000"}
 RUN = Scenario("run", _old_store, script, {})
 SCENARIOS = (
     RUN,
     Scenario("new store", lambda _: {}, lambda: islice(script(), 3), {}),
-    Scenario("upgrade", _store_of_version_1, lambda: iter(()), {"TIMER_RETENTION_S": "300000000"}),
+    *(
+        Scenario(f"upgrade from {version}", partial(_store_of_version, version), lambda: iter(()), _KEEP_ALL)
+        for version in (1, 2)
+    ),
 )
 
 
