@@ -131,7 +131,8 @@ def figure_of(took: Mapping[tuple[str, int], list[float]], sizes: tuple[int, ...
     for name, unit in UNITS.items():
         few = Row(f"{name}: {smallest:,} pending", unit, list(took[name, smallest]))
         many = Row(f"{name}: {largest:,} pending", unit, list(took[name, largest]), few.name)
-        many.aims.append(at_most(f"{AIM} × that at {smallest:,}", many.median / few.median, AIM))
+        ratio = many.median / few.median
+        many.aims.append(at_most(f"{AIM} × that at {smallest:,} ({ratio:.2f})", ratio, AIM))
         rows += [few, many]
         costs = [median(took[name, size]) / median(took[name, smallest]) for size in sizes]
         curves.append(Curve(name, [float(size) for size in sizes], costs))

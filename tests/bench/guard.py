@@ -18,10 +18,10 @@ from bench.spread import median
 from peers import socket_to
 
 ATTEMPTS = 3
-RUN = Run(repeats=3, quick=True)
+RUN = Run(repeats=9, quick=True)
 BATCH, CLIENTS = 100, 1
 FEW, MANY = 1_000, 100_000
-ROUNDS = 15
+ROUNDS = 60
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ratio:
 
 BATCHED = Ratio("starts in batches against a raw echo of the same messages", 0.025)
 CONCURRENT = Ratio("starts of 50 clients against a raw echo of the same messages", 0.2)
-BATCHING = Ratio("starts in batches against starts one by one", 2.5)
+BATCHING = Ratio("starts in batches against starts one by one", 1.5)
 GROWTH = Ratio(f"starts with {MANY:,} timers pending against starts with {FEW:,}", 0.5)
 RATIOS = (BATCHED, CONCURRENT, BATCHING, GROWTH)
 

@@ -23,6 +23,7 @@ mpl.rcParams.update(
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
+        "axes.axisbelow": True,
         "grid.color": "#dddddd",
         "legend.frameon": False,
     }
@@ -90,7 +91,7 @@ def _durable(figure: Figure) -> list[Row]:
 
 
 def _bars(axes: Axes, title: str, rows: Sequence[Row]) -> None:
-    names = [row.name for row in rows]
+    names = [_name(row) for row in rows]
     values = [row.median for row in rows]
     bars = axes.barh(names, values, color=[_colour(row) for row in rows])
     axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
@@ -102,8 +103,16 @@ def _bars(axes: Axes, title: str, rows: Sequence[Row]) -> None:
     axes.set_title(title, loc="left")
 
 
+def _is_ours(row: Row) -> bool:
+    return not row.name.startswith(("Redis", "beanstalkd"))
+
+
+def _name(row: Row) -> str:
+    return f"timer server: {row.name}" if _is_ours(row) else row.name
+
+
 def _colour(row: Row) -> str:
-    if not row.name.startswith(("Redis", "beanstalkd")):
+    if _is_ours(row):
         return OURS
     return PEER if row.durability == BEFORE_THE_REPLY else WEAKER
 

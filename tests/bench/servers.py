@@ -1,5 +1,6 @@
 """Servers in processes of their own, with their files on the disk of the current directory."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def check_running(process: ServerProcess, expected: int) -> None:
 def python_process(module: str, *arguments: str) -> Iterator["Popen[str]"]:
     """A module of the benchmark in a process of its own. It is to end when its input does; later it is killed."""
     command = [sys.executable, "-m", module, *arguments]
-    environment = {"PYTHONPATH": f"{SERVICES}:{TESTS}"}
+    environment = {**os.environ, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TESTS}"}
     process = Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment)
     try:
         yield process

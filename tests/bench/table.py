@@ -15,11 +15,17 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}" if abs(value) < 0.1 else f"{value:.2f}"
 
 
+def spread(row: Row) -> str:
+    """Half the range in percent, or in the row's unit where it is more than the median."""
+    part = half_range(row.samples)
+    return f"{part:.0%}" if part <= 1 else f"{number(part * abs(row.median))} {row.unit}"
+
+
 def cells(figure: Figure, row: Row) -> tuple[str, ...]:
     """One line of the table."""
     ratio = f"{row.median / figure.row(row.limit).median:.2f}" if row.limit else ""
     aims = "; ".join(f"{aim.text}: {'met' if aim.met else '**missed**'}" for aim in row.aims)
-    return (row.name, number(row.median), f"{half_range(row.samples):.0%}", row.unit, ratio, aims, row.durability)
+    return (row.name, number(row.median), spread(row), row.unit, ratio, aims, row.durability)
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:

@@ -28,6 +28,10 @@ def test_empty_columns_are_left_out() -> None:
     assert shown.splitlines()[2] == "| what | median | ±  | unit |"
 
 
+def test_a_spread_beyond_the_median_is_in_its_unit() -> None:
+    assert cells(figure_text(Figure("a", "A", [Row("b", "ms", [-1.0, 0.5, 2.0])])).splitlines()[-1])[2] == "1.50 ms"
+
+
 def test_a_limit_that_is_not_there_is_a_fault() -> None:
     with pytest.raises(KeyError, match="nothing"):
         figure_text(Figure("a", "A", [Row("b", "s", [1.0], limit="nothing")]))
