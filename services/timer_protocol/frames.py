@@ -5,6 +5,7 @@ from collections.abc import Sequence
 BEAT_TOPIC = b"~beat"
 
 _JSON_SPACE = b" \t\r\n"
+_JSON_BEGINS = (b"{", b"[")
 
 
 def split_envelope(frames: list[bytes]) -> tuple[list[bytes], list[bytes]]:
@@ -22,10 +23,10 @@ def is_json(body: Sequence[bytes]) -> bool:
     """Whether a body is JSON-RPC: one frame that begins with `{` or `[`, white space aside."""
     if len(body) != 1:
         return False
-    first = body[0][:1]
-    if first and first in _JSON_SPACE:
-        first = body[0].lstrip(_JSON_SPACE)[:1]
-    return first in (b"{", b"[")
+    text = body[0]
+    if text[:1].isspace():
+        text = text.lstrip(_JSON_SPACE)
+    return text.startswith(_JSON_BEGINS)
 
 
 def event_topic(timer_id: str, kind: str) -> bytes:
