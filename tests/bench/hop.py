@@ -1,6 +1,8 @@
-"""The limit of lateness: waits for each deadline, appends 4 KiB, fsyncs, publishes. No timers, no store, no protocol.
+"""The limit of lateness: waits for each deadline, writes 4 KiB, fsyncs, publishes. No timers, no store, no protocol.
 
-Arguments: a file to append to, how many deadlines, over how many seconds. Prints its endpoint, goes on when it reads a
+It writes over what a file has already: one that grows would have the file system keep its own books for each fsync.
+
+Arguments: a file to write to, how many deadlines, over how many seconds. Prints its endpoint, goes on when it reads a
 line, and ends with its input.
 """
 
@@ -15,6 +17,7 @@ from bench.fsynced import APPEND_BYTES
 
 BEGIN_S = 1.0
 BEAT_S = 0.1
+BLOCKS = 256
 
 
 def wait_until(due_ns: int) -> None:
@@ -30,7 +33,7 @@ def run(publisher: "zmq.Socket[bytes]", descriptor: int, how_many: int, spread_s
     for number in range(how_many):
         due_ms = begin_ms + int(1000 * spread_s * number / how_many)
         wait_until(due_ms * 1_000_000)
-        os.write(descriptor, block)
+        os.pwrite(descriptor, block, len(block) * (number % BLOCKS))
         os.fdatasync(descriptor)
         publisher.send_multipart((b"late/%d fired" % number, b'{"timer":{"due_at_ms":%d}}' % due_ms))
 
@@ -47,7 +50,9 @@ def main() -> None:
     while not poller.poll(BEAT_S * 1000):
         publisher.send_multipart((b"~beat", b"{}"))
     sys.stdin.readline()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, bytes(BLOCKS * APPEND_BYTES))
+    os.fsync(descriptor)
     run(publisher, descriptor, how_many, spread_s)
     sys.stdin.read()
     context.destroy(linger=0)

@@ -19,7 +19,7 @@ FIRST_DUE_S = 2.0
 PENDING = (0, 200_000, 1_000_000)
 AIM_P50_MS = 0.3
 AIM_P99_MS = 1.0
-HOP = "limit: bare timer, append and fsync, PUB/SUB hop"
+HOP = "limit: bare timer, write and fsync, PUB/SUB hop"
 
 
 class Latenesses:
@@ -71,7 +71,7 @@ def hop(run: Run, heard: Latenesses) -> Mapping[str, float]:
     how_many, spread_s = size(run)
     with (
         disk_folder() as folder,
-        python_process("bench.hop", str(folder / "appended"), str(how_many), str(spread_s)) as publisher,
+        python_process("bench.hop", str(folder / "written"), str(how_many), str(spread_s)) as publisher,
         watcher(line_of(publisher), "late/", how_many) as listener,
     ):
         assert publisher.stdin is not None
