@@ -48,7 +48,9 @@ class Backlog:
         size += self._since_fence.get(peer, 0)
         if size < (_FENCE_BYTES_OF_FEW if len(self._since_fence) <= _FEW_PEERS else FENCE_BYTES):
             send(socket, frames)
-            self._count(peer, size)
+            if len(self._since_fence) >= _PEERS_COUNTED:
+                self._since_fence.clear()
+            self._since_fence[peer] = size
         else:
             self._add_fence(peer, send_fence(socket, frames), size)
         return True
@@ -61,11 +63,6 @@ class Backlog:
         if self._size >= BACKLOG_BYTES:
             self._settle(_PEERS_SETTLED_IF_FULL)
         return self._size < BACKLOG_BYTES or (queue is None and size < FENCE_BYTES)
-
-    def _count(self, peer: bytes, size: int) -> None:
-        if len(self._since_fence) >= _PEERS_COUNTED:
-            self._since_fence.clear()
-        self._since_fence[peer] = size
 
     def _add_fence(self, peer: bytes, tracker: zmq.MessageTracker, size: int) -> None:
         self._since_fence.pop(peer, None)

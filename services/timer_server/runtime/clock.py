@@ -7,8 +7,9 @@ clock. So deadlines hold when somebody sets the clock. The anchor that ties the 
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, cast
 
 from timer_protocol.durations import NS_PER_MS
 from timer_server.store import Anchor
@@ -44,11 +45,9 @@ class Sources(NamedTuple):
 def system_sources() -> Sources:
     """The operating system's clocks. Where there is no boot id, a restart counts as a reboot."""
     boot_id = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else f"unknown-{time.time_ns()}"
-    return Sources(boot_id, _boot_ns, lambda: WallNs(time.time_ns()))
-
-
-def _boot_ns() -> BootNs:
-    return BootNs(time.clock_gettime_ns(BOOT_CLOCK))
+    # Without a function of ours around it, as it is read after every message.
+    boot_ns = cast("Callable[[], BootNs]", partial(time.clock_gettime_ns, BOOT_CLOCK))
+    return Sources(boot_id, boot_ns, lambda: WallNs(time.time_ns()))
 
 
 class Clock:
@@ -56,6 +55,7 @@ class Clock:
 
     def __init__(self, sources: Sources, anchor: Anchor | None, not_before_ns: int = 0) -> None:
         self._sources = sources
+        self._boot_ns = sources.boot_ns
         boot_ns, wall_ns = sources.boot_ns(), sources.wall_ns()
         now_ns = max(_continue(sources, anchor, boot_ns, wall_ns), not_before_ns)
         self._base_ns = now_ns - boot_ns
@@ -63,7 +63,7 @@ class Clock:
 
     def now_ns(self) -> int:
         """Nanoseconds on the timeline; never less than before."""
-        return self._base_ns + self._sources.boot_ns()
+        return self._base_ns + self._boot_ns()
 
     def wait_until(self, moment_ns: int) -> int:
         """Returns the time once it has come to a moment that is near; for the last bit of it, it does not sleep."""

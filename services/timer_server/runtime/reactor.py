@@ -33,6 +33,10 @@ from timer_server.store import Anchor, Store, StoreError
 RECEIVE_NS = 4 * NS_PER_MS
 """How long a turn takes in requests: long enough for batches to form, short enough that no end waits for a flood."""
 
+RECEIVE_MOST = 32
+"""Messages taken in in one turn: while those are made durable and answered, their senders' neighbours write the next
+ones. With more, clients and server would wait for each other by turns; with fewer, the disk would be waited for."""
+
 EXPIRE_MOST = 500
 """Timers fired in one turn, for the same reason."""
 
@@ -136,7 +140,7 @@ class Reactor:
                 self._answers.append(answer)
             if dispatcher.failure is not None:
                 raise dispatcher.failure
-            if now_ns > until_ns:
+            if received == RECEIVE_MOST or now_ns > until_ns:
                 break
         self._intake.note(is_empty=message is None)
         if received:
