@@ -53,7 +53,8 @@ INTERNAL = {
     "fences": {"FENCE_BYTES"},
     "backlog": {"_FEW_PEERS", "_FENCE_BYTES_OF_FEW", "_PEERS_COUNTED", "_PEERS_SETTLED", "_PEERS_SETTLED_IF_FULL"},
     "subscriptions": {"_PREFIXES_MATCHED"},
-    "reactor": {"RECEIVE_NS", "EXPIRE_MOST", "WAKE_MOST", "FORGET_MOST", "_DROPS_LOGGED_EVERY_NS"},
+    "allocator": {"LARGE_BYTES"},
+    "reactor": {"RECEIVE_NS", "RECEIVE_MOST", "EXPIRE_MOST", "WAKE_MOST", "FORGET_MOST", "_DROPS_LOGGED_EVERY_NS"},
     "sockets": {
         "_LINGER_MS",
         "_HEARTBEAT_MS",

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from heapq import merge
 
 _RUN = 1024
-_RUN_MAXIMUM = 65_536
+_RUN_MAXIMUM = 131_072
 """Merging stops here, so that no single merge holds up the loop for more than some milliseconds."""
 
-_SWEEP_EVERY = 512
+_SWEEP_EVERY = 1024
 """Ids forgotten between two sweeps: one costs some milliseconds, and all runs have their turn within some thousands."""
 
 

@@ -10,6 +10,7 @@ from timer_protocol.codec import Codec
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import METHODS
 from timer_server.core.engine import Engine
+from timer_server.runtime.allocator import give_large_blocks_back
 from timer_server.runtime.clock import Clock, Sources
 from timer_server.runtime.config import Config
 from timer_server.runtime.descriptors import raise_descriptor_limit
@@ -33,6 +34,7 @@ def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
     Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound, `KeyFileError`
     where a key file cannot be read.
     """
+    give_large_blocks_back()
     store: Store = MemoryStore() if config.store_path is None else SqliteStore(config.store_path)
     try:
         engine, clock = _recover(store, config, sources)
