@@ -32,9 +32,9 @@ class Ratio:
     floor: float
 
 
-BATCHED = Ratio("starts in batches against a raw echo of the same messages", 0.025)
+BATCHED = Ratio("starts in batches against a raw echo of the same messages", 0.02)
 CONCURRENT = Ratio("starts of 50 clients against a raw echo of the same messages", 0.2)
-BATCHING = Ratio("starts in batches against starts one by one", 1.5)
+BATCHING = Ratio("starts in batches against starts one by one", 2.0)
 GROWTH = Ratio(f"starts with {MANY:,} timers pending against starts with {FEW:,}", 0.5)
 RATIOS = (BATCHED, CONCURRENT, BATCHING, GROWTH)
 

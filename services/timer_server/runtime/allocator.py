@@ -1,7 +1,7 @@
 """The C library's allocator, told to take large blocks from the system and to give them back (mallopt(3)).
 
-Left to itself, glibc takes ever larger blocks from its own heap once some have been freed. The lists of a million timers
-that grow there leave holes behind, some eight bytes for each timer, and large messages that are long gone stay resident.
+Left to itself, glibc takes ever larger blocks from its own heap once some have been freed. The lists of a million
+timers that grow there leave holes behind, some eight bytes for each timer, and large messages that are long gone stay.
 """
 
 import ctypes
