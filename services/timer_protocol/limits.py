@@ -22,6 +22,9 @@ PARKED_PAGE_BYTES = 65_536
 SCAN_MAXIMUM = 10_000
 """Entries looked at for one page; a page that found less than it could still tells where to go on."""
 
+SCAN_BYTES = 16 * 1024 * 1024
+"""Bytes of the log looked through for one page of events, for the same reason: they have to be read and checked."""
+
 REPLY_ENTRIES = 20_000
 """Entries looked at for all pages of one reply, those that are returned ten times: some ten milliseconds of the
 server's time."""

@@ -10,7 +10,6 @@ from peers import REPLY_LIMIT_MS, socket_to
 from raw_zmtp import RawPeer, message, raw_peer
 from timer_server.runtime import backlog as backlog_module
 from timer_server.runtime.backlog import Backlog
-from timer_server.runtime.fences import send_fence
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -146,34 +145,3 @@ def test_peers_counted_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
         assert desk.reply(b"%d" % number, 1)
 
     assert len(desk.backlog._since_fence) <= 3
-
-
-class Counted:
-    """Counts the fences that are sent to a peer that reads, among so many others that have had replies."""
-
-    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count = 0
-        self._desk = desk
-        monkeypatch.setattr(backlog_module, "send_fence", self._send_fence)
-
-    def _send_fence(self, socket: zmq.Socket[bytes], frames: list[bytes]) -> zmq.MessageTracker:
-        self.count += 1
-        return send_fence(socket, frames)
-
-    def among(self, others: int, size: int) -> int:
-        with socket_to(zmq.DEALER, self._desk.endpoint, routing_id=b"reader", rcvhwm=0) as reader:
-            reader.send(b"hello")
-            self._desk.router.recv_multipart()
-            for number in range(others):
-                self._desk.backlog._since_fence[b"other %d" % number] = 100
-            for _ in range(size // KIB):
-                assert self._desk.reply(b"reader", KIB)
-                reader.recv()
-        return self.count
-
-
-@pytest.mark.parametrize(("others", "apart"), [(0, 256 * KIB), (60, 256 * KIB), (70, 64 * KIB)])
-def test_fences_stand_further_apart_where_few_peers_are_served(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, others: int, apart: int
-) -> None:
-    assert Counted(desk, monkeypatch).among(others, 2 * MIB) == 2 * MIB // apart

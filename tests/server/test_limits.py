@@ -75,6 +75,7 @@ SHOWN: dict[str, str] = {
         "runtime/test_methods.py::test_page_ends_early_where_its_payloads_are_large_and_the_next_goes_on"
     ),
     "entries looked at for a page": "server/test_limits.py::test_a_page_ends_where_enough_was_looked_at",
+    "bytes looked through for a page of events": "store/test_sqlite.py::test_a_page_ends_where_enough_was_read",
     "payload bytes of a page that was waited for": (
         "server/test_limits.py::test_a_page_that_was_waited_for_ends_early"
     ),

@@ -22,13 +22,23 @@ def test_events_share_a_block_as_long_as_they_are_few() -> None:
     assert [found for row in rows for found in events_of(row)] == events
 
 
-def test_large_ones_have_a_block_each() -> None:
+def test_of_larger_ones_fewer_share_a_block() -> None:
     payload = b'"' + b"x" * (BLOCK_BYTES // 4) + b'"'
-    events = [event(seq, payload=payload) for seq in range(1, 6)]
+    events = [event(seq, payload=payload) for seq in range(1, 9)]
 
     rows = rows_of(events)
 
-    assert [row[0] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row[0] for row in rows] == [3, 6, 8]
+    assert [found for row in rows for found in events_of(row)] == events
+
+
+def test_the_largest_have_a_block_each() -> None:
+    payload = b'"' + b"x" * 3 * BLOCK_BYTES + b'"'
+    events = [event(1), *(event(seq, payload=payload) for seq in range(2, 5))]
+
+    rows = rows_of(events)
+
+    assert [row[0] for row in rows] == [1, 2, 3, 4]
     assert [found for row in rows for found in events_of(row)] == events
 
 

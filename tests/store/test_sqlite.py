@@ -11,7 +11,7 @@ from store.stores import changes, event, seqs
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
-from timer_server.store import SqliteStore, StoreError
+from timer_server.store import SqliteStore, StoreError, sqlite
 
 
 @pytest.fixture
@@ -110,6 +110,23 @@ class TestDurability:
 
         with pytest.raises(StoreError, match="full"):
             store.commit(changes(event(1, payload=b'"' + b"x" * 100_000 + b'"')))
+
+
+def test_a_page_ends_where_enough_was_read(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page always gets on by something, however large that is."""
+    monkeypatch.setattr(sqlite, "SCAN_BYTES", 1_000)
+    payload = b'"' + b"x" * 5_000 + b'"'
+    store.commit(changes(*(event(seq, f"id/{seq}", payload=payload) for seq in range(1, 6))))
+
+    ends = [store.read_events(after, "id/5", 10, 100) for after in range(5)]
+
+    assert [(seqs(window.events), window.scanned_to, window.is_end) for window in ends] == [
+        ([], 1, False),
+        ([], 2, False),
+        ([], 3, False),
+        ([], 4, False),
+        ([5], 5, True),
+    ]
 
 
 class TestRefusals:

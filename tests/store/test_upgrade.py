@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from store.stores import changes, event, seqs
 from timer_server.core.model import Timer
 from timer_server.store import Anchor, Notice, SqliteStore, StoreError, version_1, version_2
 from timer_server.store.base import Header
+from timer_server.store.state import LogState, state_to_row
 
 DUMPS = {version: Path(__file__).with_name(f"version_{version}.sql") for version in (1, 2)}
 """The same log, as servers of earlier versions wrote it."""
@@ -157,6 +159,22 @@ def test_an_upgrade_that_is_interrupted_changes_nothing(
     assert seqs(read(path)[1]) == [4, *range(6, 15)]
 
 
+def test_the_last_moment_of_a_log_whose_last_events_were_pruned_is_kept(tmp_path: Path) -> None:
+    """It is what time does not go back behind."""
+    path = restore(2, tmp_path)
+    with sqlite3.connect(path) as connection:
+        (body,) = connection.execute("SELECT body FROM header").fetchone()
+        state = msgspec.structs.replace(msgspec.msgpack.decode(body, type=LogState), held=1, horizon=14)
+        connection.execute("DELETE FROM events WHERE seq > 4")
+        connection.execute("UPDATE header SET body = ?, checksum = ?", state_to_row(state))
+    connection.close()
+
+    header, events = read(path)
+
+    assert seqs(events) == [4]
+    assert (header.last_seq, header.last_at_ms) == (14, 1_700_172_805_000)
+
+
 @pytest.mark.parametrize(
     ("version", "statement", "found"),
     [
@@ -169,6 +187,8 @@ def test_an_upgrade_that_is_interrupted_changes_nothing(
         (1, "UPDATE events SET label = CAST(X'FF' AS TEXT) WHERE seq = 8", "it holds text that is not UTF-8"),
         (1, "UPDATE header SET horizon = 'far'", "its header cannot be read"),
         (1, "UPDATE header SET boot_ns = NULL", "its header cannot be read"),
+        (1, "UPDATE events SET at_ms = started_at_ms - 1 WHERE seq = 8", "the events up to"),
+        (1, "UPDATE events SET due_at_ms = -5 WHERE seq = 8", "the events up to"),
         (1, "DELETE FROM header", "its header is missing"),
         (1, "DROP TABLE header", "no such table"),
         (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 
 from timer_server.core.model import Timer
-from timer_server.core.records import Record, unpack
+from timer_server.core.records import Record, head, unpack
 
 _SLACK = 64
 
@@ -58,7 +58,7 @@ class Deadlines:
         Whoever wakes up for a deadline that was left finds nothing due, and asks again.
         """
         heap = self._earliest()
-        return unpack(heap[0]).due_at_ms if heap else None
+        return head(heap[0]).due_at_ms if heap else None
 
     def pop_due(self, now_ms: int) -> Timer | None:
         """Takes out the timer with the earliest deadline if that has come. The caller ends it, and says so."""
@@ -100,4 +100,4 @@ class Deadlines:
             self._dead -= 1
 
     def _is_alive(self, record: Record) -> bool:
-        return self._pending.get(unpack(record).id) is record
+        return self._pending.get(head(record).id) is record

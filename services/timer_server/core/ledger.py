@@ -11,7 +11,7 @@ from timer_protocol.messages import State, StateCounts
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.id_index import IdIndex
 from timer_server.core.model import Timer
-from timer_server.core.records import Record, pack, unpack
+from timer_server.core.records import Record, head, is_paused, pack, unpack
 
 
 class Recall(NamedTuple):
@@ -84,8 +84,8 @@ class Ledger:
         for timer_id in self._ids.after(after, prefix):
             record = self._pending.get(timer_id)
             if record is not None:
-                timer = unpack(record)
-                yield timer_id, timer if state in (None, timer.state) else None
+                is_wanted = state is None or state == ("paused" if is_paused(record) else "running")
+                yield timer_id, unpack(record) if is_wanted else None
             elif state is None or state in self._ended:
                 wanted = self._ended if state is None else {state: self._ended[state]}
                 seq = next((ended[timer_id] for ended in wanted.values() if timer_id in ended), None)
@@ -153,7 +153,7 @@ class Ledger:
         timer_id, seq = event.id, event.seq
         self.horizon = seq
         pending = self._pending.get(timer_id)
-        if pending is not None and unpack(pending).seq == seq:
+        if pending is not None and head(pending).seq == seq:
             return
         self._obsolete.append(seq)
         for ended in self._ended.values():

@@ -11,11 +11,6 @@ from timer_server.runtime.multipart import send
 _PEERS_COUNTED = 20_000
 """Peers whose bytes since their last fence are known. Past it all are counted anew: peers that have gone are."""
 
-_FEW_PEERS = 64
-"""As long as no more are counted, each may have this much between two fences, 16 MiB in all:"""
-
-_FENCE_BYTES_OF_FEW = 4 * FENCE_BYTES
-
 _PEERS_SETTLED = 2
 """Looked at for each fence, so that queues of peers that have gone are found as fast as others are made."""
 
@@ -46,11 +41,9 @@ class Backlog:
         if self._queues and not self._has_room(peer, size):
             return False
         size += self._since_fence.get(peer, 0)
-        if size < (_FENCE_BYTES_OF_FEW if len(self._since_fence) <= _FEW_PEERS else FENCE_BYTES):
+        if size < FENCE_BYTES:
             send(socket, frames)
-            if len(self._since_fence) >= _PEERS_COUNTED:
-                self._since_fence.clear()
-            self._since_fence[peer] = size
+            self._count(peer, size)
         else:
             self._add_fence(peer, send_fence(socket, frames), size)
         return True
@@ -63,6 +56,11 @@ class Backlog:
         if self._size >= BACKLOG_BYTES:
             self._settle(_PEERS_SETTLED_IF_FULL)
         return self._size < BACKLOG_BYTES or (queue is None and size < FENCE_BYTES)
+
+    def _count(self, peer: bytes, size: int) -> None:
+        if len(self._since_fence) >= _PEERS_COUNTED:
+            self._since_fence.clear()
+        self._since_fence[peer] = size
 
     def _add_fence(self, peer: bytes, tracker: zmq.MessageTracker, size: int) -> None:
         self._since_fence.pop(peer, None)

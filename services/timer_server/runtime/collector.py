@@ -37,6 +37,7 @@ class Collector:
     def close(self) -> None:
         """Leaves everything to Python again."""
         gc.set_threshold(*self._thresholds)
+        gc.unfreeze()
 
     def _look(self) -> None:
         """Collects what there is, and sets aside the rest."""

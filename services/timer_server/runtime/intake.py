@@ -21,6 +21,11 @@ class Intake:
         self._base_bytes = _resident_bytes()
         self._base_seq = seq
 
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether the loop has been through with everything since that was last asked."""
+        return self._caught_up
+
     def note(self, is_empty: bool) -> None:
         """Takes note, in each turn, of whether any request is left."""
         self._caught_up |= is_empty

@@ -33,9 +33,12 @@ from timer_server.store import Anchor, Store, StoreError
 RECEIVE_NS = 4 * NS_PER_MS
 """How long a turn takes in requests: long enough for batches to form, short enough that no end waits for a flood."""
 
-RECEIVE_MOST = 32
-"""Messages taken in in one turn: while those are made durable and answered, their senders' neighbours write the next
-ones. With more, clients and server would wait for each other by turns; with fewer, the disk would be waited for."""
+RECEIVE_ENOUGH = 32
+"""Messages that are enough for a turn: while those are made durable and answered, clients write the next ones. If it
+took in all there is, clients and server would wait for each other by turns."""
+
+RECEIVE_COMMITS = 2
+"""A turn goes on taking in for at least as long as so many commits take: on a slow disk, more has to share one."""
 
 EXPIRE_MOST = 500
 """Timers fired in one turn, for the same reason."""
@@ -71,6 +74,7 @@ class Reactor:
         self._beat_at_ns = 0
         self._dropped = 0
         self._dropped_noted_ns = 0
+        self._commit_ns = 0
         self._intake = Intake(parts.engine.last_seq)
         self._poller = zmq.Poller()
         parts.sockets.register(self._poller)
@@ -131,7 +135,10 @@ class Reactor:
         """Applies what has come in. The clock is read after each message: no timer begins before it was asked for."""
         clock, sockets, dispatcher = self._parts.clock, self._parts.sockets, self._parts.dispatcher
         received = 0
-        until_ns = clock.now_ns() + RECEIVE_NS
+        begun_ns = clock.now_ns()
+        until_ns = begun_ns + RECEIVE_NS
+        # As long as the queue was not seen empty, nobody can tell whether it is only this turn that leaves some of it.
+        enough_ns = begun_ns + RECEIVE_COMMITS * self._commit_ns if self._intake.has_caught_up else until_ns
         while (message := sockets.receive()) is not None:
             received += 1
             now_ns = clock.now_ns()
@@ -140,7 +147,7 @@ class Reactor:
                 self._answers.append(answer)
             if dispatcher.failure is not None:
                 raise dispatcher.failure
-            if received == RECEIVE_MOST or now_ns > until_ns:
+            if now_ns > until_ns or (received >= RECEIVE_ENOUGH and now_ns > enough_ns):
                 break
         self._intake.note(is_empty=message is None)
         if received:
@@ -161,6 +168,7 @@ class Reactor:
         if is_any:
             parts.store.commit(changes, anchor)
             now_ns = parts.clock.now_ns()
+            self._commit_ns = now_ns - begun_ns
         took_ns = now_ns - begun_ns
         if not_before_ns is not None:
             self._head_start.note(was_in_time=now_ns <= not_before_ns)

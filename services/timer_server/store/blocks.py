@@ -7,19 +7,18 @@ of it and leaves it there.
 
 import struct
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
 
 import msgspec
 
 from timer_server.core.model import Timer
-from timer_server.core.records import Record, unpack
+from timer_server.core.records import Head, Record, unpack
 from timer_server.store.integrity import Damage, is_sound, sealed
 
 BLOCK_EVENTS = 32
 """Most events in a block: enough that the row costs little, few enough that reading one of them costs little more."""
 
-BLOCK_BYTES = 16_384
-"""Where so many come to more bytes than this, each has a block of its own, for the same reason."""
+BLOCK_BYTES = 4_000
+"""Where so many come to more bytes than this, about a page of SQLite's, there are fewer, down to a single one."""
 
 Row = tuple[int, bytes, int]
 """The `seq` under which a block stands, its body, its checksum."""
@@ -27,18 +26,20 @@ Row = tuple[int, bytes, int]
 _HEAD = struct.Struct(">BH")
 _ARRAY_16 = 0xDC
 _decode = msgspec.msgpack.Decoder(list[Timer]).decode
+_decode_heads = msgspec.msgpack.Decoder(list[Head]).decode
 _decode_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
 def to_rows(events: Sequence[Timer], records: Sequence[Record]) -> Iterator[Row]:
     """The rows for some events, given also as records, in their order."""
-    for begin in range(0, len(events), BLOCK_EVENTS):
-        block = records[begin : begin + BLOCK_EVENTS]
-        if sum(map(len, block)) <= BLOCK_BYTES:
-            yield to_row(events[begin + len(block) - 1].seq, block)
-        else:
-            for event, record in zip(islice(events, begin, begin + BLOCK_EVENTS), block, strict=True):
-                yield to_row(event.seq, [record])
+    end = 0
+    while end < len(events):
+        block = records[end : end + BLOCK_EVENTS]
+        size = sum(map(len, block))
+        if size > BLOCK_BYTES:
+            block = block[: max(len(block) * BLOCK_BYTES // size, 1)]
+        end += len(block)
+        yield to_row(events[end - 1].seq, block)
 
 
 def to_row(last_seq: int, records: Sequence[bytes]) -> Row:
@@ -70,9 +71,10 @@ def event_in(row: Row, seq: int) -> Timer | None:
 
 def without(row: Row, obsolete: Collection[int]) -> tuple[Row | None, int]:
     """What is left of a block without some events, None for nothing, and how many were taken out. Raises `Damage`."""
-    events = events_of(row)
-    kept = [bytes(raw) for raw, event in zip(_decode_raw(row[1]), events, strict=True) if event.seq not in obsolete]
-    return to_row(row[0], kept) if kept else None, len(events) - len(kept)
+    body = _checked(row)
+    heads, records = _decode_heads(body), _decode_raw(body)
+    kept = [bytes(record) for head, record in zip(heads, records, strict=True) if head.seq not in obsolete]
+    return to_row(row[0], kept) if kept else None, len(records) - len(kept)
 
 
 def _checked(row: Row) -> bytes:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from timer_server.core.records import pack
 from timer_server.store import version_1, version_2
 from timer_server.store.base import Notice, StoreError
-from timer_server.store.blocks import to_rows
+from timer_server.store.blocks import BLOCK_EVENTS, Row, events_of, to_rows
 from timer_server.store.integrity import Damage
 from timer_server.store.state import LogState, state_to_row
 
@@ -46,8 +46,8 @@ _CREATE = (
 INSERT_BLOCK = "INSERT INTO blocks (last_seq, body, checksum) VALUES (?, ?, ?)"
 SELECT_BLOCKS = "SELECT last_seq, body, checksum FROM blocks"
 
-_UPGRADED_TOGETHER = 10_000
-"""Events that an upgrade holds in memory at once."""
+_UPGRADED_TOGETHER = 10 * BLOCK_EVENTS
+"""Events that an upgrade holds in memory at once: few, as each may have a large payload."""
 
 
 def found_version(database: sqlite3.Connection, path: Path) -> int:
@@ -96,14 +96,21 @@ def upgrade(database: sqlite3.Connection, version: int) -> Notice:
     written = 0
     with closing(old.read_events(database)) as events:
         while some := list(islice(events, _UPGRADED_TOGETHER)):
-            database.executemany(INSERT_BLOCK, to_rows(some, list(map(pack, some))))
+            database.executemany(INSERT_BLOCK, map(_legible, to_rows(some, list(map(pack, some)))))
             written += len(some)
-            state = replace(state, last_seq=max(state.last_seq, some[-1].seq), last_at_ms=some[-1].at_ms)
+            last_seq, last_at_ms = max(state.last_seq, some[-1].seq), max(state.last_at_ms, some[-1].at_ms)
+            state = replace(state, last_seq=last_seq, last_at_ms=last_at_ms)
     _insert_state(database, replace(state, held=written))
     database.execute("DROP TABLE old_events")
     database.execute("DROP TABLE old_header")
     database.execute("COMMIT")
     return Notice("store upgraded", {"from": version, "to": VERSION, "events": written})
+
+
+def _legible(row: Row) -> Row:
+    """The row, if it can be read again: an old log may hold numbers that no event can have. Raises `Damage`."""
+    events_of(row)
+    return row
 
 
 def _make_tables(database: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
+from timer_protocol.limits import SCAN_BYTES
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer
 from timer_server.store.base import Anchor, Header, Notice, StoreError, Window
@@ -74,17 +75,17 @@ class SqliteStore:
 
     def read_events(self, after: int, prefix: str, limit: int, scan: int) -> Window:
         found: list[Timer] = []
-        scanned_to, left = after, scan
+        scanned_to, left, left_bytes = after, scan, SCAN_BYTES
         blocks = f"{SELECT_BLOCKS} WHERE last_seq > ? ORDER BY last_seq"
         with self._explained("read"), closing(self._database.execute(blocks, (after,))) as rows:
-            for event in chain.from_iterable(map(events_of, rows)):
-                if event.seq <= after:
-                    continue
-                if left == 0 or len(found) == limit:
-                    return Window(found, scanned_to, is_end=False)
-                scanned_to, left = event.seq, left - 1
-                if event.id.startswith(prefix):
-                    found.append(event)
+            for row in rows:
+                for event in _after(events_of(row), after):
+                    if left == 0 or left_bytes < 0 or len(found) == limit:
+                        return Window(found, scanned_to, is_end=False)
+                    scanned_to, left = event.seq, left - 1
+                    if event.id.startswith(prefix):
+                        found.append(event)
+                left_bytes -= len(row[1])
         return Window(found, scanned_to, is_end=True)
 
     def close(self) -> None:
@@ -206,6 +207,11 @@ class SqliteStore:
         except (Damage, OSError, UnicodeDecodeError, sqlite3.Error) as error:
             self._has_failed = True
             raise StoreError(sentence(doing, self._path, error)) from error
+
+
+def _after(events: list[Timer], seq: int) -> list[Timer]:
+    """Those of some events, given in order, that come after a `seq`."""
+    return events if events[0].seq > seq else [event for event in events if event.seq > seq]
 
 
 def _mark_of(state: LogState) -> Mark:
