@@ -59,7 +59,6 @@ INTERNAL = {
     "reactor": {
         "RECEIVE_NS",
         "RECEIVE_ENOUGH",
-        "RECEIVE_COMMITS",
         "EXPIRE_MOST",
         "WAKE_MOST",
         "FORGET_MOST",

@@ -35,10 +35,8 @@ RECEIVE_NS = 4 * NS_PER_MS
 
 RECEIVE_ENOUGH = 32
 """Messages that are enough for a turn: while those are made durable and answered, clients write the next ones. If it
-took in all there is, clients and server would wait for each other by turns."""
-
-RECEIVE_COMMITS = 2
-"""A turn goes on taking in for at least as long as so many commits take: on a slow disk, more has to share one."""
+took in all there is, clients and server would wait for each other by turns. On a slow disk more has to share a commit,
+so a turn goes on for at least as long as the last one took."""
 
 EXPIRE_MOST = 500
 """Timers fired in one turn, for the same reason."""
@@ -138,7 +136,7 @@ class Reactor:
         begun_ns = clock.now_ns()
         until_ns = begun_ns + RECEIVE_NS
         # As long as the queue was not seen empty, nobody can tell whether it is only this turn that leaves some of it.
-        enough_ns = begun_ns + RECEIVE_COMMITS * self._commit_ns if self._intake.has_caught_up else until_ns
+        enough_ns = begun_ns + self._commit_ns if self._intake.has_caught_up else until_ns
         while (message := sockets.receive()) is not None:
             received += 1
             now_ns = clock.now_ns()
