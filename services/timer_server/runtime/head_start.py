@@ -7,7 +7,7 @@ comes, and is told then: nobody is told before, and nobody can ask before, as th
 _FIRST_NS = 250_000
 _LEAST_NS = 50_000
 _MOST_NS = 500_000
-"""On a slow disk ends are late by the rest; requests that come in wait for no longer than this."""
+"""On a slow disk ends are late by the rest; requests that come in wait for no longer than this, or for the commit."""
 
 _LONGER_NS = 20_000
 _SHORTER_NS = 5_000

@@ -18,7 +18,7 @@ def sealed(body: bytes, key: int = 0) -> tuple[bytes, int]:
 
 
 def is_sound(body: object, checksum: object, key: int = 0) -> bool:
-    """Whether body and key are what the checksum was made of; damage may have changed the types of the former two."""
+    """Whether body and key are what the checksum was made of; damage may have changed the types of what was stored."""
     return isinstance(body, bytes) and crc32(body, key & _KEY_BITS) == checksum
 
 
