@@ -35,7 +35,7 @@ def fill(store: SqliteStore, commits: range) -> None:
     """Twenty events a commit; every fifth commit prunes, and leaves one old row."""
     for number in commits:
         seqs = range(20 * number + 1, 20 * number + 21)
-        events = [event(seq, f"id/{seq}", payload=b'"something for the row to hold"') for seq in seqs]
+        events = [event(seq, f"id/{seq}", payload=b'"%s"' % (b"something for the row to hold " * 3)) for seq in seqs]
         horizon = 20 * (number - number % 5)
         obsolete = range(max(horizon - 99, 2), horizon + 1) if number % 5 == 0 else ()
         store.commit(changes(*events, obsolete=tuple(obsolete), horizon=horizon), ANCHOR if number == 0 else None)
@@ -149,7 +149,7 @@ class TestFiles:
     def test_blocks_that_are_empty(self, tmp_path: Path, closed: Files) -> None:
         refused, _ = refusals(tmp_path, closed, NAME, holes(closed.content[NAME]))
 
-        assert refused >= 5
+        assert refused > 5
 
     def test_blocks_that_were_never_written(self, tmp_path: Path, closed: Files) -> None:
         write(tmp_path, closed.content)
