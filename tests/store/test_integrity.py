@@ -6,7 +6,7 @@ import pytest
 
 from store.stores import event, seqs
 from timer_server.core.records import pack
-from timer_server.store.blocks import event_in, events_of, to_row
+from timer_server.store.blocks import event_in, events_of, to_row, without
 from timer_server.store.integrity import Damage, complete, sealed
 from timer_server.store.sentences import one_line
 from timer_server.store.state import LogState, row_to_state, state_to_row
@@ -52,6 +52,8 @@ def test_a_body_that_was_sealed_but_holds_no_events(body: bytes) -> None:
         events_of(row)
     with pytest.raises(Damage, match="events up to 1 cannot be decoded"):
         event_in(row, 1)
+    with pytest.raises(Damage, match="events up to 1 cannot be decoded"):
+        without(row, {1})
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x90", state_to_row(LogState(b"12345678"))[0] + b"\0"])

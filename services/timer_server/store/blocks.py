@@ -7,6 +7,7 @@ of it and leaves it there.
 
 import struct
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -23,7 +24,7 @@ BLOCK_BYTES = 4_000
 Row = tuple[int, bytes, int]
 """The `seq` under which a block stands, its body, its checksum."""
 
-_HEAD = struct.Struct(">BH")
+_ARRAY = struct.Struct(">BH")
 _ARRAY_16 = 0xDC
 _decode = msgspec.msgpack.Decoder(list[Timer]).decode
 _decode_heads = msgspec.msgpack.Decoder(list[Head]).decode
@@ -44,41 +45,41 @@ def to_rows(events: Sequence[Timer], records: Sequence[Record]) -> Iterator[Row]
 
 def to_row(last_seq: int, records: Sequence[bytes]) -> Row:
     """The row of a block."""
-    return last_seq, *sealed(_HEAD.pack(_ARRAY_16, len(records)) + b"".join(records), last_seq)
+    return last_seq, *sealed(_ARRAY.pack(_ARRAY_16, len(records)) + b"".join(records), last_seq)
 
 
 def events_of(row: Row) -> list[Timer]:
     """All events of a block. Raises `Damage` where it was altered, or moved."""
-    body = _checked(row)
-    try:
+    with _decoding(row) as body:
         return _decode(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Damage(f"the events up to {row[0]} cannot be decoded: {error}") from None
 
 
 def event_in(row: Row, seq: int) -> Timer | None:
     """One event of a block; None where it is not in there. Raises `Damage`."""
-    try:
-        records = _decode_raw(_checked(row))
+    with _decoding(row) as body:
+        records = _decode_raw(body)
         if len(records) > row[0] - seq:  # where nothing was pruned, its place is known
             event = unpack(bytes(records[seq - row[0] - 1]))
             if event.seq == seq:
                 return event
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Damage(f"the events up to {row[0]} cannot be decoded: {error}") from None
     return next((event for event in events_of(row) if event.seq == seq), None)
 
 
 def without(row: Row, obsolete: Collection[int]) -> tuple[Row | None, int]:
     """What is left of a block without some events, None for nothing, and how many were taken out. Raises `Damage`."""
-    body = _checked(row)
-    heads, records = _decode_heads(body), _decode_raw(body)
+    with _decoding(row) as body:
+        heads, records = _decode_heads(body), _decode_raw(body)
     kept = [bytes(record) for head, record in zip(heads, records, strict=True) if head.seq not in obsolete]
     return to_row(row[0], kept) if kept else None, len(records) - len(kept)
 
 
-def _checked(row: Row) -> bytes:
+@contextmanager
+def _decoding(row: Row) -> Iterator[bytes]:
+    """Gives the body of a block, once it is checked. Raises `Damage` also where what is done with it fails."""
     last_seq, body, checksum = row
     if not is_sound(body, checksum, last_seq):
         raise Damage(f"the block of events up to {last_seq} does not match its checksum")
-    return body
+    try:
+        yield body
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Damage(f"the events up to {last_seq} cannot be decoded: {error}") from None
