@@ -1,6 +1,6 @@
 """`make bench ARGS=--guard`: has anything become much slower? Ratios within one run, so a slow machine is no fault.
 
-The floors are about half of what is measured: what falls below is a mistake, not a bad day.
+The floors are a third to a half of what is measured: what falls below is a mistake, not a bad day.
 """
 
 from collections.abc import Callable, Mapping

@@ -126,7 +126,7 @@ def against_redis(figure: Figure) -> None:
 
 NOTE = (
     f"{IN_FLIGHT} batches in flight in all, whatever the number of clients. The first rows are prebuilt bytes over"
-    " plain TCP, so that the server is what is measured; the last two are what ordinary programs see. Every start is"
+    " plain TCP, so that the server is what is measured; `AsyncTimerClient` is what a program sees. Every start is"
     " counted by the server itself after the run."
 )
 
