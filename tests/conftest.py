@@ -1,7 +1,6 @@
 """What tests of several folders share: servers in a thread and in a process, and the images."""
 
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from containers.engine import engine_fault, images, is_required
 from local_server import LocalServer
 from peers import Requester, requester
+from ports import free_port
 from server_process import ServerProcess
 
 
@@ -41,12 +41,10 @@ def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def some_free_port() -> int:
     """A TCP port of the loopback address that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ class Ledger:
         running: dict[str, Record] = {}
         for timer in events:
             timer_id = timer.id
-            if timer.version > 1:
+            if timer.version > 1:  # nothing precedes a first version: an id is free only once all of it is pruned
                 for known in (pending, running, fired, cancelled):
                     known.pop(timer_id, None)
             if timer.has_ended:

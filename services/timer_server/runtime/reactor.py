@@ -167,12 +167,11 @@ class Reactor:
             parts.store.commit(changes, anchor)
             now_ns = parts.clock.now_ns()
             self._commit_ns = now_ns - begun_ns
-        took_ns = now_ns - begun_ns
         if not_before_ns is not None:
             self._head_start.note(was_in_time=now_ns <= not_before_ns)
             now_ns = parts.clock.wait_until(not_before_ns)
         if is_any:
-            parts.metrics.committed(changes.events, took_ns, now_ns)
+            parts.metrics.committed(changes.events, self._commit_ns, now_ns)
         parts.waiting.notify(changes.events)
         parts.waiting.answer_woken(now_ns, WAKE_MOST, self._answers)
         answers, self._answers = self._answers, []

@@ -5,8 +5,6 @@ from zlib import crc32
 
 from timer_server.core.model import Timer
 
-_KEY_BITS = 0xFFFF_FFFF
-
 
 class Damage(Exception):
     """What was read is not what was written. The text says what was found, and where in the log."""
@@ -14,12 +12,12 @@ class Damage(Exception):
 
 def sealed(body: bytes, key: int = 0) -> tuple[bytes, int]:
     """A body with the checksum to store beside it, which covers the key of its row as well."""
-    return body, crc32(body, key & _KEY_BITS)
+    return body, crc32(body, key)
 
 
 def is_sound(body: object, checksum: object, key: int = 0) -> bool:
     """Whether body and key are what the checksum was made of; damage may have changed the types of what was stored."""
-    return isinstance(body, bytes) and crc32(body, key & _KEY_BITS) == checksum
+    return isinstance(body, bytes) and crc32(body, key) == checksum
 
 
 def complete(events: Iterable[Timer], held: int, horizon: int, last_seq: int) -> Iterator[Timer]:
