@@ -2,7 +2,7 @@
 
 import time
 
-from timer_server.runtime.clock import BootNs, Sources, WallNs
+from timer_server.loop.clock import BootNs, Sources, WallNs
 
 NS_PER_S = 1_000_000_000
 

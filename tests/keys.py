@@ -11,7 +11,7 @@ from local_server import LocalServer
 from peers import Requester, socket_to
 from timer_client import Settings, TimerClient
 from timer_protocol.key_files import from_text
-from timer_server.runtime.keys import CLIENTS_FOLDER, CurveFiles, make_client_keys, make_server_keys
+from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles, make_client_keys, make_server_keys
 
 
 class KeyRing:

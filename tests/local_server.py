@@ -6,11 +6,11 @@ import threading
 from typing import Any
 
 from timer_protocol.limits import Limits
-from timer_server.runtime.clock import Sources, system_sources
-from timer_server.runtime.config import Config
-from timer_server.runtime.logs import log
-from timer_server.runtime.server import serve
-from timer_server.runtime.signals import Wishes
+from timer_server.logs import log
+from timer_server.loop.clock import Sources, system_sources
+from timer_server.loop.signals import Wishes
+from timer_server.serve import serve
+from timer_server.settings import Config
 
 START_LIMIT_S = 10
 STOP_LIMIT_S = 10

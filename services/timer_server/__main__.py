@@ -8,14 +8,10 @@ from pathlib import Path
 
 from timer_protocol import __version__
 from timer_protocol.key_files import check_prefix
-from timer_server.runtime.clock import system_sources
-from timer_server.runtime.config import VARIABLES, Config, ConfigError, load_environment, read_config
-from timer_server.runtime.health import check
-from timer_server.runtime.keys import SERVER_NAME, KeyFileError, make_client_keys, make_server_keys
-from timer_server.runtime.logs import set_up
-from timer_server.runtime.signals import wishes_by_signals
-from timer_server.runtime.sockets import BindError
-from timer_server.store import StoreError
+from timer_server.access.keys import SERVER_NAME, KeyFileError, make_client_keys, make_server_keys
+from timer_server.health import check
+from timer_server.logs import set_up
+from timer_server.settings import VARIABLES, Config, ConfigError, load_environment, read_config
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -45,7 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(config: Config) -> int:
     # Imported here, as the health check, which runs every few seconds, needs none of it.
-    from timer_server.runtime.server import serve  # noqa: PLC0415
+    from timer_server.loop.clock import system_sources  # noqa: PLC0415
+    from timer_server.loop.signals import wishes_by_signals  # noqa: PLC0415
+    from timer_server.serve import serve  # noqa: PLC0415
+    from timer_server.store.base import StoreError  # noqa: PLC0415
+    from timer_server.wire.endpoints import BindError  # noqa: PLC0415
 
     set_up(config.log_level, config.log_format)
     try:

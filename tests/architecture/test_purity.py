@@ -62,9 +62,9 @@ def test_stores_know_no_socket_and_no_clock(module: Path) -> None:
 @pytest.mark.parametrize("module", SERVER, ids=name_of)
 def test_only_one_module_reads_the_clock(module: Path) -> None:
     read = clocks_read(module.read_text())
-    if name_of(module) == "timer_server/runtime/clock.py":
+    if name_of(module) == "timer_server/loop/clock.py":
         assert {"time.time_ns", "time.clock_gettime_ns"} <= read
-    elif name_of(module) == "timer_server/runtime/logs.py":
+    elif name_of(module) == "timer_server/logs.py":
         assert read <= OF_A_LOG_RECORD | {"datetime.datetime"}
     else:
         assert read <= MEASURING
@@ -74,7 +74,7 @@ def test_only_one_module_reads_the_clock(module: Path) -> None:
 def test_only_one_module_reads_the_environment(module: Path) -> None:
     read = environment_read(module.read_text())
 
-    assert bool(read) == (name_of(module) == "timer_server/runtime/config.py")
+    assert bool(read) == (name_of(module) == "timer_server/settings.py")
 
 
 @pytest.mark.parametrize("module", SERVER, ids=name_of)

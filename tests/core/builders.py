@@ -9,7 +9,7 @@ from timer_protocol.messages import EventKind, GetParams, StartParams
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.core.model import NUMBER_OF, Timer
-from timer_server.store import MemoryStore
+from timer_server.store.memory import MemoryStore
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

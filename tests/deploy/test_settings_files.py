@@ -8,7 +8,7 @@ import pytest
 from dotenv import dotenv_values
 
 from timer_client.settings import VARIABLES as CLIENT_VARIABLES
-from timer_server.runtime.config import VARIABLES as SERVER_VARIABLES
+from timer_server.settings import VARIABLES as SERVER_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from docs.protocol_document import Block, Message, Passes, Step, Subscribes, ste
 from fake_time import FakeTime
 from local_server import LocalServer
 from peers import socket_to
-from timer_server.runtime.clock import NS_PER_MS, BootNs, Sources, WallNs
+from timer_server.loop.clock import NS_PER_MS, BootNs, Sources, WallNs
 
 BEGIN_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z, when the document's session begins."""

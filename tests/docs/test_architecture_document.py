@@ -5,6 +5,7 @@ from pathlib import Path
 from timer_server.core.transitions import state_diagram
 
 ROOT = Path(__file__).parent.parent.parent
+ROOMS = tuple(f"timer_server/{room}" for room in ("", "access", "requests", "wire", "loop"))
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
 
 
@@ -13,6 +14,6 @@ def test_the_state_diagram_is_the_one_of_the_table() -> None:
 
 
 def test_the_parts_named_are_those_there_are() -> None:
-    for package in ("timer_protocol", "timer_server/core", "timer_server/store", "timer_server/runtime"):
+    for package in ("timer_protocol", "timer_server/core", "timer_server/store", *ROOMS):
         for module in (ROOT / "services" / package).glob("[a-z]*.py"):
             assert module.stem in PAGE, f"{package}/{module.name} is not on the page"

@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 from docs.protocol_document import plain, tables
 from timer_protocol import durations, limits
 from timer_protocol.limits import Limits
@@ -46,47 +44,6 @@ OF_CONSTANTS = {
 }
 """Rows of the table, and the constants of `limits` they are about."""
 
-INTERNAL = {
-    "alarm": {"_NS_PER_S"},
-    "head_start": {"_FIRST_NS", "_LEAST_NS", "_MOST_NS", "_LONGER_NS", "_SHORTER_NS"},
-    "collector": {"_COUNTED_EVERY_BEATS", "_MORE_OBJECTS", "_NEVER"},
-    "clock": {"OFFSET_NOTED_MS", "_NS_PER_S", "_SLEEP_OVERSHOOT_NS"},
-    "fences": {"FENCE_BYTES"},
-    "backlog": {"_PEERS_COUNTED", "_PEERS_SETTLED", "_PEERS_SETTLED_IF_FULL"},
-    "subscriptions": {"_PREFIXES_MATCHED"},
-    "allocator": {"LARGE_BYTES"},
-    "records": {"_NIL"},
-    "reactor": {
-        "RECEIVE_NS",
-        "RECEIVE_ENOUGH",
-        "EXPIRE_MOST",
-        "WAKE_MOST",
-        "FORGET_MOST",
-        "_DROPS_LOGGED_EVERY_NS",
-    },
-    "sockets": {
-        "_LINGER_MS",
-        "_HEARTBEAT_MS",
-        "_HEARTBEAT_TIMEOUT_MS",
-        "_BACKLOG",
-        "_SUBSCRIPTIONS_A_TURN",
-        "_SUBSCRIPTIONS_QUEUED",
-        "_UNBIND_LIMIT_MS",
-    },
-    "methods": {"ENTRY_WEIGHT"},
-    "waiting": {"_SLACK"},
-    "deadlines": {"_SLACK", "_MOVES", "_DROPS"},
-    "id_index": {"_RUN", "_RUN_MAXIMUM", "_SWEEP_EVERY"},
-    "seed_dialogue": {"TRIPLE_EXPIRES_NS", "_SHOWN"},
-    "health": {"_TIMEOUT_MS"},
-    "gate": {"_KEY_BYTES"},
-    "intake": {"_EVENT_BYTES"},
-    "keys": {"_PRIVATE_FOLDER", "_OF_OTHERS"},
-    "logs": {"_NS_PER_S"},
-    "metrics": {"_MS_PER_S"},
-}
-"""Numbers of the server that share out its time or are units: what they are for, they say themselves."""
-
 
 def rows() -> dict[str, dict[str, str]]:
     return {plain(row["limit"]): row for row in tables("Limits")[0]}
@@ -114,12 +71,6 @@ def test_every_row_has_the_value_of_the_code_and_there_are_no_others() -> None:
 
 def test_every_constant_has_its_row() -> None:
     assert set(OF_CONSTANTS.values()) == numbers(Path(limits.__file__))
-
-
-@pytest.mark.parametrize("package", ["runtime", "core"])
-def test_every_other_number_of_the_server_is_named_as_internal(package: str) -> None:
-    for module in (ROOT / "services" / "timer_server" / package).glob("*.py"):
-        assert numbers(module) == INTERNAL.get(module.stem, set()), module.name
 
 
 def test_every_limit_says_why_or_what_happens_beyond_it() -> None:

@@ -20,8 +20,8 @@ from timer_protocol.limits import Limits
 from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
 from timer_protocol.openrpc import describe
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
-from timer_server.runtime import sockets
-from timer_server.runtime.config import VARIABLES
+from timer_server.settings import VARIABLES
+from timer_server.wire import commands, endpoints
 
 EVERY_METHODS = {
     "parse_error",
@@ -278,7 +278,7 @@ def test_addresses_and_heartbeats_are_the_servers() -> None:
     addresses = [row["default address"] for row in tables("Sockets and addresses")[0]]
     assert addresses == [f"`{defaults['TIMER_BIND']}`", f"`{defaults['TIMER_EVENTS_BIND']}`"]
     assert defaults["TIMER_BIND"] in next(blocks("js")).lines[2]
-    every, timeout = sockets._HEARTBEAT_MS // 1000, sockets._HEARTBEAT_TIMEOUT_MS // 1000
+    every, timeout = commands._HEARTBEAT_MS // 1000, endpoints.HEARTBEAT_TIMEOUT_MS // 1000
     assert f"heartbeats every {every} s and gives up after {timeout} s" in section("Socket options for a client")
 
 

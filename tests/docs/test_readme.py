@@ -9,7 +9,7 @@ from pathlib import Path
 from server_process import SERVICES, ServerProcess
 from timer_client.cli import COMMANDS
 from timer_client.settings import VARIABLES as CLIENT_VARIABLES
-from timer_server.runtime.config import VARIABLES as SERVER_VARIABLES
+from timer_server.settings import VARIABLES as SERVER_VARIABLES
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

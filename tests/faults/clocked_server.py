@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 import timer_server.__main__ as program
-from timer_server.runtime.clock import BootNs, Sources, WallNs, system_sources
+from timer_server.loop.clock import BootNs, Sources, WallNs, system_sources
 
 NS_PER_S = 1_000_000_000
 

@@ -13,8 +13,10 @@ from typing import Any
 from timer_server.__main__ import main
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer
-from timer_server.runtime.sockets import Sockets
-from timer_server.store import Anchor, SqliteStore
+from timer_server.store.base import Anchor
+from timer_server.store.sqlite import SqliteStore
+from timer_server.wire.commands import Commands
+from timer_server.wire.events import Events
 
 
 class Doom:
@@ -68,38 +70,38 @@ def after_commit(doom: Doom) -> None:
 
 def after_a_reply(doom: Doom) -> None:
     """A reply is sent; others of the same turn may not be."""
-    reply = Sockets.reply
+    reply = Commands.reply
 
-    def doomed(self: Sockets, frames: list[bytes]) -> bool:
+    def doomed(self: Commands, frames: list[bytes]) -> bool:
         sent = reply(self, frames)
         doom.pass_by()
         return sent
 
-    Sockets.reply = doomed  # type: ignore[method-assign]
+    Commands.reply = doomed  # type: ignore[method-assign]
 
 
 def before_publish(doom: Doom) -> None:
     """The replies of a turn are sent, its events are not."""
-    publish = Sockets.publish
+    publish = Events.publish
 
-    def doomed(self: Sockets, events: Iterable[Timer]) -> None:
+    def doomed(self: Events, events: Iterable[Timer]) -> None:
         if events:
             doom.pass_by()
         publish(self, events)
 
-    Sockets.publish = doomed  # type: ignore[method-assign]
+    Events.publish = doomed  # type: ignore[method-assign]
 
 
 def within_publish(doom: Doom) -> None:
     """An event is published; others of the same turn may not be."""
-    publish = Sockets.publish
+    publish = Events.publish
 
-    def doomed(self: Sockets, events: Iterable[Timer]) -> None:
+    def doomed(self: Events, events: Iterable[Timer]) -> None:
         for event in events:
             publish(self, [event])
             doom.pass_by()
 
-    Sockets.publish = doomed  # type: ignore[method-assign]
+    Events.publish = doomed  # type: ignore[method-assign]
 
 
 def within_load(doom: Doom) -> None:

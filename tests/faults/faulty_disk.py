@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from faults.faulty_vfs import OK, FaultyVfs, Operation
 from faults.unsynced import Unsynced
 from timer_server.__main__ import main
-from timer_server.store import SqliteStore, StoreError
+from timer_server.store.base import StoreError
 from timer_server.store.mark import Mark, MarkFile
+from timer_server.store.sqlite import SqliteStore
 
 VARIABLE = "DISK_FAULT"
 EVERY = frozenset({"write", "sync", "truncate", "mark"})

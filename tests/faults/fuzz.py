@@ -59,7 +59,7 @@ class Subject:
     """Everything between a message and its answer. One for many messages: what they leave behind is a part of it."""
 
     def __init__(self) -> None:
-        from runtime.desk import Desk  # noqa: PLC0415 - after atheris has taken hold of imports
+        from server_requests.desk import Desk  # noqa: PLC0415 - after atheris has taken hold of imports
 
         self._desk = Desk(max_timers=50, max_batch=20, max_message_bytes=100_000, max_payload_bytes=1000)
         self._turns = 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from faults.fuzz import SEEDS, TOKENS, Subject, at_random, is_silence_allowed
 from protocol.requests import request_texts
-from timer_server.runtime.dispatch import Dispatcher
+from timer_server.requests.dispatch import Dispatcher
 
 pieces = st.binary(max_size=30) | request_texts().map(str.encode) | st.sampled_from(SEEDS) | st.sampled_from(TOKENS)
 

@@ -14,7 +14,7 @@ from faults.target import faults_in_log
 from server_process import SERVICES, ServerProcess
 
 FAULT = """
-from timer_server.runtime.dispatch import Dispatcher
+from timer_server.requests.dispatch import Dispatcher
 
 handle = Dispatcher.handle
 

@@ -14,7 +14,7 @@ FEW = 64
 
 FIRST_ROUTING_ID = """
 import zmq
-from timer_server.runtime.routing_ids import begin_anywhere
+from timer_server.wire.routing_ids import begin_anywhere
 
 begin_anywhere()
 with zmq.Context() as context, context.socket(zmq.ROUTER) as router, context.socket(zmq.DEALER) as dealer:

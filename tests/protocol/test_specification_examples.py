@@ -9,10 +9,10 @@ from msgspec import Struct
 from timer_protocol.codec import Codec
 from timer_protocol.limits import Limits
 from timer_protocol.messages import Method, StartParams
-from timer_server.runtime.dispatch import Dispatcher
-from timer_server.runtime.methods import Handler, ReplyRoom
-from timer_server.runtime.seed_dialogue import SeedDialogue
-from timer_server.runtime.waiting import Waiting
+from timer_server.requests.dialogue import SeedDialogue
+from timer_server.requests.dispatch import Dispatcher
+from timer_server.requests.methods import Handler, ReplyRoom
+from timer_server.requests.parked import Waiting
 
 ENVELOPE = [b"peer", b""]
 

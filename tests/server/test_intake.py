@@ -11,8 +11,8 @@ from local_server import LocalServer
 from peers import request, requester
 from raw_zmtp import RawPeer, message, raw_peer
 from timer_client import Settings, TimerClient
-from timer_server.runtime import intake
-from timer_server.runtime.intake import Intake
+from timer_server.wire import intake
+from timer_server.wire.intake import Intake
 
 MIB = 1024 * 1024
 

@@ -15,7 +15,8 @@ from peers import Requester, request, requester, socket_to
 from raw_zmtp import message, raw_peer
 from timer_protocol import limits
 from timer_protocol.limits import Limits
-from timer_server.runtime import methods, sockets, waiting
+from timer_server.requests import methods, parked
+from timer_server.wire import commands, events
 
 TESTS = Path(__file__).parent.parent
 
@@ -50,8 +51,8 @@ STATED: dict[str, tuple[Any, int, str]] = {
 """A message that exceeds it, the number of the error, and what its reason says."""
 
 LOWERED = {
-    "parked_requests": (waiting, "PARKED_MAXIMUM", 0),
-    "parked_bytes": (waiting, "PARKED_BYTES", 0),
+    "parked_requests": (parked, "PARKED_MAXIMUM", 0),
+    "parked_bytes": (parked, "PARKED_BYTES", 0),
     "reply_bytes": (methods, "REPLY_BYTES", 50),
     "reply_entries": (methods, "REPLY_ENTRIES", 4),
 }
@@ -72,7 +73,7 @@ SHOWN: dict[str, str] = {
     "keys remembered of a timer": "core/test_engine_requests.py::test_only_the_latest_keys_are_remembered",
     "limit of a page, default": "server/test_limits.py::test_a_page_has_a_hundred_timers_unless_more_are_asked_for",
     "payload bytes of a page": (
-        "runtime/test_methods.py::test_page_ends_early_where_its_payloads_are_large_and_the_next_goes_on"
+        "server_requests/test_methods.py::test_page_ends_early_where_its_payloads_are_large_and_the_next_goes_on"
     ),
     "entries looked at for a page": "server/test_limits.py::test_a_page_ends_where_enough_was_looked_at",
     "bytes looked through for a page of events": "store/test_sqlite.py::test_a_page_ends_where_enough_was_read",
@@ -80,10 +81,12 @@ SHOWN: dict[str, str] = {
         "server/test_limits.py::test_a_page_that_was_waited_for_ends_early"
     ),
     "texts of an unfinished triple are kept, s": (
-        "runtime/test_seed_dialogue.py::test_half_a_triple_expires_counted_from_its_beginning"
+        "server_requests/test_dialogue.py::test_half_a_triple_expires_counted_from_its_beginning"
     ),
-    "unfinished triples": ("runtime/test_seed_dialogue.py::test_half_finished_triples_are_bounded_and_the_oldest_goes"),
-    "texts of the dialogue logged in a second": "runtime/test_seed_dialogue.py::test_a_flood_is_logged_in_part",
+    "unfinished triples": (
+        "server_requests/test_dialogue.py::test_half_finished_triples_are_bounded_and_the_oldest_goes"
+    ),
+    "texts of the dialogue logged in a second": "server_requests/test_dialogue.py::test_a_flood_is_logged_in_part",
     "interval of ~beat, ms": "server/test_events.py::test_beats_tell_the_last_seq_and_the_clock",
     "replies queued for a peer that does not read": (
         "server/test_limits.py::test_replies_beyond_the_queue_of_a_peer_are_dropped"
@@ -92,7 +95,7 @@ SHOWN: dict[str, str] = {
         "process/test_memory.py::test_a_peer_that_asks_for_large_pages_and_never_reads"
     ),
     "bytes of replies queued for all such peers": (
-        "runtime/test_backlog.py::test_where_all_together_hold_too_much_those_who_read_get_small_replies"
+        "wire/test_backlog.py::test_where_all_together_hold_too_much_those_who_read_get_small_replies"
     ),
     "events queued for a subscriber that does not read": (
         "server/test_limits.py::test_events_beyond_the_queue_of_a_subscriber_are_dropped"
@@ -193,7 +196,7 @@ def test_a_page_that_was_waited_for_ends_early(
 
 
 def test_replies_beyond_the_queue_of_a_peer_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "REPLIES_QUEUED", 10)
+    monkeypatch.setattr(commands, "REPLIES_QUEUED", 10)
     with LocalServer() as server, requester(server.commands) as rpc, raw_peer(server.commands) as deaf:
         rpc.call("timer.start", id="large", minutes=1, payload="x" * 20_000)
         ask = message(json.dumps(request("timer.get", 1, id="large")).encode())
@@ -203,7 +206,7 @@ def test_replies_beyond_the_queue_of_a_peer_are_dropped(monkeypatch: pytest.Monk
 
 
 def test_events_beyond_the_queue_of_a_subscriber_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "EVENTS_QUEUED", 10)
+    monkeypatch.setattr(events, "EVENTS_QUEUED", 10)
     with LocalServer() as server, requester(server.commands) as rpc:
         with socket_to(zmq.SUB, server.events, rcvhwm=1) as slow:
             slow.subscribe(b"")

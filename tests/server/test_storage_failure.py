@@ -8,10 +8,11 @@ import zmq
 
 from local_server import LocalServer
 from peers import request, requester, socket_to
+from timer_server import serve as server_module
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer
-from timer_server.runtime import server as server_module
-from timer_server.store import Anchor, MemoryStore, StoreError
+from timer_server.store.base import Anchor, StoreError
+from timer_server.store.memory import MemoryStore
 
 
 class BrittleStore(MemoryStore):

@@ -7,8 +7,7 @@ import pytest
 
 import core.profiles  # noqa: F401
 from store.stores import KINDS, Kind, OpenStore
-from timer_server.store import Store
-from timer_server.store.base import Header
+from timer_server.store.base import Header, Store
 
 
 @pytest.fixture(params=KINDS, ids=[kind.name for kind in KINDS])

@@ -9,8 +9,9 @@ from timer_protocol.messages import EventKind
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer
 from timer_server.core.records import pack
-from timer_server.store import MemoryStore, SqliteStore, Store
-from timer_server.store.base import Header
+from timer_server.store.base import Header, Store
+from timer_server.store.memory import MemoryStore
+from timer_server.store.sqlite import SqliteStore
 
 
 class OpenStore(Protocol):

@@ -3,8 +3,7 @@
 import pytest
 
 from store.stores import OpenStore, changes, event, seqs
-from timer_server.store import Anchor, Store
-from timer_server.store.base import Header
+from timer_server.store.base import Anchor, Header, Store
 
 ANCHOR = Anchor("a boot", 11, 22, 33)
 LATER_ANCHOR = Anchor("another boot", 2**40, 2**60, 2**61)

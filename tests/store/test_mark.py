@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from store.stores import changes, event, seqs
-from timer_server.store import SqliteStore, StoreError
+from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
 from timer_server.store.mark import Mark, MarkFile
+from timer_server.store.sqlite import SqliteStore
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from store.stores import event as event_at
 from timer_server.core.model import KINDS as EVENT_KINDS
 from timer_server.core.model import Timer
 from timer_server.core.records import pack
-from timer_server.store import Anchor, Store
-from timer_server.store.base import Header
+from timer_server.store.base import Anchor, Header, Store
 from timer_server.store.blocks import to_rows
 
 SQL_INTEGER = st.integers(0, 2**63 - 1)

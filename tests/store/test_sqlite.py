@@ -11,7 +11,9 @@ from store.stores import changes, event, seqs
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
-from timer_server.store import SqliteStore, StoreError, sqlite
+from timer_server.store import sqlite
+from timer_server.store.base import StoreError
+from timer_server.store.sqlite import SqliteStore
 
 
 @pytest.fixture

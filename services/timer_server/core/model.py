@@ -1,6 +1,6 @@
 """A timer, as the engine works on it.
 
-All times are whole milliseconds on the server's own timeline (see `runtime.clock`): a moment is rounded down
+All times are whole milliseconds on the server's own timeline (see `loop.clock`): a moment is rounded down
 when it is compared with a deadline and up when a deadline is made from it, so that no timer is ever early.
 """
 

@@ -19,7 +19,7 @@ class Anchor(NamedTuple):
     """What ties the server's timeline to the world: four readings taken at one moment.
 
     `boot_id` names the run of the operating system, `boot_ns` is the time since its start, `wall_ns` the wall
-    clock's Unix time and `timeline_ns` the server's own time (see `runtime.clock`).
+    clock's Unix time and `timeline_ns` the server's own time (see `loop.clock`).
     """
 
     boot_id: str

@@ -1,0 +1,1 @@
+"""Who may connect, and what their keys are good for."""

@@ -1,0 +1,101 @@
+"""Who may connect, and to which timers: CURVE keys, and ZeroMQ's questions about them (ZAP, RFC 27).
+
+ZeroMQ asks once for each connection, while it is being made, and marks every message of it with the answer's user id:
+here the client's public key. It is the loop's own thread that answers.
+"""
+
+import zmq
+from zmq.utils import z85
+
+from timer_server.access.keys import CurveFiles, Grant, read_grants, read_pair
+from timer_server.logs import fields, log
+
+_ZAP_ENDPOINT = "inproc://zeromq.zap.01"
+_ZAP_VERSION = b"1.0"
+_DOMAIN = b"timer"
+_KEY_BYTES = 32
+_OWN = Grant("the server's own key", "")
+
+
+class Gate:
+    """Lets in those whose public keys are in a folder, and whoever has the server's own pair.
+
+    One for each context, made before its sockets. Raises `KeyFileError`.
+    """
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", files: CurveFiles) -> None:
+        self._folder = files.clients
+        public, self._secret = read_pair(files.secret)
+        self._always = {public.decode(): _OWN}
+        self._grants = self._read()
+        self._refused = 0
+        self.socket = context.socket(zmq.REP)
+        self.socket.linger = 0
+        self.socket.bind(_ZAP_ENDPOINT)
+
+    def guard(self, socket: "zmq.Socket[bytes]") -> None:
+        """Makes a socket that is not yet bound speak CURVE only."""
+        socket.curve_server = True
+        socket.curve_secretkey = self._secret
+        socket.zap_domain = _DOMAIN
+
+    def prefix_of(self, frame: zmq.Frame) -> str | None:
+        """What ids the sender of a frame may touch begin with; None for a key that is allowed no longer."""
+        try:
+            grant = self._grants.get(str(frame.get("User-Id")))
+        except zmq.ZMQError:  # the frame is ZeroMQ's own, about a peer that has gone
+            return None
+        return None if grant is None else grant.prefix
+
+    def admit(self) -> None:
+        """Answers all questions that ZeroMQ has."""
+        while self.socket.poll(0):
+            _version, request_id, _domain, address, _identity, _mechanism, *credentials = self.socket.recv_multipart()
+            public = z85.encode(credentials[0]) if _is_key(credentials) else b""
+            is_known = public.decode() in self._grants
+            if not is_known:
+                self._refuse(address, public)
+            status, text = (b"200", b"OK") if is_known else (b"400", b"this key is not allowed")
+            self.socket.send_multipart([_ZAP_VERSION, request_id, status, text, public if is_known else b"", b""])
+
+    def reload(self) -> bool:
+        """Reads the folder again. Returns whether some key was taken away or bound anew. Raises `KeyFileError`."""
+        before, self._grants = self._grants, self._read()
+        return any(
+            public not in self._grants or grant.prefix != self._grants[public].prefix
+            for public, grant in before.items()
+        )
+
+    def suspend(self, frame: zmq.Frame) -> None:
+        """Refuses the key of a frame's sender until the folder is read again."""
+        public = str(frame.get("User-Id"))
+        grant = self._grants.pop(public, None)
+        if grant is not None:
+            log.error("a key is suspended until keys are read again", extra=fields(client=grant.name))
+
+    def take_refused(self) -> int:
+        """How many connections were refused since the last call."""
+        refused, self._refused = self._refused, 0
+        return refused
+
+    def close(self) -> None:
+        """Stops answering."""
+        self.socket.close(linger=0)
+
+    def _read(self) -> dict[str, Grant]:
+        grants = {**read_grants(self._folder), **self._always}
+        bound = sum(bool(grant.prefix) for grant in grants.values())
+        clients = len(grants) - len(self._always)
+        log.info("keys read", extra=fields(clients=clients, bound=bound, folder=str(self._folder)))
+        return grants
+
+    def _refuse(self, address: bytes, public: bytes) -> None:
+        self._refused += 1
+        log.debug(
+            "connection refused: its key is not allowed",
+            extra=fields(address=address.decode(errors="replace"), key=public.decode()),
+        )
+
+
+def _is_key(credentials: list[bytes]) -> bool:
+    return len(credentials) == 1 and len(credentials[0]) == _KEY_BYTES

@@ -1,0 +1,1 @@
+"""The turn of the loop: the only clock and the only poll."""

@@ -1,0 +1,80 @@
+"""Metrics for Prometheus. The names follow its conventions: base units, `_total` for counters.
+
+The loop only counts in plain numbers; what Prometheus reads is made of them when it asks.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Iterator, Sequence
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from timer_protocol.messages import StateCounts
+from timer_server.core.engine import Engine
+from timer_server.core.model import Timer
+from timer_server.distribution import Distribution
+
+_MS_PER_S = 1000
+_NS_PER_S = 1e9
+
+
+class Metrics(Collector):
+    """What the server counts about itself."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._events: Tally[str] = Tally()
+        self._messages = 0
+        self._dropped = 0
+        self._lateness = Distribution()
+        self._commit = Distribution()
+
+    def serve(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
+        """Answers GET /metrics in a thread of its own. Raises OSError where the address cannot be bound."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return start_http_server(port, host, registry=registry)
+
+    def received(self, messages: int) -> None:
+        """Counts messages that have come in."""
+        self._messages += messages
+
+    def dropped(self) -> None:
+        """Counts a reply that could not be delivered."""
+        self._dropped += 1
+
+    def committed(self, events: Sequence[Timer], took_ns: int, now_ns: int) -> None:
+        """Counts what a commit has made durable, and notes how late the ends among it are."""
+        self._commit.add(took_ns / _NS_PER_S)
+        kinds = Tally([event.kind for event in events])
+        self._events.update(kinds)
+        if "fired" in kinds:
+            now_s = now_ns / _NS_PER_S
+            for event in events:
+                if event.kind == "fired" and event.due_at_ms is not None:
+                    self._lateness.add(max(now_s - event.due_at_ms / _MS_PER_S, 0.0))
+
+    def collect(self) -> Iterator[Metric]:
+        """What there is to tell, for Prometheus; called in the thread that serves it."""
+        events = CounterMetricFamily("timer_events", "Events by kind", labels=["kind"])
+        for kind, count in dict(self._events).items():
+            events.add_metric([kind], count)
+        yield events
+        yield CounterMetricFamily("timer_messages", "Messages received", self._messages)
+        yield CounterMetricFamily("timer_replies_dropped", "Replies no peer could take", self._dropped)
+        about = "From a deadline to the moment its end was durable and could be told"
+        yield _histogram("timer_lateness_seconds", about, self._lateness)
+        about = "Time taken to make a turn's changes durable"
+        yield _histogram("timer_commit_duration_seconds", about, self._commit)
+        timers = GaugeMetricFamily("timer_timers", "Timers by state, as server.info tells", labels=["state"])
+        counts = self._engine.counts()
+        for state in StateCounts.__struct_fields__:
+            timers.add_metric([state], getattr(counts, state))
+        yield timers
+
+
+def _histogram(name: str, about: str, durations: Distribution) -> Metric:
+    return HistogramMetricFamily(name, about, buckets=durations.buckets(), sum_value=durations.sum_s)

@@ -1,0 +1,145 @@
+"""From the frames of a message to its answer. Nothing that a peer sends makes it raise."""
+
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from timer_protocol.codec import Call, Codec, Failure, Ignored, Malformed, Parsed, Result
+from timer_protocol.errors import ErrorCode, Refusal, limit_reached
+from timer_protocol.frames import is_json, split_envelope
+from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM, Limits
+from timer_server.access.rights import narrow
+from timer_server.logs import fields, log
+from timer_server.requests.answers import Answer, JsonAnswer, TextAnswer
+from timer_server.requests.dialogue import SeedDialogue
+from timer_server.requests.methods import Handler, ReplyRoom
+from timer_server.requests.parked import Waiting, Wish
+from timer_server.store.base import StoreError
+
+_NOT_ADMITTED = Refusal(
+    ErrorCode.NOT_PERMITTED,
+    "this client's key is allowed no longer, or its socket has a routing id of its own; leave ZMQ_ROUTING_ID unset",
+)
+_TOO_MANY_FRAMES = f"error: a message may have at most {FRAMES_MAXIMUM} frames".encode()
+_TOO_LONG_AN_ENVELOPE = f"error: what stands before the empty frame may have at most {ENVELOPE_BYTES} bytes".encode()
+_TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes than a message may have"
+
+
+class Dispatcher:
+    """Applies messages. Requests that wait are handed to `waiting`, with the answer that waits with them.
+
+    `failure` is set once the store has failed a request; nothing that was applied since the last commit counts then.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        handlers: Mapping[str, Handler],
+        dialogue: SeedDialogue,
+        waiting: Waiting,
+        room: ReplyRoom,
+        limits: Limits,
+    ) -> None:
+        self._codec = codec
+        self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
+        self._dialogue = dialogue
+        self._waiting = waiting
+        self._room = room
+        self.failure: StoreError | None = None
+        self._limits = limits
+
+    def handle(self, frames: list[bytes], now_ns: int, prefix: str | None = "") -> Answer | None:
+        """Applies one message and returns its answer; None where nothing is owed.
+
+        Its sender may touch ids that begin with `prefix`, and none at all where that is None. An answer with
+        missing parts is to be sent later, when `waiting` says so.
+        """
+        if prefix is None:
+            return self.refuse(frames, _NOT_ADMITTED)
+        envelope, body = split_envelope(frames)
+        if len(frames) > 1 + FRAMES_MAXIMUM:
+            return TextAnswer(envelope if len(envelope) <= FRAMES_MAXIMUM else frames[:1], [_TOO_MANY_FRAMES])
+        if len(envelope) > 1 and sum(map(len, envelope[1:])) > ENVELOPE_BYTES:
+            return TextAnswer(frames[:1], [_TOO_LONG_AN_ENVELOPE])
+        if is_json(body):
+            return self._answer(self._parse(body[0]), envelope, now_ns, prefix)
+        if sum(map(len, body)) > self._limits.max_message_bytes:
+            return TextAnswer(envelope, [_TOO_MANY_BYTES])
+        return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns, prefix))
+
+    def refuse(self, frames: list[bytes], refusal: Refusal) -> Answer | None:
+        """The answer to a message none of which is applied."""
+        envelope, body = split_envelope(frames)
+        answer: Answer | None = TextAnswer(envelope, [])
+        if is_json(body):
+            answer = self._echo(self._parse(body[0]), envelope)
+        if answer is not None:
+            answer.fail(refusal)
+        return answer
+
+    def _parse(self, body: bytes) -> Parsed | list[Parsed]:
+        if len(body) > self._limits.max_message_bytes:
+            maximum = self._limits.max_message_bytes
+            refusal = limit_reached("max_message_bytes", maximum, f"the message has {len(body)} bytes")
+            return Malformed(None, refusal.to_error())
+        return self._codec.decode(body, self._limits.max_batch)
+
+    def _answer(
+        self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, prefix: str
+    ) -> JsonAnswer | None:
+        self._room.renew()
+        answer = JsonAnswer(envelope, isinstance(parsed, list))
+        for item in parsed if isinstance(parsed, list) else (parsed,):
+            handler = self._handlers.get(type(item))
+            if handler is not None:
+                self._apply(handler, item, answer, now_ns, prefix)  # type: ignore[arg-type]  # only calls have handlers
+            elif isinstance(item, Malformed):
+                answer.add(Failure(item.error, item.id))
+        if answer.missing:
+            self._waiting.hold(answer)
+        return answer if answer.is_owed else None
+
+    def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int, prefix: str) -> None:
+        request_id = call.id
+        if request_id is UNSET:
+            self._apply_unanswered(handler, call, now_ns, prefix)
+            return
+        try:
+            self._room.check()
+            result = handler(narrow(call.params, prefix, now_ns) if prefix else call.params, now_ns)
+            if isinstance(result, Wish):
+                self._waiting.park(result, answer, request_id)
+            else:
+                answer.add(Result(result, request_id))
+        except Refusal as refusal:
+            answer.add(Failure(refusal.to_error(), request_id))
+            log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
+        except Exception as error:
+            answer.add(Failure(self._failed(error).to_error(), request_id))
+
+    def _apply_unanswered(self, handler: Handler, call: Call, now_ns: int, prefix: str) -> None:
+        """Applies a notification: what it finds needs no room in the reply, and nobody hears how it went."""
+        left_bytes = self._room.left_bytes
+        try:
+            handler(narrow(call.params, prefix, now_ns), now_ns)
+        except Refusal as refusal:
+            log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
+        except Exception as error:
+            self._failed(error)
+        self._room.left_bytes = left_bytes
+
+    def _failed(self, error: Exception) -> Refusal:
+        """What to say of a request that failed in the server."""
+        if isinstance(error, StoreError):
+            self.failure = error
+            return Refusal(ErrorCode.STORAGE_FAILED, "the store could not be read; send the request again")
+        log.error("a request failed in the server", exc_info=error)
+        return Refusal(ErrorCode.INTERNAL_ERROR, "the server failed at this request; its log says how")
+
+    def _echo(self, parsed: Parsed | list[Parsed], envelope: list[bytes]) -> JsonAnswer | None:
+        """An answer with a place for everything that is owed one, and nothing applied."""
+        answer = JsonAnswer(envelope, isinstance(parsed, list))
+        for item in parsed if isinstance(parsed, list) else (parsed,):
+            if not isinstance(item, Ignored) and item.id is not UNSET:
+                answer.add(Result(None, item.id))
+        return answer if answer.is_owed else None

@@ -1,0 +1,193 @@
+"""Requests that wait: for the end of a timer, or for an event. Each is answered once, at the latest in its time.
+
+Many may have waited for the same event. It wakes them all, and they are answered a few at a time, in their order.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
+
+from msgspec import Struct
+
+from timer_protocol.codec import RequestId, encode
+from timer_protocol.errors import Refusal, limit_reached
+from timer_protocol.limits import PARKED_BYTES, PARKED_MAXIMUM
+from timer_server.core.model import Timer
+from timer_server.requests.answers import Answer, JsonAnswer
+
+_SLACK = 64
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What a request waits for, and until when.
+
+    `woken` makes the result when it happens, from the event and the time; `timed_out` when it has not, from the time.
+    """
+
+    until_ns: int
+    woken: Callable[[Timer, int], object]
+    timed_out: Callable[[int], object]
+
+
+class WaitForEnd(Wish, frozen=True, kw_only=True):
+    """Wait until a timer ends in an event after `after_seq`."""
+
+    timer_id: str
+    after_seq: int
+
+
+class WaitForEvent(Wish, frozen=True, kw_only=True):
+    """Wait until there is an event of a timer whose id begins with `prefix`."""
+
+    prefix: str
+
+
+class _Waiter:
+    """A parked request. Until an event wakes it, `index` has it under `key`, with the others that wait for the same."""
+
+    __slots__ = ("after_seq", "answer", "event", "index", "is_done", "key", "number", "place", "wish")
+
+    def __init__(self, number: int, wish: Wish, answer: JsonAnswer, place: int) -> None:
+        self.number = number
+        self.wish = wish
+        self.answer = answer
+        self.place = place
+        self.is_done = False
+        self.event: Timer | None = None
+        self.index: dict[str, dict[int, _Waiter]] = {}
+        self.key = ""
+        self.after_seq = 0
+
+
+class Waiting:
+    """All requests that wait. Answers that have become complete are appended to the list that is handed in."""
+
+    def __init__(self) -> None:
+        self._for_end: dict[str, dict[int, _Waiter]] = {}
+        self._for_event: dict[str, dict[int, _Waiter]] = {}
+        self._by_time: list[tuple[int, int, _Waiter]] = []
+        self._woken: deque[_Waiter] = deque()
+        self._count = 0
+        self._held_bytes = 0
+        self._number = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def park(self, wish: Wish, answer: JsonAnswer, request_id: RequestId) -> None:
+        """Lets a request wait; its place in the answer is kept. Raises `Refusal` (limit_reached)."""
+        if self._count >= PARKED_MAXIMUM:
+            raise limit_reached("parked_requests", PARKED_MAXIMUM, f"{self._count} requests are waiting already")
+        if self._held_bytes >= PARKED_BYTES:
+            raise _no_more_bytes()
+        self._count += 1
+        self._number += 1
+        waiter = _Waiter(self._number, wish, answer, answer.hold_place(request_id))
+        if isinstance(wish, WaitForEnd):
+            waiter.index, waiter.key, waiter.after_seq = self._for_end, wish.timer_id, wish.after_seq
+        elif isinstance(wish, WaitForEvent):
+            waiter.index, waiter.key = self._for_event, wish.prefix
+        waiter.index.setdefault(waiter.key, {})[waiter.number] = waiter
+        heappush(self._by_time, (wish.until_ns, waiter.number, waiter))
+
+    def hold(self, answer: JsonAnswer) -> None:
+        """Counts what is kept for an answer in which something waits. To be called once all else of it is there."""
+        answer.held_bytes = answer.size()
+        self._held_bytes += answer.held_bytes
+
+    def next_due_ns(self) -> int | None:
+        """When the first of them runs out of time; None where none waits."""
+        while self._by_time and self._by_time[0][2].is_done:
+            heappop(self._by_time)
+        return self._by_time[0][0] if self._by_time else None
+
+    def notify(self, events: Iterable[Timer]) -> None:
+        """Wakes those who waited for one of these events, which are durable by now."""
+        if not self._count:
+            return
+        # Looking a timer's prefixes up costs the same for one waiter and for thousands.
+        lengths = {len(prefix) for prefix in self._for_event}
+        for event in events:
+            timer_id = event.id
+            waiters = [waiter for length in lengths for waiter in self._for_event.get(timer_id[:length], {}).values()]
+            if event.has_ended:
+                waiters += self._for_end.get(timer_id, {}).values()
+            for waiter in waiters:
+                if event.seq > waiter.after_seq:
+                    self._leave_index(waiter)
+                    waiter.event = event
+                    self._woken.append(waiter)
+
+    @property
+    def has_woken(self) -> bool:
+        """Whether somebody is awake and not answered yet."""
+        return bool(self._woken)
+
+    def answer_woken(self, now_ns: int, most: int, ready: list[Answer]) -> None:
+        """Answers up to `most` of those who are awake, who woke first."""
+        for _ in range(min(most, len(self._woken))):
+            waiter = self._woken.popleft()
+            if not waiter.is_done:
+                self._finish(waiter, _outcome(waiter, now_ns), ready)
+
+    def expire(self, now_ns: int, most: int, ready: list[Answer]) -> None:
+        """Answers up to `most` of those whose time is up with how things stand, or with what woke them before."""
+        for _ in range(most):
+            next_due_ns = self.next_due_ns()
+            if next_due_ns is None or next_due_ns > now_ns:
+                return
+            waiter = self._by_time[0][2]
+            self._finish(waiter, _outcome(waiter, now_ns), ready)
+
+    def fail_all(self, refusal: Refusal, ready: list[Answer]) -> None:
+        """Answers everybody with an error."""
+        for _, _, waiter in list(self._by_time):
+            if not waiter.is_done:
+                self._finish(waiter, refusal, ready)
+        self._woken.clear()
+
+    def _leave_index(self, waiter: _Waiter) -> None:
+        group = waiter.index[waiter.key]
+        del group[waiter.number]
+        if not group:
+            del waiter.index[waiter.key]
+
+    def _finish(self, waiter: _Waiter, outcome: object, ready: list[Answer]) -> None:
+        waiter.is_done = True
+        self._count -= 1
+        if waiter.event is None:
+            self._leave_index(waiter)
+        answer = waiter.answer
+        if answer.missing > 1:
+            outcome = self._kept(answer, outcome)
+        if answer.fill_place(waiter.place, outcome):
+            self._held_bytes -= answer.held_bytes
+            ready.append(answer)
+        if len(self._by_time) > 2 * self._count + _SLACK:
+            self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
+            heapify(self._by_time)
+
+    def _kept(self, answer: JsonAnswer, outcome: object) -> object:
+        """A result that has to be kept until the rest of its message is there, or why it is not."""
+        if isinstance(outcome, Refusal):
+            return outcome
+        size = len(encode(outcome))
+        if self._held_bytes + size > PARKED_BYTES:
+            return _no_more_bytes()
+        answer.held_bytes += size
+        self._held_bytes += size
+        return outcome
+
+
+def _no_more_bytes() -> Refusal:
+    return limit_reached("parked_bytes", PARKED_BYTES, "too much is kept for requests that are waiting already")
+
+
+def _outcome(waiter: _Waiter, now_ns: int) -> object:
+    """What a waiter is answered: what it waited for, or how things stand without it."""
+    try:
+        if waiter.event is not None:
+            return waiter.wish.woken(waiter.event, now_ns)
+        return waiter.wish.timed_out(now_ns)
+    except Refusal as refusal:
+        return refusal

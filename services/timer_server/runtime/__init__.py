@@ -1,1 +1,0 @@
-"""Everything that touches the world: sockets, clocks, settings, logs and metrics. It decides nothing."""

@@ -1,0 +1,1 @@
+"""The sockets, and what is known of the queues behind them."""

@@ -1,0 +1,95 @@
+"""The commands socket: a ROUTER that takes requests and sends their replies."""
+
+import zmq
+
+from timer_protocol.limits import REPLIES_QUEUED, frame_maximum_bytes
+from timer_server.access.gate import Gate
+from timer_server.wire.backlog import Backlog
+from timer_server.wire.endpoints import (
+    HEARTBEAT_TIMEOUT_MS,
+    LINGER_MS,
+    Context,
+    Socket,
+    bind,
+    bound_endpoint,
+    new_socket,
+    unbind,
+)
+from timer_server.wire.multipart import receive_from_router
+
+_HEARTBEAT_MS = 5_000
+
+_MADE_ROUTING_ID = b"\0"
+"""What a routing id begins with that the ROUTER has made."""
+
+
+class Commands:
+    """Binds the commands endpoint; with a gate, whoever connects needs a key. Raises `BindError`."""
+
+    def __init__(self, context: Context, endpoint: str, max_message_bytes: int, gate: Gate | None = None) -> None:
+        self._context = context
+        self._max_message_bytes = max_message_bytes
+        self._gate = gate
+        self._poller = zmq.Poller()
+        self.socket = self._open(endpoint)
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests are taken, with the port that was picked."""
+        return bound_endpoint(self.socket)
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Has a poller wait for requests."""
+        self._poller = poller
+        poller.register(self.socket, zmq.POLLIN)
+
+    def receive(self) -> tuple[list[bytes], str | None] | None:
+        """The next request: its frames, and what the ids that its sender may touch begin with; None if there is none.
+
+        With keys, a sender has no such prefix where its key is allowed no longer, or its socket has a name of its own.
+        """
+        try:
+            if self._gate is None:
+                return receive_from_router(self.socket), ""
+            frames = self.socket.recv_multipart(zmq.DONTWAIT, copy=False)
+            # Who names its socket could take up the name of another, and so get replies meant for that one.
+            is_named = frames[0].bytes[:1] != _MADE_ROUTING_ID
+            return [frame.bytes for frame in frames], None if is_named else self._gate.prefix_of(frames[0])
+        except zmq.Again:
+            return None
+
+    def reply(self, frames: list[bytes]) -> bool:
+        """Sends a reply; False if the peer is gone or does not read."""
+        try:
+            return self._backlog.send(self.socket, frames)
+        except zmq.ZMQError as error:
+            if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                return False
+            raise
+
+    def reopen(self) -> None:
+        """Cuts all connections and binds again: whoever is still allowed connects anew. Raises `BindError`."""
+        endpoint = self.endpoint
+        self._poller.unregister(self.socket)
+        unbind(self.socket, endpoint)
+        self.socket.close(linger=LINGER_MS)
+        self.socket = self._open(endpoint)
+        self._poller.register(self.socket, zmq.POLLIN)
+
+    def close(self) -> None:
+        """Closes the socket; replies that were sent have a moment to leave."""
+        self.socket.close(linger=LINGER_MS)
+
+    def _open(self, endpoint: str) -> Socket:
+        socket = new_socket(self._context, zmq.ROUTER, REPLIES_QUEUED, endpoint, self._gate)
+        # No limit: where one holds up the input of a connection that is lost, and a heartbeat is due or was read with
+        # the rest, libzmq 4.3.5 fails an assertion of its own (`!_io_error`) and ends the process.
+        socket.rcvhwm = 0
+        socket.heartbeat_ivl = _HEARTBEAT_MS
+        socket.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
+        socket.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
+        socket.router_mandatory = True
+        socket.router_handover = True
+        self._backlog = Backlog()
+        bind(socket, endpoint)
+        return socket

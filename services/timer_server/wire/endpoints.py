@@ -1,0 +1,74 @@
+"""Binding addresses, giving them back, and what all sockets of the server have in common."""
+
+import re
+from ipaddress import ip_address
+
+import zmq
+
+from timer_server.access.gate import Gate
+
+LINGER_MS = 300
+"""How long what was sent may take to leave once a socket is closed."""
+
+HEARTBEAT_TIMEOUT_MS = 15_000
+"""A peer that is silent for as long is gone."""
+
+_CONNECTIONS_QUEUED = 1024
+
+_UNBIND_LIMIT_MS = 1000
+"""How long it may take until an address is free again."""
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
+
+
+class BindError(Exception):
+    """An address cannot be bound. The text is a sentence for the operator."""
+
+
+def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str, gate: Gate | None) -> Socket:
+    """A socket for an endpoint, not yet bound: all other options have to be set before it is."""
+    socket = context.socket(kind)
+    if gate is not None:
+        gate.guard(socket)
+    socket.sndhwm = sends_queued
+    socket.linger = LINGER_MS
+    socket.backlog = _CONNECTIONS_QUEUED
+    socket.ipv6 = "[" in endpoint
+    return socket
+
+
+def bind(socket: Socket, endpoint: str) -> None:
+    """Binds. Raises `BindError`."""
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise BindError(f"cannot bind {endpoint}: {error}") from None
+
+
+def unbind(socket: Socket, endpoint: str) -> None:
+    """Gives an address back. Another thread closes the old listener; only then it can be bound again."""
+    closed = socket.get_monitor_socket(zmq.EVENT_CLOSED)
+    socket.unbind(endpoint)
+    closed.poll(_UNBIND_LIMIT_MS)
+    socket.disable_monitor()
+    closed.close(linger=0)
+
+
+def bound_endpoint(socket: Socket) -> str:
+    """The address that a socket is bound to, with the port that was picked."""
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return endpoint.rstrip(b"\0").decode()
+
+
+def is_local(endpoint: str) -> bool:
+    """Whether only this machine can reach an endpoint."""
+    host = re.match(r"tcp://(?:\[(.*)\]|(.*)):", endpoint)
+    if host is None:
+        return True
+    name = host[1] or host[2]
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name in {"localhost", "lo"}

@@ -1,0 +1,125 @@
+"""A loop around a desk, whose clock, disk and sockets are the test's."""
+
+from collections.abc import Iterable
+from typing import cast
+
+import zmq
+
+from core.builders import NS_PER_MS
+from server_requests.desk import Desk
+from timer_protocol.messages import Beat
+from timer_server.core.ledger import Changes
+from timer_server.core.model import Timer
+from timer_server.loop.clock import BootNs, Clock, Sources, WallNs
+from timer_server.loop.signals import Wishes
+from timer_server.loop.turn import Parts, Reactor
+from timer_server.metrics import Metrics
+from timer_server.store.base import Anchor
+from timer_server.store.memory import MemoryStore
+from timer_server.wire.commands import Commands
+from timer_server.wire.events import Events
+
+BEGIN_MS = 1_700_000_000_000
+LOOK_NS = 1_000
+"""Time that passes with every look at the clock."""
+
+
+class Machine:
+    """A clock that goes on by a microsecond whenever it is read, and by more when it is told to."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def sources(self) -> Sources:
+        return Sources("boot", self._read, lambda: WallNs(BEGIN_MS * NS_PER_MS + self.ns))
+
+    def _read(self) -> BootNs:
+        self.ns += LOOK_NS
+        return BootNs(self.ns)
+
+
+class SlowStore(MemoryStore):
+    """A store whose commits take their time, and that notes when each was done."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+        self.commit_ns = 0
+        self.done_ns: list[int] = []
+
+    def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
+        super().commit(changes, anchor)
+        self._machine.ns += self.commit_ns
+        self.done_ns.append(self._machine.ns)
+
+
+class Wire:
+    """Stands in for the sockets: notes what is published and replied, and when."""
+
+    socket = "commands"
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.told: list[tuple[int, Timer]] = []
+        self.replied_ns: list[int] = []
+        self.requests: list[bytes] = []
+
+    def register(self, _: zmq.Poller) -> None: ...
+    def beat(self, _: Beat) -> None: ...
+    def take_subscriptions(self) -> None: ...
+
+    def receive(self) -> tuple[list[bytes], str] | None:
+        return ([b"peer", self.requests.pop()], "") if self.requests else None
+
+    def publish(self, events: Iterable[Timer]) -> None:
+        self.told += [(self._machine.ns, event) for event in events]
+
+    def reply(self, _: list[bytes]) -> bool:
+        self.replied_ns.append(self._machine.ns)
+        return True
+
+
+class Hall(Desk):
+    """A loop around a desk, at a moment of the test's choice, with one timer that ends at `due_ns`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = Machine()
+        self.slow = SlowStore(self.machine)
+        self.wire = Wire(self.machine)
+        self.clock = Clock(self.machine.sources(), None)
+        parts = Parts(
+            self.clock,
+            self.engine,
+            self.slow,
+            self.dispatcher,
+            self.waiting,
+            cast("Commands", self.wire),
+            cast("Events", self.wire),
+            None,
+            Metrics(self.engine),
+        )
+        self.wishes = Wishes()
+        self.loop = Reactor(parts, self.wishes)
+        self.loop._turn({})
+        self.due_ns = self.begin("first", 0.5)
+        self.slow.done_ns.clear()
+        self.slow.commit_ns = 100_000
+
+    def begin(self, timer_id: str, seconds: float) -> int:
+        """Starts a timer and has it stored; returns its deadline, by the machine."""
+        timer = self.start(timer_id, self.clock.now_ns(), seconds=seconds)
+        self.loop._turn({})
+        self.loop._turn({})  # which finds that retention has nothing to do
+        self.wire.told.clear()
+        assert timer.due_at_ms is not None
+        return (timer.due_at_ms - BEGIN_MS) * NS_PER_MS
+
+    def close(self) -> None:
+        self.loop._alarm.close()
+        self.loop._collector.close()
+        self.wishes.close()
+
+    def go_to(self, ns: int) -> None:
+        assert ns >= self.machine.ns
+        self.machine.ns = ns

@@ -1,0 +1,93 @@
+"""The garbage collector is told when to look at everything: seldom, and yet no leak grows for ever."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from timer_server.loop import garbage as collector_module
+from timer_server.loop.garbage import Collector
+
+BEATS = 60
+
+
+class Looks:
+    """How often all that is alive was looked at."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self, phase: str, info: dict[str, int]) -> None:
+        self.count += phase == "stop" and info["generation"] == 2
+
+
+@pytest.fixture
+def looks() -> Iterator[Looks]:
+    looks = Looks()
+    gc.callbacks.append(looks.note)
+    yield looks
+    gc.callbacks.remove(looks.note)
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    monkeypatch.setattr(collector_module, "_MORE_OBJECTS", 1000)
+    collector = Collector()
+    yield collector
+    collector.close()
+    gc.unfreeze()
+
+
+def pass_beats(collector: Collector, beats: int) -> None:
+    for _ in range(beats):
+        collector.beat()
+
+
+def test_what_is_not_part_of_a_cycle_is_no_reason_to_look(collector: Collector, looks: Looks) -> None:
+    kept = [b"%d" % number for number in range(200_000)]
+    pass_beats(collector, 3 * BEATS)
+
+    assert looks.count == 0
+    assert len(kept) == 200_000
+
+
+def test_many_new_objects_are(collector: Collector, looks: Looks) -> None:
+    """The generations that Python goes through by itself have passed them on by then."""
+    kept: list[list[object]] = [[] for _ in range(gc.get_freeze_count() + 5000)]
+    pass_beats(collector, BEATS - 1)
+    assert looks.count == 0
+    pass_beats(collector, 1)
+    assert looks.count == 1
+    pass_beats(collector, 3 * BEATS)
+
+    assert looks.count == 1
+    assert kept
+
+
+def test_cycles_that_died_old_are_found_in_the_end(collector: Collector) -> None:
+    class Knot:
+        alive = 0
+
+        def __init__(self) -> None:
+            self.itself = self
+            Knot.alive += 1
+
+        def __del__(self) -> None:
+            Knot.alive -= 1
+
+    most = 0
+    for _ in range(40):
+        knots = [Knot() for _ in range(gc.get_freeze_count() // 10)]
+        gc.freeze()
+        del knots
+        pass_beats(collector, BEATS)
+        most = max(most, Knot.alive)
+
+    assert Knot.alive < most
+
+
+def test_python_has_its_own_way_again_in_the_end() -> None:
+    before = gc.get_threshold()
+    Collector().close()
+
+    assert gc.get_threshold() == before

@@ -1,0 +1,65 @@
+"""How much a turn takes in: enough to share a commit, and so little that clients and server work side by side."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from core.builders import NS_PER_MS
+from loop.hall import Hall
+from timer_server.loop.turn import RECEIVE_ENOUGH, RECEIVE_NS
+
+ASK = b'{"jsonrpc":"2.0","id":1,"method":"server.info"}'
+MANY = 10 * RECEIVE_ENOUGH
+
+
+@pytest.fixture
+def hall() -> Iterator[Hall]:
+    with closing(Hall()) as hall:
+        hall.slow.commit_ns = 0
+        hall.wire.requests = [ASK] * MANY
+        yield hall
+
+
+def taken_in(hall: Hall) -> int:
+    """By one turn."""
+    before = len(hall.wire.requests)
+    hall.loop._turn({hall.wire.socket: 1})
+    return before - len(hall.wire.requests)
+
+
+def test_it_stops_at_enough_messages(hall: Hall) -> None:
+    assert [taken_in(hall) for _ in range(11)] == [RECEIVE_ENOUGH] * 10 + [0]
+    assert len(hall.wire.replied_ns) == MANY
+
+
+def test_where_commits_take_long_it_takes_in_for_longer(hall: Hall) -> None:
+    hall.slow.commit_ns = 10 * NS_PER_MS
+    hall.begin("another", 60)
+
+    assert taken_in(hall) == MANY
+
+
+def test_it_takes_in_all_there_is_until_the_queue_was_seen_empty_once_a_beat(hall: Hall) -> None:
+    """Otherwise a loop that keeps up would look like one that is flooded (see `intake`)."""
+    hall.machine.ns += 1_100 * NS_PER_MS
+    hall.loop._turn({})  # which beats
+    assert not hall.loop._intake.has_caught_up
+
+    assert taken_in(hall) == MANY
+
+    assert hall.loop._intake.has_caught_up
+    hall.wire.requests = [ASK] * MANY
+    assert taken_in(hall) == RECEIVE_ENOUGH
+
+
+def test_it_never_takes_in_for_longer_than_its_time(hall: Hall) -> None:
+    hall.slow.commit_ns = 1_000 * NS_PER_MS
+    hall.begin("another", 60)
+    hall.wire.requests = [ASK] * 100_000
+    begun_ns = hall.machine.ns
+
+    taken_in(hall)
+
+    assert len(hall.wire.requests) > 0
+    assert hall.machine.ns - begun_ns < RECEIVE_NS + NS_PER_MS

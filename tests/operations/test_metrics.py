@@ -1,0 +1,55 @@
+"""What Prometheus is told."""
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from core.builders import BEGIN_NS, NS_PER_MS, Bench
+from timer_server.distribution import Distribution
+from timer_server.metrics import Metrics
+
+
+def told(metrics: Metrics) -> list[str]:
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    return generate_latest(registry).decode().splitlines()
+
+
+def test_events_are_counted_by_kind_and_ends_by_how_late_they_were() -> None:
+    bench = Bench()
+    metrics = Metrics(bench.engine)
+    bench.start("a", seconds=1)
+    bench.start("b", seconds=1)
+    metrics.committed(bench.engine.take_changes().events, 2 * NS_PER_MS, BEGIN_NS)
+    bench.engine.expire(BEGIN_NS + 1000 * NS_PER_MS, 10)
+    metrics.committed(bench.engine.take_changes().events, 3 * NS_PER_MS, BEGIN_NS + 1004 * NS_PER_MS)
+
+    lines = told(metrics)
+
+    assert 'timer_events_total{kind="started"} 2.0' in lines
+    assert 'timer_events_total{kind="fired"} 2.0' in lines
+    assert 'timer_lateness_seconds_bucket{le="0.0025"} 0.0' in lines
+    assert 'timer_lateness_seconds_bucket{le="0.005"} 2.0' in lines
+    assert "timer_lateness_seconds_count 2.0" in lines
+    assert "timer_commit_duration_seconds_sum 0.005" in lines
+    assert 'timer_timers{state="fired"} 2.0' in lines
+
+
+def test_messages_and_dropped_replies_are_counted() -> None:
+    metrics = Metrics(Bench().engine)
+    metrics.received(3)
+    metrics.dropped()
+
+    assert {"timer_messages_total 3.0", "timer_replies_dropped_total 1.0"} <= set(told(metrics))
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "bound"), [(0.0, "0.0001"), (0.0001, "0.0001"), (0.00011, "0.00025"), (60, "60.0"), (61, "+Inf")]
+)
+def test_a_duration_counts_from_the_bound_that_it_does_not_exceed(duration_s: float, bound: str) -> None:
+    distribution = Distribution()
+    distribution.add(duration_s)
+
+    counts = dict(distribution.buckets())
+    assert next(name for name, count in counts.items() if count) == bound
+    assert counts["+Inf"] == 1
+    assert distribution.sum_s == duration_s

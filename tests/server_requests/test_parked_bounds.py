@@ -1,0 +1,214 @@
+"""How much may wait, and how much of it is answered in one turn: what is let go, what is refused, what comes later."""
+
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from server_requests.desk import Desk, batch, body, request
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_server.requests import parked as waiting_module
+from timer_server.requests.answers import Answer, JsonAnswer
+from timer_server.requests.parked import WaitForEnd, WaitForEvent, Waiting
+
+MINUTE_MS = 60_000
+REFUSAL = Refusal(ErrorCode.SHUTTING_DOWN, "later")
+
+
+class TestBounds:
+    def test_next_due_is_the_earliest_that_still_waits(self, desk: Desk) -> None:
+        assert desk.waiting.next_due_ns() is None
+        desk.park("timer.wait", id="a", wait_ms=3000)
+        desk.park("events.read", after=1, wait_ms=1000)
+        assert desk.waiting.next_due_ns() == desk.now_ns + 1000 * 1_000_000
+        desk.start("b")
+        desk.end_turn()
+
+        assert desk.waiting.next_due_ns() == desk.now_ns + 3000 * 1_000_000
+
+    def test_one_more_than_may_wait_is_refused(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waiting_module, "PARKED_MAXIMUM", 2)
+        desk.park("timer.wait", id="a", wait_ms=1000)
+        desk.park("timer.wait", id="a", wait_ms=1000)
+
+        error = desk.call("timer.wait", id="a", wait_ms=1000)["error"]
+        assert (error["code"], error["data"]["limit"]) == (ErrorCode.LIMIT_REACHED, "parked_requests")
+        desk.wait(1000)
+
+        desk.park("timer.wait", id="a", wait_ms=1000)
+
+    def test_bytes_kept_for_those_who_wait_are_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
+        desk.commit()
+        kept = desk.send(batch(request("timer.get", 1, id="large"), request("timer.wait", 2, id="a", wait_ms=1000)))
+
+        error = desk.call("timer.wait", id="a", wait_ms=1000)["error"]
+        assert (error["code"], error["data"]["limit"]) == (ErrorCode.LIMIT_REACHED, "parked_bytes")
+        assert desk.wait(1000) == [kept]
+
+        desk.park("timer.wait", id="a", wait_ms=1000)
+
+    def test_what_one_part_waits_with_for_another_is_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
+        desk.commit()
+        answer = desk.send(
+            batch(
+                request("timer.wait", 1, id="large", wait_ms=9000),
+                request("timer.wait", 2, id="a", wait_ms=9000),
+            )
+        )
+        desk.call("timer.cancel", id="large")
+        assert desk.end_turn() == []
+        desk.call("timer.cancel", id="a")
+
+        assert desk.end_turn() == [answer]
+        large, small = body(answer)
+        assert large["error"]["data"]["limit"] == "parked_bytes"
+        assert small["result"]["state"] == "cancelled"
+        assert desk.waiting._held_bytes == 0
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda desk: desk.wait(1000),
+            lambda desk: (desk.call("timer.cancel", id="a"), desk.end_turn(), desk.call("timer.restart", id="a")),
+            lambda desk: desk.fail_all(REFUSAL),
+        ],
+        ids=["time is up", "the timer ends", "all fail"],
+    )
+    def test_what_was_answered_is_let_go(self, end: Callable[[Desk], object]) -> None:
+        desk = Desk(retention_s=1)
+        desk.start("a", hours=1)
+        desk.end_turn()
+        answers = [_parked(desk, 1000) for _ in range(200)]
+        _parked(desk, 3_600_000)
+        end(desk)
+        gc.collect()
+
+        assert sum(answer() is not None for answer in answers) < 100
+
+    def test_waiting_again_and_again_holds_nothing(self) -> None:
+        desk = Desk()
+        desk.start("a", hours=10)
+        desk.end_turn()
+
+        answers = []
+        for _ in range(1000):
+            answers.append(_parked(desk, 1000))
+            desk.wait(1000)
+        gc.collect()
+
+        assert sum(answer() is not None for answer in answers) == 0
+        assert len(desk.waiting) == 0
+
+
+class TestMoreThanOneTurnAnswers:
+    @pytest.fixture
+    def parked(self, desk: Desk) -> list[JsonAnswer]:
+        """Five who wait for the same end, or for any event, and are awake; two of them are answered."""
+        parked = [
+            desk.park("timer.wait", number, id="a", wait_ms=1000)
+            if number % 2
+            else desk.park("events.read", number, after=1, wait_ms=1000)
+            for number in range(5)
+        ]
+        desk.call("timer.cancel", id="a")
+        assert len(desk.end_turn(most=2)) == 2
+        return parked
+
+    def test_the_others_are_answered_in_the_turns_that_follow(self, desk: Desk, parked: list[JsonAnswer]) -> None:
+        assert desk.waiting.has_woken
+        assert len(desk.waiting) == 3
+
+        later = [desk.end_turn(most=2), desk.end_turn(most=2)]
+
+        assert [len(answers) for answers in later] == [2, 1]
+        assert sorted(answer.missing for answer in parked) == [0] * 5
+        assert not desk.waiting.has_woken
+        assert len(desk.waiting) == 0
+
+    def test_they_keep_their_order(self, desk: Desk) -> None:
+        parked = [desk.park("timer.wait", number, id="a", wait_ms=1000) for number in range(5)]
+        desk.call("timer.cancel", id="a")
+
+        assert [*desk.end_turn(most=2), *desk.end_turn(most=2), *desk.end_turn(most=2)] == parked
+
+    @pytest.mark.usefixtures("parked")
+    def test_whoever_runs_out_of_time_meanwhile_gets_what_it_waited_for(self, desk: Desk) -> None:
+        desk.now_ns += 1000 * 1_000_000
+        ready: list[Answer] = []
+        desk.waiting.expire(desk.now_ns, 500, ready)
+
+        assert len(ready) == 3
+        for answer in ready:
+            result = body(answer)["result"]
+            assert result.get("state", "cancelled") == "cancelled"
+            assert [event["kind"] for event in result.get("events", [{"kind": "cancelled"}])] == ["cancelled"]
+        assert desk.end_turn() == []
+        assert not desk.waiting.has_woken
+
+    @pytest.mark.usefixtures("parked")
+    def test_an_event_that_comes_meanwhile_wakes_nobody_twice(self, desk: Desk) -> None:
+        desk.call("timer.restart", id="a")
+        desk.call("timer.cancel", id="a")
+
+        assert len(desk.end_turn()) == 3
+        assert desk.end_turn() == []
+
+    @pytest.mark.usefixtures("parked")
+    def test_all_of_them_can_fail(self, desk: Desk) -> None:
+        failed = desk.fail_all(REFUSAL)
+
+        assert len(failed) == 3
+        assert all("error" in body(answer) for answer in failed)
+        assert not desk.waiting.has_woken
+        assert desk.end_turn() == []
+
+
+class _Answer(JsonAnswer):
+    """One that can be watched."""
+
+    __slots__ = ("__weakref__",)
+
+
+def _parked(desk: Desk, wait_ms: int) -> "weakref.ref[_Answer]":
+    """Parks a wait for the end of `a`, and watches whether its answer is still held."""
+    answer = _Answer([b"peer"], is_batch=False)
+    wish = WaitForEnd(
+        until_ns=desk.now_ns + wait_ms * 1_000_000,
+        woken=lambda *_: None,
+        timed_out=lambda _: None,
+        timer_id="a",
+        after_seq=desk.engine.last_seq,
+    )
+    desk.waiting.park(wish, answer, 1)
+    return weakref.ref(answer)
+
+
+def test_a_wish_that_cannot_be_fulfilled_any_more_is_answered_with_the_refusal() -> None:
+    def gone(_: int) -> object:
+        raise Refusal(ErrorCode.TIMER_NOT_FOUND, "gone")
+
+    waiting = Waiting()
+    answer = JsonAnswer([b"peer", b""], is_batch=False)
+    waiting.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=gone, prefix=""), answer, 1)
+    ready: list[Answer] = []
+    waiting.expire(5, 500, ready)
+
+    assert ready == [answer]
+    assert body(answer)["error"]["code"] == ErrorCode.TIMER_NOT_FOUND
+
+
+def test_no_more_run_out_of_time_in_one_turn_than_may() -> None:
+    waiting = Waiting()
+    answers = [JsonAnswer([b"peer", b""], is_batch=False) for _ in range(5)]
+    for answer in answers:
+        waiting.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=lambda _: 1, prefix=""), answer, 1)
+    ready: list[Answer] = []
+    waiting.expire(5, 3, ready)
+    assert ready == answers[:3]
+    waiting.expire(5, 3, ready)
+    assert ready == answers
