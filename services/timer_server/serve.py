@@ -28,7 +28,7 @@ from timer_server.requests.parked import Waiting
 from timer_server.settings import Config
 from timer_server.store.base import Notice, Store
 from timer_server.store.memory import MemoryStore
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, is_local
 from timer_server.wire.events import Events

@@ -6,7 +6,7 @@ import pytest
 
 from core.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import KEYS_REMEMBERED
+from timer_server.limits import KEYS_REMEMBERED
 from timer_protocol.messages import CancelParams, ExtendParams, GetParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core.engine import TimerParams
 

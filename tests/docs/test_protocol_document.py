@@ -18,7 +18,7 @@ from peers import Requester, is_silent, request, requester, socket_to
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import Limits
 from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
-from timer_protocol.openrpc import describe
+from timer_server.requests.openrpc import describe
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
 from timer_server.settings import VARIABLES
 from timer_server.wire import commands, endpoints

@@ -21,7 +21,7 @@ from server_process import ServerEnded, ServerProcess
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 STORE = "timers.db"
 DUMPS = Path(__file__).parents[1] / "store"

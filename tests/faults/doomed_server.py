@@ -14,7 +14,7 @@ from timer_server.__main__ import main
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer
 from timer_server.store.base import Anchor
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 

@@ -19,7 +19,7 @@ from faults.unsynced import Unsynced
 from timer_server.__main__ import main
 from timer_server.store.base import StoreError
 from timer_server.store.mark import Mark, MarkFile
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 VARIABLE = "DISK_FAULT"
 EVERY = frozenset({"write", "sync", "truncate", "mark"})

@@ -4,7 +4,7 @@ import struct
 
 from faults.target import Attack, Target
 from raw_zmtp import GREETING, announced, command, frame, message, ready
-from timer_protocol.limits import SUBSCRIBED_BYTES, SUBSCRIPTION_BYTES
+from timer_server.limits import SUBSCRIBED_BYTES, SUBSCRIPTION_BYTES
 
 GIB = 1 << 30
 INFO = b'{"jsonrpc":"2.0","method":"server.info","id":1}'

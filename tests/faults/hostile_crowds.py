@@ -14,7 +14,7 @@ from memory import MIB, resident_bytes
 from peers import request
 from raw_zmtp import RawPeer, command, frame, message, raw_peer
 from server_process import ServerProcess
-from timer_protocol.limits import EVENTS_BYTES, PEER_BACKLOG_BYTES
+from timer_server.limits import EVENTS_BYTES, PEER_BACKLOG_BYTES
 
 P99_LIMIT_MS = 1000
 """For the honest client beside a flood: generous, as machines differ. The figure is what counts."""

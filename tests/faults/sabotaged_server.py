@@ -18,7 +18,7 @@ from timer_server.core.ledger import Changes, Recall
 from timer_server.core.model import Timer
 from timer_server.core.transitions import Change
 from timer_server.store.base import Anchor
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 TURNS_HELD = 30
 EARLY_NS = 60 * NS_PER_MS

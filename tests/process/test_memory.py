@@ -7,7 +7,7 @@ from memory import MIB, resident_bytes
 from peers import request, requester
 from raw_zmtp import message, raw_peer
 from server_process import ServerProcess
-from timer_protocol.limits import PEER_BACKLOG_BYTES
+from timer_server.limits import PEER_BACKLOG_BYTES
 
 MESSAGES = 150
 PAGES = 100

@@ -8,7 +8,8 @@ import zmq
 
 from local_server import LocalServer
 from peers import Requester, request, requester, socket_to
-from timer_protocol.limits import REPLY_BYTES, Limits
+from timer_protocol.limits import Limits
+from timer_server.limits import REPLY_BYTES
 
 FIELDS = [
     "id", "label", "state", "hours", "minutes", "seconds", "duration_ms", "remaining_ms", "started_at_ms",

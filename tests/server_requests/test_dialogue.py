@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.builders import BEGIN_NS, NS_PER_S
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import DIALOGUE_LINES_A_SECOND
+from timer_server.limits import DIALOGUE_LINES_A_SECOND
 from timer_protocol.messages import StartParams
 from timer_server.logs import log
 from timer_server.requests import dialogue as seed_dialogue

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from protocol.requests import request_texts
 from server_requests.desk import ENVELOPE, Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
+from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.core.model import Timer
 from timer_server.logs import log
 from timer_server.requests import methods as methods_module

@@ -11,7 +11,7 @@ from timer_server.core.model import Timer
 from timer_server.core.records import pack
 from timer_server.store.base import Header, Store
 from timer_server.store.memory import MemoryStore
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 
 class OpenStore(Protocol):

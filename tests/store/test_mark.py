@@ -8,7 +8,7 @@ from store.stores import changes, event, seqs
 from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
 from timer_server.store.mark import Mark, MarkFile
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

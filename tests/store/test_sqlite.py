@@ -13,7 +13,7 @@ from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
 from timer_server.store import sqlite
 from timer_server.store.base import StoreError
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

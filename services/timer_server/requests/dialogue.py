@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from timer_protocol.errors import Refusal
-from timer_protocol.limits import DIALOGUE_LINES_A_SECOND, TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
 from timer_protocol.messages import StartParams
 from timer_server.access.rights import narrow
+from timer_server.limits import DIALOGUE_LINES_A_SECOND, TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
 from timer_server.logs import SparingLog
 
 TRIPLE_EXPIRES_NS = TRIPLE_EXPIRES_S * 1_000_000_000

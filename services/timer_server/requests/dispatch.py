@@ -7,13 +7,15 @@ from msgspec import UNSET
 from timer_protocol.codec import Call, Codec, Failure, Ignored, Malformed, Parsed, Result
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.frames import is_json, split_envelope
-from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM, Limits
+from timer_protocol.limits import Limits
 from timer_server.access.rights import narrow
+from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.logs import fields, log
 from timer_server.requests.answers import Answer, JsonAnswer, TextAnswer
 from timer_server.requests.dialogue import SeedDialogue
-from timer_server.requests.methods import Handler, ReplyRoom
-from timer_server.requests.parked import Waiting, Wish
+from timer_server.requests.methods import Handler
+from timer_server.requests.parked import Parked, Wait
+from timer_server.requests.room import ReplyRoom
 from timer_server.store.base import StoreError
 
 _NOT_ADMITTED = Refusal(
@@ -26,7 +28,7 @@ _TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes t
 
 
 class Dispatcher:
-    """Applies messages. Requests that wait are handed to `waiting`, with the answer that waits with them.
+    """Applies messages. Requests that wait are handed to `parked`, with the answer that waits with them.
 
     `failure` is set once the store has failed a request; nothing that was applied since the last commit counts then.
     """
@@ -36,15 +38,13 @@ class Dispatcher:
         codec: Codec,
         handlers: Mapping[str, Handler],
         dialogue: SeedDialogue,
-        waiting: Waiting,
-        room: ReplyRoom,
+        parked: Parked,
         limits: Limits,
     ) -> None:
         self._codec = codec
         self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
         self._dialogue = dialogue
-        self._waiting = waiting
-        self._room = room
+        self._parked = parked
         self.failure: StoreError | None = None
         self._limits = limits
 
@@ -52,7 +52,7 @@ class Dispatcher:
         """Applies one message and returns its answer; None where nothing is owed.
 
         Its sender may touch ids that begin with `prefix`, and none at all where that is None. An answer with
-        missing parts is to be sent later, when `waiting` says so.
+        missing parts is to be sent later, when `parked` says so.
         """
         if prefix is None:
             return self.refuse(frames, _NOT_ADMITTED)
@@ -87,8 +87,7 @@ class Dispatcher:
     def _answer(
         self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, prefix: str
     ) -> JsonAnswer | None:
-        self._room.renew()
-        answer = JsonAnswer(envelope, isinstance(parsed, list))
+        answer, room = JsonAnswer(envelope, isinstance(parsed, list)), ReplyRoom()
         for item in parsed if isinstance(parsed, list) else (parsed,):
             handler = self._handlers.get(type(item))
             if handler is not None:
@@ -96,7 +95,7 @@ class Dispatcher:
             elif isinstance(item, Malformed):
                 answer.add(Failure(item.error, item.id))
         if answer.missing:
-            self._waiting.hold(answer)
+            self._parked.hold(answer)
         return answer if answer.is_owed else None
 
     def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int, prefix: str) -> None:
@@ -107,8 +106,8 @@ class Dispatcher:
         try:
             self._room.check()
             result = handler(narrow(call.params, prefix, now_ns) if prefix else call.params, now_ns)
-            if isinstance(result, Wish):
-                self._waiting.park(result, answer, request_id)
+            if isinstance(result, Wait):
+                self._parked.park(result, answer, request_id)
             else:
                 answer.add(Result(result, request_id))
         except Refusal as refusal:

@@ -2,8 +2,8 @@
 
 import zmq
 
-from timer_protocol.limits import REPLIES_QUEUED, frame_maximum_bytes
 from timer_server.access.gate import Gate
+from timer_server.limits import REPLIES_QUEUED, frame_maximum_bytes
 from timer_server.wire.backlog import Backlog
 from timer_server.wire.endpoints import (
     HEARTBEAT_TIMEOUT_MS,

@@ -6,11 +6,11 @@ import zmq
 
 from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
-from timer_protocol.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_protocol.messages import Beat
 from timer_server.access.gate import Gate
 from timer_server.access.rights import narrow_topic
 from timer_server.core.model import Timer
+from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
 from timer_server.wire.endpoints import (
     HEARTBEAT_TIMEOUT_MS,

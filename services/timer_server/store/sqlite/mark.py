@@ -14,18 +14,18 @@ from zlib import crc32
 
 from timer_server.store.integrity import Damage
 
-_FORM = struct.Struct(">4s8sQQ")
+_FORM = struct.Struct(">4s11sQQ")
 _CHECKSUM = struct.Struct(">I")
 _MAGIC = b"TIMK"
 _SIZE = _FORM.size + _CHECKSUM.size
 
 
 class Mark(NamedTuple):
-    """The log that it belongs to, how many commits that has acknowledged, and the last event among them."""
+    """The log that it belongs to, how many commits that has acknowledged, and the place of its last entry."""
 
-    log_id: bytes
+    log_id: str
     commits: int
-    seq: int
+    place: int
 
 
 class MarkFile:
@@ -44,7 +44,8 @@ class MarkFile:
         form, checksum = content[: _FORM.size], content[_FORM.size :]
         if len(content) != _SIZE or _CHECKSUM.pack(crc32(form)) != checksum or not form.startswith(_MAGIC):
             raise Damage("it is no mark")
-        return Mark(*_FORM.unpack(form)[1:])
+        _, log_id, commits, place = _FORM.unpack(form)
+        return Mark(log_id.decode("ascii", errors="replace"), commits, place)
 
     def open(self, mark: Mark) -> None:
         """Puts this mark into the file, whatever was there, and keeps it open to be written to."""
@@ -57,7 +58,7 @@ class MarkFile:
     def write(self, mark: Mark) -> None:
         """Replaces the mark in place: one small write, which no crash of the process can tear."""
         assert self._file is not None, "the mark is not open"
-        form = _FORM.pack(_MAGIC, *mark)
+        form = _FORM.pack(_MAGIC, mark.log_id.encode(), mark.commits, mark.place)
         self._file.seek(0)
         if self._file.write(form + _CHECKSUM.pack(crc32(form))) != _SIZE:
             raise OSError(errno.EIO, "only a part could be written", str(self.path))
