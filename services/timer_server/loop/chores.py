@@ -16,7 +16,7 @@ class Chore(Protocol):
     """One kind of work that time brings."""
 
     def next_due_ns(self) -> int | None:
-        """When there is something to do, on the server's timeline; 0 is at once, None is not until something happens."""
+        """When there is something to do, on the server's timeline: 0 is at once, None not before something happens."""
 
     def step(self, now_ns: int, budget: int) -> None:
         """Does what is due, as far as the budget goes: the number of timers that can be fired for it."""

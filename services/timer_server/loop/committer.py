@@ -15,8 +15,8 @@ Ticket = NewType("Ticket", int)
 class Committer(Protocol):
     """Makes turns durable in the order in which they are submitted.
 
-    `is_inline` says that a turn has settled once `submit` returns. Otherwise up to `most_in_flight` turns may be on their
-    way, and what `register` has a poller wait for tells that some have settled.
+    `is_inline` says that a turn has settled once `submit` returns. Otherwise up to `most_in_flight` turns may be on
+    their way, and what `register` has a poller wait for tells that some have settled.
     """
 
     is_inline: bool
@@ -28,7 +28,7 @@ class Committer(Protocol):
     def settled(self) -> Ticket:
         """The ticket up to which everything is durable.
 
-        Raises `StoreError` once what was submitted next has failed: neither that nor anything behind it is durable then.
+        Raises `StoreError` once what was submitted next has failed: neither that nor what is behind it is durable then.
         """
 
     def register(self, poller: zmq.Poller) -> None:

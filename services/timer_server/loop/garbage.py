@@ -1,4 +1,4 @@
-"""A policy for Python's garbage collector: it is kept from looking through a million timers while the loop waits for it.
+"""A policy for Python's garbage collector: it does not look through a million timers while the loop waits for it.
 
 Only cycles need it, and those that the server makes die young. Looking at all that is alive takes tens of ms with a
 million timers. Left to itself, Python does so every few seconds under load; here it is done where there is reason to.

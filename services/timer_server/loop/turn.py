@@ -1,32 +1,28 @@
 """The turn of the loop. One thread owns the sockets, the engines and the stores.
 
-A turn takes in requests for a bounded time and does a bounded step of every chore. What comes of it is a value: what has
-to be made durable, and whom to tell then. It is submitted, and told once it has settled. So batching falls out of load,
-and nobody is told what a crash could take back.
+A turn takes in requests for a bounded time and does a bounded step of every chore. What comes of it is a value: what
+has to be made durable, and whom to tell then. It is submitted, and told once it has settled. So batching falls out of
+load, and nobody is told what a crash could take back.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import zmq
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_server.access.gate import Gate
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
 from timer_server.loop.chores import Chore, Expiry, Retention, Waking, next_due_ns
-from timer_server.loop.clock import Clock
-from timer_server.loop.committer import Committer, Ticket
-from timer_server.loop.garbage import GarbagePolicy
+from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
+from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
-from timer_server.metrics import Metrics
 from timer_server.requests.answers import Answer
-from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import StoreError
 from timer_server.wire.commands import Commands
@@ -48,20 +44,6 @@ _SETTLE_LIMIT_MS = 5_000
 
 _STOPPING = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
 _NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
-
-
-class Parts(NamedTuple):
-    """What the loop joins together."""
-
-    clock: Clock
-    shards: Sequence[Shard]
-    committer: Committer
-    dispatcher: Dispatcher
-    commands: Commands
-    events: Events
-    gate: Gate | None
-    metrics: Metrics
-    garbage: GarbagePolicy | None = None
 
 
 class Turn(NamedTuple):
@@ -91,9 +73,7 @@ class Loop:
         self._metrics = parts.metrics
         self._signals = signals
         self._teller = Teller(parts.commands, parts.events, parts.metrics)
-        self._upkeep = Upkeep(
-            parts.clock, parts.shards, parts.commands, parts.events, parts.gate, self._teller, parts.garbage
-        )
+        self._upkeep = Upkeep(parts, self._teller)
         self._expiries: list[Chore] = [Expiry(shard) for shard in parts.shards]
         self._other_chores: list[Chore] = [
             *(kind(shard) for kind in (Waking, Retention) for shard in parts.shards),
@@ -160,7 +140,7 @@ class Loop:
         while (message := commands.receive()) is not None:
             received += 1
             now_ns = clock.now_ns()
-            answer = dispatcher.handle(message[0], now_ns, message[1])
+            answer = dispatcher.handle(message, now_ns)
             if answer is not None and not answer.missing:
                 self._answers.append(answer)
             if dispatcher.failure is not None:
@@ -202,8 +182,8 @@ class Loop:
         turn = settled.turn
         if turn.writes:
             self._commit_ns = now_ns - settled.begun_ns
-            self._metrics.settled([part for _, part in turn.writes], self._commit_ns, now_ns)
         for shard, part in turn.writes:
+            self._metrics.settled(shard.number, part, self._commit_ns, now_ns)
             shard.log.land()
             self._teller.wake(shard, part, now_ns)
         self._teller.send(turn.answers)
@@ -275,7 +255,7 @@ class Loop:
         self._upkeep.dismiss_parked(_STOPPING)
         until_ns = self._clock.now_ns() + 25 * RECEIVE_NS
         while self._clock.now_ns() < until_ns and (message := self._commands.receive()) is not None:
-            answer = self._dispatcher.refuse(message[0], _STOPPING)
+            answer = self._dispatcher.refuse(message.frames, _STOPPING)
             if answer is not None:
                 self._teller.send([answer])
 

@@ -1,20 +1,13 @@
 """What keeps a server in order beside its turns: the beat once a second, reading keys again, cutting connections."""
 
-from collections.abc import Sequence
-
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat, LogStanding
-from timer_server.access.gate import Gate
 from timer_server.access.keys import KeyFileError
 from timer_server.logs import fields, log
-from timer_server.loop.clock import Clock
-from timer_server.loop.garbage import GarbagePolicy
+from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
-from timer_server.requests.shard import Shard
-from timer_server.wire.commands import Commands
-from timer_server.wire.events import Events
 from timer_server.wire.intake import Intake
 
 _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
@@ -23,23 +16,11 @@ _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send t
 class Upkeep:
     """A chore: once a second a sign of life, and a look at what may have gone wrong meanwhile."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        shards: Sequence[Shard],
-        commands: Commands,
-        events: Events,
-        gate: Gate | None,
-        teller: Teller,
-        garbage: GarbagePolicy | None,
-    ) -> None:
-        self._clock = clock
-        self._shards = shards
-        self._commands = commands
-        self._events = events
-        self._gate = gate
+    def __init__(self, parts: Parts, teller: Teller) -> None:
+        self._clock, self._shards = parts.clock, parts.shards
+        self._commands, self._events, self._gate = parts.commands, parts.events, parts.gate
+        self._garbage = parts.garbage
         self._teller = teller
-        self._garbage = garbage
         self._beat_at_ns = 0
         self.intake = Intake(self._events_so_far())
 
@@ -57,9 +38,7 @@ class Upkeep:
             shard.anchor = anchor or shard.anchor
         now_ms = now_ns // NS_PER_MS
         # Of what is still being made durable nobody is told, so the beat may be behind the engine.
-        self._events.beat(
-            Beat({shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in self._shards})
-        )
+        self._events.beat(Beat({shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in self._shards}))
         if self._garbage is not None:
             self._garbage.beat()
         if self.intake.is_too_much(self._events_so_far()):

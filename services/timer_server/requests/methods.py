@@ -20,7 +20,6 @@ from timer_protocol.messages import (
     LogStanding,
     ReadEventsParams,
     ServerInfo,
-    StateCounts,
     Timer,
     TimerPage,
     WaitParams,
@@ -32,7 +31,7 @@ from timer_server.requests.event_pages import read_page
 from timer_server.requests.openrpc import describe
 from timer_server.requests.parked import WaitForEnd, WaitForEvent
 from timer_server.requests.room import ReplyRoom
-from timer_server.requests.shard import Shard
+from timer_server.requests.shard import Shard, total
 
 Handler = Callable[[Any, int, ReplyRoom], object]
 """Takes the params of a call, the time and the room in the reply; returns the result, or what to wait for.
@@ -141,10 +140,3 @@ class Methods:
         document = _document()
         room.left_bytes -= len(document)
         return document
-
-
-def total(counts: Sequence[StateCounts]) -> StateCounts:
-    """The counts of several shards together."""
-    return StateCounts(
-        **{state: sum(getattr(part, state) for part in counts) for state in StateCounts.__struct_fields__}
-    )

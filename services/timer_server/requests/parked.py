@@ -60,7 +60,7 @@ class _Waiter:
 
 
 class Parked:
-    """All requests that wait for the timers of one log. Answers that have become complete gather until they are taken."""
+    """All requests that wait for the timers of one log. Answers that are complete gather until they are taken."""
 
     def __init__(self) -> None:
         self._for_end: dict[str, dict[int, _Waiter]] = {}

@@ -21,9 +21,9 @@ class Start(NamedTuple):
 def start_reading(cursor: Mapping[str, int], logs: Sequence[KnownLog], ends: Mapping[str, int]) -> Start:
     """Where to go on for a cursor, given the `seq` at the end of each log.
 
-    A log that the cursor does not name is read from its beginning. A cursor that names an ancestor goes on there, as far
-    as the copy goes; one beyond the end of a log goes on at that end. Names that are neither are left out. Where none is
-    known, everything is new to the reader, who goes on at the end and lists what there is.
+    A log that the cursor does not name is read from its beginning. A cursor that names an ancestor goes on there, as
+    far as the copy goes; one beyond the end of a log goes on at that end. Names that are neither are left out. Where
+    none is known, everything is new to the reader, who goes on at the end and lists what there is.
     """
     positions: dict[str, int] = {}
     named: set[str] = set()

@@ -1,7 +1,7 @@
 """What one reply may take: bytes of payloads, and entries looked at for pages."""
 
-from timer_server.limits import REPLY_BYTES, REPLY_ENTRIES
 from timer_protocol.errors import limit_reached
+from timer_server.limits import REPLY_BYTES, REPLY_ENTRIES
 
 ENTRY_WEIGHT = 10
 """An entry that is returned costs as much as ten that are only looked at: it is read whole, and encoded."""

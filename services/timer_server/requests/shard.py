@@ -1,5 +1,6 @@
 """One log, and all that goes with it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from timer_protocol.messages import StateCounts
@@ -25,7 +26,9 @@ class Shard:
     A server has a list of shards, today of one.
     """
 
-    def __init__(self, engine: Engine, log: Log) -> None:
+    def __init__(self, engine: Engine, log: Log, number: int = 0) -> None:
+        self.number = number
+        """Its place in the server's list."""
         self.engine = engine
         self.log = log
         self.parked = Parked()
@@ -39,3 +42,10 @@ class Shard:
         if changes.events or changes.obsolete or anchor is not None:
             return Writes(changes, anchor, self.engine.counts())
         return None
+
+
+def total(counts: Sequence[StateCounts]) -> StateCounts:
+    """The counts of several shards together."""
+    return StateCounts(
+        **{state: sum(getattr(part, state) for part in counts) for state in StateCounts.__struct_fields__}
+    )
