@@ -1,4 +1,4 @@
-"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; or makes keys or renames a log."""
+"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; renames a log."""
 
 import argparse
 import re

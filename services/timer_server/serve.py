@@ -19,8 +19,9 @@ from timer_server.logs import fields, log
 from timer_server.loop.clock import Clock, Sources
 from timer_server.loop.committer import Committer, InlineCommitter
 from timer_server.loop.garbage import GarbagePolicy
+from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
-from timer_server.loop.turn import Loop, Parts
+from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
 from timer_server.process import give_large_blocks_back, raise_descriptor_limit
 from timer_server.random_ids import new_id, new_log_id

@@ -15,7 +15,7 @@ from timer_server.wire.events import Events
 
 
 class Parts(NamedTuple):
-    """The parts of a server. Without a gate there is no encryption; without a garbage policy Python's own is in force."""
+    """The parts of a server: no gate, no encryption; no garbage policy, and Python's own is in force."""
 
     clock: Clock
     shards: Sequence[Shard]
