@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import KEYS_REMEMBERED
 from timer_protocol.messages import CancelParams, ExtendParams, GetParams, PauseParams, RestartParams, ResumeParams

@@ -5,8 +5,8 @@ from typing import cast
 
 import zmq
 
-from core.builders import NS_PER_MS
-from server_requests.desk import Desk
+from drivers.builders import NS_PER_MS
+from drivers.desk import Desk
 from timer_protocol.messages import Beat
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.builders import BEGIN_NS, NS_PER_S
+from drivers.builders import BEGIN_NS, NS_PER_S
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import DIALOGUE_LINES_A_SECOND
 from timer_protocol.messages import StartParams

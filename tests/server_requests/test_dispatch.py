@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.desk import ENVELOPE, Desk, batch, body, request
 from protocol.requests import request_texts
-from server_requests.desk import ENVELOPE, Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.core.model import Timer
