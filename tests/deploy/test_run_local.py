@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from program import Program
+from drivers.program import Program
 
 ROOT = Path(__file__).parents[2]
 MARK = "RUN_LOCAL_TEST"

@@ -12,14 +12,14 @@ from msgspec import NODEFAULT, Raw
 
 from docs.exchanges import FrozenTime, is_for_req, peer, perform, perform_events
 from docs.protocol_document import Message, blocks, plain, read, section, steps, tables
+from drivers.peers import Requester, is_silent, request, requester, socket_to
 from fake_time import FakeTime
 from local_server import LocalServer
-from peers import Requester, is_silent, request, requester, socket_to
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import Limits
 from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
-from timer_server.requests.openrpc import describe
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
+from timer_server.requests.openrpc import describe
 from timer_server.settings import VARIABLES
 from timer_server.wire import commands, endpoints
 

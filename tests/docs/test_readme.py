@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from server_process import SERVICES, ServerProcess
+from drivers.server_process import SERVICES, ServerProcess
 from timer_client.cli import COMMANDS
 from timer_client.settings import VARIABLES as CLIENT_VARIABLES
 from timer_server.settings import VARIABLES as SERVER_VARIABLES

@@ -5,9 +5,8 @@ from typing import cast
 
 import zmq
 
-from core.builders import NS_PER_MS
-from server_requests.desk import Desk
-from timer_protocol.frames import Message
+from drivers.builders import NS_PER_MS
+from drivers.desk import Desk
 from timer_protocol.messages import Beat
 from timer_protocol.sender import EVERYBODY
 from timer_server.core.ledger import Changes

@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 
 from client.command import run
+from drivers.server_process import ServerProcess
 from process.test_command import timer_server
-from server_process import ServerProcess
 
 
 def mode(path: Path) -> int:

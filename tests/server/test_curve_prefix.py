@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
+from drivers.peers import Requester, is_silent, request, socket_to
 from keys import KeyRing, calls, client, hearing, next_topic
 from local_server import LocalServer
-from peers import Requester, is_silent, request, socket_to
 from timer_client import AccessDenied, NotPermitted
 
 

@@ -6,8 +6,8 @@ import uuid
 import pytest
 import zmq
 
+from drivers.peers import Requester, request, requester, socket_to
 from local_server import LocalServer
-from peers import Requester, request, requester, socket_to
 from timer_protocol.limits import Limits
 from timer_server.limits import REPLY_BYTES
 

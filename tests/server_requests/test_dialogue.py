@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.builders import BEGIN_NS, NS_PER_S
+from drivers.builders import BEGIN_NS, NS_PER_S
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_server.limits import DIALOGUE_LINES_A_SECOND
 from timer_protocol.messages import StartParams
+from timer_server.limits import DIALOGUE_LINES_A_SECOND
 from timer_server.logs import log
 from timer_server.requests import dialogue as seed_dialogue
 from timer_server.requests.dialogue import TRIPLE_EXPIRES_NS, SeedDialogue

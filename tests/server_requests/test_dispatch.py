@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.desk import ENVELOPE, Desk, batch, body, request
 from protocol.requests import request_texts
-from server_requests.desk import ENVELOPE, Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import Message
 from timer_protocol.sender import EVERYBODY
-from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.core.model import Timer
+from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.logs import log
 from timer_server.requests import methods as methods_module
 from timer_server.requests.answers import JsonAnswer, TextAnswer

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S
-from server_requests.desk import Desk
+from drivers.builders import BEGIN_NS, NS_PER_S
+from drivers.desk import Desk
 from timer_protocol import PROTOCOL, __version__
 from timer_protocol.messages import METHODS
 from timer_server.requests import methods as methods_module

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server_requests.desk import Desk, batch, body, request
+from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
 
 MINUTE_MS = 60_000

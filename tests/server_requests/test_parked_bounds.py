@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server_requests.desk import Desk, batch, body, request
+from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.requests import parked as waiting_module
 from timer_server.requests.answers import Answer, JsonAnswer

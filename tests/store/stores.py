@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from core.builders import make_timer
+from drivers.builders import make_timer
 from timer_protocol.messages import EventKind
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer

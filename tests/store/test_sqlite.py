@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S
+from drivers.builders import BEGIN_NS, NS_PER_S
 from store.stores import changes, event, seqs
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
