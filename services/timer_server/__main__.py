@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 from timer_protocol import __version__
+from timer_protocol.environment import read_environment
 from timer_protocol.key_files import check_prefix
+from timer_protocol.settings import SERVER_VARIABLES, SettingError
 from timer_server.access.keys import SERVER_NAME, KeyFileError, make_client_keys, make_server_keys
 from timer_server.health import check
 from timer_server.logs import set_up
-from timer_server.settings import VARIABLES, Config, ConfigError, load_environment, read_config
+from timer_server.settings import Config, read_config
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -30,8 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.command == "keygen":
         return _make_keys(parsed)
     try:
-        config = read_config(load_environment(Path.cwd()))
-    except ConfigError as error:
+        config = read_config(read_environment(Path.cwd()))
+    except SettingError as error:
         return _complain(str(error), EXIT_MISUSED)
     if parsed.check:
         fault = check(config.bind, config.curve)
@@ -73,10 +75,10 @@ def _make_keys(parsed: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    width = max(len(variable.name) for variable in VARIABLES)
+    width = max(len(variable.name) for variable in SERVER_VARIABLES)
     settings = "\n".join(
-        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.allowed}"
-        for variable in VARIABLES
+        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.kind.allowed}"
+        for variable in SERVER_VARIABLES
     )
     parser = argparse.ArgumentParser(
         prog="timer-server",
