@@ -1,16 +1,16 @@
 """The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; or makes keys."""
 
 import argparse
-import re
 import signal
 import sys
 from pathlib import Path
 
 from timer_protocol import __version__
 from timer_protocol.environment import read_environment
-from timer_protocol.key_files import check_prefix
+from timer_protocol.key_files import check_name, check_prefix
+from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
-from timer_server.access.keys import SERVER_NAME, KeyFileError, make_client_keys, make_server_keys
+from timer_server.access.keys import make_client_keys, make_server_keys
 from timer_server.health import check
 from timer_server.logs import set_up
 from timer_server.settings import Config, read_config
@@ -108,9 +108,11 @@ def _add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _name(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) and text != SERVER_NAME:
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no name for a file: use A-Z a-z 0-9 . _ - (and not {SERVER_NAME!r})")
+    try:
+        check_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _prefix(text: str) -> str:

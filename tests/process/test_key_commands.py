@@ -76,7 +76,7 @@ def test_a_key_file_that_cannot_be_used_is_a_sentence_and_exit_2(tmp_path: Path)
     assert "TIMER_CURVE_SERVER_SECRET" in refused.stderr
     client = run(tmp_path, "info", TIMER_CURVE_CLIENT_SECRET="nowhere.key_secret")
     assert client.returncode == 2
-    assert "TIMER_CURVE_CLIENT_SECRET: cannot use the key file nowhere.key_secret" in client.stderr
+    assert "TIMER_CURVE_CLIENT_SECRET: cannot read the key file nowhere.key_secret" in client.stderr
 
 
 def test_a_secret_that_others_may_read_is_warned_of(tmp_path: Path) -> None:

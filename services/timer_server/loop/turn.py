@@ -12,10 +12,10 @@ import zmq
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat
 from timer_server.access.gate import Gate
-from timer_server.access.keys import KeyFileError
 from timer_server.core.engine import Engine
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
