@@ -19,10 +19,18 @@ class SettingError(ValueError):
 
 
 class Kind(NamedTuple):
-    """What the text of a variable may be. `parse` returns the value, or raises ValueError."""
+    """What a variable may be: `convert` makes a value of its text, or raises ValueError; `is_allowed` judges that."""
 
-    parse: Callable[[str], Any]
+    convert: Callable[[str], Any]
     allowed: str
+    is_allowed: Callable[[Any], object] = lambda _value: True
+
+    def parse(self, text: str) -> Any:
+        """The value of a text. Raises ValueError."""
+        value = self.convert(text)
+        if not self.is_allowed(value):
+            raise ValueError(text)
+        return value
 
 
 class Variable(NamedTuple):
@@ -51,35 +59,31 @@ class Variable(NamedTuple):
         return self.parse(texts.get(self.name, "").strip() or self.default)
 
 
-def _endpoint(host: str, port: str) -> Callable[[str], str]:
+def _is_port(text: str) -> bool:
+    return text == "*" or int(text) <= 65_535
+
+
+def _endpoint(host: str, port: str) -> Callable[[str], bool]:
     tcp = re.compile(rf"tcp://(?:\[[0-9A-Fa-f:.%]+\]|{host}):({port})")
 
-    def parse(text: str) -> str:
-        if match := tcp.fullmatch(text):
-            _check_port(match[1])
-        elif not re.fullmatch(r"(ipc|inproc)://\S+", text):
-            raise ValueError(text)
-        return text
+    def is_endpoint(text: str) -> bool:
+        match = tcp.fullmatch(text)
+        return _is_port(match[1]) if match else bool(re.fullmatch(r"(ipc|inproc)://\S+", text))
 
-    return parse
+    return is_endpoint
 
 
 def _host_and_port(text: str) -> tuple[str, int] | None:
     if not text:
         return None
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
-    if not match:
+    if not match or not _is_port(match[2]):
         raise ValueError(text)
-    _check_port(match[2])
     return match[1].strip("[]"), int(match[2])
 
 
-def _check_port(text: str) -> None:
-    if text != "*" and int(text) > 65_535:
-        raise ValueError(text)
-
-
 def _store_path(text: str) -> str | None:
+    """None for the store in memory."""
     if text == "memory:":
         return None
     path = text.removeprefix("sqlite:///")
@@ -88,70 +92,43 @@ def _store_path(text: str) -> str | None:
     return path
 
 
-def _path(text: str) -> str:
-    if "\0" in text:
-        raise ValueError(text)
-    return text
-
-
 def _prefix(text: str) -> str:
     check_prefix(text)
     return text
 
 
-def _line(text: str) -> str:
-    if not text or not text.isprintable():
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
         raise ValueError(text)
-    return text
+    return int(text)
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(text)
-        return text.lower()
-
-    return parse
-
-
-def _whole(most: int, unit: str) -> Kind:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,15}", text) or not 1 <= int(text) <= most:
-            raise ValueError(text)
-        return int(text)
-
-    return Kind(parse, f"a whole number of {unit} from 1 to {most}")
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= SECONDS_MAXIMUM:  # nor is NaN
-        raise ValueError(text)
-    return seconds
-
-
-def _some_seconds(text: str) -> float:
-    seconds = _seconds(text)
-    if seconds == 0:
-        raise ValueError(text)
-    return seconds
+def _path(allowed: str) -> Kind:
+    return Kind(str, allowed, lambda text: "\0" not in text)
 
 
 def _limit(name: str, most: int, unit: str, meaning: str) -> Variable:
-    return Variable(name, str(getattr(Limits(), name.removeprefix("TIMER_").lower())), _whole(most, unit), meaning)
+    kind = Kind(_whole_number, f"a whole number of {unit} from 1 to {most}", range(1, most + 1).__contains__)
+    return Variable(name, str(getattr(Limits(), name.removeprefix("TIMER_").lower())), kind, meaning)
 
 
 _LEVELS = ("debug", "info", "warning", "error")
 _BIND = Kind(
-    _endpoint(r"[^\s:/\[\]]+", r"\*|[0-9]{1,5}"),
+    str,
     "tcp://HOST:PORT with a port up to 65535 (0 or * picks a free one), ipc://PATH or inproc://NAME",
+    _endpoint(r"[^\s:/\[\]]+", r"\*|[0-9]{1,5}"),
 )
 _CONNECT = Kind(
-    _endpoint(r"[A-Za-z0-9._-]+", r"(?!0+$)[0-9]{1,5}"),
+    str,
     "an endpoint such as tcp://host:8888, ipc:///path or inproc://name",
+    _endpoint(r"[A-Za-z0-9._-]+", r"(?!0+$)[0-9]{1,5}"),
 )
-_SOME_SECONDS = Kind(_some_seconds, f"a number of seconds greater than 0 and at most {SECONDS_MAXIMUM}")
-_KEY_FILE = Kind(_path, "the path of a file")
+_SECONDS = Kind(float, f"a number of seconds from 0 to {SECONDS_MAXIMUM}", lambda value: 0 <= value <= SECONDS_MAXIMUM)
+_SOME_SECONDS = Kind(
+    float,
+    f"a number of seconds greater than 0 and at most {SECONDS_MAXIMUM}",
+    lambda value: 0 < value <= SECONDS_MAXIMUM,
+)
 
 SERVER_VARIABLES = (
     Variable(
@@ -173,25 +150,25 @@ SERVER_VARIABLES = (
     Variable(
         "TIMER_CURVE_SERVER_SECRET",
         "",
-        Kind(_path, "the server's file from `timer-server keygen`, or nothing for no encryption"),
+        _path("the server's file from `timer-server keygen`, or nothing for no encryption"),
         "The server's key pair, from `timer-server keygen`: turns encryption on, and lets in only those who have a key",
     ),
     Variable(
         "TIMER_CURVE_CLIENTS",
         "",
-        Kind(_path, "the folder with allowed clients' keys; unset, `clients` beside that file"),
+        _path("the folder with allowed clients' keys; unset, `clients` beside that file"),
         "The folder with the public keys of allowed clients; unset = `clients` beside the pair. SIGHUP reads it again",
     ),
     Variable(
         "TIMER_LOG_LEVEL",
         "info",
-        Kind(_one_of(*_LEVELS), f"one of {', '.join(_LEVELS)}"),
+        Kind(str.lower, f"one of {', '.join(_LEVELS)}", _LEVELS.__contains__),
         "The least severe entries to log: debug, info, warning or error",
     ),
     Variable(
         "TIMER_LOG_FORMAT",
         "",
-        Kind(_one_of("", "text", "json"), "text or json"),
+        Kind(str.lower, "text or json", ("", "text", "json").__contains__),
         "text or json; unset = text on a terminal, json elsewhere",
     ),
     _limit("TIMER_MAX_TIMERS", 100_000_000, "timers", "Timers that may be pending at once"),
@@ -207,10 +184,7 @@ CLIENT_VARIABLES = (
     Variable("TIMER_EVENTS", "tcp://127.0.0.1:8889", _CONNECT, "Where the server publishes events"),
     Variable("TIMER_TIMEOUT_S", "5", _SOME_SECONDS, "How long one try waits for its reply"),
     Variable(
-        "TIMER_RETRY_DEADLINE_S",
-        "60",
-        Kind(_seconds, f"a number of seconds from 0 to {SECONDS_MAXIMUM}"),
-        "How long to try in all, before the server counts as unreachable",
+        "TIMER_RETRY_DEADLINE_S", "60", _SECONDS, "How long to try in all, before the server counts as unreachable"
     ),
     Variable(
         "TIMER_RETRY_MIN_S",
@@ -226,15 +200,21 @@ CLIENT_VARIABLES = (
         "What ids begin with that this client makes, for a key that is bound to a prefix",
     ),
     Variable(
-        "TIMER_CURVE_CLIENT_SECRET", "", _KEY_FILE, "This client's key pair, from `timer keygen`: turns encryption on"
+        "TIMER_CURVE_CLIENT_SECRET",
+        "",
+        _path("the path of a file"),
+        "This client's key pair, from `timer keygen`: turns encryption on",
     ),
     Variable(
-        "TIMER_CURVE_SERVER_PUBLIC", "", _KEY_FILE, "The server's public key; unset = `server.key` beside the pair"
+        "TIMER_CURVE_SERVER_PUBLIC",
+        "",
+        _path("the path of a file"),
+        "The server's public key; unset = `server.key` beside the pair",
     ),
     Variable(
         "TIMER_COMMAND",
         "timer",
-        Kind(_line, "one line of printable text"),
+        Kind(str, "one line of printable text", lambda text: text and text.isprintable()),
         "What to type for this command, as its hints say it",
     ),
 )
