@@ -1,10 +1,11 @@
 """Who may know what: the core and the protocol do no I/O, one module reads the clock, one reads the environment."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from architecture.reading import imports, modules, name_of, touched
+from architecture.reading import SERVICES, imports, modules, name_of, touched
 
 TOUCH_FILES = {"timer_protocol/environment.py", "timer_protocol/key_pairs.py"}
 PURE = [
@@ -55,6 +56,13 @@ def environment_read(source: str) -> set[str]:
 @pytest.mark.parametrize("module", PURE, ids=name_of)
 def test_pure_module_imports_only_what_does_no_io(module: Path) -> None:
     assert imports(module.read_text()) <= FREE_OF_IO | PURE_MODULES
+
+
+def test_the_contract_of_purity_names_all_of_the_protocol_but_what_touches_files() -> None:
+    contracts = tomllib.loads((SERVICES.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    named = {module for contract in contracts for module in contract.get("source_modules", [])}
+
+    assert {module for module in PURE_MODULES if module.startswith("timer_protocol.")} <= named
 
 
 @pytest.mark.parametrize("module", modules("timer_server/store"), ids=name_of)
