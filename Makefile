@@ -9,7 +9,7 @@ REQUIREMENTS := deploy/requirements
 TIME ?=
 ARGS ?=
 
-.PHONY: help setup run test lint format bench bench-peers campaigns audit lock clean
+.PHONY: help setup run test lint format bench bench-peers campaigns audit lock example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lock: $(VENV)/ready ## Pin all requirements anew, with hashes
 	    --no-emit-index-url --no-emit-find-links --no-emit-package timer-service --python-version 3.11 \
 	    --extra $$extra --output-file $(REQUIREMENTS)/$$extra.txt pyproject.toml || exit 1; \
 	done
+
+example: $(VENV)/ready ## Write .env.example from the table of settings
+	@$(BIN)/python deploy/env_example.py >.env.example
 
 clean: ## Remove what the other targets made
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build bench-results

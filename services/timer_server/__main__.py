@@ -1,17 +1,19 @@
 """The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; renames a log."""
 
 import argparse
-import re
 import signal
 import sys
 from pathlib import Path
 
 from timer_protocol import __version__
-from timer_protocol.key_files import check_prefix
-from timer_server.access.keys import SERVER_NAME, KeyFileError, make_client_keys, make_server_keys
+from timer_protocol.environment import read_environment
+from timer_protocol.key_files import check_name, check_prefix
+from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.settings import SERVER_VARIABLES, SettingError
+from timer_server.access.keys import make_client_keys, make_server_keys
 from timer_server.health import check
 from timer_server.logs import set_up
-from timer_server.settings import VARIABLES, Config, ConfigError, load_environment, read_config
+from timer_server.settings import Config, read_config
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -36,8 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.command == "keygen":
         return _make_keys(parsed)
     try:
-        config = read_config(load_environment(Path.cwd()))
-    except ConfigError as error:
+        config = read_config(read_environment(Path.cwd()))
+    except SettingError as error:
         return _complain(str(error), EXIT_MISUSED)
     if parsed.check:
         fault = check(config.bind, config.curve)
@@ -100,10 +102,10 @@ def _make_keys(parsed: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    width = max(len(variable.name) for variable in VARIABLES)
+    width = max(len(variable.name) for variable in SERVER_VARIABLES)
     settings = "\n".join(
-        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.allowed}"
-        for variable in VARIABLES
+        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.kind.allowed}"
+        for variable in SERVER_VARIABLES
     )
     parser = argparse.ArgumentParser(
         prog="timer-server",
@@ -136,9 +138,11 @@ def _add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _name(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) and text != SERVER_NAME:
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no name for a file: use A-Z a-z 0-9 . _ - (and not {SERVER_NAME!r})")
+    try:
+        check_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _prefix(text: str) -> str:

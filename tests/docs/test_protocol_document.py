@@ -18,9 +18,9 @@ from local_server import LocalServer
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import Limits
 from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
+from timer_protocol.settings import SERVER_VARIABLES
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
 from timer_server.requests.openrpc import describe
-from timer_server.settings import VARIABLES
 from timer_server.wire import commands, endpoints
 
 EVERY_METHODS = {
@@ -283,7 +283,7 @@ def test_a_frame_far_beyond_the_limit_cuts_the_connection() -> None:
 
 
 def test_addresses_and_heartbeats_are_the_servers() -> None:
-    defaults = {variable.name: variable.default for variable in VARIABLES}
+    defaults = {variable.name: variable.default for variable in SERVER_VARIABLES}
     addresses = [row["default address"] for row in tables("Sockets and addresses")[0]]
     assert addresses == [f"`{defaults['TIMER_BIND']}`", f"`{defaults['TIMER_EVENTS_BIND']}`"]
     assert defaults["TIMER_BIND"] in next(blocks("js")).lines[2]

@@ -10,7 +10,7 @@ from drivers.peers import is_silent, request, socket_to
 from keys import KeyRing, calls, client, hearing, next_topic
 from local_server import LocalServer
 from timer_client import AccessDenied, NotPermitted, ServerUnreachable, Settings, TimerClient
-from timer_server.access.keys import KeyFileError
+from timer_protocol.key_pairs import KeyFileError
 
 
 class TestWhoGetsIn:

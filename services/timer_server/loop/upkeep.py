@@ -2,9 +2,9 @@
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat, LogStanding
-from timer_server.access.keys import KeyFileError
 from timer_server.logs import fields, log
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
