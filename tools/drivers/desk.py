@@ -12,8 +12,7 @@ from timer_protocol.messages import METHODS
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
-from timer_server.requests.methods import Handler, Methods, ReplyRoom
-from timer_server.requests.parked import Waiting
+from timer_server.requests.methods import Handler, Methods
 
 ENVELOPE = [b"peer", b""]
 
@@ -24,14 +23,13 @@ class Desk(Bench):
     def __init__(self, **limits: int) -> None:
         super().__init__(**limits)
         self.now_ns = BEGIN_NS
-        self.room = ReplyRoom()
-        self.methods = Methods(self.engine, self.store, self.limits, self.room)
-        self.waiting = Waiting()
+        self.methods = Methods([self.shard], self.limits)
+        self.parked = self.shard.parked
         self.dispatcher = self.dispatching(Codec(METHODS), self.methods.handlers())
 
     def dispatching(self, codec: Codec, handlers: Mapping[str, Handler]) -> Dispatcher:
         """A dispatcher for other methods, with the rest of this desk."""
-        return Dispatcher(codec, handlers, self.waiting, self.room, self.limits, self._new_id)
+        return Dispatcher(codec, handlers, self.parked, self.limits, self._new_id)
 
     def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE, sender: Sender = EVERYBODY) -> Answer | None:
         return self.dispatcher.handle(Message([*envelope, *frames], sender), self.now_ns)
@@ -60,24 +58,19 @@ class Desk(Bench):
         """Lets time pass and ends the turn that comes then, in the order in which the server does it."""
         self.now_ns += milliseconds * NS_PER_MS
         self.engine.expire(self.now_ns, 500)
-        ready: list[Answer] = []
-        self.waiting.expire(self.now_ns, 500, ready)
-        return [*ready, *self.end_turn()]
+        self.parked.expire(self.now_ns, 500)
+        return self.end_turn()
 
     def end_turn(self, most: int = 200) -> list[Answer]:
         """Stores what has happened and tells those who waited for it, as many as there is time for."""
-        changes = self.engine.take_changes()
-        self.store.commit(changes)
-        ready: list[Answer] = []
-        self.waiting.notify(changes.events)
-        self.waiting.answer_woken(self.now_ns, most, ready)
-        return ready
+        self.parked.notify(self.settle())
+        self.parked.answer_woken(self.now_ns, most)
+        return self.parked.take_ready()
 
     def fail_all(self, refusal: Refusal) -> list[Answer]:
         """Tells everybody who waits that nothing comes of it."""
-        ready: list[Answer] = []
-        self.waiting.fail_all(refusal, ready)
-        return ready
+        self.parked.fail_all(refusal)
+        return self.parked.take_ready()
 
 
 def request(method: str, request_id: Any = 1, **params: Any) -> bytes:
