@@ -215,8 +215,8 @@ class Naive:
         return [event for event in log if event["seq"] in needed]
 
     def forget(self, now_ns: int, most: int) -> set[str]:
-        """Retention over what is on disk, at most so many events: the oldest goes while it is too old, or while too many
-        timers have ended; a timer that has ended goes with its last event. Returns the ids that went."""
+        """Retention over at most so many events that are on disk: the oldest goes while it is too old, or while too
+        many timers have ended; a timer that has ended goes with its last event. Returns the ids that went."""
         last = {event["id"]: event["seq"] for event in self.log}
         gone = set()
         for event in self.log[self.horizon : len(self.saved[1])][:most]:
