@@ -50,10 +50,10 @@ def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any)
 class Bench:
     """A shard with a store in memory: requests see ended timers as they would in the server."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, store: MemoryStore | None = None, **limits: int) -> None:
         self.limits = Limits(**limits)
         self.made = 0
-        self.store = MemoryStore(LOG_ID)
+        self.store = store or MemoryStore(LOG_ID)
         self.shard = Shard(Engine(self.limits, self._new_id), Log(self.store, self.store.open()))
         self.engine, self.log = self.shard.engine, self.shard.log
 
