@@ -89,7 +89,7 @@ def _recover(store: Store, config: Config, sources: Sources) -> Recovered:
     _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
     shard = Shard(Engine(config.limits, new_id), Log(store, header))
-    shard.engine.restore(store.load(), header.ends, shard.log.spec)
+    shard.engine.restore(store.load(), header.ends, shard.log.holder)
     counts = shard.engine.counts()
     log.info(
         "recovered",

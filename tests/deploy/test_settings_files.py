@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from dotenv import dotenv_values
-from server_process import SERVICES
 
+from drivers.server_process import SERVICES
 from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES
 
 ROOT = Path(__file__).parents[2]

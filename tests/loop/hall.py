@@ -87,9 +87,9 @@ class Hall(Desk):
     """A loop around a desk, at a moment of the test's choice, with one timer that ends at `due_ns`."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.machine = Machine()
         self.slow = SlowStore(self.machine)
+        super().__init__(self.slow)
         self.wire = Wire(self.machine)
         self.clock = Clock(self.machine.sources(), None)
         parts = Parts(

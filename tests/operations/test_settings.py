@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from server_process import SERVICES
 
+from drivers.server_process import SERVICES
 from timer_protocol.limits import Limits
 from timer_protocol.settings import SettingError
 from timer_server.access.keys import CurveFiles

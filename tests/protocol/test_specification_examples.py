@@ -12,8 +12,8 @@ from timer_protocol.limits import Limits
 from timer_protocol.messages import Method
 from timer_protocol.sender import EVERYBODY
 from timer_server.requests.dispatch import Dispatcher
-from timer_server.requests.methods import Handler, ReplyRoom
-from timer_server.requests.parked import Waiting
+from timer_server.requests.methods import Handler
+from timer_server.requests.parked import Parked
 
 ENVELOPE = [b"peer", b""]
 
@@ -137,9 +137,7 @@ class Example:
             "notify_sum": self._noted(lambda _: None),
             "get_data": self._noted(lambda _: ["hello", 5]),
         }
-        self._dispatcher = Dispatcher(
-            Codec(METHODS), handlers, Waiting(), ReplyRoom(), Limits(), lambda _: "no timer is started"
-        )
+        self._dispatcher = Dispatcher(Codec(METHODS), handlers, Parked(), Limits(), lambda _: "no timer is started")
 
     def answer(self, request: str) -> Any:
         answer = self._dispatcher.handle(Message([*ENVELOPE, request.encode()], EVERYBODY), 0)

@@ -11,7 +11,7 @@ from protocol.requests import request_texts
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import Message
 from timer_protocol.sender import EVERYBODY
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
 from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.logs import log
 from timer_server.requests import methods as methods_module
@@ -64,7 +64,7 @@ class TestJson:
         desk.start("n")
 
         assert desk.send(notification) is None
-        assert len(desk.waiting) == 0
+        assert len(desk.parked) == 0
 
     def test_id_of_null_is_answered(self) -> None:
         assert body(Desk().send(request("server.info", None)))["id"] is None
@@ -182,7 +182,7 @@ class TestRefuse:
         assert [response["id"] for response in responses] == [1, "w", None, 4]
         assert {response["error"]["code"] for response in responses} == {ErrorCode.SHUTTING_DOWN}
         assert desk.commit() == []
-        assert len(desk.waiting) == 0
+        assert len(desk.parked) == 0
 
     def test_one_request_gets_one_error(self) -> None:
         assert body(self.refuse(Desk(), START))["error"]["data"]["retryable"] is True
@@ -305,4 +305,4 @@ def test_a_timer_that_ended_is_read_from_the_store() -> None:
     desk.commit()
 
     assert desk.result("timer.get", id="a")["label"] == "tea"
-    assert isinstance(desk.get("a"), Timer)
+    assert isinstance(desk.get("a"), Countdown)

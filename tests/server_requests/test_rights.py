@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server_requests.desk import ENVELOPE, Desk, batch, body, request
+from drivers.desk import ENVELOPE, Desk, batch, body, request
 from timer_protocol.errors import ErrorCode
 from timer_protocol.messages import METHODS, GetParams, Method, Scope, Timer
 from timer_protocol.sender import ALL_RIGHTS, NOBODY, Right, Sender

@@ -8,7 +8,7 @@ from timer_protocol.limits import Limits
 from timer_protocol.messages import EventKind, GetParams, StartParams
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
-from timer_server.core.model import NUMBER_OF, Countdown, Spec
+from timer_server.core.model import NUMBER_OF, Countdown
 from timer_server.requests.shard import Shard
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
@@ -19,12 +19,6 @@ BEGIN_NS = 1_700_000_000_000 * NS_PER_MS
 
 
 LOG_ID = "hfBTrOFTY0c"
-
-
-def make_spec(**changed: Any) -> Spec:
-    """What asks for a timer of one minute; what is given replaces its members."""
-    members: dict[str, Any] = {"hours": 0, "minutes": 1, "seconds": 0, "label": "", "payload": b"null"}
-    return Spec(**{**members, **changed})
 
 
 def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any) -> Countdown:
@@ -42,7 +36,11 @@ def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any)
         "version": 1,
         "keys": b"",
         "spec_place": 0,
-        "spec": make_spec(),
+        "hours": 0,
+        "minutes": 1,
+        "seconds": 0,
+        "label": "",
+        "payload": b"null",
     }
     return Countdown(**{**fields, **changed})
 
@@ -50,10 +48,10 @@ def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any)
 class Bench:
     """A shard with a store in memory: requests see ended timers as they would in the server."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, store: MemoryStore | None = None, **limits: int) -> None:
         self.limits = Limits(**limits)
         self.made = 0
-        self.store = MemoryStore(LOG_ID)
+        self.store = store or MemoryStore(LOG_ID)
         self.shard = Shard(Engine(self.limits, self._new_id), Log(self.store, self.store.open()))
         self.engine, self.log = self.shard.engine, self.shard.log
 

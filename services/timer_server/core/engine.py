@@ -28,9 +28,9 @@ from timer_protocol.messages import (
 )
 from timer_server.core.keys import knows, remembering
 from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
-from timer_server.core.model import NUMBER_OF, STARTED, Countdown, Entry, Spec
+from timer_server.core.model import NUMBER_OF, STARTED, Countdown, Entry
 from timer_server.core.payloads import check_payload, is_same_json
-from timer_server.core.records import is_large
+from timer_server.core.records import SURELY_SMALL_BYTES, is_large
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 from timer_server.limits import SCAN_MAXIMUM
 
@@ -69,9 +69,9 @@ class Engine:
         """Events up to this `seq` may have been removed by retention."""
         return self._ledger.horizon_seq
 
-    def restore(self, entries: Iterable[Entry], ends: LogEnds, spec_at: Callable[[int], Spec]) -> None:
-        """Takes up the log as it was stored, its entries in order. `spec_at` reads the spec of the entry at a place."""
-        self._ledger.restore(entries, ends, spec_at)
+    def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
+        """Takes up the log as it was stored, its entries in order. `holder_at` reads an entry to which others refer."""
+        self._ledger.restore(entries, ends, holder_at)
 
     def take_changes(self) -> Changes:
         """What has happened since the last call, to be stored before anybody is told."""
@@ -187,7 +187,6 @@ class Engine:
         check_id(timer_id)
         self._check_room()
         at_ms = _round_up(now_ns)
-        spec = Spec(params.hours, params.minutes, params.seconds, params.label, payload)
         place = self._ledger.last_place + 1
         timer = Countdown(
             at_ms + duration_ms,
@@ -201,8 +200,12 @@ class Engine:
             0,
             1,
             b"",
-            place if is_large(spec) else 0,
-            spec,
+            place if len(payload) + len(params.label) > SURELY_SMALL_BYTES and is_large(params.label, payload) else 0,
+            params.hours,
+            params.minutes,
+            params.seconds,
+            params.label,
+            payload,
         )
         self._ledger.begin(timer)
         return timer
@@ -214,10 +217,9 @@ class Engine:
         found = self._find(timer_id, now_ns, recalled)
         assert found is not None
         if isinstance(found, Countdown):
-            spec = found.spec
             asked = (params.hours, params.minutes, params.seconds, params.label)
-            is_same = asked == (spec.hours, spec.minutes, spec.seconds, spec.label)
-            if not (is_same and is_same_json(payload, spec.payload)):
+            is_same = asked == (found.hours, found.minutes, found.seconds, found.label)
+            if not (is_same and is_same_json(payload, found.payload)):
                 what = "exists with other hours, minutes, seconds, label or payload"
                 raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
         return found
@@ -293,8 +295,7 @@ def _extend(timer: Countdown, params: ExtendParams, now_ns: int, limits: Limits)
 
 def _restart(timer: Countdown, _: RestartParams, now_ns: int, __: Limits) -> dict[str, Any]:
     at_ms = _round_up(now_ns)
-    spec = timer.spec
-    duration_ms = total_ms(spec.hours, spec.minutes, spec.seconds)
+    duration_ms = total_ms(timer.hours, timer.minutes, timer.seconds)
     return {
         "duration_ms": duration_ms,
         "due_at_ms": at_ms + duration_ms,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from timer_protocol.messages import State, StateCounts
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Countdown, Entry, Referring, Spec, as_logged
+from timer_server.core.model import Countdown, Entry, Referring, as_logged
 from timer_server.core.records import Record, head, is_paused, pack, unpack
 
 
@@ -72,8 +72,8 @@ class Ledger:
         """The `seq` of the last event."""
         return self.last_place - self.others
 
-    def restore(self, entries: Iterable[Entry], ends: LogEnds, spec_at: Callable[[int], Spec]) -> None:
-        """Takes up the log as it was stored, its entries in order. `spec_at` reads the spec of the entry at a place."""
+    def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
+        """Takes up the log as it was stored, its entries in order. `holder_at` reads an entry to which others refer."""
         pending, fired, cancelled = self._pending, self._fired, self._cancelled
         running: dict[str, Record] = {}
         for entry in entries:
@@ -86,8 +86,8 @@ class Ledger:
                 self._ended[entry.state][timer_id] = entry.place
                 continue
             if isinstance(entry, Referring):
-                spec = unpack(before).spec if before is not None else spec_at(entry.spec_place)
-                pending[timer_id] = record = pack(entry.with_spec(spec))
+                holder = unpack(before) if before is not None else holder_at(entry.spec_place)
+                pending[timer_id] = record = pack(entry.with_spec_of(holder))
             else:
                 pending[timer_id] = record = pack(entry)
             if entry.due_at_ms is not None:
@@ -213,10 +213,9 @@ class Ledger:
 
     def _log(self, timer: Countdown) -> Record:
         record = pack(timer)
-        entry = as_logged(timer)
         self.last_place = timer.place
         self._events.append(timer)
-        self._records.append(record if entry is timer else pack(entry))
+        self._records.append(pack(as_logged(timer)) if timer.spec_place else record)
         return record
 
     def _retire(self, before: Countdown) -> None:

@@ -10,6 +10,7 @@ An entry of the log begins with a tag that says what it is. So far all entries a
 from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import replace
 
 from timer_protocol import messages
 from timer_protocol.messages import EventKind, State
@@ -28,19 +29,6 @@ ENDED_KINDS = frozenset({CANCELLED, FIRED})
 Natural = Annotated[int, Meta(ge=0)]
 
 
-class Spec(Struct, frozen=True, gc=False, array_like=True):
-    """What a start has asked for: the three amounts as they came, a label, and the payload as JSON.
-
-    A new member goes to the end and gets a default, so that entries without it can still be read.
-    """
-
-    hours: int | float
-    minutes: int | float
-    seconds: int | float
-    label: str
-    payload: bytes
-
-
 class _Entry(Struct, frozen=True, gc=False, array_like=True):
     """What every event of a timer tells: the timer right after it. The order of the fields is that of `records`.
 
@@ -53,7 +41,7 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
 
     due_at_ms: Natural | None
     place: Natural
-    others: Natural
+    others: int
     kind_number: Annotated[int, Meta(ge=0, lt=len(KINDS))]
     started_at_ms: Natural
     elapsed_ms: Natural
@@ -62,7 +50,7 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
     remaining_ms: Natural
     version: int
     keys: bytes
-    spec_place: Natural
+    spec_place: int
 
     @property
     def seq(self) -> int:
@@ -87,9 +75,9 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
     @property
     def state(self) -> State:
         """What the event has left the timer in."""
-        if self.kind_number not in ENDED_KINDS:
-            return "paused" if self.due_at_ms is None else "running"
-        return "fired" if self.kind_number == FIRED else "cancelled"
+        if self.kind_number in ENDED_KINDS:
+            return "fired" if self.kind_number == FIRED else "cancelled"
+        return "paused" if self.due_at_ms is None else "running"
 
     @property
     def ended_at_ms(self) -> int | None:
@@ -103,29 +91,37 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
-    """A timer right after an event, and that event. A change makes a new one, so an event never changes."""
+    """A timer right after an event, and that event. A change makes a new one, so an event never changes.
 
-    spec: Spec
+    The fields of its own are the spec: what the start has asked for, the amounts as they came and the payload as JSON.
+    A new member of the request goes to the end and gets a default, so that entries without it can still be read.
+    """
+
+    hours: int | float
+    minutes: int | float
+    seconds: int | float
+    label: str
+    payload: bytes
 
     def view(self, now_ms: int) -> messages.Timer:
         """The timer as it goes over the wire at a given moment."""
-        remaining_ms, state, spec = self.remaining_ms, self.state, self.spec
+        remaining_ms, state = self.remaining_ms, self.state
         if state == "running" and self.due_at_ms is not None:
             remaining_ms = min(max(self.due_at_ms - now_ms, 0), self.duration_ms)
         return messages.Timer(
             self.id,
-            spec.label,
+            self.label,
             state,
-            spec.hours,
-            spec.minutes,
-            spec.seconds,
+            self.hours,
+            self.minutes,
+            self.seconds,
             self.duration_ms,
             remaining_ms,
             self.started_at_ms,
             self.due_at_ms,
             self.at_ms if self.kind_number in ENDED_KINDS else None,
             self.version,
-            Raw(spec.payload),
+            Raw(self.payload),
         )
 
     def event_view(self, log_id: str) -> messages.Event:
@@ -136,9 +132,9 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
 class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):
     """An event as the log holds it where its spec is large: that stands in the entry at `spec_place`."""
 
-    def with_spec(self, spec: Spec) -> Countdown:
-        """The event as a whole."""
-        return Countdown(**{field: getattr(self, field) for field in self.__struct_fields__}, spec=spec)
+    def with_spec_of(self, holder: Countdown) -> Countdown:
+        """The event as a whole, given the one that holds its spec."""
+        return replace(holder, **{field: getattr(self, field) for field in self.__struct_fields__})
 
 
 Entry = Countdown | Referring

@@ -10,18 +10,19 @@ from collections.abc import Callable
 
 from msgspec import Struct, msgpack
 
-from timer_server.core.model import Countdown, Entry, Spec
+from timer_server.core.model import Countdown, Entry
 
 Record = bytes
 """An entry, packed. One takes a hundred bytes and a few, where the timer itself takes five times as much."""
 
 SPEC_REPEATED_BYTES = 256
-"""A spec up to this size, packed, stands in each entry of its timer; a larger one is written once."""
+"""A spec whose label and payload have no more bytes stands in each entry of its timer; a larger one is written once."""
 
-_SURELY_SMALL_BYTES = 200
-"""What label and payload may have at most if a spec is certainly not too large to be repeated."""
+SURELY_SMALL_BYTES = SPEC_REPEATED_BYTES // 4
+"""No label and payload of as many characters together are too large: a quick look saves most starts a closer one."""
 
 _NIL = 0xC0
+_BEHIND_LENGTH_AND_TAG = 4
 
 
 class Head(Struct, frozen=True, gc=False, array_like=True):
@@ -52,9 +53,8 @@ head = msgpack.Decoder(Head).decode
 
 
 def is_paused(record: Record) -> bool:
-    """Whether the record of a pending timer has no deadline, which stands behind the one byte that tells its length and
-    the one of its tag."""
-    return record[2] == _NIL
+    """Whether the record of a pending timer has no deadline, which stands behind three bytes of length and a tag."""
+    return record[_BEHIND_LENGTH_AND_TAG] == _NIL
 
 
 def pack(entry: Entry) -> Record:
@@ -63,8 +63,7 @@ def pack(entry: Entry) -> Record:
     return bytes(_buffer)  # of its own size: what `encode` returns holds on to half as much again
 
 
-def is_large(spec: Spec) -> bool:
+def is_large(label: str, payload: bytes) -> bool:
     """Whether a spec is too large to be repeated in each entry."""
-    if len(spec.payload) + 4 * len(spec.label) <= _SURELY_SMALL_BYTES:
-        return False
-    return len(_encoder.encode(spec)) > SPEC_REPEATED_BYTES
+    size = len(payload) + (len(label) if label.isascii() else len(label.encode()))
+    return size > SPEC_REPEATED_BYTES

@@ -104,7 +104,10 @@ class Loop:
     def _step(self) -> None:
         """Waits until there is something to do, and does it."""
         is_full = len(self._in_flight) >= self._committer.most_in_flight
-        ready = dict((self._settling if is_full else self._poller).poll(self._timeout_ms(is_full)))
+        timeout_ms = (
+            self._alarm.set(self._upkeep.next_due_ns(), self._clock.now_ns()) if is_full else self._timeout_ms()
+        )
+        ready = dict((self._settling if is_full else self._poller).poll(timeout_ms))
         is_quiet = self._alarm.is_all_of(ready)
         if self._signals.fileno() in ready and self._signals.take_reload():
             self._upkeep.reload()
@@ -211,11 +214,9 @@ class Loop:
         self._tell_settled(not_before_ns=due_ns)
         return True
 
-    def _timeout_ms(self, is_full: bool) -> int:
+    def _timeout_ms(self) -> int:
         """How long `poll` may sleep at most. The alarm wakes it up when the next thing is due, ends a little before."""
         next_ns = self._next_else_ns()
-        if is_full:
-            return self._alarm.set(self._upkeep.next_due_ns(), self._clock.now_ns())
         due_ns = next_due_ns(self._expiries)
         if due_ns is not None and due_ns <= next_ns:
             next_ns = due_ns - self._head_start.ns if self._committer.is_inline else due_ns

@@ -47,8 +47,8 @@ class _Page:
         self._room.take_page(page.scanned, len(page.events))
         for event in page.events:
             self.events.append(event.event_view(log.id))
-            self._left_bytes -= len(event.spec.payload)
-            self._room.left_bytes -= len(event.spec.payload)
+            self._left_bytes -= len(event.payload)
+            self._room.left_bytes -= len(event.payload)
             if self._left_bytes < 0:
                 self.next[log.id], self.more = event.seq, True
                 return

@@ -77,7 +77,7 @@ class Methods:
         if isinstance(timer, Recall):
             timer = self._engine.handle(params, now_ns, self._log.event(timer.place))
             assert not isinstance(timer, Recall)
-        room.left_bytes -= len(timer.spec.payload)
+        room.left_bytes -= len(timer.payload)
         return timer.view(now_ns // NS_PER_MS)
 
     def list_timers(self, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
@@ -90,8 +90,8 @@ class Methods:
             if timers and page_bytes < 0:
                 return TimerPage(timers, timers[-1].id)
             timer = self._log.event(entry.place) if isinstance(entry, Recall) else entry
-            page_bytes -= len(timer.spec.payload)
-            room.left_bytes -= len(timer.spec.payload)
+            page_bytes -= len(timer.payload)
+            room.left_bytes -= len(timer.payload)
             timers.append(timer.view(now_ns // NS_PER_MS))
         return TimerPage(timers, listing.next)
 

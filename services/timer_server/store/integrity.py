@@ -34,8 +34,11 @@ def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Itera
     Raises `Damage` at the first that is out of place, or at the end.
     """
     found, last, expected, seq = 0, 0, ends.horizon + 1, ends.horizon_seq
-    for entry in _verify_references(entries):
+    specs: set[int] = set()
+    for entry in entries:
         place = entry.place
+        if entry.spec_place:
+            _check_reference(entry, specs)
         if place == expected:
             expected, seq = expected + 1, entry.seq
         elif place > ends.horizon:
@@ -52,12 +55,9 @@ def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Itera
         raise Damage(f"it holds {found} entries, and should hold {held}")
 
 
-def _verify_references(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The same entries. Raises `Damage` at one that refers to a spec which none before it holds."""
-    specs: set[int] = set()
-    for entry in entries:
-        if entry.holds_spec:
-            specs.add(entry.place)
-        elif entry.spec_place and entry.spec_place not in specs:
-            raise Damage(f"entry {entry.spec_place} is missing, to which entry {entry.place} refers")
-        yield entry
+def _check_reference(entry: Entry, specs: set[int]) -> None:
+    """Takes note of an entry that holds a spec for others. Raises `Damage` at one whose spec none of those holds."""
+    if entry.holds_spec:
+        specs.add(entry.place)
+    elif entry.spec_place not in specs:
+        raise Damage(f"entry {entry.spec_place} is missing, to which entry {entry.place} refers")

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Countdown, Entry, Spec
+from timer_server.core.model import Countdown, Entry
 from timer_server.limits import SCAN_BYTES
 from timer_server.store.base import Header, Store, StoreError
 
@@ -53,12 +53,12 @@ class Log:
                     return changes.events[place - changes.events[-1].place - 1]
         return self._whole(self._store.entry(place))
 
-    def spec(self, place: int) -> Spec:
-        """The spec that stands in the entry at a place."""
+    def holder(self, place: int) -> Countdown:
+        """The entry at a place, to which others refer for their spec."""
         entry = self._store.entry(place)
         if not isinstance(entry, Countdown):
             raise StoreError(f"the entry {place} holds no spec, though others refer to it for one")
-        return entry.spec
+        return entry
 
     def page(self, after: int, prefix: str, limit: int, scan: int) -> Page:
         """Up to `limit` events after a `seq` whose timer's id begins with `prefix`, found by looking at `scan` entries.
@@ -78,7 +78,7 @@ class Log:
                     if entry.id.startswith(prefix):
                         found.append(event := self._whole(entry))
                         if event is not entry:
-                            scanned, size = scanned + 1, size + len(event.spec.payload)
+                            scanned, size = scanned + 1, size + len(event.payload)
                 size += block.size
         return Page(found, scanned_to, scanned, is_end=True)
 
@@ -89,4 +89,4 @@ class Log:
             return list(islice((entry for entry in entries if entry.place > after), most))
 
     def _whole(self, entry: Entry) -> Countdown:
-        return entry if isinstance(entry, Countdown) else entry.with_spec(self.spec(entry.spec_place))
+        return entry if isinstance(entry, Countdown) else entry.with_spec_of(self.holder(entry.spec_place))
