@@ -168,15 +168,15 @@ class TestLargeSpecs:
         bench.ask(CancelParams("a"), BEGIN_NS + 2 * DAY_NS)
         bench.commit()
         assert stored(bench) == [("a", "started"), ("a", "cancelled")]
-        assert bench.get().spec.payload == LARGE
+        assert bench.get().payload == LARGE
 
         bench.forget(BEGIN_NS + 4 * DAY_NS)
         assert stored(bench) == []
 
     def test_all_others_stand_in_each_entry(self) -> None:
         bench = Bench()
-        bench.start("small", payload=b'"%s"' % (b"x" * 230))
-        bench.start("large", payload=LARGE)
+        bench.start("small", label=63 * "\U0001f570", payload=b"1234")
+        bench.start("large", label=63 * "\U0001f570", payload=b"12345")
         for timer_id in ("small", "large"):
             bench.ask(PauseParams(timer_id))
 
@@ -202,7 +202,7 @@ class TestRestore:
 
         restored = Bench()
         restored.store, restored.log = bench.store, bench.log
-        restored.engine.restore(bench.store.load(), bench.store.open().ends, bench.log.spec)
+        restored.engine.restore(bench.store.load(), bench.store.open().ends, bench.log.holder)
 
         assert restored.engine.counts() == bench.engine.counts()
         assert restored.engine.next_due_ns() == bench.engine.next_due_ns()
@@ -216,7 +216,7 @@ class TestRestore:
         bench.commit()
 
         engine = Engine(bench.limits, str)
-        engine.restore(bench.store.load(), bench.store.open().ends, bench.log.spec)
+        engine.restore(bench.store.load(), bench.store.open().ends, bench.log.holder)
 
         assert engine.expire(BEGIN_NS + DAY_NS, 10) == 1
         assert [event.due_at_ms for event in engine.take_changes().events] == [started.due_at_ms]
