@@ -23,8 +23,12 @@ def ceil_ms(now_ns: int) -> int:
     return (now_ns + 999_999) // 1_000_000
 
 
+LARGE_PAYLOAD_BYTES = 256
+"""A timer with more payload is one whose spec stands in its first event only. No label in the games is long."""
+
+
 class Naive:
-    """Timers, their log, and what of the log retention has left."""
+    """Timers, their log, and what of the log retention has left: as they are, in commits under way, and on disk."""
 
     def __init__(self, max_timers: int, max_duration_s: int, max_payload_bytes: int, retention_s: int) -> None:
         self.max_timers = max_timers
@@ -34,7 +38,8 @@ class Naive:
         self.timers: dict[str, dict[str, Any]] = {}
         self.log: list[dict[str, Any]] = []
         self.horizon = 0
-        self._saved: tuple[Any, ...] = ({}, [], 0)
+        self.in_flight: list[tuple[Any, ...]] = []
+        self.saved: tuple[Any, ...] = ({}, [], 0)
 
     # Requests
 
@@ -81,6 +86,7 @@ class Naive:
             "version": 0,
             "payload": request["payload"],
             "keys": [],
+            "spec_seq": len(self.log) + 1 if len(request["payload"]) > LARGE_PAYLOAD_BYTES else None,
         }
         self.timers[timer["id"]] = timer
         self._happened("started", timer, now_ns)
@@ -148,8 +154,8 @@ class Naive:
 
     # Time
 
-    def expire(self, now_ns: int, most: int) -> list[str]:
-        """Fires the first `most` of those that are due, and returns their ids."""
+    def expire(self, now_ns: int, most: int) -> int:
+        """Fires the first `most` of those that are due, and returns how many."""
         seqs = {event["id"]: event["seq"] for event in self.log}
         due = sorted(
             (timer["due_at_ms"], seqs[timer_id], timer_id)
@@ -158,7 +164,7 @@ class Naive:
         )
         for *_, timer_id in due[:most]:
             self._fire_if_overdue(timer_id, now_ns)
-        return [timer_id for *_, timer_id in due[:most]]
+        return len(due[:most])
 
     def next_due_ms(self) -> int | None:
         return min((timer["due_at_ms"] for timer in self.timers.values() if timer["state"] == "running"), default=None)
@@ -181,37 +187,49 @@ class Naive:
 
     # The log
 
-    def commit(self) -> None:
-        self._saved = copy.deepcopy((self.timers, self.log, self.horizon))
+    def submit(self) -> None:
+        """A commit of what has happened is under way."""
+        self.in_flight.append(copy.deepcopy((self.timers, self.log, self.horizon)))
+
+    def land(self) -> None:
+        """The oldest commit that is under way is done."""
+        self.saved = self.in_flight.pop(0)
 
     def crash(self) -> None:
-        """Back to what was committed."""
-        self.timers, self.log, self.horizon = copy.deepcopy(self._saved)
+        """Back to what is on disk."""
+        self.timers, self.log, self.horizon = copy.deepcopy(self.saved)
+        self.in_flight.clear()
 
     def stored(self) -> list[dict[str, Any]]:
-        """The rows a store has to hold: what retention left, and the last event of every pending timer."""
-        timers, log, horizon = self._saved
+        """What a store has to hold: what retention left, the last event of every pending timer, and each event with
+        the large spec of one of those."""
+        timers, log, horizon = self.saved
         last = {event["id"]: event["seq"] for event in log}
-        return [
+        kept = [
             event
             for event in log
             if event["seq"] > horizon
             or (event["id"] in timers and timers[event["id"]]["state"] in PENDING and last[event["id"]] == event["seq"])
         ]
+        needed = {event["seq"] for event in kept} | {event["spec_seq"] for event in kept}
+        return [event for event in log if event["seq"] in needed]
 
-    def forget(self, now_ns: int) -> None:
-        """Retention over all that is committed: the oldest event goes while it is too old, or while too many timers
-        have ended; a timer that has ended goes with its last event."""
+    def forget(self, now_ns: int, most: int) -> set[str]:
+        """Retention over at most so many events that are on disk: the oldest goes while it is too old, or while too
+        many timers have ended; a timer that has ended goes with its last event. Returns the ids that went."""
         last = {event["id"]: event["seq"] for event in self.log}
-        for event in self.log[self.horizon : len(self._saved[1])]:
+        gone = set()
+        for event in self.log[self.horizon : len(self.saved[1])][:most]:
             is_old = event["at_ms"] + self.retention_ms <= floor_ms(now_ns)
             ended = sum(timer["state"] not in PENDING for timer in self.timers.values())
             if not is_old and ended <= self.max_timers:
-                return
+                break
             self.horizon = event["seq"]
             timer = self.timers.get(event["id"])
             if timer is not None and timer["state"] not in PENDING and last[event["id"]] == event["seq"]:
                 del self.timers[event["id"]]
+                gone.add(event["id"])
+        return gone
 
     # Parts
 
@@ -233,7 +251,16 @@ class Naive:
             timer["keys"].append(key)
         at_ms = ceil_ms(now_ns)
         view = self._view(timer, at_ms * 1_000_000)[1]
-        self.log.append({"seq": len(self.log) + 1, "kind": kind, "at_ms": at_ms, "id": timer["id"], "timer": view})
+        self.log.append(
+            {
+                "seq": len(self.log) + 1,
+                "kind": kind,
+                "at_ms": at_ms,
+                "id": timer["id"],
+                "spec_seq": timer["spec_seq"],
+                "timer": view,
+            }
+        )
 
     def _remaining_ms(self, timer: dict[str, Any], now_ns: int) -> int:
         """Rounded up, but never more than the whole countdown."""
@@ -242,7 +269,7 @@ class Naive:
         return int(max(0, min(timer["due_at_ms"] - floor_ms(now_ns), timer["duration_ms"])))
 
     def _view(self, timer: dict[str, Any], now_ns: int) -> Outcome:
-        view = {name: value for name, value in timer.items() if name not in ("keys", "payload")}
+        view = {name: value for name, value in timer.items() if name not in ("keys", "payload", "spec_seq")}
         view["remaining_ms"] = self._remaining_ms(timer, now_ns)
         view["payload"] = json.loads(timer["payload"])
         return "timer", view

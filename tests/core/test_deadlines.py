@@ -10,7 +10,7 @@ from drivers.builders import Bench, make_timer
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core import deadlines as deadlines_module
 from timer_server.core.deadlines import _DROPS, Deadlines
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
 from timer_server.core.records import Record, pack, unpack
 
 
@@ -37,7 +37,7 @@ class DeadlinesMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seq = 0
+        self.place = 0
         self.timers: dict[str, Record] = {}
         self.deadlines = Deadlines(self.timers)
 
@@ -45,8 +45,8 @@ class DeadlinesMachine(RuleBasedStateMachine):
     def run(self, timer_id: str, due_at_ms: int) -> None:
         """A start, a resume, or a move to another deadline or to the same."""
         before = self.timers.get(timer_id)
-        self.seq += 1
-        self.timers[timer_id] = pack(make_timer(timer_id, due_at_ms=due_at_ms, seq=self.seq))
+        self.place += 1
+        self.timers[timer_id] = pack(make_timer(timer_id, due_at_ms=due_at_ms, place=self.place))
         self.deadlines.add(self.timers[timer_id])
         if is_running(before):
             self.deadlines.leave()
@@ -71,7 +71,6 @@ class DeadlinesMachine(RuleBasedStateMachine):
         if in_order and in_order[0][0] <= now_ms:
             assert popped == unpack(self.timers[in_order[0][2]])
             del self.timers[in_order[0][2]]
-            self.deadlines.leave()
         else:
             assert popped is None
 
@@ -91,12 +90,12 @@ class DeadlinesMachine(RuleBasedStateMachine):
             assert earliest is None or told < earliest
         raise AssertionError(f"{told} is not {earliest}")
 
-    def asked_until_told(self, ask: Callable[[], Timer | None]) -> Timer | None:
+    def asked_until_told(self, ask: Callable[[], Countdown | None]) -> Countdown | None:
         return next((timer for timer in (ask() for _ in range(self.patience)) if timer is not None), None)
 
     def in_order(self) -> list[tuple[int, int, str]]:
         timers = map(unpack, self.timers.values())
-        return sorted((timer.due_at_ms, timer.seq, timer.id) for timer in timers if timer.due_at_ms is not None)
+        return sorted((timer.due_at_ms, timer.place, timer.id) for timer in timers if timer.due_at_ms is not None)
 
 
 class EagerMachine(DeadlinesMachine):
@@ -128,7 +127,6 @@ def test_all_come_out_in_order() -> None:
     while (timer := deadlines.pop_due(2000)) is not None:
         popped.append(timer.due_at_ms)
         del timers[timer.id]
-        deadlines.leave()
 
     assert popped == list(range(1000))
 
@@ -172,7 +170,6 @@ def test_nothing_is_built_anew_where_timers_only_come_due() -> None:
         popped = deadlines.pop_due(number)
         assert popped is not None
         del timers[popped.id]
-        deadlines.leave()
         assert not deadlines._old
 
 
@@ -227,7 +224,6 @@ def test_no_call_takes_long_where_most_of_many_end_before_their_time(order: int)
         if timer is not None:
             left.append(timer.due_at_ms)
             del timers[timer.id]
-            deadlines.leave()
     assert left == [0, *range(19_000, 20_000)]
 
 
@@ -272,7 +268,6 @@ def test_a_timer_that_moved_away_and_back_comes_out_once() -> None:
 
     assert deadlines.pop_due(5) == unpack(timers["a"])
     del timers["a"]
-    deadlines.leave()
 
     assert deadlines.pop_due(100) is None
     assert deadlines.next_due_ms() is None

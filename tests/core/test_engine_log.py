@@ -6,9 +6,10 @@ from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core.engine import Engine, Listing, TimerParams
 from timer_server.core.ledger import Recall
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
 
 DAY_NS = 86_400 * NS_PER_S
+LARGE = b'"%s"' % (b"x" * 300)
 
 
 def stored(bench: Bench) -> list[tuple[str, str]]:
@@ -43,7 +44,7 @@ class TestChanges:
 
         assert bench.engine.list_page(ListParams("a")).entries == [cancelled]
         bench.commit()
-        assert bench.engine.list_page(ListParams("a")).entries == [Recall(cancelled.seq)]
+        assert bench.engine.list_page(ListParams("a")).entries == [Recall(cancelled.place)]
 
     def test_what_is_recalled_from_another_place_is_not_taken_for_it(self) -> None:
         bench = Bench()
@@ -56,7 +57,7 @@ class TestChanges:
 
 class TestRetention:
     def test_nothing_to_forget_in_an_empty_log(self) -> None:
-        assert not Bench().engine.has_outlived(BEGIN_NS)
+        assert Bench().engine.next_forget_ns(0) is None
 
     def test_an_ended_timer_is_there_for_the_whole_of_retention_and_then_gone(self) -> None:
         bench = Bench(retention_s=86_400)
@@ -70,7 +71,7 @@ class TestRetention:
         assert bench.engine.counts().cancelled == 0
         assert stored(bench) == []
         assert bench.engine.horizon == bench.engine.last_seq == 2
-        assert not bench.engine.has_outlived(BEGIN_NS + 10 * DAY_NS)
+        assert bench.engine.next_forget_ns(bench.log.durable_place) is None
 
     def test_a_pending_timer_is_never_forgotten_but_its_earlier_events_are(self) -> None:
         bench = Bench()
@@ -114,7 +115,7 @@ class TestRetention:
 
         assert [timer_id for timer_id, kind in stored(bench) if kind == "cancelled"] == ["c", "d", "e"]
         assert bench.engine.counts().cancelled == 3
-        assert not bench.engine.has_outlived(BEGIN_NS)
+        assert bench.engine.next_forget_ns(bench.log.durable_place) == BEGIN_NS + DAY_NS
 
     def test_an_id_that_was_forgotten_can_be_started_again(self) -> None:
         bench = Bench()
@@ -125,9 +126,7 @@ class TestRetention:
         timer = bench.start(now_ns=BEGIN_NS + 2 * DAY_NS, seconds=5)
 
         assert (timer.version, timer.seq) == (1, 3)
-        assert [listed.id for listed in bench.engine.list_page(ListParams()).entries if isinstance(listed, Timer)] == [
-            "a"
-        ]
+        assert bench.engine.list_page(ListParams()).entries == [timer]
 
     def test_a_timer_that_was_restarted_is_not_forgotten_with_its_old_end(self) -> None:
         bench = Bench()
@@ -157,11 +156,42 @@ LIVES: dict[str, list[TimerParams]] = {
 }
 
 
-class TestRestore:
-    @pytest.mark.parametrize("life", LIVES)
-    def test_engine_is_as_it_was(self, life: str) -> None:
+class TestLargeSpecs:
+    def test_one_is_written_once_and_stays_as_long_as_an_entry_refers_to_it(self) -> None:
         bench = Bench()
-        bench.start("a", seconds=30)
+        bench.start(hours=1000, payload=LARGE)
+        for _ in range(3):
+            bench.ask(ExtendParams("a", hours=1))
+        bench.forget(BEGIN_NS + 2 * DAY_NS)
+        assert stored(bench) == [("a", "started"), ("a", "extended")]
+
+        bench.ask(CancelParams("a"), BEGIN_NS + 2 * DAY_NS)
+        bench.commit()
+        assert stored(bench) == [("a", "started"), ("a", "cancelled")]
+        assert bench.get().spec.payload == LARGE
+
+        bench.forget(BEGIN_NS + 4 * DAY_NS)
+        assert stored(bench) == []
+
+    def test_all_others_stand_in_each_entry(self) -> None:
+        bench = Bench()
+        bench.start("small", payload=b'"%s"' % (b"x" * 230))
+        bench.start("large", payload=LARGE)
+        for timer_id in ("small", "large"):
+            bench.ask(PauseParams(timer_id))
+
+        changes = bench.engine.take_changes()
+
+        assert [event.spec_place for event in changes.events] == [0, 2, 0, 2]
+        assert [len(record) > 256 for record in changes.records] == [True, True, True, False]
+
+
+class TestRestore:
+    @pytest.mark.parametrize("payload", [b"1", LARGE], ids=["small", "large"])
+    @pytest.mark.parametrize("life", LIVES)
+    def test_engine_is_as_it_was(self, life: str, payload: bytes) -> None:
+        bench = Bench()
+        bench.start("a", seconds=30, payload=payload)
         bench.start("b")
         if life.startswith("fired"):
             bench.engine.expire(BEGIN_NS + 30 * NS_PER_S, 1)
@@ -171,8 +201,8 @@ class TestRestore:
         bench.commit()
 
         restored = Bench()
-        restored.store = bench.store
-        restored.engine.restore(bench.store.load(), 0, bench.engine.last_seq)
+        restored.store, restored.log = bench.store, bench.log
+        restored.engine.restore(bench.store.load(), bench.store.open().ends, bench.log.spec)
 
         assert restored.engine.counts() == bench.engine.counts()
         assert restored.engine.next_due_ns() == bench.engine.next_due_ns()
@@ -186,10 +216,10 @@ class TestRestore:
         bench.commit()
 
         engine = Engine(bench.limits, str)
-        engine.restore(bench.store.load(), 0, 1)
-        (fired,) = engine.expire(BEGIN_NS + DAY_NS, 10)
+        engine.restore(bench.store.load(), bench.store.open().ends, bench.log.spec)
 
-        assert fired.due_at_ms == started.due_at_ms
+        assert engine.expire(BEGIN_NS + DAY_NS, 10) == 1
+        assert [event.due_at_ms for event in engine.take_changes().events] == [started.due_at_ms]
 
 
 class TestPages:
@@ -204,7 +234,7 @@ class TestPages:
 
         listing = bench.engine.list_page(ListParams(limit=limit))
 
-        assert [entry.id for entry in listing.entries if isinstance(entry, Timer)] == page
+        assert [entry.id for entry in listing.entries if isinstance(entry, Countdown)] == page
         assert listing.next == after
 
     def test_order_is_that_of_code_points(self) -> None:
@@ -215,7 +245,7 @@ class TestPages:
 
         entries = bench.engine.list_page(ListParams()).entries
 
-        assert [entry.id for entry in entries if isinstance(entry, Timer)] == in_order
+        assert [entry.id for entry in entries if isinstance(entry, Countdown)] == in_order
 
     def test_a_page_that_looked_at_too_much_tells_where_to_go_on(self) -> None:
         bench = Bench()
@@ -227,7 +257,7 @@ class TestPages:
         second = bench.engine.list_page(ListParams(state="paused", after="b"), scan=2)
 
         assert first == Listing([], "b", 2)
-        assert [entry.id for entry in second.entries if isinstance(entry, Timer)] == ["d"]
+        assert [entry.id for entry in second.entries if isinstance(entry, Countdown)] == ["d"]
         assert second.next is None
 
 
@@ -240,11 +270,11 @@ def test_a_page_counts_what_was_forgotten_among_what_it_looks_at() -> None:
     later_ns = BEGIN_NS + 10 * NS_PER_S
     bench.engine.expire(later_ns, 500)
     bench.commit()
-    bench.engine.forget(bench.store.read_events(0, "", 500, 500).events, later_ns + 10 * NS_PER_S)
+    bench.engine.forget(bench.log.oldest(0, 500), later_ns + 10 * NS_PER_S)
 
     listing = bench.engine.list_page(ListParams(), scan=10)
     assert (listing.entries, listing.scanned) == ([], 10)
     assert listing.next is not None
     while listing.next is not None:
         listing = bench.engine.list_page(ListParams(after=listing.next), scan=10)
-    assert [timer.id for timer in listing.entries if isinstance(timer, Timer)] == ["kept"]
+    assert [timer.id for timer in listing.entries if isinstance(timer, Countdown)] == ["kept"]

@@ -1,6 +1,7 @@
 """The engine, its log and both stores in games of any length, against a service told in the plainest way.
 
-Every request must get the same outcome, every page and window must hold the same, after crashes too.
+Every request must get the same outcome, every page must hold the same, and each store must hold the entries that are
+needed and no others: while commits are under way, and after crashes too.
 """
 
 import json
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.audit import Audit
-from core.naive import Naive, Outcome
+from core.naive import LARGE_PAYLOAD_BYTES, Naive, Outcome
+from drivers.builders import LOG_ID
 from timer_protocol.errors import Refusal
 from timer_protocol.limits import Limits
 from timer_protocol.messages import (
@@ -28,20 +30,23 @@ from timer_protocol.messages import (
     StartParams,
 )
 from timer_server.core.engine import Engine, TimerParams
-from timer_server.core.ledger import Recall
-from timer_server.core.model import Timer
+from timer_server.core.ledger import LogEnds, Recall
+from timer_server.core.model import Countdown, Entry
 from timer_server.store.base import Store
+from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
-LIMITS = Limits(max_timers=3, max_payload_bytes=12, max_duration_s=600, retention_s=20)
+LIMITS = Limits(max_timers=3, max_payload_bytes=LARGE_PAYLOAD_BYTES + 20, max_duration_s=600, retention_s=20)
 
 ids = st.sampled_from(["a", "a", "a", "a/1", "a/1", "b", "B"])
 prefixes = st.sampled_from(["", "a", "a/", "b", "c"])
 keys = st.none() | st.sampled_from(["k", "l"])
-payloads = st.sampled_from(["null", '{"a":1}', '{ "a" : 1 }', '{"a":2}', '"0123456789x"'])
+LARGE = '"' + LARGE_PAYLOAD_BYTES * "x" + '"'
+TOO_LARGE = '"' + LIMITS.max_payload_bytes * "x" + '"'
+payloads = st.sampled_from(["null", '{"a":1}', '{ "a" : 1 }', '{"a":2}', LARGE, LARGE, " " + LARGE, TOO_LARGE])
 amounts = {
     "hours": st.sampled_from([0, 0, 0, 1]),
     "minutes": st.sampled_from([0, 0, 0, 1, 0.5]),
@@ -67,20 +72,22 @@ BACK = {"pause": "resume", "cancel": "restart"}
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """`moments_ns` says when each event happened; `made` counts the ids that the engine has asked for."""
+    """`moments_ns` says when each event happened; `made` counts the ids that the engine has asked for.
+
+    `forgotten` are the ids that have gone since the last commit, and before each that is under way.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.memory: Store = MemoryStore()
-        self.sqlite: Store = SqliteStore(Path(self.folder.name) / "timers.db")
-        self.stores = (self.memory, self.sqlite)
-        for store in self.stores:
-            store.open()
+        self.sqlite = SqliteStore(Path(self.folder.name) / "timers.db", lambda: LOG_ID)
+        self.stores: tuple[Store, ...] = (MemoryStore(LOG_ID), self.sqlite)
+        self.logs = [Log(store, store.open()) for store in self.stores]
         self.naive = Naive(LIMITS.max_timers, LIMITS.max_duration_s, LIMITS.max_payload_bytes, LIMITS.retention_s)
         self.audit = Audit()
         self.made = 0
         self.moments_ns = [0]
+        self.forgotten: list[set[str]] = [set()]
         self.engine = self.new_engine()
         self.now_ns = 0
 
@@ -150,34 +157,48 @@ class EngineMachine(RuleBasedStateMachine):
         fired = self.engine.expire(self.now_ns, most)
         self.note_moments()
 
-        assert [timer.id for timer in fired] == self.naive.expire(self.now_ns, most)
-        assert all(timer.state == "fired" for timer in fired)
+        assert fired == self.naive.expire(self.now_ns, most)
 
     # The log
 
     @rule()
-    def commit(self) -> None:
+    def submit(self) -> None:
+        """A commit is under way: what is in it can be read, and retention does not look at it yet."""
         changes = self.engine.take_changes()
-        for store in self.stores:
-            store.commit(changes)
-        for event in changes.events:
-            self.audit.take(event, self.moments_ns[event.seq])
-        self.naive.commit()
+        for log in self.logs:
+            log.take_off(changes)
+        self.naive.submit()
+        self.forgotten.append(set())
+
+    @rule()
+    def land(self) -> None:
+        """The oldest commit that is under way is done."""
+        if self.naive.in_flight:
+            for store, log in zip(self.stores, self.logs, strict=True):
+                changes = log.land()
+                store.commit(changes)
+            self.audit.forget(self.forgotten.pop(0))
+            for event in changes.events:
+                self.audit.take(event, self.moments_ns[event.seq])
+            self.naive.land()
+
+    @rule()
+    def commit(self) -> None:
+        self.submit()
+        while self.naive.in_flight:
+            self.land()
 
     @rule(most=st.sampled_from([1, 2, 256]))
     def forget(self, most: int) -> None:
-        """Retention, in steps of any size, until the engine says that there is nothing to forget."""
-        self.commit()
-        while self.engine.has_outlived(self.now_ns):
-            oldest = self.memory.read_events(self.engine.horizon, "", most, most).events
+        """A step of retention, which may well be followed by a crash."""
+        forget_ns = self.engine.next_forget_ns(self.logs[0].durable_place)
+        if forget_ns is not None and forget_ns <= self.now_ns:
+            oldest, same = [log.oldest(self.engine.horizon, most) for log in self.logs]
+            assert oldest == same
             self.engine.forget(oldest, self.now_ns)
-            self.commit()
-        known = set(self.naive.timers)
-        self.naive.forget(self.now_ns)
-        self.naive.commit()
-        self.audit.forget(known - set(self.naive.timers))
+        self.forgotten[-1] |= self.naive.forget(self.now_ns, most)
 
-        assert self.engine.horizon == self.naive.horizon
+        assert self.engine.horizon == self.engine.horizon_seq == self.naive.horizon
 
     @rule(from_sqlite=st.booleans(), is_committed=st.booleans())
     def crash(self, from_sqlite: bool, is_committed: bool) -> None:
@@ -186,10 +207,14 @@ class EngineMachine(RuleBasedStateMachine):
             self.commit()
         self.sqlite.close()
         headers = [store.open() for store in self.stores]
-        assert {(header.horizon, header.last_seq) for header in headers} == {(self.naive._saved[2], self.audit.seq)}
-        self.engine = self.new_engine()
-        self.engine.restore(self.stores[from_sqlite].load(), headers[0].horizon, headers[0].last_seq)
+        self.logs = [Log(store, header) for store, header in zip(self.stores, headers, strict=True)]
         self.naive.crash()
+        self.forgotten = [set()]
+        last_seq, last_at_ms = len(self.naive.log), max((event["at_ms"] for event in self.naive.log), default=0)
+        ends = LogEnds(self.naive.horizon, self.naive.horizon, last_seq, last_seq)
+        assert [(header.ends, header.last_at_ms) for header in headers] == 2 * [(ends, last_at_ms)]
+        self.engine = self.new_engine()
+        self.engine.restore(self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].spec)
 
     # What can be read
 
@@ -218,18 +243,16 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 40), prefix=prefixes, limit=st.integers(1, 4), scan=st.sampled_from([1, 3, 100]))
     def walk_windows(self, after: int, prefix: str, limit: int, scan: int) -> None:
-        stored = self.naive.stored()
-        expected = [event for event in stored if event["seq"] > after and event["id"].startswith(prefix)]
-        end = max([after, *(event["seq"] for event in stored)])
-        for store in self.stores:
-            found: list[Timer] = []
-            at = after
-            while at < end:
-                window = store.read_events(at, prefix, limit, scan)
-                assert at < window.scanned_to <= end
-                assert len(window.events) <= limit
-                found += window.events
-                at = window.scanned_to
+        expected = [e for e in self.naive.stored() if e["seq"] > after and e["id"].startswith(prefix)]
+        for log in self.logs:
+            found: list[Countdown] = []
+            at, is_end = after, False
+            while not is_end:
+                page = log.page(at, prefix, limit, scan)
+                assert page.is_end or at < page.scanned_to
+                assert len(page.events) <= limit
+                found += page.events
+                at, is_end = page.scanned_to, page.is_end
             assert [event_view(event) for event in found] == expected
 
     @invariant()
@@ -241,8 +264,8 @@ class EngineMachine(RuleBasedStateMachine):
 
     @invariant()
     def stores_hold_what_is_needed_and_no_more(self) -> None:
-        for store in self.stores:
-            assert [event_view(event) for event in store.load()] == self.naive.stored()
+        for store, log in zip(self.stores, self.logs, strict=True):
+            assert [event_view(whole(entry, log)) for entry in store.load()] == self.naive.stored()
 
     # Parts
 
@@ -268,28 +291,33 @@ class EngineMachine(RuleBasedStateMachine):
             return "error", int(refusal.code)
         return "timer", self.view(answer)
 
-    def recall(self, place: Recall) -> Timer:
-        timers = [store.read_timer(place.seq) for store in self.stores]
-        assert timers[0] == timers[1]
-        return timers[0]
+    def recall(self, recall: Recall) -> Countdown:
+        timer, same = [log.event(recall.place) for log in self.logs]
+        assert timer == same
+        return timer
 
-    def view(self, timer: Timer | Recall) -> dict[str, Any]:
-        whole = self.recall(timer) if isinstance(timer, Recall) else timer
-        return timer_view(whole, self.now_ns // NS_PER_MS)
+    def view(self, timer: Countdown | Recall) -> dict[str, Any]:
+        known = self.recall(timer) if isinstance(timer, Recall) else timer
+        return timer_view(known, self.now_ns // NS_PER_MS)
 
     def note_moments(self) -> None:
         del self.moments_ns[len(self.naive.log) + 1 :]
         self.moments_ns += [self.now_ns] * (self.engine.last_seq + 1 - len(self.moments_ns))
 
 
-def timer_view(timer: Timer, now_ms: int) -> dict[str, Any]:
+def whole(entry: Entry, log: Log) -> Countdown:
+    return entry if isinstance(entry, Countdown) else entry.with_spec(log.spec(entry.spec_place))
+
+
+def timer_view(timer: Countdown, now_ms: int) -> dict[str, Any]:
     view: dict[str, Any] = json.loads(msgspec.json.encode(timer.view(now_ms)))
     return view
 
 
-def event_view(event: Timer) -> dict[str, Any]:
-    view: dict[str, Any] = json.loads(msgspec.json.encode(event.event_view()))
-    return {**view, "id": view["timer"]["id"]}
+def event_view(event: Countdown) -> dict[str, Any]:
+    view = json.loads(msgspec.json.encode(event.event_view(LOG_ID)))
+    assert view.pop("log") == LOG_ID
+    return {**view, "id": event.id, "spec_seq": event.spec_place or None}
 
 
 TestEngine = EngineMachine.TestCase

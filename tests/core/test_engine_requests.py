@@ -195,8 +195,6 @@ class TestKeys:
             bench.ask(ExtendParams("a", seconds=1, key=f"k{number}"))
 
         timer = bench.ask(ExtendParams("a", seconds=1, key="k1"))
-        assert timer.keys is not None
-        assert len(timer.keys) == KEYS_REMEMBERED
         assert bench.ask(ExtendParams("a", seconds=1, key="k0")).duration_ms == timer.duration_ms + 1000
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench, make_spec
 from timer_protocol.errors import Refusal
 from timer_protocol.messages import ExtendParams, PauseParams, RestartParams, ResumeParams
 
@@ -22,9 +22,10 @@ def test_timer_fires_at_its_deadline_and_not_a_nanosecond_before(begin_ns: int, 
 
     assert due_ns is not None
     assert 0 <= due_ns - (begin_ns + duration_ms * NS_PER_MS) < NS_PER_MS
-    assert bench.engine.expire(due_ns - 1, 1) == []
+    assert bench.engine.expire(due_ns - 1, 1) == 0
     assert bench.get(now_ns=due_ns - 1).state == "running"
-    assert [timer.state for timer in bench.engine.expire(due_ns, 1)] == ["fired"]
+    assert bench.engine.expire(due_ns, 1) == 1
+    assert bench.commit() == ["started", "fired"]
 
 
 @given(begins_ns, durations_ms)
@@ -83,9 +84,9 @@ def test_earliest_deadlines_fire_first_in_the_order_of_their_starts_and_no_more_
         bench.start(timer_id, seconds=seconds)
 
     now_ns = BEGIN_NS + MINUTE_NS
-    assert [timer.id for timer in bench.engine.expire(now_ns, 3)] == ["b", "a", "d"]
-    assert [timer.id for timer in bench.engine.expire(now_ns, 3)] == ["c"]
-    assert bench.engine.expire(now_ns, 3) == []
+    bench.commit()
+    assert [bench.engine.expire(now_ns, 3) for _ in range(3)] == [3, 1, 0]
+    assert [timer.id for timer in bench.settle()] == ["b", "a", "d", "c"]
 
 
 def test_an_overdue_timer_keeps_its_deadline_and_tells_when_it_fired() -> None:
@@ -93,8 +94,9 @@ def test_an_overdue_timer_keeps_its_deadline_and_tells_when_it_fired() -> None:
     started = bench.start()
     found_ns = BEGIN_NS + 10 * MINUTE_NS
 
-    (fired,) = bench.engine.expire(found_ns, 1)
+    assert bench.engine.expire(found_ns, 1) == 1
 
+    fired = bench.get()
     assert fired.due_at_ms == started.due_at_ms == (BEGIN_NS + MINUTE_NS) // NS_PER_MS
     assert fired.ended_at_ms == found_ns // NS_PER_MS
     assert fired.view(found_ns // NS_PER_MS).remaining_ms == 0
@@ -117,7 +119,7 @@ def test_paused_timer_never_fires() -> None:
     bench.ask(PauseParams("a"), BEGIN_NS + NS_PER_S)
 
     assert bench.engine.next_due_ns() is None
-    assert bench.engine.expire(BEGIN_NS + 1000 * MINUTE_NS, 10) == []
+    assert bench.engine.expire(BEGIN_NS + 1000 * MINUTE_NS, 10) == 0
     timer = bench.get(now_ns=BEGIN_NS + 1000 * MINUTE_NS)
     assert (timer.state, timer.due_at_ms, timer.remaining_ms) == ("paused", None, 59_000)
 
@@ -142,7 +144,7 @@ def test_extension_moves_the_deadline_of_a_running_timer(by_s: float, due_after_
 
     assert timer.due_at_ms == BEGIN_NS // NS_PER_MS + round(due_after_s * 1000)
     assert timer.duration_ms == round(due_after_s * 1000)
-    assert (timer.hours, timer.minutes, timer.seconds) == (0, 1, 0)
+    assert timer.spec == make_spec()
 
 
 def test_extension_of_a_paused_timer_adds_to_what_is_left() -> None:
