@@ -5,6 +5,13 @@ from msgspec import Struct
 ID_CHARACTERS = 128
 LABEL_CHARACTERS = 256
 KEY_CHARACTERS = 128
+
+LOG_ID_CHARACTERS = 11
+"""The id of a log: 64 random bits in URL-safe base64 without padding. It stands in every event, so it is short."""
+
+LOGS_MAXIMUM = 1024
+"""Logs that one store can have, and so the positions in a cursor."""
+
 KEYS_REMEMBERED = 64
 """Keys of changes kept for each timer: more than any client has in flight at once."""
 

@@ -14,6 +14,8 @@ from timer_protocol.limits import (
     ID_CHARACTERS,
     KEY_CHARACTERS,
     LABEL_CHARACTERS,
+    LOG_ID_CHARACTERS,
+    LOGS_MAXIMUM,
     PAGE_DEFAULT,
     PAGE_MAXIMUM,
     WAIT_MAXIMUM_MS,
@@ -35,6 +37,15 @@ Key = Annotated[
 Amount = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
 Milliseconds = Annotated[int, Meta(ge=0)]
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+LogId = Annotated[str, Meta(min_length=1, max_length=LOG_ID_CHARACTERS, description="A log.")]
+Positions = Annotated[
+    dict[LogId, Seq],
+    Meta(
+        max_length=LOGS_MAXIMUM,
+        description='A cursor: the last `seq` seen of each log, such as {"<log>": 17}, as `next` of a page or `cursor` of'
+        " server.info gives it; {} is the beginning.",
+    ),
+]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_MAXIMUM)]
 WaitMs = Annotated[int, Meta(ge=0, le=WAIT_MAXIMUM_MS, description="How long to wait, in milliseconds.")]
 
@@ -69,19 +80,26 @@ class Timer(Struct, frozen=True, gc=False):
 
 
 class Event(Struct, frozen=True, gc=False):
-    """Something that happened to a timer; `timer` is as it was right after. `seq` rises by one per event."""
+    """Something that happened to a timer; `timer` is as it was right after. `seq` rises by one per event of `log`."""
 
+    log: str
     seq: int
     kind: EventKind
     at_ms: int
     timer: Timer
 
 
-class Beat(Struct, frozen=True, gc=False):
-    """The events socket's sign of life: the last event's `seq` and the server's clock."""
+class LogStanding(Struct, frozen=True, gc=False):
+    """Where a log stands: the `seq` of its last event, and its clock, by which its moments are told."""
 
     seq: int
     now_ms: int
+
+
+class Beat(Struct, frozen=True, gc=False):
+    """The events socket's sign of life: how the logs of the server that sends it stand."""
+
+    logs: dict[str, LogStanding]
 
 
 class StartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -144,7 +162,7 @@ class WaitParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
 
 
 class ReadEventsParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    after: Annotated[Seq, Meta(description="The last `seq` already seen; 0 for all there are.")]
+    after: Positions
     prefix: Prefix = ""
     limit: Limit = PAGE_DEFAULT
     wait_ms: WaitMs = 0
@@ -166,11 +184,15 @@ class TimerPage(Struct, frozen=True):
 
 
 class EventPage(Struct, frozen=True):
-    """Events in the order of `seq`. `next` is what to pass as `after` to go on; `truncated` says that retention
-    has removed some of what was asked for."""
+    """Events in the order of `seq` within each log; between logs there is no order.
+
+    `next` is what to pass as `after` to go on, and names exactly the logs of the store. `more` says that there is more to
+    read at once; `truncated` that some of what was asked for is gone.
+    """
 
     events: list[Event]
-    next: int
+    next: dict[str, int]
+    more: bool
     truncated: bool
 
 
@@ -184,12 +206,12 @@ class StateCounts(Struct, frozen=True):
 
 
 class ServerInfo(Struct, frozen=True):
-    """The server about itself. `seq` is that of the last event."""
+    """The server about itself. `cursor` is where its logs end: what to pass to `events.read` for what comes after."""
 
     version: str
     protocol: str
-    now_ms: int
-    seq: int
+    logs: dict[str, LogStanding]
+    cursor: dict[str, int]
     counts: StateCounts
     limits: Limits
 
@@ -236,7 +258,7 @@ METHODS: tuple[Method, ...] = (
         "The timer once it has ended, or as it stands after `wait_ms`.",
         _NOT_FOUND + _PARKED,
     ),
-    Method("events.read", ReadEventsParams, EventPage, "Events after a given `seq`; waits for one if asked.", _PARKED),
+    Method("events.read", ReadEventsParams, EventPage, "Events after a cursor; waits for one if asked.", _PARKED),
     Method("server.info", InfoParams, ServerInfo, "The server's version, clock, counts and limits."),
     Method("rpc.discover", DiscoverParams, dict[str, Any], "This document: the service described in OpenRPC."),
 )
