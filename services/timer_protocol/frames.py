@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+SERVICE_TOPICS = b"~"
+"""What topics begin with that are no timer's. Those that are not known are for later clients."""
+
 BEAT_TOPIC = b"~beat"
 
 _JSON_SPACE = b" \t\r\n"
