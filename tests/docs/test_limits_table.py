@@ -17,6 +17,8 @@ OF_CONSTANTS = {
     "frames of a message": "FRAMES_MAXIMUM",
     "bytes of requests that wait to be handled, of all peers": "INTAKE_BYTES",
     "characters of an id, a prefix or after": "ID_CHARACTERS",
+    "characters of a log's id": "LOG_ID_CHARACTERS",
+    "logs of a store, and in a cursor": "LOGS_MAXIMUM",
     "characters of a label": "LABEL_CHARACTERS",
     "characters of a key": "KEY_CHARACTERS",
     "keys remembered of a timer": "KEYS_REMEMBERED",
