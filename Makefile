@@ -9,7 +9,7 @@ REQUIREMENTS := deploy/requirements
 TIME ?=
 ARGS ?=
 
-.PHONY: help setup run test lint format bench bench-peers faults audit lock clean
+.PHONY: help setup run test lint format bench bench-peers campaigns audit lock example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,13 +45,13 @@ format: $(VENV)/ready ## Format the code
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/bench-ready ## Measure a real server process on this machine; ARGS="starts lateness --repeats 5"
-	@$(BIN)/python -m tests.bench $(ARGS)
+	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
 
 bench-peers: $(VENV)/bench-ready ## The same, with Redis, beanstalkd and APScheduler in the same run
-	@$(BIN)/python -m tests.bench --peers $(ARGS)
+	@PYTHONPATH=tools $(BIN)/python -m bench --peers $(ARGS)
 
-faults: $(VENV)/ready ## Run the fault campaigns; ARGS="crash clock --short --seed 7"
-	@$(BIN)/python -m tests.faults $(ARGS)
+campaigns: $(VENV)/ready ## Run the fault campaigns; ARGS="crash clock --short --seed 7"
+	@PYTHONPATH=tools $(BIN)/python -m campaigns $(ARGS)
 
 audit: $(VENV)/ready ## Look the pinned requirements up among known vulnerabilities, where that can be done
 	@$(BIN)/python deploy/audit.py $(REQUIREMENTS)/*.txt
@@ -63,6 +63,9 @@ lock: $(VENV)/ready ## Pin all requirements anew, with hashes
 	    --no-emit-index-url --no-emit-find-links --no-emit-package timer-service --python-version 3.11 \
 	    --extra $$extra --output-file $(REQUIREMENTS)/$$extra.txt pyproject.toml || exit 1; \
 	done
+
+example: $(VENV)/ready ## Write .env.example from the table of settings
+	@$(BIN)/python deploy/env_example.py >.env.example
 
 clean: ## Remove what the other targets made
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build bench-results

@@ -14,15 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from dotenv import dotenv_values
+from timer_protocol.environment import read_environment
+from timer_protocol.settings import SettingError
 
 START_LIMIT_S = 15.0
 STOP_LIMIT_S = 10.0
+MISUSED = 2
 INTERRUPTED = 130
 
 
@@ -30,7 +32,12 @@ def main(arguments: list[str]) -> int:
     """Runs both programs; returns the exit code of the client."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit)
-    with tempfile.TemporaryDirectory(prefix="timer-") as place, _server(Path(place)) as (commands, events):
+    try:
+        configured = read_environment(Path.cwd())
+    except SettingError as error:
+        sys.stderr.write(f"{error}\n")
+        return MISUSED
+    with tempfile.TemporaryDirectory(prefix="timer-") as place, _server(Path(place), configured) as (commands, events):
         return _client(arguments, {"TIMER_SERVER": commands, "TIMER_EVENTS": events})
 
 
@@ -39,15 +46,14 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _server(place: Path) -> Iterator[tuple[str, str]]:
+def _server(place: Path, configured: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """A server while the block runs; gives the addresses of its two sockets."""
     defaults = {
         "TIMER_BIND": "tcp://127.0.0.1:*",
         "TIMER_EVENTS_BIND": "tcp://127.0.0.1:*",
         "TIMER_STORE": f"sqlite:///{place}/timers.db",
     }
-    configured = {**dotenv_values(".env"), **{name: value for name, value in os.environ.items() if value}}
-    settings = {name: configured.get(name) or default for name, default in defaults.items()}
+    settings = {name: configured.get(name, default) for name, default in defaults.items()}
     log = place / "server.log"
     with log.open("wb") as output:
         # A session of its own: Ctrl-C is for the client, the server ends after it.

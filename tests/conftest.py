@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from containers.engine import engine_fault, images, is_required
+from drivers.docker_engine import engine_fault, images, is_required
+from drivers.peers import Requester, requester
+from drivers.ports import free_port
+from drivers.server_process import ServerProcess
 from local_server import LocalServer
-from peers import Requester, requester
-from ports import free_port
-from server_process import ServerProcess
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import zmq
 
+from drivers.peers import Requester, socket_to
 from local_server import LocalServer
-from peers import Requester, socket_to
 from timer_client import Settings, TimerClient
 from timer_protocol.key_files import from_text
 from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles, make_client_keys, make_server_keys

@@ -8,7 +8,7 @@ from typing import Any
 from timer_protocol.limits import Limits
 from timer_server.logs import log
 from timer_server.loop.clock import Sources, system_sources
-from timer_server.loop.signals import Wishes
+from timer_server.loop.signals import OperatorSignals
 from timer_server.serve import serve
 from timer_server.settings import Config
 
@@ -33,7 +33,7 @@ class LocalServer:
             }
         )
         self._sources = sources or system_sources()
-        self._wishes = Wishes()
+        self._signals = OperatorSignals()
         self._logs = _Recorder()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -54,25 +54,25 @@ class LocalServer:
     def stop(self) -> None:
         """Stops the server as SIGTERM would, and raises what it failed with, if it did."""
         if self._thread.is_alive():
-            self._wishes.stop()
+            self._signals.stop()
         self._thread.join(STOP_LIMIT_S)
         assert not self._thread.is_alive(), "the server did not stop"
         log.removeHandler(self._logs)
-        self._wishes.close()
+        self._signals.close()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
 
     def reload(self) -> None:
         """Has the server read its keys again, as SIGHUP would."""
-        self._wishes.reload()
+        self._signals.reload()
 
     def serve_here(self) -> None:
         """Serves in the caller's thread, for tests of a start that fails."""
         try:
-            serve(self._config, self._sources, self._wishes)
+            serve(self._config, self._sources, self._signals)
         finally:
-            self._wishes.close()
+            self._signals.close()
 
     def wait_for_log(self, event: str) -> dict[str, Any]:
         """The fields of the next log line with this event."""
@@ -85,7 +85,7 @@ class LocalServer:
 
     def _serve(self) -> None:
         try:
-            serve(self._config, self._sources, self._wishes)
+            serve(self._config, self._sources, self._signals)
         except BaseException as error:
             self._failure = error
         finally:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from timer_client.async_client import AsyncTimerClient
     from timer_client.calls import Call, TimerSpec, new_id
     from timer_client.client import TimerClient
-    from timer_client.config import load_settings
     from timer_client.cursor import Cursor
     from timer_client.errors import (
         AccessDenied,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
         WrongState,
     )
     from timer_client.retry import Pause
-    from timer_client.settings import Settings
+    from timer_client.settings import Settings, load_settings
     from timer_client.streams import AsyncEventStream, EventStream
     from timer_client.watch import Countdown
     from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
@@ -87,7 +86,7 @@ _MODULES = {
     "Settings": "timer_client.settings",
     "TimerClient": "timer_client.client",
     "TimerSpec": "timer_client.calls",
-    "load_settings": "timer_client.config",
+    "load_settings": "timer_client.settings",
     "new_id": "timer_client.calls",
     **dict.fromkeys(("Event", "EventPage", "ServerInfo", "Timer", "TimerPage"), "timer_protocol.messages"),
 }

@@ -11,7 +11,6 @@ from timer_client import calls
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
 from timer_client.calls import Call, TimerSpec
 from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, unwrapped, with_endpoints
-from timer_client.config import load_settings
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
@@ -19,7 +18,7 @@ from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_awaitable
 from timer_client.session import Batches, Exchange
-from timer_client.settings import Settings
+from timer_client.settings import Settings, load_settings
 from timer_client.signatures import awaitable
 from timer_client.streams import AsyncEventStream
 from timer_protocol.limits import PAGE_MAXIMUM

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from timer_client import calls
 from timer_client.calls import Call, TimerSpec
-from timer_client.config import load_settings
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
@@ -17,7 +16,7 @@ from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_blocking
 from timer_client.session import Batches, Exchange
-from timer_client.settings import Settings
+from timer_client.settings import Settings, load_settings
 from timer_client.signatures import blocking
 from timer_client.streams import EventStream
 from timer_client.transport import Transport

@@ -12,9 +12,13 @@ from timer_protocol.ids import ID_PATTERN, is_valid_id
 PUBLIC_SUFFIX = ".key"
 SECRET_SUFFIX = ".key_secret"  # noqa: S105 - the end of a file name
 
+SERVER_NAME = "server"
+"""What the server's own files are named; no client's are."""
+
 PREFIX_CHARACTERS = 92
 """Leaves room in an id for the 36 characters of one that the server makes below the prefix."""
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECTIONS = {"metadata": ("prefix",), "curve": ("public-key", "secret-key")}
 _SECTION = re.compile(r"(\S+)\s*(#.*)?")
 _ENTRY = re.compile(r"""\s+(\S+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'#]\S*)\s*(#.*)?""")
@@ -53,6 +57,12 @@ def from_text(text: str) -> Key:
     prefix = found.get("prefix", "")
     check_prefix(prefix)
     return Key(found["public-key"], found.get("secret-key"), prefix)
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError unless a client's key files can have this name."""
+    if not _NAME.fullmatch(name) or name == SERVER_NAME:
+        raise ValueError(f"{name!r} is no name for a file: use A-Z a-z 0-9 . _ - (and not {SERVER_NAME!r})")
 
 
 def check_prefix(prefix: str) -> None:

@@ -1,98 +1,23 @@
-"""Every bound of the protocol, by name. Those in `Limits` are the operator's to set; the constants are fixed."""
+"""Bounds that client and server both look at. Those in `Limits` are the operator's to set; the constants are fixed."""
 
 from msgspec import Struct
 
 ID_CHARACTERS = 128
 LABEL_CHARACTERS = 256
 KEY_CHARACTERS = 128
-
 LOG_ID_CHARACTERS = 11
 """The id of a log: 64 random bits in URL-safe base64 without padding. It stands in every event, so it is short."""
 
 LOGS_MAXIMUM = 1024
 """Logs that one store can have, and so the positions in a cursor."""
 
-KEYS_REMEMBERED = 64
-"""Keys of changes kept for each timer: more than any client has in flight at once."""
-
-PAYLOAD_DEPTH = 100
-"""Objects and arrays within one another in a payload. Readers of JSON differ in how much they bear; all bear this."""
-
 PAGE_DEFAULT = 100
 PAGE_MAXIMUM = 1000
-PAGE_BYTES = 4 * 1024 * 1024
-"""A page of timers or events ends early once its payloads reach this, so that one request cannot fill memory."""
-
-PARKED_PAGE_BYTES = 65_536
-"""The same for a page that was waited for: what has just happened is little, and many may have waited for it."""
-
-SCAN_MAXIMUM = 10_000
-"""Entries looked at for one page; a page that found less than it could still tells where to go on."""
-
-SCAN_BYTES = 16 * 1024 * 1024
-"""Bytes of the log looked through for one page of events, for the same reason: they have to be read and checked."""
-
-REPLY_ENTRIES = 20_000
-"""Entries looked at for all pages of one reply, those that are returned ten times: some ten milliseconds of the
-server's time."""
-
 WAIT_MAXIMUM_MS = 3_600_000
 """The longest a request may stay parked. Clients that wait longer ask again."""
 
-REPLY_BYTES = 16 * 1024 * 1024
-"""Payloads in one reply: the requests of a batch beyond it are refused, unapplied."""
-
-FRAMES_MAXIMUM = 16
-"""Frames of one message, as a peer sends it; the longest form in use has five."""
-
-ENVELOPE_BYTES = 1024
-"""What a peer puts before its body comes back with the reply, and is kept while that waits: a few ids fit."""
-
 REQUEST_ID_CHARACTERS = 256
 """The `id` of a request, for the same reason."""
-
-PARKED_MAXIMUM = 20_000
-"""Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
-
-INTAKE_BYTES = 512 * 1024 * 1024
-"""Bytes of requests that have come in and wait to be handled, as far as the server's memory tells: half a minute of the
-fastest honest load. Beyond it all connections are cut, and what waited is sent again by whoever still wants it."""
-
-PARKED_BYTES = 64 * 1024 * 1024
-"""Envelopes and results kept for messages in which something waits: three thousand bytes for each of them."""
-
-TRIPLE_EXPIRES_S = 60
-"""A half-finished triple of the dialogue is dropped after this: whoever began it has gone."""
-
-TRIPLES_MAXIMUM = 10_000
-"""Half-finished triples kept at once; beyond it the oldest is dropped."""
-
-DIALOGUE_LINES_A_SECOND = 100
-"""Texts of the dialogue that are logged: more than people type, and less than fills a disk."""
-
-REPLIES_QUEUED = 10_000
-"""Replies held for one peer that does not read; more are dropped and counted."""
-
-PEER_BACKLOG_BYTES = 32 * 1024 * 1024
-"""Bytes of replies held for one peer that does not read: the largest reply twice. More are dropped and counted."""
-
-BACKLOG_BYTES = 256 * 1024 * 1024
-"""The same for all peers together, a quarter of a small server's memory. Past it only peers that read get replies,
-and only small ones."""
-
-EVENTS_QUEUED = 100_000
-"""Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
-
-EVENTS_BYTES = 256 * 1024 * 1024
-"""Bytes of events held for the subscriber that is furthest behind: four hundred thousand common ones. Beyond it all
-subscribers are cut off; they connect again."""
-
-SUBSCRIPTION_BYTES = 600
-"""A frame to the events socket; a larger one cuts its peer off. The longest topic has 138, a handshake up to 544."""
-
-SUBSCRIBED_BYTES = 4 * 1024 * 1024
-"""All topics subscribed to, each counted once; each byte costs some fifty in the socket. That is three topics of a
-hundred bytes for each of ten thousand subscribers. Beyond it all subscribers are cut off; they connect again."""
 
 BEAT_INTERVAL_MS = 1000
 
@@ -112,8 +37,3 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Ten years of 365 days: longer is more likely a wrong unit than a wish."""
     retention_s: int = 86_400
     """How long ended timers and events can be read: a day covers a night's outage of a watcher."""
-
-
-def frame_maximum_bytes(max_message_bytes: int) -> int:
-    """A frame beyond this cuts its peer off without a reply. What is only a little too large is refused instead."""
-    return 4 * max_message_bytes + 65_536

@@ -1,17 +1,19 @@
-"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; or makes keys."""
+"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; renames a log."""
 
 import argparse
-import re
 import signal
 import sys
 from pathlib import Path
 
 from timer_protocol import __version__
-from timer_protocol.key_files import check_prefix
-from timer_server.access.keys import SERVER_NAME, KeyFileError, make_client_keys, make_server_keys
+from timer_protocol.environment import read_environment
+from timer_protocol.key_files import check_name, check_prefix
+from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.settings import SERVER_VARIABLES, SettingError
+from timer_server.access.keys import make_client_keys, make_server_keys
 from timer_server.health import check
 from timer_server.logs import set_up
-from timer_server.settings import VARIABLES, Config, ConfigError, load_environment, read_config
+from timer_server.settings import Config, read_config
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -23,6 +25,12 @@ _KEYGEN_HELP = (
 )
 
 
+_RESTORED_HELP = (
+    "Watchers then notice that events are gone which they may have seen: they go on where the copy ends. Whatever the"
+    " log held beyond the copy is given up."
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can read its keys again, it must not end it
@@ -30,31 +38,52 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.command == "keygen":
         return _make_keys(parsed)
     try:
-        config = read_config(load_environment(Path.cwd()))
-    except ConfigError as error:
+        config = read_config(read_environment(Path.cwd()))
+    except SettingError as error:
         return _complain(str(error), EXIT_MISUSED)
     if parsed.check:
         fault = check(config.bind, config.curve)
         return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
-    return _serve(config)
+    return _rename_log(config) if parsed.command == "restored" else _serve(config)
 
 
 def _serve(config: Config) -> int:
     # Imported here, as the health check, which runs every few seconds, needs none of it.
     from timer_server.loop.clock import system_sources  # noqa: PLC0415
-    from timer_server.loop.signals import wishes_by_signals  # noqa: PLC0415
+    from timer_server.loop.garbage import GarbagePolicy  # noqa: PLC0415
+    from timer_server.loop.signals import operator_signals  # noqa: PLC0415
     from timer_server.serve import serve  # noqa: PLC0415
     from timer_server.store.base import StoreError  # noqa: PLC0415
     from timer_server.wire.endpoints import BindError  # noqa: PLC0415
 
     set_up(config.log_level, config.log_format)
     try:
-        with wishes_by_signals() as wishes:
-            serve(config, system_sources(), wishes)
+        with operator_signals() as signals:
+            serve(config, system_sources(), signals, GarbagePolicy)
     except KeyFileError as error:
         return _complain(f"{error} (TIMER_CURVE_SERVER_SECRET, TIMER_CURVE_CLIENTS)", EXIT_MISUSED)
     except (StoreError, BindError) as error:
         return _complain(str(error), EXIT_FAILED)
+    return EXIT_OK
+
+
+def _rename_log(config: Config) -> int:
+    from timer_server.random_ids import new_log_id  # noqa: PLC0415 - nor this
+    from timer_server.store.base import StoreError  # noqa: PLC0415
+    from timer_server.store.sqlite.store import SqliteStore  # noqa: PLC0415
+
+    if config.store_path is None:
+        return _complain("TIMER_STORE is 'memory:', which cannot have been restored; name the file", EXIT_MISUSED)
+    store = SqliteStore(config.store_path, new_log_id)
+    try:
+        before, after = store.restored()
+    except StoreError as error:
+        return _complain(str(error), EXIT_FAILED)
+    finally:
+        store.close()
+    print(  # noqa: T201 - what the command was asked for
+        f"log {before.log_id} goes on as {after.log_id} after event {after.ends.last_seq}; the server may be started"
+    )
     return EXIT_OK
 
 
@@ -73,21 +102,24 @@ def _make_keys(parsed: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    width = max(len(variable.name) for variable in VARIABLES)
+    width = max(len(variable.name) for variable in SERVER_VARIABLES)
     settings = "\n".join(
-        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.allowed}"
-        for variable in VARIABLES
+        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.kind.allowed}"
+        for variable in SERVER_VARIABLES
     )
     parser = argparse.ArgumentParser(
         prog="timer-server",
-        usage="timer-server [-h] [--check | --version | keygen ...]",
+        usage="timer-server [-h] [--check | --version | keygen ... | restored]",
         description="Durable countdown timers over ZeroMQ. Everything is set by environment variables or a .env file.",
         epilog=f"variables, their defaults and what is allowed:\n{settings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
     parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
-    _add_keygen(parser.add_subparsers(dest="command", metavar="keygen", title="commands"))
+    commands = parser.add_subparsers(dest="command", metavar="keygen, restored", title="commands")
+    _add_keygen(commands)
+    about = "give the log in TIMER_STORE a new id: for once after a copy of it was put back, before a server starts"
+    commands.add_parser("restored", help=about, description=f"{about.capitalize()}.", epilog=_RESTORED_HELP)
     return parser
 
 
@@ -106,9 +138,11 @@ def _add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _name(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) and text != SERVER_NAME:
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no name for a file: use A-Z a-z 0-9 . _ - (and not {SERVER_NAME!r})")
+    try:
+        check_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _prefix(text: str) -> str:

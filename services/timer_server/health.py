@@ -5,7 +5,8 @@ import re
 import msgspec
 import zmq
 
-from timer_server.access.keys import CurveFiles, KeyFileError, read_pair
+from timer_protocol.key_pairs import KeyFileError
+from timer_server.access.keys import CurveFiles, read_pair
 
 _REQUEST = b'{"jsonrpc":"2.0","method":"server.info","id":1}'
 _TIMEOUT_MS = 2_000

@@ -13,19 +13,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from timer_protocol.messages import StateCounts
-from timer_server.core.engine import Engine
-from timer_server.core.model import Timer
 from timer_server.distribution import Distribution
+from timer_server.requests.shard import Writes, total
 
 _MS_PER_S = 1000
 _NS_PER_S = 1e9
 
 
 class Metrics(Collector):
-    """What the server counts about itself."""
+    """What the server counts about itself. Of what is not durable it does not tell either."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, counts: Sequence[StateCounts]) -> None:
+        """`counts` are those of all shards as they were restored."""
+        self._counts = list(counts)
         self._events: Tally[str] = Tally()
         self._messages = 0
         self._dropped = 0
@@ -46,9 +46,11 @@ class Metrics(Collector):
         """Counts a reply that could not be delivered."""
         self._dropped += 1
 
-    def committed(self, events: Sequence[Timer], took_ns: int, now_ns: int) -> None:
-        """Counts what a commit has made durable, and notes how late the ends among it are."""
+    def settled(self, number: int, writes: Writes, took_ns: int, now_ns: int) -> None:
+        """Counts what has become durable in the shard with this number, and notes how late the ends among it are."""
         self._commit.add(took_ns / _NS_PER_S)
+        self._counts[number] = writes.counts
+        events = writes.changes.events
         kinds = Tally([event.kind for event in events])
         self._events.update(kinds)
         if "fired" in kinds:
@@ -70,7 +72,7 @@ class Metrics(Collector):
         about = "Time taken to make a turn's changes durable"
         yield _histogram("timer_commit_duration_seconds", about, self._commit)
         timers = GaugeMetricFamily("timer_timers", "Timers by state, as server.info tells", labels=["state"])
-        counts = self._engine.counts()
+        counts = total(self._counts)
         for state in StateCounts.__struct_fields__:
             timers.add_metric([state], getattr(counts, state))
         yield timers

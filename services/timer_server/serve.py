@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 from wsgiref.simple_server import WSGIServer
 
@@ -16,19 +17,22 @@ from timer_server.access.gate import Gate
 from timer_server.core.engine import Engine
 from timer_server.logs import fields, log
 from timer_server.loop.clock import Clock, Sources
-from timer_server.loop.signals import Wishes
-from timer_server.loop.turn import Parts, Reactor
+from timer_server.loop.committer import Committer, InlineCommitter
+from timer_server.loop.garbage import GarbagePolicy
+from timer_server.loop.parts import Parts
+from timer_server.loop.signals import OperatorSignals
+from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
-from timer_server.new_id import new_id
 from timer_server.process import give_large_blocks_back, raise_descriptor_limit
-from timer_server.requests.dialogue import SeedDialogue
+from timer_server.random_ids import new_id, new_log_id
 from timer_server.requests.dispatch import Dispatcher
-from timer_server.requests.methods import Methods, ReplyRoom
-from timer_server.requests.parked import Waiting
+from timer_server.requests.methods import Methods
+from timer_server.requests.shard import Shard
 from timer_server.settings import Config
 from timer_server.store.base import Notice, Store
+from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, is_local
 from timer_server.wire.events import Events
@@ -38,9 +42,9 @@ from timer_server.wire.routing_ids import begin_anywhere
 class Recovered(NamedTuple):
     """What a store has been opened to."""
 
-    engine: Engine
     clock: Clock
-    store: Store
+    shard: Shard
+    committer: Committer
 
 
 class Sockets(NamedTuple):
@@ -51,48 +55,53 @@ class Sockets(NamedTuple):
     gate: Gate | None
 
 
-def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
-    """Runs a server until it is wished to stop.
+def serve(
+    config: Config, sources: Sources, signals: OperatorSignals, make_garbage_policy: type[GarbagePolicy] | None = None
+) -> None:
+    """Runs a server until it is told to stop. A process of its own gives it a policy for the garbage collector.
 
     Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound, `KeyFileError`
     where a key file cannot be read.
     """
     give_large_blocks_back()
-    store: Store = MemoryStore() if config.store_path is None else SqliteStore(config.store_path)
-    try:
-        engine, clock = _recover(store, config, sources)
+    store = make_store(config)
+    with closing(store):
+        recovered = _recover(store, config, sources)
         begin_anywhere()
-        context = zmq.Context()
-        try:
-            gate = None if config.curve is None else Gate(context, config.curve)
-            commands = Commands(context, config.bind, config.limits.max_message_bytes, gate)
-            events = Events(context, config.events_bind, gate)
-            _run(config, Recovered(engine, clock, store), Sockets(commands, events, gate), wishes)
-        finally:
-            context.destroy(linger=LINGER_MS)
-    finally:
-        store.close()
+        with _sockets(config) as sockets:
+            _run(config, recovered, sockets, signals, make_garbage_policy)
     log.info("stopped")
 
 
-def _recover(store: Store, config: Config, sources: Sources) -> tuple[Engine, Clock]:
+def make_store(config: Config) -> Store:
+    """The store that the settings name, not yet open."""
+    return MemoryStore(new_log_id()) if config.store_path is None else SqliteStore(config.store_path, new_log_id)
+
+
+def make_committer(shard: Shard, store: Store) -> Committer:
+    """What makes the turns of a store durable."""
+    return InlineCommitter({shard.log.id: store})
+
+
+def _recover(store: Store, config: Config, sources: Sources) -> Recovered:
     begun = time.perf_counter()
     header = store.open()
     _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
-    engine = Engine(config.limits, new_id)
-    engine.restore(store.load(), header.horizon, header.last_seq)
-    counts = engine.counts()
+    shard = Shard(Engine(config.limits, new_id), Log(store, header))
+    shard.engine.restore(store.load(), header.ends, shard.log.spec)
+    counts = shard.engine.counts()
     log.info(
         "recovered",
         extra=fields(
             running=counts.running,
             paused=counts.paused,
-            seq=header.last_seq,
+            log=header.log_id,
+            seq=header.ends.last_seq,
             took_ms=round((time.perf_counter() - begun) * 1000),
         ),
     )
-    return engine, clock
+    return Recovered(clock, shard, make_committer(shard, store))
 
 
 def _tell(notices: Iterable[Notice], begun: float) -> None:
@@ -103,16 +112,42 @@ def _tell(notices: Iterable[Notice], begun: float) -> None:
         log.log(level, notice.text, extra=fields(**notice.figures, took_ms=took_ms))
 
 
-def _run(config: Config, recovered: Recovered, sockets: Sockets, wishes: Wishes) -> None:
-    engine, clock, store = recovered
-    metrics = Metrics(engine)
-    room = ReplyRoom()
-    methods = Methods(engine, store, config.limits, room)
-    waiting = Waiting()
-    dialogue = SeedDialogue(methods.timer)
-    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), dialogue, waiting, room, config.limits)
+@contextmanager
+def _sockets(config: Config) -> Iterator[Sockets]:
+    """All sockets, bound; what was sent has a moment to leave when they are closed."""
+    context = zmq.Context()
+    try:
+        gate = None if config.curve is None else Gate(context, config.curve)
+        commands = Commands(context, config.bind, config.limits.max_message_bytes, gate)
+        yield Sockets(commands, Events(context, config.events_bind, gate), gate)
+    finally:
+        context.destroy(linger=LINGER_MS)
+
+
+def _run(
+    config: Config,
+    recovered: Recovered,
+    sockets: Sockets,
+    signals: OperatorSignals,
+    make_garbage_policy: type[GarbagePolicy] | None,
+) -> None:
+    clock, shard, committer = recovered
+    metrics = Metrics([shard.engine.counts()])
+    methods = Methods([shard], config.limits)
+    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shard.parked, config.limits, new_id)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
-    descriptors = raise_descriptor_limit()
+    _say_listening(config, sockets)
+    garbage = None if make_garbage_policy is None else make_garbage_policy()
+    try:
+        Loop(Parts(clock, [shard], committer, dispatcher, *sockets, metrics, garbage), signals).run()
+    finally:
+        if garbage is not None:
+            garbage.close()
+        if exporter is not None:
+            exporter.server_close()
+
+
+def _say_listening(config: Config, sockets: Sockets) -> None:
     log.info(
         "listening",
         extra=fields(
@@ -121,7 +156,7 @@ def _run(config: Config, recovered: Recovered, sockets: Sockets, wishes: Wishes)
             events=sockets.events.endpoint,
             store="memory:" if config.store_path is None else str(config.store_path),
             curve=config.curve is not None,
-            descriptors=descriptors,
+            descriptors=raise_descriptor_limit(),
         ),
     )
     if config.curve is None and not (is_local(config.bind) and is_local(config.events_bind)):
@@ -129,11 +164,6 @@ def _run(config: Config, recovered: Recovered, sockets: Sockets, wishes: Wishes)
             "bound beyond this machine without encryption: whoever reaches the ports may touch every timer",
             extra=fields(help="set TIMER_CURVE_SERVER_SECRET, or keep the ports on a network that you trust"),
         )
-    try:
-        Reactor(Parts(clock, engine, store, dispatcher, waiting, *sockets, metrics), wishes).run()
-    finally:
-        if exporter is not None:
-            exporter.server_close()
 
 
 def _export(metrics: Metrics, host: str, port: int) -> WSGIServer:

@@ -49,6 +49,7 @@ PURITY = "What decides does no I/O and reads no clock"
         ("timer_server/requests/answers.py", "import time", PURITY),
         ("timer_server/requests/methods.py", "def late():\n    import sqlite3", PURITY),
         ("timer_server/core/engine.py", "from os import environ", PURITY),
+        ("timer_protocol/messages.py", "from timer_protocol import environment", PURITY),
         ("timer_server/logs.py", "import timer_server.__main__", DIRECTION),
         ("timer_server/logs.py", "import timer_client", APART),
         ("timer_client/__init__.py", "from timer_server.core import model", APART),

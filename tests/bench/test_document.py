@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from sample_results import results
 
 from bench.document import rewritten
 from bench.results import load, save
-from bench.samples import results
 
 PAGE = """\
 Before.

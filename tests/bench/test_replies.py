@@ -3,7 +3,7 @@
 import pytest
 
 from bench.replies import LineReplies, Replies, ZmtpReplies
-from raw_zmtp import command, frame, message
+from drivers.raw_zmtp import command, frame, message
 
 
 def fed(replies: Replies, data: bytes, piece: int) -> int:

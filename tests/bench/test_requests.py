@@ -6,8 +6,8 @@ from bench.generator import Target, drive, lines, zmtp
 from bench.peers.beanstalkd_server import puts
 from bench.peers.redis_requests import bulk, scripted, together
 from bench.start_requests import PAYLOAD_JSON, batched, start_requests
+from drivers.peers import Requester
 from local_server import LocalServer
-from peers import Requester
 
 
 def test_the_payload_is_32_bytes_of_json() -> None:

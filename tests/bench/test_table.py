@@ -1,9 +1,9 @@
 """Figures as Markdown."""
 
 import pytest
+from sample_results import results
 
 from bench.results import Figure, Row, at_least, at_most
-from bench.samples import results
 from bench.table import aims_text, conditions_text, figure_text, number
 
 

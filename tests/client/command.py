@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from client.fake_server import FakeServer
+from drivers.program import Program
+from drivers.server_process import SERVICES, ServerProcess
 from local_server import LocalServer
-from program import Program
-from server_process import SERVICES, ServerProcess
 
 COMMAND = [sys.executable, "-m", "timer_client"]
 LIMIT_S = 30.0

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from client.drivers import AwaitableDriver, BlockingDriver, Driver
 from client.fake_server import FakeServer
+from drivers.both_clients import AwaitableDriver, BlockingDriver, Driver
 from timer_client import Settings
 
 Connect = Callable[..., Driver]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from client.drivers import LIMIT_S, Driver, quick
+from drivers.both_clients import LIMIT_S, Driver, quick
+from drivers.server_process import ServerProcess
 from local_server import LocalServer
-from server_process import ServerProcess
 from timer_client import (
     AsyncTimerClient,
     IdConflict,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from client.command import CONTROLS, Server, environment, run, running
+from drivers.server_process import ServerProcess
 from local_server import LocalServer
-from server_process import ServerProcess
 from timer_client.cli import COMMANDS, root
 from timer_protocol import __version__
 

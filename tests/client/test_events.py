@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from client.drivers import LIMIT_S, Driver, quick
 from client.fake_server import LOG, FakeServer, answered, page_of, timer, unanswered
+from drivers.both_clients import LIMIT_S, Driver, quick
+from drivers.server_process import ServerProcess
 from local_server import LocalServer
-from server_process import ServerProcess
 from timer_client import (
     AsyncTimerClient,
     ClientClosed,

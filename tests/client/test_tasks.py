@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from client.drivers import LIMIT_S, Driver, quick
 from client.fake_server import FakeServer, refusing_some, unanswered
+from drivers.both_clients import LIMIT_S, Driver, quick
 from timer_client import (
     AsyncTimerClient,
     ClientClosed,

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from client.command import LIMIT_S, run, running
+from drivers.program import Program
+from drivers.server_process import ServerProcess
 from local_server import LocalServer
-from program import Program
-from server_process import ServerProcess
 
 BELL = "\a"
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import zmq
 
-from client.drivers import LIMIT_S, Driver, quick
 from client.fake_server import FakeServer, answered, refusing, refusing_some, saying, unanswered
+from drivers.both_clients import LIMIT_S, Driver, quick
 from timer_client import (
     BadReply,
     ClientClosed,

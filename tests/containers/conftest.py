@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from containers.engine import engine_fault, is_required
-from containers.stack import BUILD_LIMIT_S, Stack
+from drivers.docker_engine import engine_fault, is_required
+from drivers.stack import BUILD_LIMIT_S, Stack
 
 # A test's limits are on its waits; this one ends it in order, with its containers removed, if they all fail.
 TEST_LIMIT_S = BUILD_LIMIT_S + 120

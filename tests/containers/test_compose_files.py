@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from containers.stack import FILES, ROOT, Stack, inspect
+from drivers.stack import FILES, ROOT, Stack, inspect
 
 PUBLISH = ROOT / "deploy" / "compose.publish.yml"
 

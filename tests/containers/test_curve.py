@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from containers.stack import FILES, ROOT, Stack
+from drivers.stack import FILES, ROOT, Stack
 
 CURVE = ROOT / "deploy" / "compose.curve.yml"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from containers.stack import Stack, inspect, run
+from drivers.stack import Stack, inspect, run
 
 SIDES = ("server", "client")
 

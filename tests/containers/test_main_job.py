@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 
-from containers.stack import Stack
+from drivers.stack import Stack
 
 ESC = "\x1b"
 BELL = "\x07"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from containers.stack import Stack, inspect, run
-from program import Program
+from drivers.program import Program
+from drivers.stack import Stack, inspect, run
 
 NETWORK_PROMISE_S = 30.0
 

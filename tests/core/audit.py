@@ -1,18 +1,11 @@
 """What the log promises, checked on the log alone, at nanoseconds: whoever watches it can rely on nothing more."""
 
+from campaigns.invariants_of_order import MAY_FOLLOW
 from timer_server.core.model import Timer
 
 NS_PER_MS = 1_000_000
 ROUNDING_NS = 2 * NS_PER_MS
 """How much later one stretch of running may make an end: both of its ends are rounded so that no timer is early."""
-
-MAY_FOLLOW = {
-    None: {"started"},
-    "running": {"paused", "extended", "restarted", "cancelled", "fired"},
-    "paused": {"resumed", "extended", "restarted", "cancelled"},
-    "fired": {"restarted"},
-    "cancelled": {"restarted"},
-}
 
 
 class _Run:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from core.builders import Bench, make_timer
+from drivers.builders import Bench, make_timer
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core import deadlines as deadlines_module
 from timer_server.core.deadlines import _DROPS, Deadlines

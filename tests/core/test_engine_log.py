@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core.engine import Engine, Listing, TimerParams
 from timer_server.core.ledger import Recall

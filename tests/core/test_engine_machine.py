@@ -32,7 +32,7 @@ from timer_server.core.ledger import Recall
 from timer_server.core.model import Timer
 from timer_server.store.base import Store
 from timer_server.store.memory import MemoryStore
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import KEYS_REMEMBERED
 from timer_protocol.messages import CancelParams, ExtendParams, GetParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core.engine import TimerParams
+from timer_server.limits import KEYS_REMEMBERED
 
 LATER_NS = BEGIN_NS + NS_PER_S
 

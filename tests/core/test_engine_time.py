@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
 from timer_protocol.errors import Refusal
 from timer_protocol.messages import ExtendParams, PauseParams, RestartParams, ResumeParams
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import Refusal
 from timer_protocol.messages import (
     ENDED,

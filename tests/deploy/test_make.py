@@ -36,5 +36,5 @@ def test_make_run_counts_down(arguments: list[str], answers: str) -> None:
 
 def test_make_help_lists_the_targets() -> None:
     shown = make("help").stdout
-    for target in ("setup", "run", "test", "lint", "bench", "bench-peers", "faults", "lock", "help"):
+    for target in ("setup", "run", "test", "lint", "bench", "bench-peers", "campaigns", "lock", "help"):
         assert f"make {target} " in shown

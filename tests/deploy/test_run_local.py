@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from program import Program
+from drivers.program import Program
 
 ROOT = Path(__file__).parents[2]
 MARK = "RUN_LOCAL_TEST"
@@ -103,4 +103,12 @@ def test_a_server_that_does_not_start_says_why(run_local: RunLocal) -> None:
     program = run_local("0", "0", "1", TIMER_RETENTION_S="a day")
     assert program.wait() == 2
     assert "TIMER_RETENTION_S is 'a day'" in program.output
+    assert "Traceback" not in program.output
+
+
+def test_an_env_file_that_is_no_text_is_a_sentence(run_local: RunLocal, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    program = run_local("0", "0", "1")
+    assert program.wait() == 2
+    assert ".env cannot be read" in program.output
     assert "Traceback" not in program.output

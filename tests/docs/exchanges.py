@@ -8,9 +8,9 @@ from typing import Any
 import zmq
 
 from docs.protocol_document import Block, Message, Passes, Step, Subscribes, steps
+from drivers.peers import socket_to
 from fake_time import FakeTime
 from local_server import LocalServer
-from peers import socket_to
 from timer_server.loop.clock import NS_PER_MS, BootNs, Sources, WallNs
 
 BEGIN_MS = 1_767_225_600_000

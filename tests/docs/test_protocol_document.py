@@ -12,15 +12,15 @@ from msgspec import NODEFAULT, Raw
 
 from docs.exchanges import FrozenTime, is_for_req, peer, perform, perform_events
 from docs.protocol_document import Message, blocks, plain, read, section, steps, tables
+from drivers.peers import Requester, is_silent, request, requester, socket_to
 from fake_time import FakeTime
 from local_server import LocalServer
-from peers import Requester, is_silent, request, requester, socket_to
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import Limits
 from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
-from timer_protocol.openrpc import describe
+from timer_protocol.settings import SERVER_VARIABLES
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
-from timer_server.settings import VARIABLES
+from timer_server.requests.openrpc import describe
 from timer_server.wire import commands, endpoints
 
 EVERY_METHODS = {
@@ -184,6 +184,15 @@ def test_the_keys_of_extend_and_restart_are_one_set(rpc: Requester) -> None:
         assert (again["state"], again["version"]) == ("cancelled", 3)
 
 
+def test_the_rights_are_those_that_the_methods_declare() -> None:
+    documented = {
+        name: row["right"].strip("`")
+        for row in tables("Keys")[1]
+        for name in re.findall(r"`(\w+\.\w+)`", row["needed for"])
+    }
+    assert documented == {method.name: method.right or "none" for method in METHODS}
+
+
 # Errors
 
 
@@ -274,7 +283,7 @@ def test_a_frame_far_beyond_the_limit_cuts_the_connection() -> None:
 
 
 def test_addresses_and_heartbeats_are_the_servers() -> None:
-    defaults = {variable.name: variable.default for variable in VARIABLES}
+    defaults = {variable.name: variable.default for variable in SERVER_VARIABLES}
     addresses = [row["default address"] for row in tables("Sockets and addresses")[0]]
     assert addresses == [f"`{defaults['TIMER_BIND']}`", f"`{defaults['TIMER_EVENTS_BIND']}`"]
     assert defaults["TIMER_BIND"] in next(blocks("js")).lines[2]

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from server_process import SERVICES, ServerProcess
+from drivers.server_process import SERVICES, ServerProcess
 from timer_client.cli import COMMANDS
-from timer_client.settings import VARIABLES as CLIENT_VARIABLES
-from timer_server.settings import VARIABLES as SERVER_VARIABLES
+from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -41,9 +40,7 @@ def test_the_python_examples_run(server_process: ServerProcess) -> None:
 
 def test_the_tables_of_variables_are_complete_and_true() -> None:
     rows = dict(re.findall(r"^\| `(TIMER_\w+)` \| (?:`([^`]*)`|unset) \|", README, re.MULTILINE))
-    known = {variable.name: variable.default for variable in SERVER_VARIABLES}
-    known |= {variable.name: variable.default for variable in CLIENT_VARIABLES}
-    assert rows == known
+    assert rows == {variable.name: variable.default for variable in (*SERVER_VARIABLES, *CLIENT_VARIABLES)}
 
 
 def test_every_command_is_in_the_table() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import zmq
 
+from drivers.peers import Requester, requester, socket_to
 from fake_time import FakeTime
 from local_server import LocalServer
-from peers import Requester, requester, socket_to
 from timer_protocol.limits import Limits
 
 

@@ -5,14 +5,18 @@ from typing import cast
 
 import zmq
 
-from core.builders import NS_PER_MS
-from server_requests.desk import Desk
+from drivers.builders import LOG_ID, NS_PER_MS
+from drivers.desk import Desk
+from timer_protocol.frames import Message
 from timer_protocol.messages import Beat
+from timer_protocol.sender import EVERYBODY
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
 from timer_server.loop.clock import BootNs, Clock, Sources, WallNs
-from timer_server.loop.signals import Wishes
-from timer_server.loop.turn import Parts, Reactor
+from timer_server.loop.committer import InlineCommitter
+from timer_server.loop.parts import Parts
+from timer_server.loop.signals import OperatorSignals
+from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
 from timer_server.store.base import Anchor
 from timer_server.store.memory import MemoryStore
@@ -42,7 +46,7 @@ class SlowStore(MemoryStore):
     """A store whose commits take their time, and that notes when each was done."""
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__()
+        super().__init__(LOG_ID)
         self._machine = machine
         self.commit_ns = 0
         self.done_ns: list[int] = []
@@ -60,7 +64,7 @@ class Wire:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self.told: list[tuple[int, Timer]] = []
+        self.told: list[tuple[int, Countdown]] = []
         self.replied_ns: list[int] = []
         self.requests: list[bytes] = []
 
@@ -68,10 +72,10 @@ class Wire:
     def beat(self, _: Beat) -> None: ...
     def take_subscriptions(self) -> None: ...
 
-    def receive(self) -> tuple[list[bytes], str] | None:
-        return ([b"peer", self.requests.pop()], "") if self.requests else None
+    def receive(self) -> Message | None:
+        return Message([b"peer", self.requests.pop()], EVERYBODY) if self.requests else None
 
-    def publish(self, events: Iterable[Timer]) -> None:
+    def publish(self, _: str, events: Iterable[Countdown]) -> None:
         self.told += [(self._machine.ns, event) for event in events]
 
     def reply(self, _: list[bytes]) -> bool:
@@ -83,24 +87,23 @@ class Hall(Desk):
     """A loop around a desk, at a moment of the test's choice, with one timer that ends at `due_ns`."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.machine = Machine()
         self.slow = SlowStore(self.machine)
+        super().__init__(self.slow)
         self.wire = Wire(self.machine)
         self.clock = Clock(self.machine.sources(), None)
         parts = Parts(
             self.clock,
-            self.engine,
-            self.slow,
+            [self.shard],
+            InlineCommitter({LOG_ID: self.slow}),
             self.dispatcher,
-            self.waiting,
             cast("Commands", self.wire),
             cast("Events", self.wire),
             None,
-            Metrics(self.engine),
+            Metrics([self.engine.counts()]),
         )
-        self.wishes = Wishes()
-        self.loop = Reactor(parts, self.wishes)
+        self.signals = OperatorSignals()
+        self.loop = Loop(parts, self.signals)
         self.loop._turn({})
         self.due_ns = self.begin("first", 0.5)
         self.slow.done_ns.clear()
@@ -117,8 +120,7 @@ class Hall(Desk):
 
     def close(self) -> None:
         self.loop._alarm.close()
-        self.loop._collector.close()
-        self.wishes.close()
+        self.signals.close()
 
     def go_to(self, ns: int) -> None:
         assert ns >= self.machine.ns

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from timer_server.loop import garbage as collector_module
-from timer_server.loop.garbage import Collector
+from timer_server.loop.garbage import GarbagePolicy
 
 BEATS = 60
 
@@ -30,20 +30,20 @@ def looks() -> Iterator[Looks]:
 
 
 @pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[GarbagePolicy]:
     monkeypatch.setattr(collector_module, "_MORE_OBJECTS", 1000)
-    collector = Collector()
+    collector = GarbagePolicy()
     yield collector
     collector.close()
     gc.unfreeze()
 
 
-def pass_beats(collector: Collector, beats: int) -> None:
+def pass_beats(collector: GarbagePolicy, beats: int) -> None:
     for _ in range(beats):
         collector.beat()
 
 
-def test_what_is_not_part_of_a_cycle_is_no_reason_to_look(collector: Collector, looks: Looks) -> None:
+def test_what_is_not_part_of_a_cycle_is_no_reason_to_look(collector: GarbagePolicy, looks: Looks) -> None:
     kept = [b"%d" % number for number in range(200_000)]
     pass_beats(collector, 3 * BEATS)
 
@@ -51,7 +51,7 @@ def test_what_is_not_part_of_a_cycle_is_no_reason_to_look(collector: Collector, 
     assert len(kept) == 200_000
 
 
-def test_many_new_objects_are(collector: Collector, looks: Looks) -> None:
+def test_many_new_objects_are(collector: GarbagePolicy, looks: Looks) -> None:
     """The generations that Python goes through by itself have passed them on by then."""
     kept: list[list[object]] = [[] for _ in range(gc.get_freeze_count() + 5000)]
     pass_beats(collector, BEATS - 1)
@@ -64,7 +64,7 @@ def test_many_new_objects_are(collector: Collector, looks: Looks) -> None:
     assert kept
 
 
-def test_cycles_that_died_old_are_found_in_the_end(collector: Collector) -> None:
+def test_cycles_that_died_old_are_found_in_the_end(collector: GarbagePolicy) -> None:
     class Knot:
         alive = 0
 
@@ -88,6 +88,6 @@ def test_cycles_that_died_old_are_found_in_the_end(collector: Collector) -> None
 
 def test_python_has_its_own_way_again_in_the_end() -> None:
     before = gc.get_threshold()
-    Collector().close()
+    GarbagePolicy().close()
 
     assert gc.get_threshold() == before

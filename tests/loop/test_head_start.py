@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from core.builders import NS_PER_MS
+from drivers.builders import NS_PER_MS
 from loop.hall import BEGIN_MS, LOOK_NS, Hall
 from timer_server.loop.head_start import HeadStart
 

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from core.builders import NS_PER_MS
+from drivers.builders import NS_PER_MS
 from loop.hall import Hall
 from timer_server.loop.turn import RECEIVE_ENOUGH, RECEIVE_NS
 

@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from core.builders import BEGIN_NS, NS_PER_MS, Bench
+from drivers.builders import BEGIN_NS, NS_PER_MS, Bench
 from timer_server.distribution import Distribution
 from timer_server.metrics import Metrics
 

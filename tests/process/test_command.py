@@ -3,8 +3,8 @@
 import urllib.request
 from pathlib import Path
 
-from peers import requester
-from server_process import ServerProcess, timer_server
+from drivers.peers import requester
+from drivers.server_process import ServerProcess, timer_server
 
 
 def test_help_names_every_variable(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import zmq
 
-from peers import Requester, request, requester, socket_to
-from server_process import ServerProcess
+from drivers.peers import Requester, request, requester, socket_to
+from drivers.server_process import ServerProcess
 
 
 def test_acknowledged_timers_survive_with_their_deadlines(server_process: ServerProcess) -> None:

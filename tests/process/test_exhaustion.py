@@ -6,9 +6,9 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from peers import requester
-from raw_zmtp import raw_peer
-from server_process import SERVICES, ServerProcess
+from drivers.peers import requester
+from drivers.raw_zmtp import raw_peer
+from drivers.server_process import SERVICES, ServerProcess
 
 FEW = 64
 

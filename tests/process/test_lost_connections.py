@@ -7,8 +7,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from peers import requester
-from server_process import SERVICES, ServerProcess
+from drivers.peers import requester
+from drivers.server_process import SERVICES, ServerProcess
 
 LIMIT_S = 10.0
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)

@@ -3,11 +3,11 @@
 import json
 import threading
 
-from memory import MIB, resident_bytes
-from peers import request, requester
-from raw_zmtp import message, raw_peer
-from server_process import ServerProcess
-from timer_protocol.limits import PEER_BACKLOG_BYTES
+from drivers.memory import MIB, resident_bytes
+from drivers.peers import request, requester
+from drivers.raw_zmtp import message, raw_peer
+from drivers.server_process import ServerProcess
+from timer_server.limits import PEER_BACKLOG_BYTES
 
 MESSAGES = 150
 PAGES = 100

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from peers import request, requester, socket_to
-from server_process import ServerProcess
+from drivers.peers import request, requester, socket_to
+from drivers.server_process import ServerProcess
 
 BATCH = 50
 

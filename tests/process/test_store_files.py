@@ -3,8 +3,8 @@
 import sqlite3
 from pathlib import Path
 
-from peers import requester
-from server_process import ServerProcess, timer_server
+from drivers.peers import requester
+from drivers.server_process import ServerProcess, timer_server
 
 VERSION_1 = Path(__file__).parents[1] / "store" / "version_1.sql"
 

@@ -18,7 +18,7 @@ from referencing.jsonschema import SchemaRegistry
 from timer_protocol import __version__
 from timer_protocol.errors import TITLES, ErrorCode
 from timer_protocol.messages import METHODS
-from timer_protocol.openrpc import describe
+from timer_server.requests.openrpc import describe
 
 SCHEMA = json.loads((Path(__file__).parent / "openrpc-1.3.schema.json").read_text())
 COMMON_ERRORS = {-32700, -32600, -32602, -32603, -32005, -32006, -32007}

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import zmq
 
+from drivers.peers import is_silent, request, socket_to
 from keys import KeyRing, calls, client, hearing, next_topic
 from local_server import LocalServer
-from peers import is_silent, request, socket_to
 from timer_client import AccessDenied, NotPermitted, ServerUnreachable, Settings, TimerClient
-from timer_server.access.keys import KeyFileError
+from timer_protocol.key_pairs import KeyFileError
 
 
 class TestWhoGetsIn:

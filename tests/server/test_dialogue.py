@@ -3,8 +3,8 @@
 import pytest
 import zmq
 
+from drivers.peers import Requester, socket_to
 from local_server import LocalServer
-from peers import Requester, socket_to
 
 
 def durations(rpc: Requester) -> list[int]:

@@ -5,8 +5,8 @@ import json
 import pytest
 import zmq
 
+from drivers.peers import is_silent, request, socket_to
 from local_server import LocalServer
-from peers import is_silent, request, socket_to
 
 INFO = json.dumps(request("server.info", 7)).encode()
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import zmq
 
+from drivers.peers import Requester, is_silent, socket_to
 from local_server import LocalServer
-from peers import Requester, is_silent, socket_to
 
 
 def subscribed(server: LocalServer, socket: zmq.Socket[bytes], *topics: bytes) -> zmq.Socket[bytes]:

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
+from drivers.peers import request, requester
+from drivers.raw_zmtp import RawPeer, message, raw_peer
 from local_server import LocalServer
-from peers import request, requester
-from raw_zmtp import RawPeer, message, raw_peer
 from timer_client import Settings, TimerClient
 from timer_server.wire import intake
 from timer_server.wire.intake import Intake

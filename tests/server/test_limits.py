@@ -10,9 +10,9 @@ import pytest
 import zmq
 
 from docs.protocol_document import plain, tables
+from drivers.peers import Requester, request, requester, socket_to
+from drivers.raw_zmtp import message, raw_peer
 from local_server import LocalServer
-from peers import Requester, request, requester, socket_to
-from raw_zmtp import message, raw_peer
 from timer_protocol import limits
 from timer_protocol.limits import Limits
 from timer_server.requests import methods, parked

@@ -6,9 +6,10 @@ import uuid
 import pytest
 import zmq
 
+from drivers.peers import Requester, request, requester, socket_to
 from local_server import LocalServer
-from peers import Requester, request, requester, socket_to
-from timer_protocol.limits import REPLY_BYTES, Limits
+from timer_protocol.limits import Limits
+from timer_server.limits import REPLY_BYTES
 
 FIELDS = [
     "id", "label", "state", "hours", "minutes", "seconds", "duration_ms", "remaining_ms", "started_at_ms",

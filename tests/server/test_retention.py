@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from drivers.peers import Requester, requester
 from fake_time import FakeTime
 from local_server import LocalServer
-from peers import Requester, requester
 from timer_protocol.limits import Limits
 
 RETENTION_S = 100

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
+from drivers.peers import request, requester, socket_to
 from local_server import LocalServer
-from peers import request, requester, socket_to
 from timer_server import serve as server_module
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer

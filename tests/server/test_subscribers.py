@@ -3,10 +3,10 @@
 import pytest
 import zmq
 
+from drivers.peers import Requester, socket_to
+from drivers.raw_zmtp import frame, raw_peer
 from local_server import LocalServer
-from peers import Requester, socket_to
-from raw_zmtp import frame, raw_peer
-from timer_protocol.limits import SUBSCRIBED_BYTES, SUBSCRIPTION_BYTES
+from timer_server.limits import SUBSCRIBED_BYTES, SUBSCRIPTION_BYTES
 from timer_server.wire import feed
 
 CUT_OFF = "all subscribers are cut off and may connect again"

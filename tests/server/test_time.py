@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from drivers.peers import requester
 from fake_time import FakeTime
 from local_server import LocalServer
-from peers import requester
 
 HOUR_S = 3600
 

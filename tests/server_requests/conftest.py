@@ -3,7 +3,7 @@
 import pytest
 
 import core.profiles  # noqa: F401
-from server_requests.desk import Desk
+from drivers.desk import Desk
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.builders import BEGIN_NS, NS_PER_S
+from drivers.builders import BEGIN_NS, NS_PER_S
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import DIALOGUE_LINES_A_SECOND
 from timer_protocol.messages import StartParams
+from timer_server.limits import DIALOGUE_LINES_A_SECOND
 from timer_server.logs import log
 from timer_server.requests import dialogue as seed_dialogue
 from timer_server.requests.dialogue import TRIPLE_EXPIRES_NS, SeedDialogue
@@ -24,10 +24,10 @@ class Dialogue:
         self.started: list[Triple] = []
         self.now_ns = BEGIN_NS
         self.refuse: Refusal | None = None
-        self._dialogue = SeedDialogue(self._start)
+        self._dialogue = SeedDialogue()
 
     def say(self, *texts: bytes, peer: bytes = b"peer") -> list[bytes]:
-        return self._dialogue.reply(peer, texts, self.now_ns)
+        return self._dialogue.reply(peer, texts, self.now_ns, self._start)
 
     def is_refused(self, *texts: bytes, peer: bytes = b"peer") -> str:
         """The reason that is given instead of an echo."""
@@ -35,8 +35,7 @@ class Dialogue:
         assert reply.startswith(b"error: ")
         return reply.decode().removeprefix("error: ")
 
-    def _start(self, params: StartParams, now_ns: int) -> None:
-        assert now_ns == self.now_ns
+    def _start(self, params: StartParams) -> None:
         if self.refuse is not None:
             raise self.refuse
         assert (params.id, params.label) == (None, "")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S
-from server_requests.desk import Desk
+from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_S
+from drivers.desk import Desk
 from timer_protocol import PROTOCOL, __version__
 from timer_protocol.messages import METHODS
 from timer_server.requests import methods as methods_module
@@ -87,7 +87,7 @@ class TestList:
 
 class TestReadEvents:
     def read(self, desk: Desk, after: int, **params: object) -> tuple[list[int], int, bool]:
-        page = desk.result("events.read", after=after, **params)
+        page = desk.result("events.read", after={LOG_ID: after}, **params)
         return [event["seq"] for event in page["events"]], page["next"], page["truncated"]
 
     def test_gives_the_events_after_a_seq(self, desk: Desk) -> None:
@@ -114,7 +114,7 @@ class TestReadEvents:
         desk.call("timer.pause", id="a")
         desk.commit()
 
-        first, second = desk.result("events.read", after=0)["events"]
+        first, second = desk.result("events.read", after={})["events"]
 
         assert (first["kind"], first["timer"]["state"], first["timer"]["remaining_ms"]) == (
             "started",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from server_requests.desk import Desk, batch, body, request
+from drivers.builders import LOG_ID
+from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
 
 MINUTE_MS = 60_000
@@ -16,7 +17,7 @@ class TestWaitForEnd:
         assert desk.wait(1) == [parked]
 
         assert body(parked)["result"]["state"] == "fired"
-        assert len(desk.waiting) == 0
+        assert len(desk.parked) == 0
         assert desk.wait(5 * MINUTE_MS) == []
 
     def test_is_answered_when_the_timer_is_cancelled(self, desk: Desk) -> None:
@@ -87,7 +88,7 @@ class TestWaitForEnd:
         desk.wait(1000)
         again = desk.park("timer.wait", id="a", wait_ms=2 * MINUTE_MS)
         assert desk.wait(MINUTE_MS) == [again]
-        assert len(desk.waiting) == 0
+        assert len(desk.parked) == 0
 
         desk.start("b", desk.now_ns)
         other = desk.park("timer.wait", id="b", wait_ms=2 * MINUTE_MS)
@@ -97,7 +98,7 @@ class TestWaitForEnd:
 
 class TestWaitForEvent:
     def test_is_answered_with_the_events_when_there_are_some(self, desk: Desk) -> None:
-        parked = desk.park("events.read", after=1, wait_ms=1000)
+        parked = desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)
         desk.start("b")
 
         assert desk.end_turn() == [parked]
@@ -107,7 +108,7 @@ class TestWaitForEvent:
         assert (page["next"], page["truncated"]) == (2, False)
 
     def test_only_events_with_the_prefix_count(self, desk: Desk) -> None:
-        parked = desk.park("events.read", after=1, prefix="b/", wait_ms=1000)
+        parked = desk.park("events.read", after={LOG_ID: 1}, prefix="b/", wait_ms=1000)
         desk.start("b")
         assert desk.end_turn() == []
         desk.start("b/1")
@@ -116,23 +117,23 @@ class TestWaitForEvent:
         assert [event["timer"]["id"] for event in body(parked)["result"]["events"]] == ["b/1"]
 
     def test_is_answered_with_none_when_time_is_up(self, desk: Desk) -> None:
-        parked = desk.park("events.read", after=1, wait_ms=1000)
+        parked = desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)
 
         assert desk.wait(1000) == [parked]
         assert body(parked)["result"] == {"events": [], "next": 1, "truncated": False}
 
     def test_whoever_asked_again_after_time_was_up_is_answered_once(self, desk: Desk) -> None:
-        first = desk.park("events.read", after=1, wait_ms=1000)
+        first = desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)
         desk.wait(1000)
-        again = desk.park("events.read", after=1, wait_ms=1000)
+        again = desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)
         desk.start("b")
 
         assert desk.end_turn() == [again]
         assert body(first)["result"]["events"] == []
-        assert len(desk.waiting) == 0
+        assert len(desk.parked) == 0
 
     def test_is_answered_at_once_if_there_are_events(self, desk: Desk) -> None:
-        assert len(desk.result("events.read", after=0, wait_ms=1000)["events"]) == 1
+        assert len(desk.result("events.read", after={}, wait_ms=1000)["events"]) == 1
 
 
 class TestBatches:
@@ -159,7 +160,7 @@ class TestBatches:
         answer = desk.send(
             batch(
                 request("timer.wait", "short", id="a", wait_ms=1000),
-                request("events.read", "long", after=1, prefix="b", wait_ms=9 * MINUTE_MS),
+                request("events.read", "long", after={LOG_ID: 1}, prefix="b", wait_ms=9 * MINUTE_MS),
             )
         )
         desk.wait(1000)
@@ -178,14 +179,14 @@ class TestAllAtOnce:
     def test_everybody_is_answered_with_the_error(self, desk: Desk) -> None:
         parked = [
             desk.park("timer.wait", 1, id="a", wait_ms=1000),
-            desk.park("events.read", 2, after=1, wait_ms=500),
+            desk.park("events.read", 2, after={LOG_ID: 1}, wait_ms=500),
         ]
 
         assert sorted(desk.fail_all(self.REFUSAL), key=parked.index) == parked
 
         assert {body(answer)["error"]["code"] for answer in parked} == {ErrorCode.SHUTTING_DOWN}
         assert [body(answer)["id"] for answer in parked] == [1, 2]
-        assert len(desk.waiting) == 0
+        assert len(desk.parked) == 0
         assert desk.fail_all(self.REFUSAL) == []
         assert desk.wait(5 * MINUTE_MS) == []
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from server_requests.desk import Desk, batch, body, request
+from drivers.builders import LOG_ID
+from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.requests import parked as waiting_module
 from timer_server.requests.answers import Answer, JsonAnswer
-from timer_server.requests.parked import WaitForEnd, WaitForEvent, Waiting
+from timer_server.requests.parked import Parked, WaitForEnd, WaitForEvent
 
 MINUTE_MS = 60_000
 REFUSAL = Refusal(ErrorCode.SHUTTING_DOWN, "later")
@@ -18,14 +19,14 @@ REFUSAL = Refusal(ErrorCode.SHUTTING_DOWN, "later")
 
 class TestBounds:
     def test_next_due_is_the_earliest_that_still_waits(self, desk: Desk) -> None:
-        assert desk.waiting.next_due_ns() is None
+        assert desk.parked.next_due_ns() is None
         desk.park("timer.wait", id="a", wait_ms=3000)
-        desk.park("events.read", after=1, wait_ms=1000)
-        assert desk.waiting.next_due_ns() == desk.now_ns + 1000 * 1_000_000
+        desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)
+        assert desk.parked.next_due_ns() == desk.now_ns + 1000 * 1_000_000
         desk.start("b")
         desk.end_turn()
 
-        assert desk.waiting.next_due_ns() == desk.now_ns + 3000 * 1_000_000
+        assert desk.parked.next_due_ns() == desk.now_ns + 3000 * 1_000_000
 
     def test_one_more_than_may_wait_is_refused(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(waiting_module, "PARKED_MAXIMUM", 2)
@@ -68,7 +69,7 @@ class TestBounds:
         large, small = body(answer)
         assert large["error"]["data"]["limit"] == "parked_bytes"
         assert small["result"]["state"] == "cancelled"
-        assert desk.waiting._held_bytes == 0
+        assert desk.parked._held_bytes == 0
 
     @pytest.mark.parametrize(
         "end",
@@ -102,7 +103,7 @@ class TestBounds:
         gc.collect()
 
         assert sum(answer() is not None for answer in answers) == 0
-        assert len(desk.waiting) == 0
+        assert len(desk.parked) == 0
 
 
 class TestMoreThanOneTurnAnswers:
@@ -112,7 +113,7 @@ class TestMoreThanOneTurnAnswers:
         parked = [
             desk.park("timer.wait", number, id="a", wait_ms=1000)
             if number % 2
-            else desk.park("events.read", number, after=1, wait_ms=1000)
+            else desk.park("events.read", number, after={LOG_ID: 1}, wait_ms=1000)
             for number in range(5)
         ]
         desk.call("timer.cancel", id="a")
@@ -120,15 +121,15 @@ class TestMoreThanOneTurnAnswers:
         return parked
 
     def test_the_others_are_answered_in_the_turns_that_follow(self, desk: Desk, parked: list[JsonAnswer]) -> None:
-        assert desk.waiting.has_woken
-        assert len(desk.waiting) == 3
+        assert desk.parked.has_woken
+        assert len(desk.parked) == 3
 
         later = [desk.end_turn(most=2), desk.end_turn(most=2)]
 
         assert [len(answers) for answers in later] == [2, 1]
         assert sorted(answer.missing for answer in parked) == [0] * 5
-        assert not desk.waiting.has_woken
-        assert len(desk.waiting) == 0
+        assert not desk.parked.has_woken
+        assert len(desk.parked) == 0
 
     def test_they_keep_their_order(self, desk: Desk) -> None:
         parked = [desk.park("timer.wait", number, id="a", wait_ms=1000) for number in range(5)]
@@ -140,7 +141,7 @@ class TestMoreThanOneTurnAnswers:
     def test_whoever_runs_out_of_time_meanwhile_gets_what_it_waited_for(self, desk: Desk) -> None:
         desk.now_ns += 1000 * 1_000_000
         ready: list[Answer] = []
-        desk.waiting.expire(desk.now_ns, 500, ready)
+        desk.parked.expire(desk.now_ns, 500)
 
         assert len(ready) == 3
         for answer in ready:
@@ -148,7 +149,7 @@ class TestMoreThanOneTurnAnswers:
             assert result.get("state", "cancelled") == "cancelled"
             assert [event["kind"] for event in result.get("events", [{"kind": "cancelled"}])] == ["cancelled"]
         assert desk.end_turn() == []
-        assert not desk.waiting.has_woken
+        assert not desk.parked.has_woken
 
     @pytest.mark.usefixtures("parked")
     def test_an_event_that_comes_meanwhile_wakes_nobody_twice(self, desk: Desk) -> None:
@@ -164,7 +165,7 @@ class TestMoreThanOneTurnAnswers:
 
         assert len(failed) == 3
         assert all("error" in body(answer) for answer in failed)
-        assert not desk.waiting.has_woken
+        assert not desk.parked.has_woken
         assert desk.end_turn() == []
 
 
@@ -184,7 +185,7 @@ def _parked(desk: Desk, wait_ms: int) -> "weakref.ref[_Answer]":
         timer_id="a",
         after_seq=desk.engine.last_seq,
     )
-    desk.waiting.park(wish, answer, 1)
+    desk.parked.park(wish, answer, 1)
     return weakref.ref(answer)
 
 
@@ -192,23 +193,23 @@ def test_a_wish_that_cannot_be_fulfilled_any_more_is_answered_with_the_refusal()
     def gone(_: int) -> object:
         raise Refusal(ErrorCode.TIMER_NOT_FOUND, "gone")
 
-    waiting = Waiting()
+    parked = Parked()
     answer = JsonAnswer([b"peer", b""], is_batch=False)
-    waiting.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=gone, prefix=""), answer, 1)
+    parked.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=gone, prefix=""), answer, 1)
     ready: list[Answer] = []
-    waiting.expire(5, 500, ready)
+    parked.expire(5, 500)
 
     assert ready == [answer]
     assert body(answer)["error"]["code"] == ErrorCode.TIMER_NOT_FOUND
 
 
 def test_no_more_run_out_of_time_in_one_turn_than_may() -> None:
-    waiting = Waiting()
+    parked = Parked()
     answers = [JsonAnswer([b"peer", b""], is_batch=False) for _ in range(5)]
     for answer in answers:
-        waiting.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=lambda _: 1, prefix=""), answer, 1)
+        parked.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=lambda _: 1, prefix=""), answer, 1)
     ready: list[Answer] = []
-    waiting.expire(5, 3, ready)
+    parked.expire(5, 3)
     assert ready == answers[:3]
-    waiting.expire(5, 3, ready)
+    parked.expire(5, 3)
     assert ready == answers

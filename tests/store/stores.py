@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from core.builders import make_timer
+from drivers.builders import make_timer
 from timer_protocol.messages import EventKind
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer
 from timer_server.core.records import pack
 from timer_server.store.base import Header, Store
 from timer_server.store.memory import MemoryStore
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 
 class OpenStore(Protocol):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from file_damage import Damaged, cuts, dice, flips, holes, stale_blocks
+from drivers.file_damage import Damaged, cuts, dice, flips, holes, stale_blocks
 from store.stores import changes, event
 from timer_server.core.model import Timer
 from timer_server.store.base import Anchor, Header, StoreError
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 NAME = "timers.db"
 WAL = f"{NAME}-wal"

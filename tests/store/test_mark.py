@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from timer_server.store.mark import Mark, MarkFile
 
 from store.stores import changes, event, seqs
 from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
-from timer_server.store.mark import Mark, MarkFile
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from core.builders import BEGIN_NS, NS_PER_S
+from drivers.builders import BEGIN_NS, NS_PER_S
 from store.stores import changes, event, seqs
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
 from timer_server.store import sqlite
 from timer_server.store.base import StoreError
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from store.stores import changes, event, seqs
 from timer_server.core.model import Timer
 from timer_server.store import version_1, version_2
 from timer_server.store.base import Anchor, Header, Notice, StoreError
-from timer_server.store.sqlite import SqliteStore
+from timer_server.store.sqlite.store import SqliteStore
 from timer_server.store.state import LogState, state_to_row
 
 DUMPS = {version: Path(__file__).with_name(f"version_{version}.sql") for version in (1, 2)}

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 import zmq
 
-from peers import REPLY_LIMIT_MS, socket_to
-from raw_zmtp import RawPeer, message, raw_peer
+from drivers.peers import REPLY_LIMIT_MS, socket_to
+from drivers.raw_zmtp import RawPeer, message, raw_peer
 from timer_server.wire import backlog as backlog_module
 from timer_server.wire.backlog import Backlog
 

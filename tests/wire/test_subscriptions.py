@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from peers import REPLY_LIMIT_MS, socket_to
-from raw_zmtp import message, raw_peer
+from drivers.peers import REPLY_LIMIT_MS, socket_to
+from drivers.raw_zmtp import message, raw_peer
 from timer_server.wire import subscriptions as subscriptions_module
 from timer_server.wire.events import Events
 from timer_server.wire.subscriptions import Subscriptions

@@ -74,7 +74,10 @@ class LazyGroup(click.Group):
         with formatter.section("Environment variables without an option"):
             formatter.write_dl(
                 [
-                    (variable.name, f"{variable.meaning}, {variable.allowed} (default {variable.default}).")
+                    (
+                        variable.name,
+                        f"{variable.meaning} ({variable.kind.allowed}; default {variable.default or 'unset'}).",
+                    )
                     for variable in ENVIRONMENT_ONLY
                 ]
             )

@@ -8,7 +8,6 @@ import click
 
 from timer_client.cli.options import given_settings
 from timer_client.client import TimerClient
-from timer_client.config import load_settings
 from timer_client.errors import (
     AccessDenied,
     ConfigError,
@@ -19,7 +18,7 @@ from timer_client.errors import (
     TimerNotFound,
 )
 from timer_client.retry import Pause
-from timer_client.settings import Settings
+from timer_client.settings import Settings, load_settings
 
 _QUIET_S = 10.0
 """One outage is told once, however many calls it holds up."""

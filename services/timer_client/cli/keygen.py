@@ -1,18 +1,19 @@
 """`timer keygen`."""
 
-import re
 from pathlib import Path
 
 import click
 
 from timer_client.cli.connection import Failure
-from timer_client.errors import ConfigError
-from timer_client.keys import make_keys
+from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, check_name
+from timer_protocol.key_pairs import KeyFileError, make_pair
 
 
 def _file_name(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) or text == "server":
-        raise click.BadParameter(f"{text!r} is no name for a file: use A-Z a-z 0-9 . _ - (and not 'server')")
+    try:
+        check_name(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
     return text
 
 
@@ -24,9 +25,13 @@ def keygen(name: str, folder: Path) -> None:
 
     NAME.key_secret is to be kept, NAME.key is for the server's operator.
     """
+    secret, public = folder / f"{name}{SECRET_SUFFIX}", folder / f"{name}{PUBLIC_SUFFIX}"
+    for path in (secret, public):
+        if path.exists():
+            raise Failure(f"{path} is there already; keys are never overwritten")
     try:
-        secret, public = make_keys(folder, name)
-    except ConfigError as error:
+        make_pair(secret, public)
+    except KeyFileError as error:
         raise Failure(str(error)) from None
     click.echo(f"made {secret}: keep it; TIMER_CURVE_CLIENT_SECRET names it, with the server's server.key beside it")
     click.echo(f"made {public}: for the server's folder of allowed keys")

@@ -5,24 +5,20 @@ from typing import Any, TypeVar
 
 import click
 
-from timer_client.settings import VARIABLES
+from timer_client.settings import option_of
+from timer_protocol.settings import CLIENT_VARIABLES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = {
-    "server": ("--server", "ENDPOINT"),
-    "events": ("--events", "ENDPOINT"),
-    "timeout_s": ("--timeout", "SECONDS"),
-    "retry_deadline_s": ("--retry-deadline", "SECONDS"),
-}
-"""The settings that have an option."""
+_METAVARS = {"server": "ENDPOINT", "events": "ENDPOINT", "timeout_s": "SECONDS", "retry_deadline_s": "SECONDS"}
+"""The settings that have an option, and what it takes."""
 
-ENVIRONMENT_ONLY = tuple(variable for variable in VARIABLES if variable.field not in _OPTIONS)
+ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.field not in _METAVARS)
 """The others."""
 
 
 class SettingOption(click.Option):
-    """An option whose variable is shown here, but read by `config`, which knows `.env` as well."""
+    """An option whose variable is shown here, but read by `settings`, which knows `.env` as well."""
 
     def resolve_envvar_value(self, _ctx: click.Context) -> str | None:
         """Nothing: see above."""
@@ -31,15 +27,14 @@ class SettingOption(click.Option):
 
 def connection_options(command: F) -> F:
     """The options that say where the server is; before a command or after it, where they win."""
-    for variable in reversed(VARIABLES):
+    for variable in reversed(CLIENT_VARIABLES):
         if variable in ENVIRONMENT_ONLY:
             continue
-        name, metavar = _OPTIONS[variable.field]
         command = click.option(
-            name,
+            option_of(variable),
             variable.field,
             cls=SettingOption,
-            metavar=metavar,
+            metavar=_METAVARS[variable.field],
             help=f"{variable.meaning} (default {variable.default}).",
             envvar=variable.name,
             show_envvar=True,

@@ -8,8 +8,8 @@ from click.shell_completion import CompletionItem
 from timer_client.cli.options import given_settings
 from timer_client.cli.text import printable
 from timer_client.client import TimerClient
-from timer_client.config import load_settings
 from timer_client.errors import TimerError
+from timer_client.settings import load_settings
 
 _COMPLETIONS = 50
 _PATIENCE_S = 0.5

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
 from timer_server.core.records import Record, head, unpack
 
 _SLACK = 64
@@ -60,8 +60,8 @@ class Deadlines:
         heap = self._earliest()
         return head(heap[0]).due_at_ms if heap else None
 
-    def pop_due(self, now_ms: int) -> Timer | None:
-        """Takes out the timer with the earliest deadline if that has come. The caller ends it, and says so."""
+    def pop_due(self, now_ms: int) -> Countdown | None:
+        """Takes out the timer with the earliest deadline if that has come; its record does not die here."""
         heap = self._earliest()
         if not heap:
             return None
@@ -69,7 +69,6 @@ class Deadlines:
         assert timer.due_at_ms is not None
         if timer.due_at_ms > now_ms or self._pending.get(timer.id) is not heap[0]:
             return None
-        self._dead -= 1  # its record is gone before `leave` counts it
         heappop(heap)
         return timer
 

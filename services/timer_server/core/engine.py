@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from timer_protocol.durations import MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.ids import check_id
-from timer_protocol.limits import KEYS_REMEMBERED, SCAN_MAXIMUM, Limits
+from timer_protocol.limits import Limits
 from timer_protocol.messages import (
     CancelParams,
     ExtendParams,
@@ -26,10 +26,13 @@ from timer_protocol.messages import (
     State,
     StateCounts,
 )
-from timer_server.core.ledger import Changes, Ledger, Recall
-from timer_server.core.model import NUMBER_OF, STARTED, Timer
+from timer_server.core.keys import knows, remembering
+from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
+from timer_server.core.model import NUMBER_OF, STARTED, Countdown, Entry, Spec
 from timer_server.core.payloads import check_payload, is_same_json
+from timer_server.core.records import is_large
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
+from timer_server.limits import SCAN_MAXIMUM
 
 TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
 
@@ -37,7 +40,7 @@ TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParam
 class Listing(NamedTuple):
     """Timers in the order of their ids, the id to go on after (None at the end), and how many ids were looked at."""
 
-    entries: list[Timer | Recall]
+    entries: list[Countdown | Recall]
     next: str | None
     scanned: int
 
@@ -58,12 +61,17 @@ class Engine:
 
     @property
     def horizon(self) -> int:
-        """Events up to this `seq` may have been removed by retention."""
+        """Entries up to this place may have been removed by retention."""
         return self._ledger.horizon
 
-    def restore(self, events: Iterable[Timer], horizon: int, last_seq: int) -> None:
-        """Takes up the log as it was stored, its events in order."""
-        self._ledger.restore(events, horizon, last_seq)
+    @property
+    def horizon_seq(self) -> int:
+        """Events up to this `seq` may have been removed by retention."""
+        return self._ledger.horizon_seq
+
+    def restore(self, entries: Iterable[Entry], ends: LogEnds, spec_at: Callable[[int], Spec]) -> None:
+        """Takes up the log as it was stored, its entries in order. `spec_at` reads the spec of the entry at a place."""
+        self._ledger.restore(entries, ends, spec_at)
 
     def take_changes(self) -> Changes:
         """What has happened since the last call, to be stored before anybody is told."""
@@ -75,7 +83,7 @@ class Engine:
 
     # Requests
 
-    def handle(self, params: TimerParams, now_ns: int, recalled: Timer | None = None) -> Timer | Recall:
+    def handle(self, params: TimerParams, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall:
         """Applies a request about one timer and returns the timer as it is then.
 
         A timer whose deadline has passed fires first, so the outcome does not depend on how busy the server is.
@@ -91,7 +99,7 @@ class Engine:
         if isinstance(params, GetParams):
             return found
         key = params.key
-        if key is not None and found.keys is not None and key in found.keys:
+        if key is not None and knows(found.keys, key):
             return found
         request, effect = _EFFECTS[type(params)]
         change = _permitted(request, found)
@@ -101,12 +109,14 @@ class Engine:
             self._check_room()
         changed = effect(found, params, now_ns, self._limits)
         if key is not None:
-            changed["keys"] = (*(found.keys or ()), key)[-KEYS_REMEMBERED:]
-        return self._change(found, change, now_ns, changed)
+            changed["keys"] = remembering(found.keys, key)
+        after = self._changed(found, change, now_ns, changed)
+        self._ledger.change(after, found)
+        return after
 
     def list_page(self, params: ListParams, scan: int = SCAN_MAXIMUM) -> Listing:
         """A page of timers, found among the next `scan` ids. It may hold fewer than the limit and not be the last."""
-        entries: list[Timer | Recall] = []
+        entries: list[Countdown | Recall] = []
         scanned, last = 0, None
         for timer_id, entry in self._ledger.page(params.after, params.prefix, params.state):
             if len(entries) == params.limit or scanned == scan:
@@ -123,28 +133,34 @@ class Engine:
         next_due_ms = self._ledger.next_due_ms()
         return None if next_due_ms is None else next_due_ms * NS_PER_MS
 
-    def expire(self, now_ns: int, most: int) -> list[Timer]:
-        """Fires up to `most` timers whose deadline has come, the earliest first, and returns them."""
-        fired: list[Timer] = []
-        while len(fired) < most:
-            timer = self._ledger.pop_due(now_ns // NS_PER_MS)
-            if timer is None:
-                break
-            fired.append(self._fire(timer, now_ns))
-        return fired
+    def expire(self, now_ns: int, most: int) -> int:
+        """Fires up to `most` timers whose deadline has come, the earliest first, and returns how many."""
+
+        def fired(timer: Countdown) -> Countdown:
+            return self._fired(timer, now_ns)
+
+        ended = 0
+        while ended < most and self._ledger.end_next(now_ns // NS_PER_MS, fired):
+            ended += 1
+        return ended
 
     # Retention
 
-    def has_outlived(self, now_ns: int) -> bool:
-        """Whether the oldest event may be forgotten, as far as the engine can tell without the log."""
-        if self._ledger.horizon == self._ledger.last_seq:
-            return False
-        return self._oldest_at_ms is None or self._may_forget(self._oldest_at_ms, now_ns)
+    def next_forget_ns(self, durable_place: int) -> int | None:
+        """When the oldest entry may be forgotten, as far as the engine can tell without the log; 0 is at once.
 
-    def forget(self, oldest: Sequence[Timer], now_ns: int) -> None:
-        """Moves the horizon over those events that retention has outlived.
+        None where nothing after the horizon is durable: only what is stored can be looked at.
+        """
+        if self._ledger.horizon >= durable_place:
+            return None
+        if self._oldest_at_ms is None or self._ledger.ended_count > self._limits.max_timers:
+            return 0
+        return (self._oldest_at_ms + self._limits.retention_s * MS_PER_SECOND) * NS_PER_MS
 
-        `oldest` are the first stored events after the horizon. An ended timer is forgotten with its last event; the
+    def forget(self, oldest: Sequence[Entry], now_ns: int) -> None:
+        """Moves the horizon over those entries that retention has outlived.
+
+        `oldest` are the first stored entries after the horizon. An ended timer is forgotten with its last event; the
         last event of a pending timer stays in the log, wherever the horizon is.
         """
         self._oldest_at_ms = None
@@ -160,7 +176,7 @@ class Engine:
 
     # One timer
 
-    def _start(self, params: StartParams, now_ns: int, recalled: Timer | None) -> Timer | Recall:
+    def _start(self, params: StartParams, now_ns: int, recalled: Countdown | None) -> Countdown | Recall:
         duration_ms = total_ms(params.hours, params.minutes, params.seconds)
         check_duration(duration_ms, self._limits.max_duration_s)
         payload = bytes(params.payload)
@@ -171,87 +187,90 @@ class Engine:
         check_id(timer_id)
         self._check_room()
         at_ms = _round_up(now_ns)
-        timer = Timer(
+        spec = Spec(params.hours, params.minutes, params.seconds, params.label, payload)
+        place = self._ledger.last_place + 1
+        timer = Countdown(
             at_ms + duration_ms,
-            self._ledger.last_seq + 1,
+            place,
+            self._ledger.others,
             STARTED,
             at_ms,
             0,
             timer_id,
-            params.label,
-            params.hours,
-            params.minutes,
-            params.seconds,
             duration_ms,
             0,
             1,
-            None,
-            payload,
+            b"",
+            place if is_large(spec) else 0,
+            spec,
         )
         self._ledger.begin(timer)
         return timer
 
     def _started_before(
-        self, timer_id: str, params: StartParams, payload: bytes, now_ns: int, recalled: Timer | None
-    ) -> Timer | Recall:
+        self, timer_id: str, params: StartParams, payload: bytes, now_ns: int, recalled: Countdown | None
+    ) -> Countdown | Recall:
         """The timer that has the id already. Raises `Refusal` (id_conflict) unless it is the one that is asked for."""
         found = self._find(timer_id, now_ns, recalled)
         assert found is not None
-        if isinstance(found, Timer):
+        if isinstance(found, Countdown):
+            spec = found.spec
             asked = (params.hours, params.minutes, params.seconds, params.label)
-            is_same = asked == (found.hours, found.minutes, found.seconds, found.label)
-            if not (is_same and is_same_json(payload, found.payload)):
+            is_same = asked == (spec.hours, spec.minutes, spec.seconds, spec.label)
+            if not (is_same and is_same_json(payload, spec.payload)):
                 what = "exists with other hours, minutes, seconds, label or payload"
                 raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
         return found
 
-    def _find(self, timer_id: str, now_ns: int, recalled: Timer | None) -> Timer | Recall | None:
+    def _find(self, timer_id: str, now_ns: int, recalled: Countdown | None) -> Countdown | Recall | None:
         """The timer as it is at this moment: one that is overdue fires now."""
         found = self._ledger.find(timer_id)
         if found is None:
             return None
         if isinstance(found, Recall):
-            return recalled if recalled is not None and recalled.seq == found.seq else found
+            return recalled if recalled is not None and recalled.place == found.place else found
         if found.state == "running" and _remaining_ms(found, now_ns) <= 0:
-            return self._fire(found, now_ns)
+            fired = self._fired(found, now_ns)
+            self._ledger.change(fired, found)
+            return fired
         return found
 
-    def _fire(self, timer: Timer, now_ns: int) -> Timer:
+    def _fired(self, timer: Countdown, now_ns: int) -> Countdown:
         change = _permitted("expire", timer)
         assert change is not None
-        return self._change(timer, change, now_ns, {})
+        return self._changed(timer, change, now_ns, {})
 
-    def _change(self, timer: Timer, change: Change, now_ns: int, changed: dict[str, Any]) -> Timer:
+    def _changed(self, timer: Countdown, change: Change, now_ns: int, changed: dict[str, Any]) -> Countdown:
+        """The next version of a timer, not yet logged."""
         started_at_ms = changed.get("started_at_ms", timer.started_at_ms)
-        after = replace(
+        return replace(
             timer,
-            seq=self._ledger.last_seq + 1,
+            place=self._ledger.last_place + 1,
+            others=self._ledger.others,
             kind_number=NUMBER_OF[change.kind],
             elapsed_ms=_round_up(now_ns) - started_at_ms,
             version=timer.version + 1,
             **changed,
         )
-        self._ledger.change(after, timer)
-        return after
 
     def _check_room(self) -> None:
         if self._ledger.pending_count >= self._limits.max_timers:
             raise limit_reached("max_timers", self._limits.max_timers, "as many timers are pending")
 
 
-def _pause(timer: Timer, _: PauseParams, now_ns: int, __: Limits) -> dict[str, Any]:
+def _pause(timer: Countdown, _: PauseParams, now_ns: int, __: Limits) -> dict[str, Any]:
     return {"due_at_ms": None, "remaining_ms": _remaining_ms(timer, now_ns)}
 
 
-def _resume(timer: Timer, _: ResumeParams, now_ns: int, __: Limits) -> dict[str, Any]:
+def _resume(timer: Countdown, _: ResumeParams, now_ns: int, __: Limits) -> dict[str, Any]:
     return {"due_at_ms": _round_up(now_ns) + timer.remaining_ms, "remaining_ms": 0}
 
 
-def _cancel(_: Timer, __: CancelParams, ___: int, ____: Limits) -> dict[str, Any]:
+def _cancel(_: Countdown, __: CancelParams, ___: int, ____: Limits) -> dict[str, Any]:
     return {"remaining_ms": 0}
 
 
-def _extend(timer: Timer, params: ExtendParams, now_ns: int, limits: Limits) -> dict[str, Any]:
+def _extend(timer: Countdown, params: ExtendParams, now_ns: int, limits: Limits) -> dict[str, Any]:
     """Raises `Refusal` (invalid_params) where no time, no time to go or too much of it would come out."""
     by_ms = total_ms(params.hours, params.minutes, params.seconds)
     remaining_ms = _remaining_ms(timer, now_ns)
@@ -272,9 +291,10 @@ def _extend(timer: Timer, params: ExtendParams, now_ns: int, limits: Limits) -> 
     return changed
 
 
-def _restart(timer: Timer, _: RestartParams, now_ns: int, __: Limits) -> dict[str, Any]:
+def _restart(timer: Countdown, _: RestartParams, now_ns: int, __: Limits) -> dict[str, Any]:
     at_ms = _round_up(now_ns)
-    duration_ms = total_ms(timer.hours, timer.minutes, timer.seconds)
+    spec = timer.spec
+    duration_ms = total_ms(spec.hours, spec.minutes, spec.seconds)
     return {
         "duration_ms": duration_ms,
         "due_at_ms": at_ms + duration_ms,
@@ -283,7 +303,7 @@ def _restart(timer: Timer, _: RestartParams, now_ns: int, __: Limits) -> dict[st
     }
 
 
-_EFFECTS: dict[type[Struct], tuple[Request, Callable[[Timer, Any, int, Limits], dict[str, Any]]]] = {
+_EFFECTS: dict[type[Struct], tuple[Request, Callable[[Countdown, Any, int, Limits], dict[str, Any]]]] = {
     PauseParams: ("pause", _pause),
     ResumeParams: ("resume", _resume),
     CancelParams: ("cancel", _cancel),
@@ -293,7 +313,7 @@ _EFFECTS: dict[type[Struct], tuple[Request, Callable[[Timer, Any, int, Limits], 
 """What a permitted request does to a timer: the name it has in the table of transitions, and the fields it sets."""
 
 
-def _permitted(request: Request, timer: Timer) -> Change | None:
+def _permitted(request: Request, timer: Countdown) -> Change | None:
     """What the table of transitions says; None where nothing is to change. Raises `Refusal`."""
     transition = TRANSITIONS[timer.state, request]
     if isinstance(transition, Refuse):
@@ -302,7 +322,7 @@ def _permitted(request: Request, timer: Timer) -> Change | None:
     return transition if isinstance(transition, Change) else None
 
 
-def _remaining_ms(timer: Timer, now_ns: int) -> int:
+def _remaining_ms(timer: Countdown, now_ns: int) -> int:
     """Time to go, rounded up to whole milliseconds; not above zero once the deadline has passed."""
     if timer.due_at_ms is None:
         return timer.remaining_ms

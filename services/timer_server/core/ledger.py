@@ -1,40 +1,54 @@
-"""The ledger: what is known of every timer, and the events that are still to be stored.
+"""The ledger: what is known of every timer, and the entries that are still to be stored.
 
-Every pending timer is held whole, as a record. Of an ended one only its place in the log is held, so that a million of
-them cost little; whoever needs more gets a `Recall` and reads the log there.
+Every pending timer is held whole, as a record. Of an ended one only the place of its last event is held, so that a
+million of them cost little; whoever needs more gets a `Recall` and reads the log there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from timer_protocol.messages import State, StateCounts
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown, Entry, Referring, Spec, as_logged
 from timer_server.core.records import Record, head, is_paused, pack, unpack
 
 
 class Recall(NamedTuple):
-    """A timer that has ended: its last version stands in the log at `seq`."""
+    """A timer that has ended: its last event is the entry of the log at `place`."""
 
-    seq: int
+    place: int
 
 
 class Changes(NamedTuple):
-    """What one turn has to make durable: events to append, each as a timer and as its record, the `seq` of those that
-    nobody needs any more, and the new horizon."""
+    """What one turn has to make durable in a log.
 
-    events: list[Timer]
+    `events` are new, and `records` are their entries; `obsolete` are places of entries that nobody needs any more.
+    `horizon` is the place up to which retention has passed, `horizon_seq` the `seq` of the last event up to there.
+    """
+
+    events: list[Countdown]
     records: list[Record]
     obsolete: list[int]
     horizon: int
+    horizon_seq: int
+
+
+class LogEnds(NamedTuple):
+    """Where a log begins to be whole, and where it ends: see `Ledger`."""
+
+    horizon: int = 0
+    horizon_seq: int = 0
+    last_place: int = 0
+    last_seq: int = 0
 
 
 class Ledger:
-    """All timers by id, by deadline and in order, and the log's end.
+    """All timers by id, by deadline and in order, and where the log ends.
 
-    `last_seq` is that of the last event. Up to `horizon` retention has passed: of the events there, only the last
-    ones of pending timers are still in the log.
+    `last_place` is that of the last entry, `others` is how many entries are no events of timers. Up to the place
+    `horizon` retention has passed: of the entries there, only the last events of pending timers are still in the log,
+    and those whose spec others refer to.
     """
 
     def __init__(self) -> None:
@@ -45,41 +59,58 @@ class Ledger:
         self._ids = IdIndex()
         self._deadlines = Deadlines(self._pending)
         self._paused = 0
-        self._events: list[Timer] = []
+        self._events: list[Countdown] = []
         self._records: list[Record] = []
         self._obsolete: list[int] = []
-        self.last_seq = 0
+        self.last_place = 0
+        self.others = 0
         self.horizon = 0
+        self.horizon_seq = 0
 
-    def restore(self, events: Iterable[Timer], horizon: int, last_seq: int) -> None:
-        """Takes up the log as it was stored, its events in order."""
+    @property
+    def last_seq(self) -> int:
+        """The `seq` of the last event."""
+        return self.last_place - self.others
+
+    def restore(self, entries: Iterable[Entry], ends: LogEnds, spec_at: Callable[[int], Spec]) -> None:
+        """Takes up the log as it was stored, its entries in order. `spec_at` reads the spec of the entry at a place."""
         pending, fired, cancelled = self._pending, self._fired, self._cancelled
         running: dict[str, Record] = {}
-        for timer in events:
-            timer_id = timer.id
-            if timer.version > 1:  # nothing precedes a first version: an id is free only once all of it is pruned
-                for known in (pending, running, fired, cancelled):
+        for entry in entries:
+            timer_id, before = entry.id, None
+            if entry.version > 1:  # nothing precedes a first version: an id is free only once all of it is pruned
+                before = pending.pop(timer_id, None)
+                for known in (running, fired, cancelled):
                     known.pop(timer_id, None)
-            if timer.has_ended:
-                self._ended[timer.state][timer_id] = timer.seq
+            if entry.has_ended:
+                self._ended[entry.state][timer_id] = entry.place
                 continue
-            pending[timer_id] = record = pack(timer)
-            if timer.due_at_ms is not None:
+            if isinstance(entry, Referring):
+                spec = unpack(before).spec if before is not None else spec_at(entry.spec_place)
+                pending[timer_id] = record = pack(entry.with_spec(spec))
+            else:
+                pending[timer_id] = record = pack(entry)
+            if entry.due_at_ms is not None:
                 running[timer_id] = record
         self._ids.load([*pending, *fired, *cancelled])
         self._deadlines.load(running.values())
         self._paused = len(pending) - len(running)
-        self.horizon, self.last_seq = horizon, last_seq
+        self.horizon, self.horizon_seq = ends.horizon, ends.horizon_seq
+        self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
 
-    def find(self, timer_id: str) -> Timer | Recall | None:
+    def find(self, timer_id: str) -> Countdown | Recall | None:
         """The timer with this id; None where there is none."""
         record = self._pending.get(timer_id)
         if record is not None:
             return unpack(record)
-        seq = self._fired.get(timer_id) or self._cancelled.get(timer_id)
-        return None if seq is None else self._at(seq)
+        place = self._fired.get(timer_id)
+        if place is None:
+            place = self._cancelled.get(timer_id)
+        return None if place is None else self._at(place)
 
-    def page(self, after: str | None, prefix: str, state: State | None) -> Iterator[tuple[str, Timer | Recall | None]]:
+    def page(
+        self, after: str | None, prefix: str, state: State | None
+    ) -> Iterator[tuple[str, Countdown | Recall | None]]:
         """All ids that sort after `after` and begin with `prefix`, with their timer where it is in `state`."""
         for timer_id in self._ids.after(after, prefix):
             record = self._pending.get(timer_id)
@@ -88,36 +119,34 @@ class Ledger:
                 yield timer_id, unpack(record) if is_wanted else None
             elif state is None or state in self._ended:
                 wanted = self._ended if state is None else {state: self._ended[state]}
-                seq = next((ended[timer_id] for ended in wanted.values() if timer_id in ended), None)
-                yield timer_id, None if seq is None else self._at(seq)
+                place = next((ended[timer_id] for ended in wanted.values() if timer_id in ended), None)
+                yield timer_id, None if place is None else self._at(place)
             else:
                 yield timer_id, None
 
-    def begin(self, timer: Timer) -> None:
-        """Logs a timer that is new, and runs. Its `seq` is the one after the last."""
+    def begin(self, timer: Countdown) -> None:
+        """Logs a timer that is new, and runs. Its place is the one after the last."""
         record = self._log(timer)
         self._ids.add(timer.id)
         self._pending[timer.id] = record
         self._deadlines.add(record)
 
-    def change(self, timer: Timer, before: Timer) -> None:
-        """Logs the new version of a timer. Its `seq` is the one after the last."""
-        record = self._log(timer)
-        self._retire(before)
-        if timer.has_ended:
-            self._ended[timer.state][timer.id] = timer.seq
-        else:
-            self._pending[timer.id] = record
-            if timer.due_at_ms is None:
-                self._paused += 1
-            else:
-                self._deadlines.add(record)
+    def change(self, timer: Countdown, before: Countdown) -> None:
+        """Logs the new version of a timer. Its place is the one after the last."""
+        self._take_up(timer, before)
         if before.state == "running":
             self._deadlines.leave()
 
-    def pop_due(self, now_ms: int) -> Timer | None:
-        """The running timer with the earliest deadline if that has come; the caller records its end."""
-        return self._deadlines.pop_due(now_ms)
+    def end_next(self, now_ms: int, ended: Callable[[Countdown], Countdown]) -> bool:
+        """Ends the running timer with the earliest deadline, if that has come, by logging what `ended` makes of it.
+
+        False where none is due.
+        """
+        before = self._deadlines.pop_due(now_ms)
+        if before is None:
+            return False
+        self._take_up(ended(before), before)
+        return True
 
     def next_due_ms(self) -> int | None:
         """The earliest deadline; None where nothing runs."""
@@ -140,35 +169,57 @@ class Ledger:
     @property
     def ended_count(self) -> int:
         """Ended timers that are still remembered."""
-        return sum(map(len, self._ended.values()))
+        return len(self._fired) + len(self._cancelled)
 
     def take_changes(self) -> Changes:
         """What has happened since the last call, to be stored before anybody is told."""
-        changes = Changes(self._events, self._records, self._obsolete, self.horizon)
+        changes = Changes(self._events, self._records, self._obsolete, self.horizon, self.horizon_seq)
         self._events, self._records, self._obsolete = [], [], []
         return changes
 
-    def forget(self, event: Timer) -> None:
-        """Moves the horizon over an event, the first one after it. What is last of a pending timer stays stored."""
-        timer_id, seq = event.id, event.seq
-        self.horizon = seq
-        pending = self._pending.get(timer_id)
-        if pending is not None and head(pending).seq == seq:
+    def forget(self, entry: Entry) -> None:
+        """Moves the horizon over an entry, the first one after it.
+
+        The last event of a pending timer stays stored, and so does a spec that later entries refer to: it goes with the
+        last of those.
+        """
+        timer_id, place = entry.id, entry.place
+        self.horizon, self.horizon_seq = place, entry.seq
+        if entry.holds_spec:
             return
-        self._obsolete.append(seq)
+        pending = self._pending.get(timer_id)
+        if pending is not None and head(pending).place == place:
+            return
+        self._obsolete.append(place)
         for ended in self._ended.values():
-            if ended.get(timer_id) == seq:
+            if ended.get(timer_id) == place:
                 del ended[timer_id]
                 self._ids.forget(timer_id)
+                if entry.spec_place:
+                    self._obsolete.append(entry.spec_place)
 
-    def _log(self, timer: Timer) -> Record:
+    def _take_up(self, timer: Countdown, before: Countdown) -> None:
+        """Logs the new version of a timer, and puts it into the indexes in place of the one before."""
+        record = self._log(timer)
+        self._retire(before)
+        if timer.has_ended:
+            self._ended[timer.state][timer.id] = timer.place
+            return
+        self._pending[timer.id] = record
+        if timer.due_at_ms is None:
+            self._paused += 1
+        else:
+            self._deadlines.add(record)
+
+    def _log(self, timer: Countdown) -> Record:
         record = pack(timer)
-        self.last_seq = timer.seq
+        entry = as_logged(timer)
+        self.last_place = timer.place
         self._events.append(timer)
-        self._records.append(record)
+        self._records.append(record if entry is timer else pack(entry))
         return record
 
-    def _retire(self, before: Timer) -> None:
+    def _retire(self, before: Countdown) -> None:
         """Takes the version of a timer that is no longer the last out of the indexes."""
         if before.has_ended:
             del self._ended[before.state][before.id]
@@ -176,10 +227,10 @@ class Ledger:
         del self._pending[before.id]
         if before.due_at_ms is None:
             self._paused -= 1
-        if before.seq <= self.horizon:
-            self._obsolete.append(before.seq)
+        if before.place <= self.horizon and not before.holds_spec:
+            self._obsolete.append(before.place)
 
-    def _at(self, seq: int) -> Timer | Recall:
-        """The version of a timer at `seq`: at hand if this turn made it, otherwise to be read from the log."""
-        position = seq - self.last_seq + len(self._events) - 1
-        return self._events[position] if position >= 0 else Recall(seq)
+    def _at(self, place: int) -> Countdown | Recall:
+        """The version of a timer at a place: at hand if this turn made it, otherwise to be read from the log."""
+        position = place - self.last_place + len(self._events) - 1
+        return self._events[position] if position >= 0 else Recall(place)

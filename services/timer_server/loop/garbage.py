@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept from looking through a million timers while the loop waits for it.
+"""A policy for Python's garbage collector: it does not look through a million timers while the loop waits for it.
 
 Only cycles need it, and those that the server makes die young. Looking at all that is alive takes tens of ms with a
 million timers. Left to itself, Python does so every few seconds under load; here it is done where there is reason to.
@@ -15,7 +15,7 @@ megabytes, should there be a leak of cycles. Timers are none of them."""
 _NEVER = 2**31 - 1
 
 
-class Collector:
+class GarbagePolicy:
     """Leaves the two young generations to Python. What outlives them is set aside, and counted now and then."""
 
     def __init__(self) -> None:

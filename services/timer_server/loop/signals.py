@@ -1,4 +1,4 @@
-"""What the operator wishes, as something the loop can poll: a signal handler alone would not wake it."""
+"""The signals of the operator, as something that the loop can poll: a signal handler alone would not wake it."""
 
 import contextlib
 import signal
@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 from types import FrameType
 
 
-class Wishes:
-    """Whether the server is to stop, or to read its keys again. `fileno` becomes readable when somebody wishes it."""
+class OperatorSignals:
+    """Whether the server is to stop, or to read its keys again. `fileno` becomes readable when it is told to."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -38,7 +38,7 @@ class Wishes:
         self._wake()
 
     def take_reload(self) -> bool:
-        """Whether keys are to be read again, asked once for each wish. Makes `fileno` unreadable."""
+        """Whether keys are to be read again, asked once each time. Makes `fileno` unreadable."""
         with contextlib.suppress(BlockingIOError):
             while self._reader.recv(64):
                 pass
@@ -58,20 +58,20 @@ class Wishes:
 
 
 @contextmanager
-def wishes_by_signals() -> Iterator[Wishes]:
-    """SIGTERM and SIGINT wish a stop, SIGHUP wishes a reload. For the main thread only."""
-    with closing(Wishes()) as wishes:
-        handlers = {signal.SIGTERM: wishes.stop, signal.SIGINT: wishes.stop, signal.SIGHUP: wishes.reload}
-        old_handlers = {number: signal.signal(number, _calling(wish)) for number, wish in handlers.items()}
+def operator_signals() -> Iterator[OperatorSignals]:
+    """SIGTERM and SIGINT stop the server, SIGHUP has it read its keys again. For the main thread only."""
+    with closing(OperatorSignals()) as signals:
+        handlers = {signal.SIGTERM: signals.stop, signal.SIGINT: signals.stop, signal.SIGHUP: signals.reload}
+        old_handlers = {number: signal.signal(number, _calling(tell)) for number, tell in handlers.items()}
         # Python runs a handler only between two steps of its own; this wakes a `poll` that was about to begin.
-        old_wakeup = signal.set_wakeup_fd(wishes.wakeup_fileno(), warn_on_full_buffer=False)
+        old_wakeup = signal.set_wakeup_fd(signals.wakeup_fileno(), warn_on_full_buffer=False)
         try:
-            yield wishes
+            yield signals
         finally:
             signal.set_wakeup_fd(old_wakeup)
             for number, handler in old_handlers.items():
                 signal.signal(number, handler)
 
 
-def _calling(wish: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
-    return lambda _number, _frame: wish()
+def _calling(tell: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+    return lambda _number, _frame: tell()

@@ -4,20 +4,23 @@ from collections.abc import Sequence
 
 from timer_protocol.codec import Failure, RequestId, Result, encode
 from timer_protocol.errors import Refusal
+from timer_server.requests.room import ReplyRoom
 
 
 class JsonAnswer:
     """The answer to a JSON-RPC message: a response, or an array of them in the order of the requests.
 
-    `missing` counts the responses that are still to come; `held_bytes` is what is kept for the answer until then.
+    `missing` counts the responses that are still to come; `held_bytes` is what is kept for the answer until then, and
+    `room` what else it may hold.
     """
 
-    __slots__ = ("_is_batch", "_replies", "envelope", "held_bytes", "missing")
+    __slots__ = ("_is_batch", "_replies", "envelope", "held_bytes", "missing", "room")
 
     def __init__(self, envelope: list[bytes], is_batch: bool) -> None:
         self.envelope = envelope
         self.missing = 0
         self.held_bytes = 0
+        self.room = ReplyRoom()
         self._is_batch = is_batch
         self._replies: list[Result | Failure] = []
 

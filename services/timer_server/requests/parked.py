@@ -1,6 +1,6 @@
-"""Requests that wait: for the end of a timer, or for an event. Each is answered once, at the latest in its time.
+"""Requests that wait for the end of a timer or for an event. Each is answered once, at the latest when its time is up.
 
-Many may have waited for the same event. It wakes them all, and they are answered a few at a time, in their order.
+One event may wake many of them. They are answered a few at a time, in their order.
 """
 
 from collections import deque
@@ -11,32 +11,32 @@ from msgspec import Struct
 
 from timer_protocol.codec import RequestId, encode
 from timer_protocol.errors import Refusal, limit_reached
-from timer_protocol.limits import PARKED_BYTES, PARKED_MAXIMUM
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
+from timer_server.limits import PARKED_BYTES, PARKED_MAXIMUM
 from timer_server.requests.answers import Answer, JsonAnswer
 
 _SLACK = 64
 
 
-class Wish(Struct, frozen=True, kw_only=True):
+class Wait(Struct, frozen=True, kw_only=True):
     """What a request waits for, and until when.
 
     `woken` makes the result when it happens, from the event and the time; `timed_out` when it has not, from the time.
     """
 
     until_ns: int
-    woken: Callable[[Timer, int], object]
+    woken: Callable[[Countdown, int], object]
     timed_out: Callable[[int], object]
 
 
-class WaitForEnd(Wish, frozen=True, kw_only=True):
+class WaitForEnd(Wait, frozen=True, kw_only=True):
     """Wait until a timer ends in an event after `after_seq`."""
 
     timer_id: str
     after_seq: int
 
 
-class WaitForEvent(Wish, frozen=True, kw_only=True):
+class WaitForEvent(Wait, frozen=True, kw_only=True):
     """Wait until there is an event of a timer whose id begins with `prefix`."""
 
     prefix: str
@@ -45,22 +45,22 @@ class WaitForEvent(Wish, frozen=True, kw_only=True):
 class _Waiter:
     """A parked request. Until an event wakes it, `index` has it under `key`, with the others that wait for the same."""
 
-    __slots__ = ("after_seq", "answer", "event", "index", "is_done", "key", "number", "place", "wish")
+    __slots__ = ("after_seq", "answer", "event", "index", "is_done", "key", "number", "place", "wait")
 
-    def __init__(self, number: int, wish: Wish, answer: JsonAnswer, place: int) -> None:
+    def __init__(self, number: int, wait: Wait, answer: JsonAnswer, place: int) -> None:
         self.number = number
-        self.wish = wish
+        self.wait = wait
         self.answer = answer
         self.place = place
         self.is_done = False
-        self.event: Timer | None = None
+        self.event: Countdown | None = None
         self.index: dict[str, dict[int, _Waiter]] = {}
         self.key = ""
         self.after_seq = 0
 
 
-class Waiting:
-    """All requests that wait. Answers that have become complete are appended to the list that is handed in."""
+class Parked:
+    """All requests that wait for the timers of one log. Answers that are complete gather until they are taken."""
 
     def __init__(self) -> None:
         self._for_end: dict[str, dict[int, _Waiter]] = {}
@@ -70,11 +70,12 @@ class Waiting:
         self._count = 0
         self._held_bytes = 0
         self._number = 0
+        self._ready: list[Answer] = []
 
     def __len__(self) -> int:
         return self._count
 
-    def park(self, wish: Wish, answer: JsonAnswer, request_id: RequestId) -> None:
+    def park(self, wait: Wait, answer: JsonAnswer, request_id: RequestId) -> None:
         """Lets a request wait; its place in the answer is kept. Raises `Refusal` (limit_reached)."""
         if self._count >= PARKED_MAXIMUM:
             raise limit_reached("parked_requests", PARKED_MAXIMUM, f"{self._count} requests are waiting already")
@@ -82,26 +83,35 @@ class Waiting:
             raise _no_more_bytes()
         self._count += 1
         self._number += 1
-        waiter = _Waiter(self._number, wish, answer, answer.hold_place(request_id))
-        if isinstance(wish, WaitForEnd):
-            waiter.index, waiter.key, waiter.after_seq = self._for_end, wish.timer_id, wish.after_seq
-        elif isinstance(wish, WaitForEvent):
-            waiter.index, waiter.key = self._for_event, wish.prefix
+        waiter = _Waiter(self._number, wait, answer, answer.hold_place(request_id))
+        if isinstance(wait, WaitForEnd):
+            waiter.index, waiter.key, waiter.after_seq = self._for_end, wait.timer_id, wait.after_seq
+        elif isinstance(wait, WaitForEvent):
+            waiter.index, waiter.key = self._for_event, wait.prefix
         waiter.index.setdefault(waiter.key, {})[waiter.number] = waiter
-        heappush(self._by_time, (wish.until_ns, waiter.number, waiter))
+        heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
 
     def hold(self, answer: JsonAnswer) -> None:
         """Counts what is kept for an answer in which something waits. To be called once all else of it is there."""
         answer.held_bytes = answer.size()
         self._held_bytes += answer.held_bytes
 
+    def take_ready(self) -> list[Answer]:
+        """The answers that have become complete since the last call."""
+        ready, self._ready = self._ready, []
+        return ready
+
     def next_due_ns(self) -> int | None:
-        """When the first of them runs out of time; None where none waits."""
+        """When the first of them has to be answered: 0, at once, where some are awake; None where none waits."""
+        return 0 if self._woken or self._ready else self._next_time_ns()
+
+    def _next_time_ns(self) -> int | None:
+        """When the first of them runs out of time."""
         while self._by_time and self._by_time[0][2].is_done:
             heappop(self._by_time)
         return self._by_time[0][0] if self._by_time else None
 
-    def notify(self, events: Iterable[Timer]) -> None:
+    def notify(self, events: Iterable[Countdown]) -> None:
         """Wakes those who waited for one of these events, which are durable by now."""
         if not self._count:
             return
@@ -118,32 +128,27 @@ class Waiting:
                     waiter.event = event
                     self._woken.append(waiter)
 
-    @property
-    def has_woken(self) -> bool:
-        """Whether somebody is awake and not answered yet."""
-        return bool(self._woken)
-
-    def answer_woken(self, now_ns: int, most: int, ready: list[Answer]) -> None:
+    def answer_woken(self, now_ns: int, most: int) -> None:
         """Answers up to `most` of those who are awake, who woke first."""
         for _ in range(min(most, len(self._woken))):
             waiter = self._woken.popleft()
             if not waiter.is_done:
-                self._finish(waiter, _outcome(waiter, now_ns), ready)
+                self._finish(waiter, _outcome(waiter, now_ns))
 
-    def expire(self, now_ns: int, most: int, ready: list[Answer]) -> None:
+    def expire(self, now_ns: int, most: int) -> None:
         """Answers up to `most` of those whose time is up with how things stand, or with what woke them before."""
         for _ in range(most):
-            next_due_ns = self.next_due_ns()
-            if next_due_ns is None or next_due_ns > now_ns:
+            until_ns = self._next_time_ns()
+            if until_ns is None or until_ns > now_ns:
                 return
             waiter = self._by_time[0][2]
-            self._finish(waiter, _outcome(waiter, now_ns), ready)
+            self._finish(waiter, _outcome(waiter, now_ns))
 
-    def fail_all(self, refusal: Refusal, ready: list[Answer]) -> None:
+    def fail_all(self, refusal: Refusal) -> None:
         """Answers everybody with an error."""
         for _, _, waiter in list(self._by_time):
             if not waiter.is_done:
-                self._finish(waiter, refusal, ready)
+                self._finish(waiter, refusal)
         self._woken.clear()
 
     def _leave_index(self, waiter: _Waiter) -> None:
@@ -152,7 +157,7 @@ class Waiting:
         if not group:
             del waiter.index[waiter.key]
 
-    def _finish(self, waiter: _Waiter, outcome: object, ready: list[Answer]) -> None:
+    def _finish(self, waiter: _Waiter, outcome: object) -> None:
         waiter.is_done = True
         self._count -= 1
         if waiter.event is None:
@@ -162,7 +167,7 @@ class Waiting:
             outcome = self._kept(answer, outcome)
         if answer.fill_place(waiter.place, outcome):
             self._held_bytes -= answer.held_bytes
-            ready.append(answer)
+            self._ready.append(answer)
         if len(self._by_time) > 2 * self._count + _SLACK:
             self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
             heapify(self._by_time)
@@ -187,7 +192,7 @@ def _outcome(waiter: _Waiter, now_ns: int) -> object:
     """What a waiter is answered: what it waited for, or how things stand without it."""
     try:
         if waiter.event is not None:
-            return waiter.wish.woken(waiter.event, now_ns)
-        return waiter.wish.timed_out(now_ns)
+            return waiter.wait.woken(waiter.event, now_ns)
+        return waiter.wait.timed_out(now_ns)
     except Refusal as refusal:
         return refusal

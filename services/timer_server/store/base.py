@@ -1,14 +1,15 @@
-"""What the server asks of a store: a handful of calls about one append-only log of events.
+"""What the server asks of a store: a handful of calls about one append-only log of entries.
 
-Each event is whole in itself, the timer as it was right after it. So one can be removed as soon as it is neither
-the last of a pending timer nor young enough to be read, and no old timer holds on to any other event.
+Each entry is whole in itself, the timer as it was right after it, but for a large spec, which stands in one entry and
+is referred to by the others. So an entry can be removed as soon as it is neither the last of a pending timer, nor
+referred to, nor young enough to be read.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from timer_server.core.ledger import Changes
-from timer_server.core.model import Timer
+from timer_server.core.ledger import Changes, LogEnds
+from timer_server.core.model import Entry
 
 
 class StoreError(Exception):
@@ -37,42 +38,47 @@ class Notice(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What the store holds besides the events. `last_at_ms` is when the last one happened; `anchor` is None in a
-    new store. `notices` are about this opening."""
+    """What the store holds besides the entries.
 
-    horizon: int
-    last_seq: int
-    last_at_ms: int
-    anchor: Anchor | None
+    `log_id` names the log, and `ancestors` are the logs of which it is a copy, each with the `seq` up to which it is.
+    `last_at_ms` is when the last event happened; `anchor` is None in a new store. `notices` are about this opening.
+    """
+
+    log_id: str
+    ends: LogEnds = LogEnds()
+    last_at_ms: int = 0
+    anchor: Anchor | None = None
+    ancestors: Mapping[str, int] = {}
     notices: tuple[Notice, ...] = ()
 
 
-class Window(NamedTuple):
-    """Some events in the order of `seq`, the `seq` up to which the log was looked through for them, and whether it
-    ends there."""
+class Block(NamedTuple):
+    """Some entries that follow one another in the log, and the bytes that were read for them."""
 
-    events: list[Timer]
-    scanned_to: int
-    is_end: bool
+    entries: list[Entry]
+    size: int
 
 
 class Store(Protocol):
-    """A log of events. Every method but `close` raises `StoreError` when it cannot do what it says."""
+    """A log of entries. Every method but `close` raises `StoreError` when it cannot do what it says."""
 
     def open(self) -> Header:
         """Makes the store ready, anew where there is none. Nobody else may have it open."""
 
-    def load(self) -> Iterator[Timer]:
-        """All events in the order of `seq`. Raises `StoreError` where one is missing or is not what was written."""
+    def load(self) -> Iterator[Entry]:
+        """All entries in order. Raises `StoreError` where one is missing or is not what was written."""
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         """Makes changes durable, all or none: when this returns they survive a loss of power."""
 
-    def read_timer(self, seq: int) -> Timer:
-        """The timer of the event at `seq`, which has to be there."""
+    def entry(self, place: int) -> Entry:
+        """The entry at a place, which has to be there."""
 
-    def read_events(self, after: int, prefix: str, limit: int, scan: int) -> Window:
-        """Up to `limit` events after a `seq` whose timer's id begins with `prefix`, found among the next `scan`."""
+    def blocks_after(self, place: int) -> Generator[Block, None, None]:
+        """The entries after a place, in order; the first block may begin before them."""
+
+    def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
+        """The same for the entries after an event."""
 
     def close(self) -> None:
         """Lets go of the store. What was committed stays."""

@@ -1,48 +1,60 @@
 """A store for trials and tests: it keeps what it is given until the process ends."""
 
-from collections.abc import Iterator
-from itertools import islice
+from bisect import bisect_right
+from collections.abc import Generator, Iterator
 
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Timer
-from timer_server.store.base import Anchor, Header, StoreError, Window
+from timer_server.core.model import Countdown, Entry, as_logged
+from timer_server.store.base import Anchor, Block, Header, StoreError
+from timer_server.store.blocks import BLOCK_ENTRIES
+from timer_server.store.state import LogState
 
 
 class MemoryStore:
-    """The log as a dict that is in the order of `seq`, since that only rises."""
+    """The log as a list in order. What was removed stays in it until it is half of the list."""
 
-    def __init__(self) -> None:
-        self._events: dict[int, Timer] = {}
-        self._header = Header(horizon=0, last_seq=0, last_at_ms=0, anchor=None)
+    def __init__(self, log_id: str) -> None:
+        self._entries: list[Entry] = []
+        self._removed: set[int] = set()
+        self._state = LogState(log_id)
 
     def open(self) -> Header:
-        return self._header
+        return self._state.header()
 
-    def load(self) -> Iterator[Timer]:
-        return iter(list(self._events.values()))
+    def load(self) -> Iterator[Entry]:
+        return iter(self._held(self._entries))
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
-        for event in changes.events:
-            self._events[event.seq] = event
-        for seq in changes.obsolete:
-            self._events.pop(seq, None)
-        last_seq, last_at_ms = self._header.last_seq, self._header.last_at_ms
-        if changes.events:
-            last_seq, last_at_ms = changes.events[-1].seq, changes.events[-1].at_ms
-        self._header = Header(changes.horizon, last_seq, last_at_ms, anchor or self._header.anchor)
+        self._entries += map(as_logged, changes.events)
+        self._removed.update(changes.obsolete)
+        if len(self._removed) > len(self._entries) // 2:
+            self._entries = self._held(self._entries)
+            self._removed.clear()
+        self._state = self._state.after(changes, len(changes.obsolete), anchor)
 
-    def read_timer(self, seq: int) -> Timer:
-        event = self._events.get(seq)
-        if event is None:
-            raise StoreError(f"the store has lost the event {seq}")
-        return event
+    def entry(self, place: int) -> Entry:
+        position = self._position(place) - 1
+        if position < 0 or self._entries[position].place != place or place in self._removed:
+            raise StoreError(f"the store has lost the entry {place}")
+        return self._entries[position]
 
-    def read_events(self, after: int, prefix: str, limit: int, scan: int) -> Window:
-        window = list(islice((event for seq, event in self._events.items() if seq > after), scan))
-        found = [event for event in window if event.id.startswith(prefix)]
-        if len(found) > limit:
-            return Window(found[:limit], found[limit - 1].seq, is_end=False)
-        return Window(found, window[-1].seq if window else after, is_end=len(window) < scan)
+    def blocks_after(self, place: int) -> Generator[Block, None, None]:
+        return self._blocks_from(self._position(place))
+
+    def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
+        return self._blocks_from(bisect_right(self._entries, seq, key=lambda entry: entry.seq))
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _position(self, place: int) -> int:
+        """Where in the list the entries after a place begin."""
+        return bisect_right(self._entries, place, key=lambda entry: entry.place)
+
+    def _held(self, entries: list[Entry]) -> list[Entry]:
+        return [entry for entry in entries if entry.place not in self._removed]
+
+    def _blocks_from(self, position: int) -> Generator[Block, None, None]:
+        for begin in range(position, len(self._entries), BLOCK_ENTRIES):
+            entries = self._held(self._entries[begin : begin + BLOCK_ENTRIES])
+            yield Block(entries, sum(len(entry.spec.payload) for entry in entries if isinstance(entry, Countdown)))

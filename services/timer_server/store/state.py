@@ -1,38 +1,55 @@
-"""The one row beside the events: what should be in the log, and the anchor. Every commit writes it."""
+"""The one row beside the entries: what should be in the log, and the anchor. Every commit writes it."""
 
 import msgspec
+from msgspec.structs import replace
 
-from timer_server.core.ledger import Changes
-from timer_server.store.base import Anchor
-from timer_server.store.integrity import Damage, is_sound, sealed
+from timer_server.core.ledger import Changes, LogEnds
+from timer_server.store.base import Anchor, Header, Notice
+from timer_server.store.integrity import Damage, checksum_of, is_sound
 
 
 class LogState(msgspec.Struct, frozen=True, array_like=True):
     """What a log holds after its last commit.
 
-    `log_id` is random and tells it from other logs, `commits` counts what was done to it, `held` the events in it.
+    `log_id` is random and tells it from other logs, `commits` counts what was done to it, `held` the entries in it.
+    `ancestors` are the logs of which it is a copy, each with the `seq` up to which it is.
     """
 
-    log_id: bytes
+    log_id: str
     commits: int = 0
     held: int = 0
-    horizon: int = 0
-    last_seq: int = 0
+    ends: LogEnds = LogEnds()
     last_at_ms: int = 0
     anchor: Anchor | None = None
+    ancestors: dict[str, int] = {}
 
     def after(self, changes: Changes, removed: int, anchor: Anchor | None) -> "LogState":
-        """The state after one more commit, which has removed so many events."""
+        """The state after one more commit, which has removed so many entries."""
         last = changes.events[-1] if changes.events else None
         return LogState(
             self.log_id,
             self.commits + 1,
             self.held + len(changes.events) - removed,
-            changes.horizon,
-            last.seq if last else self.last_seq,
+            LogEnds(
+                changes.horizon,
+                changes.horizon_seq,
+                last.place if last else self.ends.last_place,
+                last.seq if last else self.ends.last_seq,
+            ),
             last.at_ms if last else self.last_at_ms,
             anchor or self.anchor,
+            self.ancestors,
         )
+
+    def renamed(self, log_id: str) -> "LogState":
+        """The state of a copy of this log, which goes on under an id of its own."""
+        return replace(
+            self, log_id=log_id, commits=self.commits + 1, ancestors={**self.ancestors, self.log_id: self.ends.last_seq}
+        )
+
+    def header(self, *notices: Notice) -> Header:
+        """The same for whoever opens the store."""
+        return Header(self.log_id, self.ends, self.last_at_ms, self.anchor, self.ancestors, notices)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -41,7 +58,8 @@ _decode = msgspec.msgpack.Decoder(LogState).decode
 
 def state_to_row(state: LogState) -> tuple[bytes, int]:
     """The row that a state is stored as: its body and the checksum of that."""
-    return sealed(_encode(state))
+    body = _encode(state)
+    return body, checksum_of(body)
 
 
 def row_to_state(row: tuple[bytes, int] | None) -> LogState:

@@ -4,7 +4,7 @@ from itertools import islice
 
 import zmq
 
-from timer_protocol.limits import BACKLOG_BYTES, PEER_BACKLOG_BYTES
+from timer_server.limits import BACKLOG_BYTES, PEER_BACKLOG_BYTES
 from timer_server.wire.fences import FENCE_BYTES, Fences, send_fence
 from timer_server.wire.multipart import send
 

@@ -6,11 +6,11 @@ import zmq
 
 from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
-from timer_protocol.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_protocol.messages import Beat
+from timer_protocol.rights import narrow_topic
 from timer_server.access.gate import Gate
-from timer_server.access.rights import narrow_topic
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
+from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
 from timer_server.wire.endpoints import (
     HEARTBEAT_TIMEOUT_MS,
@@ -54,14 +54,14 @@ class Events:
         self._poller = poller
         poller.register(self.socket, zmq.POLLIN)
 
-    def publish(self, events: Iterable[Timer]) -> None:
-        """Sends events to their subscribers. Where nobody listens, none is even encoded."""
+    def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
+        """Sends events of a log to their subscribers. Where nobody listens, none is even encoded."""
         if not self._subscriptions.is_anything_wanted:
             return
         for event in events:
             topic = event_topic(event.id, event.kind)
             if self._subscriptions.wants(topic):
-                self._feed.send(self.socket, topic, encode(event.event_view()))
+                self._feed.send(self.socket, topic, encode(event.event_view(log_id)))
         if self._feed.is_too_long:
             self._cut_off("too many bytes of events wait for subscribers that do not read")
 
@@ -119,16 +119,16 @@ class Events:
             yield notice
 
     def _permit(self, notice: zmq.Frame, gate: Gate) -> bool:
-        """Puts a subscription into force as far as its sender's key goes; no prefix, no subscription.
+        """Puts a subscription into force as far as its sender's rights go.
 
         False for what is no subscription: after such a frame, libzmq 4.3.5 takes one subscriber for another.
         """
-        option, prefix = _SUBSCRIBING.get(notice.bytes[:1]), gate.prefix_of(notice)
+        option, sender = _SUBSCRIBING.get(notice.bytes[:1]), gate.sender_of(notice)
         if option is None:
             gate.suspend(notice)
             return False
-        # Of a bound key's topics several may have become one, so only the end of its connection takes them back.
-        if prefix is not None and not (prefix and option == zmq.UNSUBSCRIBE):
-            for topic in narrow_topic(notice.bytes[1:], prefix.encode()):
+        # Several topics that were narrowed may have become one, so only the end of the connection takes them back.
+        if option == zmq.SUBSCRIBE or sender.hears_all:
+            for topic in narrow_topic(notice.bytes[1:], sender):
                 self.socket.setsockopt(option, topic)  # which is about the sender of the last notice
         return True

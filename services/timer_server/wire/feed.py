@@ -6,7 +6,7 @@ can tell, so all of them are sent away where it leaves too much lying; who reads
 
 import zmq
 
-from timer_protocol.limits import EVENTS_BYTES
+from timer_server.limits import EVENTS_BYTES
 from timer_server.wire.fences import FENCE_BYTES, Fences, send_fence
 from timer_server.wire.multipart import send
 

@@ -5,7 +5,7 @@ nobody how many they are. So the memory of the process is watched while the loop
 from pathlib import Path
 from resource import getpagesize
 
-from timer_protocol.limits import INTAKE_BYTES
+from timer_server.limits import INTAKE_BYTES
 
 _EVENT_BYTES = 4096
 """What an event may have added to memory by itself: a timer with a small payload, several times over."""

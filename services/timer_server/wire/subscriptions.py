@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import zmq
 
 from timer_protocol.frames import BEAT_TOPIC
-from timer_protocol.limits import SUBSCRIBED_BYTES
+from timer_server.limits import SUBSCRIBED_BYTES
 
 _PREFIXES_MATCHED = 64
 """With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""

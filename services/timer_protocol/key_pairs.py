@@ -1,0 +1,77 @@
+"""Key files on disk: read, and written once. A key that is there is never overwritten."""
+
+from pathlib import Path
+
+from timer_protocol.key_files import Key, from_text, to_text
+
+_PRIVATE_FOLDER = 0o700
+_PRIVATE, _PUBLIC = 0o600, 0o644
+
+
+class KeyFileError(Exception):
+    """A key file cannot be used. The text is a sentence for whoever named it."""
+
+
+def read_key(path: Path) -> Key:
+    """The key in a file. Raises `KeyFileError`."""
+    try:
+        return from_text(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise KeyFileError(f"cannot read the key file {path}: {reason}") from None
+    except ValueError as error:
+        raise KeyFileError(f"cannot use the key file {path}: {error}") from None
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, which is its owner's alone, where it is missing. Raises `KeyFileError`."""
+    try:
+        folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyFileError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def write_key(path: Path, key: Key) -> bool:
+    """Writes a key to a new file, which is its owner's alone where the key is secret; False where it is there already.
+
+    Raises `KeyFileError` where the file has another key or cannot be written, which leaves no part of it.
+    """
+    make_folder(path.parent)
+    try:
+        path.touch(mode=_PRIVATE if key.secret else _PUBLIC, exist_ok=False)
+        try:
+            path.write_text(to_text(key))
+        except OSError:
+            path.unlink()
+            raise
+    except FileExistsError:
+        if read_key(path) != key:
+            raise KeyFileError(f"{path} is there already, with another key or prefix; remove it first") from None
+        return False
+    except OSError as error:
+        raise KeyFileError(f"cannot write {path}: {error.strerror}") from None
+    return True
+
+
+def make_pair(secret: Path, public: Path, prefix: str = "") -> list[tuple[Path, bool]]:
+    """Makes what is missing of a pair: the secret file, and the public one, bound to a prefix of ids if one is given.
+
+    Returns each file with whether it is new. Raises `KeyFileError`, and a secret made in vain is removed.
+    """
+    if public.exists() and not secret.exists():
+        raise KeyFileError(f"{public} is there already, and its secret is not in {secret.parent}; remove it first")
+    pair = read_key(secret) if secret.exists() else _new_pair()
+    secret_is_new = write_key(secret, pair)
+    try:
+        return [(secret, secret_is_new), (public, write_key(public, Key(pair.public, prefix=prefix)))]
+    except KeyFileError:
+        if secret_is_new:
+            secret.unlink()
+        raise
+
+
+def _new_pair() -> Key:
+    import zmq  # noqa: PLC0415 - whoever makes keys has it; the protocol needs no socket
+
+    public, secret = zmq.curve_keypair()
+    return Key(public.decode(), secret.decode())

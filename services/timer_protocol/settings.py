@@ -1,0 +1,220 @@
+"""The table of settings: each environment variable of server and client, its default, and what it may be.
+
+Both programs, their help texts and `.env.example` are made from it. Where the texts come from is not decided here.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from timer_protocol.key_files import PREFIX_CHARACTERS, check_prefix
+from timer_protocol.limits import Limits
+
+SECONDS_MAXIMUM = 86_400
+"""A day: longer is more likely a wrong unit than a wish."""
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used. The text names it, its value and what is allowed."""
+
+
+class Kind(NamedTuple):
+    """What a variable may be: `convert` makes a value of its text, or raises ValueError; `is_allowed` judges that."""
+
+    convert: Callable[[str], Any]
+    allowed: str
+    is_allowed: Callable[[Any], object] = lambda _value: True
+
+    def parse(self, text: str) -> Any:
+        """The value of a text. Raises ValueError."""
+        value = self.convert(text)
+        if not self.is_allowed(value):
+            raise ValueError(text)
+        return value
+
+
+class Variable(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    default: str
+    kind: Kind
+    meaning: str
+
+    @property
+    def field(self) -> str:
+        """The setting's name in Python."""
+        return self.name.removeprefix("TIMER_").lower()
+
+    def parse(self, text: str, source: str = "") -> Any:
+        """The value of a text from `source`, by default the variable itself. Raises `SettingError`."""
+        text = text.strip()
+        try:
+            return self.kind.parse(text)
+        except ValueError:
+            raise SettingError(f"{source or self.name} is {text!r}, but must be {self.kind.allowed}") from None
+
+    def read(self, texts: Mapping[str, str]) -> Any:
+        """The value among texts by variable; an empty text counts as unset. Raises `SettingError`."""
+        return self.parse(texts.get(self.name, "").strip() or self.default)
+
+
+def _is_port(text: str) -> bool:
+    return text == "*" or int(text) <= 65_535
+
+
+def _endpoint(host: str, port: str) -> Callable[[str], bool]:
+    tcp = re.compile(rf"tcp://(?:\[[0-9A-Fa-f:.%]+\]|{host}):({port})")
+
+    def is_endpoint(text: str) -> bool:
+        match = tcp.fullmatch(text)
+        return _is_port(match[1]) if match else bool(re.fullmatch(r"(ipc|inproc)://\S+", text))
+
+    return is_endpoint
+
+
+def _host_and_port(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
+    if not match or not _is_port(match[2]):
+        raise ValueError(text)
+    return match[1].strip("[]"), int(match[2])
+
+
+def _store_path(text: str) -> str | None:
+    """None for the store in memory."""
+    if text == "memory:":
+        return None
+    path = text.removeprefix("sqlite:///")
+    if path in (text, "", ":memory:"):
+        raise ValueError(text)
+    return path
+
+
+def _prefix(text: str) -> str:
+    check_prefix(text)
+    return text
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
+def _path(allowed: str) -> Kind:
+    return Kind(str, allowed, lambda text: "\0" not in text)
+
+
+def _limit(name: str, most: int, unit: str, meaning: str) -> Variable:
+    kind = Kind(_whole_number, f"a whole number of {unit} from 1 to {most}", range(1, most + 1).__contains__)
+    return Variable(name, str(getattr(Limits(), name.removeprefix("TIMER_").lower())), kind, meaning)
+
+
+_LEVELS = ("debug", "info", "warning", "error")
+_BIND = Kind(
+    str,
+    "tcp://HOST:PORT with a port up to 65535 (0 or * picks a free one), ipc://PATH or inproc://NAME",
+    _endpoint(r"[^\s:/\[\]]+", r"\*|[0-9]{1,5}"),
+)
+_CONNECT = Kind(
+    str,
+    "an endpoint such as tcp://host:8888, ipc:///path or inproc://name",
+    _endpoint(r"[A-Za-z0-9._-]+", r"(?!0+$)[0-9]{1,5}"),
+)
+_SECONDS = Kind(float, f"a number of seconds from 0 to {SECONDS_MAXIMUM}", lambda value: 0 <= value <= SECONDS_MAXIMUM)
+_SOME_SECONDS = Kind(
+    float,
+    f"a number of seconds greater than 0 and at most {SECONDS_MAXIMUM}",
+    lambda value: 0 < value <= SECONDS_MAXIMUM,
+)
+
+SERVER_VARIABLES = (
+    Variable(
+        "TIMER_BIND", "tcp://127.0.0.1:8888", _BIND, "Where requests are taken (tcp://*:8888 = on every interface)"
+    ),
+    Variable("TIMER_EVENTS_BIND", "tcp://127.0.0.1:8889", _BIND, "Where events are published"),
+    Variable(
+        "TIMER_STORE",
+        "sqlite:///timers.db",
+        Kind(_store_path, "sqlite:///PATH (four slashes for /PATH) or memory:"),
+        "Where timers are kept: a file by path (four slashes = an absolute one), or memory: for trials",
+    ),
+    Variable(
+        "TIMER_METRICS_BIND",
+        "",
+        Kind(_host_and_port, "HOST:PORT with a port up to 65535, or nothing for none"),
+        "Where Prometheus reads metrics, such as 127.0.0.1:9464; unset = nowhere",
+    ),
+    Variable(
+        "TIMER_CURVE_SERVER_SECRET",
+        "",
+        _path("the server's file from `timer-server keygen`, or nothing for no encryption"),
+        "The server's key pair, from `timer-server keygen`: turns encryption on, and lets in only those who have a key",
+    ),
+    Variable(
+        "TIMER_CURVE_CLIENTS",
+        "",
+        _path("the folder with allowed clients' keys; unset, `clients` beside that file"),
+        "The folder with the public keys of allowed clients; unset = `clients` beside the pair. SIGHUP reads it again",
+    ),
+    Variable(
+        "TIMER_LOG_LEVEL",
+        "info",
+        Kind(str.lower, f"one of {', '.join(_LEVELS)}", _LEVELS.__contains__),
+        "The least severe entries to log: debug, info, warning or error",
+    ),
+    Variable(
+        "TIMER_LOG_FORMAT",
+        "",
+        Kind(str.lower, "text or json", ("", "text", "json").__contains__),
+        "text or json; unset = text on a terminal, json elsewhere",
+    ),
+    _limit("TIMER_MAX_TIMERS", 100_000_000, "timers", "Timers that may be pending at once"),
+    _limit("TIMER_MAX_PAYLOAD_BYTES", 16_777_216, "bytes", "The largest payload of a timer"),
+    _limit("TIMER_MAX_BATCH", 100_000, "requests", "The most requests in one message"),
+    _limit("TIMER_MAX_MESSAGE_BYTES", 268_435_456, "bytes", "The largest message"),
+    _limit("TIMER_MAX_DURATION_S", 3_153_600_000, "seconds", "The longest a timer may run: ten years"),
+    _limit("TIMER_RETENTION_S", 3_153_600_000, "seconds", "How long ended timers and events can still be read: a day"),
+)
+
+CLIENT_VARIABLES = (
+    Variable("TIMER_SERVER", "tcp://127.0.0.1:8888", _CONNECT, "Where the server takes requests"),
+    Variable("TIMER_EVENTS", "tcp://127.0.0.1:8889", _CONNECT, "Where the server publishes events"),
+    Variable("TIMER_TIMEOUT_S", "5", _SOME_SECONDS, "How long one try waits for its reply"),
+    Variable(
+        "TIMER_RETRY_DEADLINE_S", "60", _SECONDS, "How long to try in all, before the server counts as unreachable"
+    ),
+    Variable(
+        "TIMER_RETRY_MIN_S",
+        "0.1",
+        _SOME_SECONDS,
+        "The shortest pause between two tries; it doubles with each, up to the longest",
+    ),
+    Variable("TIMER_RETRY_MAX_S", "5", _SOME_SECONDS, "The longest pause between two tries"),
+    Variable(
+        "TIMER_ID_PREFIX",
+        "",
+        Kind(_prefix, f"at most {PREFIX_CHARACTERS} of the characters of an id"),
+        "What ids begin with that this client makes, for a key that is bound to a prefix",
+    ),
+    Variable(
+        "TIMER_CURVE_CLIENT_SECRET",
+        "",
+        _path("the path of a file"),
+        "This client's key pair, from `timer keygen`: turns encryption on",
+    ),
+    Variable(
+        "TIMER_CURVE_SERVER_PUBLIC",
+        "",
+        _path("the path of a file"),
+        "The server's public key; unset = `server.key` beside the pair",
+    ),
+    Variable(
+        "TIMER_COMMAND",
+        "timer",
+        Kind(str, "one line of printable text", lambda text: text and text.isprintable()),
+        "What to type for this command, as its hints say it",
+    ),
+)

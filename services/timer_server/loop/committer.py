@@ -1,0 +1,61 @@
+"""How turns become durable: what a turn has changed is submitted, and some time later it has settled."""
+
+from collections.abc import Mapping
+from typing import NewType, Protocol
+
+import zmq
+
+from timer_server.requests.shard import Writes
+from timer_server.store.base import Store
+
+Ticket = NewType("Ticket", int)
+"""Stands for what was submitted at one time; a later one is greater."""
+
+
+class Committer(Protocol):
+    """Makes turns durable in the order in which they are submitted.
+
+    `is_inline` says that a turn has settled once `submit` returns. Otherwise up to `most_in_flight` turns may be on
+    their way, and what `register` has a poller wait for tells that some have settled.
+    """
+
+    is_inline: bool
+    most_in_flight: int
+
+    def submit(self, writes: Mapping[str, Writes]) -> Ticket:
+        """Begins to make durable what a turn has changed, by log id. Raises `StoreError`."""
+
+    def settled(self) -> Ticket:
+        """The ticket up to which everything is durable.
+
+        Raises `StoreError` once what was submitted next has failed: neither that nor what is behind it is durable then.
+        """
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Has a poller wake up when something has settled or failed."""
+
+
+class InlineCommitter:
+    """Commits at once, in the calling thread: the way for stores on this machine.
+
+    A thread of its own gains nothing on SQLite: its module takes the interpreter's lock back after every step.
+    """
+
+    is_inline = True
+    most_in_flight = 1
+
+    def __init__(self, stores: Mapping[str, Store]) -> None:
+        self._stores = stores
+        self._ticket = Ticket(0)
+
+    def submit(self, writes: Mapping[str, Writes]) -> Ticket:
+        for log_id, part in writes.items():
+            self._stores[log_id].commit(part.changes, part.anchor)
+        self._ticket = Ticket(self._ticket + 1)
+        return self._ticket
+
+    def settled(self) -> Ticket:
+        return self._ticket
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Nothing to wait for."""

@@ -1,0 +1,28 @@
+"""What the loop joins together."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from timer_server.access.gate import Gate
+from timer_server.loop.clock import Clock
+from timer_server.loop.committer import Committer
+from timer_server.loop.garbage import GarbagePolicy
+from timer_server.metrics import Metrics
+from timer_server.requests.dispatch import Dispatcher
+from timer_server.requests.shard import Shard
+from timer_server.wire.commands import Commands
+from timer_server.wire.events import Events
+
+
+class Parts(NamedTuple):
+    """The parts of a server: no gate, no encryption; no garbage policy, and Python's own is in force."""
+
+    clock: Clock
+    shards: Sequence[Shard]
+    committer: Committer
+    dispatcher: Dispatcher
+    commands: Commands
+    events: Events
+    gate: Gate | None
+    metrics: Metrics
+    garbage: GarbagePolicy | None = None

@@ -1,0 +1,76 @@
+"""Telling peers what has become durable: replies to those who asked, events to those who listen."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.errors import Refusal
+from timer_server.core.model import Countdown
+from timer_server.logs import fields, log
+from timer_server.loop.clock import OFFSET_NOTED_MS
+from timer_server.metrics import Metrics
+from timer_server.requests.answers import Answer
+from timer_server.requests.shard import Shard, Writes
+from timer_server.store.base import Anchor
+from timer_server.wire.commands import Commands
+from timer_server.wire.events import Events
+
+WAKE_MOST = 200
+"""Parked requests that are answered together with the turn that has woken them; the others are a chore."""
+
+_DROPS_LOGGED_EVERY_NS = 10_000_000_000
+
+
+class Teller:
+    """Sends replies and events. What it is given has to be durable."""
+
+    def __init__(self, commands: Commands, events: Events, metrics: Metrics) -> None:
+        self._commands = commands
+        self._events = events
+        self._metrics = metrics
+        self._dropped = 0
+        self._dropped_noted_ns = 0
+
+    def send(self, answers: Iterable[Answer]) -> None:
+        """Sends replies; those that no peer can take are counted."""
+        for answer in answers:
+            if not self._commands.reply(answer.frames()):
+                self._dropped += 1
+                self._metrics.dropped()
+
+    def fail(self, answers: Sequence[Answer], refusal: Refusal) -> None:
+        """Sends an error in place of each of some answers."""
+        for answer in answers:
+            answer.fail(refusal)
+        self.send(answers)
+
+    def wake(self, shard: Shard, writes: Writes, now_ns: int) -> None:
+        """Wakes the requests that waited for something of a turn that is durable."""
+        shard.parked.notify(writes.changes.events)
+        shard.parked.answer_woken(now_ns, WAKE_MOST)
+
+    def publish(self, shard: Shard, writes: Writes) -> None:
+        """Publishes the events of a turn."""
+        events = writes.changes.events
+        self._events.publish(shard.log.id, events)
+        if log.isEnabledFor(logging.DEBUG):
+            _log_events(events)
+        if writes.anchor is not None:
+            _note_offset(writes.anchor)
+
+    def note_drops(self, now_ns: int) -> None:
+        """Says now and then how many replies nobody took."""
+        if self._dropped and now_ns - self._dropped_noted_ns > _DROPS_LOGGED_EVERY_NS:
+            log.warning("replies dropped: peers gone or not reading", extra=fields(count=self._dropped))
+            self._dropped, self._dropped_noted_ns = 0, now_ns
+
+
+def _log_events(events: Iterable[Countdown]) -> None:
+    for event in events:
+        log.debug(event.kind, extra=fields(id=event.id, seq=event.seq))
+
+
+def _note_offset(anchor: Anchor) -> None:
+    ahead_ms = (anchor.wall_ns - anchor.timeline_ns) // NS_PER_MS
+    if abs(ahead_ms) >= OFFSET_NOTED_MS:
+        log.warning("the wall clock was set; deadlines keep to elapsed time", extra=fields(ahead_ms=ahead_ms))

@@ -1,0 +1,77 @@
+"""What keeps a server in order beside its turns: the beat once a second, reading keys again, cutting connections."""
+
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.limits import BEAT_INTERVAL_MS
+from timer_protocol.messages import Beat, LogStanding
+from timer_server.logs import fields, log
+from timer_server.loop.parts import Parts
+from timer_server.loop.tell import Teller
+from timer_server.wire.intake import Intake
+
+_RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
+
+
+class Upkeep:
+    """A chore: once a second a sign of life, and a look at what may have gone wrong meanwhile."""
+
+    def __init__(self, parts: Parts, teller: Teller) -> None:
+        self._clock, self._shards = parts.clock, parts.shards
+        self._commands, self._events, self._gate = parts.commands, parts.events, parts.gate
+        self._garbage = parts.garbage
+        self._teller = teller
+        self._beat_at_ns = 0
+        self.intake = Intake(self._events_so_far())
+
+    def next_due_ns(self) -> int:
+        """When the next beat is due."""
+        return self._beat_at_ns
+
+    def step(self, now_ns: int, _budget: int = 0) -> None:
+        """Beats, if it is time. Raises `BindError` where connections have to be cut and cannot be made again."""
+        if now_ns < self._beat_at_ns:
+            return
+        self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
+        anchor = self._clock.new_anchor()
+        for shard in self._shards:
+            shard.anchor = anchor or shard.anchor
+        now_ms = now_ns // NS_PER_MS
+        # Of what is still being made durable nobody is told, so the beat may be behind the engine.
+        self._events.beat(Beat({shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in self._shards}))
+        if self._garbage is not None:
+            self._garbage.beat()
+        if self.intake.is_too_much(self._events_so_far()):
+            self._cut_connections("more comes in than can be handled")
+        if self._gate is not None and (refused := self._gate.take_refused()):
+            log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
+        self._teller.note_drops(now_ns)
+
+    def reload(self) -> None:
+        """Reads the keys again. Where one may do less now, all connections are made anew. Raises `BindError`."""
+        if self._gate is None:
+            log.info("nothing to reload: encryption is off")
+            return
+        try:
+            is_narrower = self._gate.reload()
+        except KeyFileError as error:
+            log.error("keys not read; the ones before stay in force", extra=fields(reason=str(error)))
+            return
+        if is_narrower:
+            self._cut_connections("a key was taken away or narrowed")
+
+    def dismiss_parked(self, refusal: Refusal) -> None:
+        """Answers all parked requests with an error."""
+        for shard in self._shards:
+            shard.parked.fail_all(refusal)
+            self._teller.send(shard.parked.take_ready())
+
+    def _cut_connections(self, reason: str) -> None:
+        """Has all peers connect anew, those who may, and drops what they have sent. Raises `BindError`."""
+        log.warning("all connections are cut and may be made anew", extra=fields(reason=reason))
+        self.dismiss_parked(_RECONNECT)
+        self._commands.reopen()
+        self._events.reopen()
+
+    def _events_so_far(self) -> int:
+        return sum(shard.engine.last_seq for shard in self._shards)

@@ -1,0 +1,17 @@
+"""Ids that the server makes: of timers where a request has none, and of logs."""
+
+import secrets
+
+from timer_protocol.ids import ENTROPY_BITS, uuid7
+
+_LOG_ID_BYTES = 8
+
+
+def new_id(now_ms: int) -> str:
+    """An id that nobody has, and that sorts by the time it was made."""
+    return uuid7(now_ms, secrets.randbits(ENTROPY_BITS))
+
+
+def new_log_id() -> str:
+    """An id for a log: 64 random bits as 11 characters of URL-safe base64."""
+    return secrets.token_urlsafe(_LOG_ID_BYTES)

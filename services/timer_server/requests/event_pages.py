@@ -1,0 +1,57 @@
+"""Pages of events: what `events.read` gives of all logs together."""
+
+from collections.abc import Sequence
+
+from timer_protocol.messages import Event, EventPage, ReadEventsParams
+from timer_server.limits import SCAN_MAXIMUM
+from timer_server.requests.positions import start_reading
+from timer_server.requests.room import ReplyRoom
+from timer_server.requests.shard import Shard
+
+
+def read_page(shards: Sequence[Shard], params: ReadEventsParams, room: ReplyRoom, page_bytes: int) -> EventPage:
+    """The events after a cursor, from each log in turn, cut short where their payloads come to `page_bytes`.
+
+    Raises `StoreError`.
+    """
+    ends = {shard.log.id: shard.engine.last_seq for shard in shards}
+    start = start_reading(params.after, [shard.log for shard in shards], ends)
+    page = _Page(start.after, start.truncated, params, room, min(page_bytes, room.left_bytes))
+    for number, shard in enumerate(shards):
+        page.take(shard, share=-(-(params.limit - len(page.events)) // (len(shards) - number)))
+    return EventPage(page.events, page.next, page.more, page.truncated)
+
+
+class _Page:
+    """A page in the making."""
+
+    def __init__(
+        self, after: dict[str, int], truncated: bool, params: ReadEventsParams, room: ReplyRoom, left_bytes: int
+    ) -> None:
+        self.events: list[Event] = []
+        self.next = dict(after)
+        self.more = False
+        self.truncated = truncated
+        self._params = params
+        self._room = room
+        self._left_bytes = left_bytes
+
+    def take(self, shard: Shard, share: int) -> None:
+        """Takes up to `share` events of a log, which may be none where the page is full."""
+        log, after = shard.log, self.next[shard.log.id]
+        self.truncated |= after < shard.engine.horizon_seq
+        if share <= 0 or self._left_bytes < 0:
+            self.more |= after < log.durable_seq
+            return
+        page = log.page(after, self._params.prefix, share, min(SCAN_MAXIMUM, max(self._room.left_entries, share)))
+        self._room.take_page(page.scanned, len(page.events))
+        for event in page.events:
+            self.events.append(event.event_view(log.id))
+            self._left_bytes -= len(event.spec.payload)
+            self._room.left_bytes -= len(event.spec.payload)
+            if self._left_bytes < 0:
+                self.next[log.id], self.more = event.seq, True
+                return
+        # Where nothing is left up to the horizon, the next page begins behind it.
+        self.next[log.id] = max(page.scanned_to, shard.engine.horizon_seq) if page.is_end else page.scanned_to
+        self.more |= not page.is_end

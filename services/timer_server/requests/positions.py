@@ -1,0 +1,45 @@
+"""Where a reader of events goes on: cursors against the logs that there are."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+
+class KnownLog(Protocol):
+    """What is looked at of a log: its id, and the logs of which it is a copy with the `seq` up to which it is."""
+
+    id: str
+    ancestors: Mapping[str, int]
+
+
+class Start(NamedTuple):
+    """The `seq` after which to read in each log, and whether some of what was asked for is gone."""
+
+    after: dict[str, int]
+    truncated: bool
+
+
+def start_reading(cursor: Mapping[str, int], logs: Sequence[KnownLog], ends: Mapping[str, int]) -> Start:
+    """Where to go on for a cursor, given the `seq` at the end of each log.
+
+    A log that the cursor does not name is read from its beginning. A cursor that names an ancestor goes on there, as
+    far as the copy goes; one beyond the end of a log goes on at that end. Names that are neither are left out. Where
+    none is known, everything is new to the reader, who goes on at the end and lists what there is.
+    """
+    positions: dict[str, int] = {}
+    named: set[str] = set()
+    truncated = False
+    for log in logs:
+        known = [(cursor[log.id], ends[log.id])] if log.id in cursor else _by_ancestors(cursor, log)
+        named |= cursor.keys() & {log.id, *log.ancestors}
+        if known:  # of several ancestors, the one that leaves nothing out
+            positions[log.id] = min(min(seq, most) for seq, most in known)
+            truncated |= any(seq > most for seq, most in known)
+    if cursor and not named:
+        return Start(dict(ends), truncated=True)
+    truncated |= len(named) < len(cursor)
+    return Start({log.id: positions.get(log.id, 0) for log in logs}, truncated)
+
+
+def _by_ancestors(cursor: Mapping[str, int], log: KnownLog) -> list[tuple[int, int]]:
+    """The positions that a cursor has in the ancestors of a log, each with the `seq` up to which the log is a copy."""
+    return [(cursor[name], copied) for name, copied in log.ancestors.items() if name in cursor]

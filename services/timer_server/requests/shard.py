@@ -1,0 +1,51 @@
+"""One log, and all that goes with it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from timer_protocol.messages import StateCounts
+from timer_server.core.engine import Engine
+from timer_server.core.ledger import Changes
+from timer_server.requests.parked import Parked
+from timer_server.store.base import Anchor
+from timer_server.store.log import Log
+
+
+class Writes(NamedTuple):
+    """What one turn has to make durable in one log."""
+
+    changes: Changes
+    anchor: Anchor | None
+    counts: StateCounts
+    """How many timers are in each state once it is durable."""
+
+
+class Shard:
+    """The timers of one log: the engine that decides about them, the log itself, and the requests that wait for them.
+
+    A server has a list of shards, today of one.
+    """
+
+    def __init__(self, engine: Engine, log: Log, number: int = 0) -> None:
+        self.number = number
+        """Its place in the server's list."""
+        self.engine = engine
+        self.log = log
+        self.parked = Parked()
+        self.anchor: Anchor | None = None
+        """What is to be stored of the clock with the next commit."""
+
+    def take_writes(self) -> Writes | None:
+        """What has happened since the last call; None where nothing has to be stored."""
+        changes = self.engine.take_changes()
+        anchor, self.anchor = self.anchor, None
+        if changes.events or changes.obsolete or anchor is not None:
+            return Writes(changes, anchor, self.engine.counts())
+        return None
+
+
+def total(counts: Sequence[StateCounts]) -> StateCounts:
+    """The counts of several shards together."""
+    return StateCounts(
+        **{state: sum(getattr(part, state) for part in counts) for state in StateCounts.__struct_fields__}
+    )

@@ -1,0 +1,70 @@
+"""The mark: a small file beside a log that says how far the log has been acknowledged.
+
+SQLite drops whatever follows a damaged frame of its write-ahead log, as that is what a crash in mid-commit looks like.
+The mark tells the two apart. It is written after each commit and never synced: it survives the death of the process,
+and after a loss of power it may say too little, never too much.
+"""
+
+import errno
+import struct
+from io import FileIO
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+from timer_server.store.integrity import Damage
+
+_FORM = struct.Struct(">4s11sQQ")
+_CHECKSUM = struct.Struct(">I")
+_MAGIC = b"TIMK"
+_SIZE = _FORM.size + _CHECKSUM.size
+
+
+class Mark(NamedTuple):
+    """The log that it belongs to, how many commits that has acknowledged, and the place of its last entry."""
+
+    log_id: str
+    commits: int
+    place: int
+
+
+class MarkFile:
+    """Reads the mark, and keeps it up to date once it has been opened. Every method may raise `OSError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: FileIO | None = None
+
+    def read(self) -> Mark | None:
+        """The mark; None where there is no file. Raises `Damage` for a file that holds something else."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        form, checksum = content[: _FORM.size], content[_FORM.size :]
+        if len(content) != _SIZE or _CHECKSUM.pack(crc32(form)) != checksum or not form.startswith(_MAGIC):
+            raise Damage("it is no mark")
+        _, log_id, commits, place = _FORM.unpack(form)
+        return Mark(log_id.decode("ascii", errors="replace"), commits, place)
+
+    def open(self, mark: Mark) -> None:
+        """Puts this mark into the file, whatever was there, and keeps it open to be written to."""
+        self.close()
+        self.path.touch()
+        self._file = FileIO(self.path, "r+")
+        self.write(mark)
+        self._file.truncate(_SIZE)
+
+    def write(self, mark: Mark) -> None:
+        """Replaces the mark in place: one small write, which no crash of the process can tear."""
+        assert self._file is not None, "the mark is not open"
+        form = _FORM.pack(_MAGIC, mark.log_id.encode(), mark.commits, mark.place)
+        self._file.seek(0)
+        if self._file.write(form + _CHECKSUM.pack(crc32(form))) != _SIZE:
+            raise OSError(errno.EIO, "only a part could be written", str(self.path))
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

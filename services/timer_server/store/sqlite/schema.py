@@ -1,0 +1,82 @@
+"""The tables, their version, and the statements that touch them.
+
+When the tables or the form of the entries change: raise `VERSION`, keep what reads the version before in a module of
+its own, and bring a log of it up in one transaction. `tests/store` opens a log that the first version has written.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from timer_server.store.base import StoreError
+from timer_server.store.integrity import Damage
+from timer_server.store.state import LogState, state_to_row
+
+VERSION = 1
+
+APPLICATION_ID = 0x54494D4C
+"""Tells our databases from those of other programs: "TIML"."""
+
+_CREATE = (
+    """
+    CREATE TABLE blocks (
+        last_place INTEGER PRIMARY KEY,
+        last_seq INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE header (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        body BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+)
+
+INSERT_BLOCK = "INSERT INTO blocks (last_place, last_seq, body, checksum) VALUES (?, ?, ?, ?)"
+SELECT_BLOCKS = "SELECT last_place, last_seq, body, checksum FROM blocks"
+UPDATE_BLOCK = "UPDATE blocks SET body = ?, checksum = ? WHERE last_place = ?"
+DELETE_BLOCK = "DELETE FROM blocks WHERE last_place = ?"
+UPDATE_HEADER = "UPDATE header SET body = ?, checksum = ?"
+
+AFTER = f"{SELECT_BLOCKS} WHERE last_place > ? ORDER BY last_place"
+"""The blocks with entries after a place."""
+
+STANDING_AFTER = "SELECT last_place, last_seq FROM blocks WHERE last_place > ? ORDER BY last_place LIMIT 1"
+"""Where the log stands at the end of the first block with entries after a place."""
+
+
+def is_new(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether a database has no tables yet.
+
+    Raises `StoreError` for a database of another program or of a newer server, and `Damage`.
+    """
+    application_id = database.execute("PRAGMA application_id").fetchone()[0]
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    has_tables = database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
+    if not has_tables and application_id == version == 0:
+        return True
+    if application_id != APPLICATION_ID:
+        raise StoreError(f"{path} is a database of another program; name another file in TIMER_STORE")
+    if version > VERSION:
+        raise StoreError(
+            f"{path} was written by a newer timer-server (schema {version}, this one knows up to"
+            f" {VERSION}); run that version, or name another file in TIMER_STORE"
+        )
+    if not has_tables:
+        raise Damage("it has no tables")
+    if version != VERSION:
+        raise Damage(f"its schema version is {version}")
+    return False
+
+
+def create(database: sqlite3.Connection, state: LogState) -> None:
+    """Makes the tables of an empty log."""
+    database.execute("BEGIN EXCLUSIVE")
+    for statement in _CREATE:
+        database.execute(statement)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {VERSION}")
+    database.execute("INSERT INTO header (one, body, checksum) VALUES (1, ?, ?)", state_to_row(state))
+    database.execute("COMMIT")

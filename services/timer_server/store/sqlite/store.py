@@ -1,0 +1,256 @@
+"""The log in SQLite: one table that is only appended to and pruned, and one transaction a turn.
+
+Write-ahead log with `synchronous=FULL`: when a commit returns, its pages have been fsynced (sqlite.org/pragma.html).
+The integer key rises with every row, so appending touches the last pages only, whatever the ids look like. What is
+read is checked: a log that is not what was written is refused, and left as it was found.
+"""
+
+import sqlite3
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
+from pathlib import Path
+
+from timer_server.core.ledger import Changes
+from timer_server.core.model import Entry
+from timer_server.store.base import Anchor, Block, Header, Notice, StoreError
+from timer_server.store.blocks import Row, entries_of, entry_in, to_rows, without
+from timer_server.store.integrity import Damage, verify_complete
+from timer_server.store.sqlite.mark import Mark, MarkFile
+from timer_server.store.sqlite.schema import (
+    AFTER,
+    DELETE_BLOCK,
+    INSERT_BLOCK,
+    SELECT_BLOCKS,
+    STANDING_AFTER,
+    UPDATE_BLOCK,
+    UPDATE_HEADER,
+    create,
+    is_new,
+)
+from timer_server.store.sqlite.sentences import REMEDY, one_line, sentence
+from timer_server.store.state import LogState, row_to_state, state_to_row
+
+_MAGIC = b"SQLite format 3\0"
+
+
+class SqliteStore:
+    """One database file, held under an exclusive lock from `open` to `close`, and a mark beside it.
+
+    `new_log_id` names a log that is made here.
+    """
+
+    def __init__(self, path: Path, new_log_id: Callable[[], str]) -> None:
+        self._path = path
+        self._new_log_id = new_log_id
+        self._mark = MarkFile(path.with_name(f"{path.name}-mark"))
+        self._connection: sqlite3.Connection | None = None
+        self._state = LogState("")
+        self._has_failed = False
+
+    def open(self) -> Header:
+        self._connect()
+        with self._explained("open"):
+            doubt = self._check_mark()
+            self._take_up()
+        notice = Notice("the mark was set anew", {"file": str(self._mark.path), "reason": str(doubt)}, is_warning=True)
+        return self._state.header(*(() if doubt is None else (notice,)))
+
+    def restored(self) -> tuple[Header, Header]:
+        """Opens a store that was copied back, and gives its log an id of its own; returns the headers before and after.
+
+        What the log was once acknowledged to hold beyond this copy is given up, so the mark is not asked.
+        """
+        if not self._path.exists():
+            raise StoreError(f"there is no {self._path} that could have been restored")
+        self._connect()
+        if not self._state.commits:
+            raise StoreError(f"{self._path} holds nothing that could have been restored")
+        before = self._state.header()
+        with self._explained("write"):
+            self._write_state(self._state.renamed(self._new_log_id()))
+            self._take_up()
+        return before, self._state.header()
+
+    def load(self) -> Iterator[Entry]:
+        state = self._state
+        with self._explained("read"), closing(self._database.execute(f"{SELECT_BLOCKS} ORDER BY last_place")) as rows:
+            yield from verify_complete(chain.from_iterable(map(entries_of, rows)), state.held, state.ends)
+
+    def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
+        database = self._database
+        with self._explained("write"):
+            database.execute("BEGIN IMMEDIATE")
+            if changes.events:
+                database.executemany(INSERT_BLOCK, to_rows(changes.events, changes.records))
+            removed = self._remove(changes.obsolete) if changes.obsolete else 0
+            state = self._state.after(changes, removed, anchor)
+            database.execute(UPDATE_HEADER, state_to_row(state))
+            database.execute("COMMIT")
+            self._state = state
+            self._mark.write(_mark_of(state))
+
+    def entry(self, place: int) -> Entry:
+        with self._explained("read"):
+            row = self._block_with(place)
+            entry = None if row is None else entry_in(row, place)
+            if entry is None:
+                raise Damage(f"entry {place} is missing")
+            return entry
+
+    def blocks_after(self, place: int) -> Generator[Block, None, None]:
+        with self._explained("read"), closing(self._database.execute(AFTER, (place,))) as rows:
+            for row in rows:
+                yield Block(entries_of(row), len(row[2]))
+
+    def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
+        return self.blocks_after(self._place_before_those_after(seq))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            if self._has_failed:
+                # Closing merges the write-ahead log into the file; interrupted, it leaves both as they are.
+                self._connection.interrupt()
+            self._connection.close()
+            self._connection = None
+        self._mark.close()
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        assert self._connection is not None, "the store is not open"
+        return self._connection
+
+    def _connect(self) -> None:
+        """Opens the database and reads its state, or makes an empty log. Raises `StoreError`."""
+        if not self._path.parent.is_dir():
+            raise StoreError(f"cannot open {self._path}: its folder does not exist")
+        self._has_failed = False
+        with self._explained("open"):
+            self._check_file()
+            self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
+            self._prepare()
+            self._state = row_to_state(self._database.execute("SELECT body, checksum FROM header").fetchone())
+
+    def _place_before_those_after(self, seq: int) -> int:
+        """A place behind which all events after a `seq` stand, with at most one block of others before them.
+
+        It is found by halving, since an index on `seq` would cost each commit a tenth. The place of an event is its
+        `seq` and as many more as there are other entries before it.
+        """
+        low, high = seq, seq + self._state.ends.last_place - self._state.ends.last_seq
+        with self._explained("read"):
+            while low < high:
+                middle = (low + high) // 2
+                standing = self._database.execute(STANDING_AFTER, (middle,)).fetchone()
+                if standing is None or standing[1] > seq:
+                    high = middle
+                else:
+                    low = standing[0]
+        return low
+
+    def _block_with(self, place: int) -> Row | None:
+        """The block that an entry stands in, if it is there."""
+        row: Row | None = self._database.execute(f"{AFTER} LIMIT 1", (place - 1,)).fetchone()
+        return row
+
+    def _write_state(self, state: LogState) -> None:
+        """Makes a state durable by itself."""
+        self._database.execute(UPDATE_HEADER, state_to_row(state))
+        self._state = state
+
+    def _remove(self, obsolete: Iterable[int]) -> int:
+        """Takes entries out of their blocks, and returns how many were there."""
+        removed, done = 0, 0
+        gone = set(obsolete)
+        for place in sorted(gone):
+            row = self._block_with(place) if place > done else None
+            if row is None:
+                continue
+            done = row[0]
+            left, count = without(row, gone)
+            if left is None:
+                self._database.execute(DELETE_BLOCK, (done,))
+            elif count:
+                self._database.execute(UPDATE_BLOCK, (*left[2:], done))
+            removed += count
+        return removed
+
+    def _check_file(self) -> None:
+        """Raises `StoreError` for what SQLite would take for a new database, or not for one at all.
+
+        SQLite itself takes a short file for an empty one, and removes a write-ahead log beside an empty one.
+        """
+        begin = b""
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                begin = file.read(len(_MAGIC))
+        if begin not in {b"", _MAGIC}:
+            raise StoreError(f"{self._path} is not a database; name another file in TIMER_STORE")
+        if not begin:
+            self._check_nothing_beside()
+
+    def _check_nothing_beside(self) -> None:
+        """Raises `StoreError` where a log is gone of which something is left: it would be begun anew in silence."""
+        wal = self._path.with_name(f"{self._path.name}-wal")
+        for file in (wal, self._mark.path):
+            if file.exists() and file.stat().st_size:
+                raise StoreError(
+                    f"{self._path} is missing or empty, but {file} is there; {REMEDY},"
+                    f" or remove {file.name} to begin anew"
+                )
+
+    def _prepare(self) -> None:
+        """Sets the connection up, and makes the tables where there are none. Raises `StoreError` and `Damage`."""
+        database = self._database
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA cell_size_check = ON")
+        is_empty = is_new(database, self._path)
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise Damage(one_line(str(verdict)))
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA temp_store = MEMORY")
+        if is_empty:
+            create(database, LogState(self._new_log_id()))
+
+    def _take_up(self) -> None:
+        """Makes sure that what was read is on the disk, and begins a mark for it."""
+        # What a failed fsync has left in the page cache reads like any other commit: it is written again.
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._mark.open(_mark_of(self._state))
+
+    def _check_mark(self) -> str | None:
+        """Why the mark tells nothing about this log; None where it agrees. Raises `StoreError` where it does not."""
+        state = self._state
+        try:
+            mark = self._mark.read()
+        except Damage as damage:
+            return str(damage)
+        if mark is None:
+            return "it was missing" if state.commits else None
+        if mark.log_id != state.log_id:
+            return "it belongs to another store"
+        if mark.commits > state.commits:
+            raise StoreError(
+                f"{self._path} ends at commit {state.commits} (entry {state.ends.last_place}), but commit"
+                f" {mark.commits} (entry {mark.place}) had been acknowledged; {REMEDY}, or accept the loss and remove"
+                f" {self._mark.path}"
+            )
+        return None
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        """Turns whatever a file can do to its reader into a `StoreError`."""
+        try:
+            yield
+        except StoreError:
+            self._has_failed = True
+            raise
+        except (Damage, OSError, UnicodeDecodeError, sqlite3.Error) as error:
+            self._has_failed = True
+            raise StoreError(sentence(doing, self._path, error)) from error
+
+
+def _mark_of(state: LogState) -> Mark:
+    return Mark(state.log_id, state.commits, state.ends.last_place)

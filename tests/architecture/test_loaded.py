@@ -1,0 +1,36 @@
+"""What a fresh interpreter loads: no more than the task at hand needs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from architecture.reading import SERVICES, modules, name_of
+
+PROTOCOL = "; ".join(
+    f"import {name_of(module).removesuffix('.py').replace('/', '.')}" for module in modules("timer_protocol")
+)
+CHECK = "from timer_server.__main__ import main; assert main(['--check']) == 1"
+NOT_FOR_A_CHECK = {"sqlite3", "timer_server.core", "timer_server.loop", "timer_server.requests", "timer_server.store"}
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [(PROTOCOL, {"zmq", "dotenv"}), (CHECK, NOT_FOR_A_CHECK)],
+    ids=["the protocol needs msgspec alone", "the health check needs no store"],
+)
+def test_is_not_loaded(code: str, unwanted: set[str], tmp_path: Path) -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"],
+        cwd=tmp_path,
+        env={"PATH": os.defpath, "PYTHONPATH": str(SERVICES), "TIMER_BIND": f"ipc://{tmp_path}/nobody"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout.split()
+
+    assert "msgspec" in loaded
+    assert unwanted.isdisjoint(loaded)

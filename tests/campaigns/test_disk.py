@@ -1,0 +1,51 @@
+"""The disk campaign in its short form; and that it would find a server that does not mind its disk."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from campaigns.campaign import Length
+from campaigns.disk import CAMPAIGN
+from campaigns.disk_files import killed_run, opening
+from campaigns.disk_operations import RUN, SCENARIOS, STORE, strike
+from campaigns.faulty_disk import KINDS
+from campaigns.faulty_vfs import Unavailable, library
+
+
+@pytest.fixture
+def reachable_sqlite() -> None:
+    """Skips where no fault can be put under SQLite."""
+    try:
+        library()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.mark.timeout(240)
+def test_the_disk_loses_nothing(tmp_path: Path, reachable_sqlite: None) -> None:
+    report = CAMPAIGN.run(tmp_path, Length.SHORT, Random(1))  # noqa: S311 - faults, not secrets
+
+    assert report.violations == []
+    assert report.lost == 0
+    assert report.faults >= len(KINDS) * len(SCENARIOS)
+    assert int(report.figures["acknowledged changes checked after a fault"]) > 10
+
+
+def test_a_server_that_swallows_a_failure_is_found_out(tmp_path: Path, reachable_sqlite: None) -> None:
+    struck = strike(tmp_path, RUN, "enospc", at=60, planted=True)
+
+    assert struck.has_struck
+    assert any("acknowledged, and gone" in lost for lost in struck.lost)
+
+
+def test_a_file_that_lost_its_end_is_found_out_where_the_mark_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    files, told = killed_run(tmp_path / "run")
+    log = f"{STORE}-wal"
+    cut = {STORE: files[STORE], log: files[log][: len(files[log]) // 2]}
+
+    opened = opening(tmp_path / "unmarked", cut, told)
+    assert not opened.is_refused
+    assert opened.lost
+    assert opening(tmp_path / "marked", {**files, **cut}, told).is_refused

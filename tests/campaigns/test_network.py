@@ -1,0 +1,107 @@
+"""The network campaign in its short form, and the faults of our own that it has to notice."""
+
+import threading
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pytest
+
+from campaigns.campaign import Length, Report
+from campaigns.network import run_encrypted
+from campaigns.network_collect import Put
+from campaigns.network_containers import run_containers
+from campaigns.network_loopback import Setup, run_loopback
+from campaigns.network_replies import run_replies
+from campaigns.proxy_faults import CUT, SILENCE, ProxyFault
+from drivers.stack import BUILD_LIMIT_S
+from timer_client import Event, Settings, TimerClient
+from timer_client.link import Context, subscribed
+from timer_protocol.frames import BEAT_TOPIC
+
+SEED = 7
+
+
+@pytest.fixture
+def dice() -> Random:
+    """The same faults in every run."""
+    return Random(SEED)  # noqa: S311 - chance that can be repeated
+
+
+def assert_holds(report: Report, least_faults: int) -> None:
+    print(report)
+    assert report.violations == []
+    assert report.lost == 0
+    assert report.faults >= least_faults
+
+
+def test_loopback(tmp_path: Path, dice: Random) -> None:
+    assert_holds(run_loopback(tmp_path, Length.SHORT, dice), least_faults=9)
+
+
+def test_lost_replies_and_repeated_requests(tmp_path: Path, dice: Random) -> None:
+    assert_holds(run_replies(tmp_path, Length.SHORT, dice), least_faults=28)
+
+
+@pytest.mark.containers
+@pytest.mark.timeout(BUILD_LIMIT_S + 240, method="signal")
+def test_containers(tag: str, dice: Random) -> None:
+    assert_holds(run_containers(tag, Length.SHORT, dice), least_faults=5)
+
+
+@pytest.mark.containers
+@pytest.mark.timeout(BUILD_LIMIT_S + 240, method="signal")
+def test_encrypted_containers(tag: str, dice: Random) -> None:
+    assert_holds(run_encrypted(tag, dice), least_faults=3)
+
+
+class Listener:
+    """A watcher that reads the log once and then only listens: what it is not sent it never asks for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+
+    def run(self, put: Put[Event]) -> None:
+        context: Context = Context()
+        socket = subscribed(context, self._settings.events, (b"", BEAT_TOPIC))
+        try:
+            while socket.recv_multipart()[0] != BEAT_TOPIC:  # after the first beat it is sent everything
+                pass
+            seq = self._read(put)
+            while not self._stop.is_set():
+                topic, body = socket.recv_multipart() if socket.poll(100) else (BEAT_TOPIC, b"")
+                if topic != BEAT_TOPIC and (event := msgspec.json.decode(body, type=Event)).seq > seq:
+                    put(event)
+        finally:
+            socket.close(0)
+            context.term()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _read(self, put: Put[Event]) -> int:
+        seq = 0
+        with TimerClient(settings=self._settings) as client:
+            while events := client.read_events(seq, limit=1000).events:
+                for event in events:
+                    put(event)
+                seq = events[-1].seq
+        return seq
+
+
+@pytest.mark.parametrize(("faults", "notices"), [((), False), ((CUT, CUT), True)])
+def test_a_watcher_that_only_listens_is_noticed(
+    tmp_path: Path, dice: Random, faults: tuple[ProxyFault, ...], notices: bool
+) -> None:
+    setup = Setup(watch=Listener, faults=faults, recovery_limit_s=2, countdown_s=1)
+    report = run_loopback(tmp_path, Length.SHORT, dice, setup)
+    missed = [violation for violation in report.violations if "the blocking client missed event" in violation]
+    assert bool(missed) is notices, report.violations
+    assert notices or not report.violations
+
+
+def test_clients_that_try_only_once_are_noticed(tmp_path: Path, dice: Random) -> None:
+    setup = Setup(retry_deadline_s=0, faults=(CUT, SILENCE), recovery_limit_s=5, countdown_s=1)
+    report = run_loopback(tmp_path, Length.SHORT, dice, setup)
+    assert any("a call failed" in violation for violation in report.violations), report.violations

@@ -1,0 +1,49 @@
+"""What a campaign is: a claim, faults against a real server, and a report of what they did.
+
+A campaign has a long form, for `make campaigns`, and a short one that CI runs. Both are the same code.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from random import Random
+
+
+class Length(Enum):
+    """How much of a campaign to run."""
+
+    SHORT = "short"
+    LONG = "long"
+
+    def pick(self, short: int, long: int) -> int:
+        """The one of two numbers that belongs to this length."""
+        return short if self is Length.SHORT else long
+
+
+@dataclass
+class Report:
+    """What a campaign has done and found. It has passed if there are no violations.
+
+    `faults` counts what was done to the server or its peers, `requests` and `events` what was recorded, `lost` what
+    was acknowledged and is gone; `figures` are further measured values, by what they are, as text with units.
+    """
+
+    faults: int = 0
+    requests: int = 0
+    events: int = 0
+    lost: int = 0
+    violations: list[str] = field(default_factory=list)
+    figures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A name, the claim in one sentence, and the function that puts it to the test in a folder of its own.
+
+    The same dice make the same faults. `run` raises only for faults of its own.
+    """
+
+    name: str
+    claim: str
+    run: Callable[[Path, Length, Random], Report]

@@ -1,0 +1,68 @@
+"""A real file system with no space left: the server ends and says so, and with more space all is there again."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from campaigns.disk_script import Batch, Told, all_timers
+from drivers.server_process import ServerProcess
+
+SMALL, LARGER = "size=600k", "size=64m"
+
+
+class Filled(NamedTuple):
+    """How many changes were acknowledged until there was no space, what was lost of them, and what was wrong."""
+
+    acknowledged: int
+    lost: list[str]
+    wrong: list[str]
+
+
+class NoMount(Exception):
+    """A file system cannot be mounted here."""
+
+
+def fill(folder: Path) -> Filled:
+    """Starts timers on a small file system until there is no space, then makes it larger. Raises `NoMount`."""
+    with _small_file_system(folder) as place:
+        told = Told()
+        with ServerProcess(place) as server:
+            wrong = told.play(server.commands, _starts(), lambda: server.has_ended)
+            exit_code = server.wait()
+        if exit_code != 1 or not any("full" in line["event"] for line in server.lines):
+            wrong.append(f"exit code {exit_code} on a full disk, with {server.lines}")
+        _run("mount", "-o", f"remount,{LARGER}", str(place))
+        with ServerProcess(place) as server:
+            found = all_timers(server.commands)
+        return Filled(told.changes, told.lost(found), [*wrong, *told.unasked(found)])
+
+
+@contextmanager
+def _small_file_system(folder: Path) -> Iterator[Path]:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        raise NoMount("not run as root")
+    place = folder / "small"
+    place.mkdir()
+    try:
+        _run("mount", "-t", "tmpfs", "-o", SMALL, "tmpfs", str(place))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NoMount(f"mount failed: {error}") from None
+    try:
+        yield place
+    finally:
+        _run("umount", "--lazy", str(place))
+
+
+def _starts() -> Iterator[Batch]:
+    for number in count():
+        yield [
+            ("timer.start", {"id": f"{number}/{part}", "hours": 1 + part, "payload": "x" * 1_000}) for part in range(5)
+        ]
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, timeout=10, capture_output=True)

@@ -1,0 +1,134 @@
+"""`python -m campaigns.doomed_server`: the server, which kills itself at a chosen point of the turn.
+
+`DOOM_POINT` names the point and `DOOM_COUNT` how often it is passed before: the next time is the end.
+"""
+
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from timer_server.__main__ import main
+from timer_server.core.ledger import Changes
+from timer_server.core.model import Timer
+from timer_server.store.base import Anchor
+from timer_server.store.sqlite.store import SqliteStore
+from timer_server.wire.commands import Commands
+from timer_server.wire.events import Events
+
+
+class Doom:
+    """Counts how often a point is passed."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def pass_by(self) -> None:
+        """One more; the last one does not return."""
+        self._left -= 1
+        if self._left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before_commit(doom: Doom) -> None:
+    """A turn with changes is about to be committed."""
+    commit = SqliteStore.commit
+
+    def doomed(self: SqliteStore, changes: Changes, anchor: Anchor | None = None) -> None:
+        if changes.events:
+            doom.pass_by()
+        commit(self, changes, anchor)
+
+    SqliteStore.commit = doomed  # type: ignore[method-assign]
+
+
+def within_commit(doom: Doom) -> None:
+    """The rows are written, the transaction is open: SQLite is about to be told COMMIT."""
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.set_trace_callback(lambda statement: doom.pass_by() if statement == "COMMIT" else None)
+        return connection
+
+    sqlite3.connect = watched  # type: ignore[assignment]
+
+
+def after_commit(doom: Doom) -> None:
+    """A turn with changes is committed, and nobody told."""
+    commit = SqliteStore.commit
+
+    def doomed(self: SqliteStore, changes: Changes, anchor: Anchor | None = None) -> None:
+        commit(self, changes, anchor)
+        if changes.events:
+            doom.pass_by()
+
+    SqliteStore.commit = doomed  # type: ignore[method-assign]
+
+
+def after_a_reply(doom: Doom) -> None:
+    """A reply is sent; others of the same turn may not be."""
+    reply = Commands.reply
+
+    def doomed(self: Commands, frames: list[bytes]) -> bool:
+        sent = reply(self, frames)
+        doom.pass_by()
+        return sent
+
+    Commands.reply = doomed  # type: ignore[method-assign]
+
+
+def before_publish(doom: Doom) -> None:
+    """The replies of a turn are sent, its events are not."""
+    publish = Events.publish
+
+    def doomed(self: Events, events: Iterable[Timer]) -> None:
+        if events:
+            doom.pass_by()
+        publish(self, events)
+
+    Events.publish = doomed  # type: ignore[method-assign]
+
+
+def within_publish(doom: Doom) -> None:
+    """An event is published; others of the same turn may not be."""
+    publish = Events.publish
+
+    def doomed(self: Events, events: Iterable[Timer]) -> None:
+        for event in events:
+            publish(self, [event])
+            doom.pass_by()
+
+    Events.publish = doomed  # type: ignore[method-assign]
+
+
+def within_load(doom: Doom) -> None:
+    """Some of the log is read at the start, and nobody is served yet."""
+    load = SqliteStore.load
+
+    def doomed(self: SqliteStore) -> Iterator[Timer]:
+        for event in load(self):
+            doom.pass_by()
+            yield event
+
+    SqliteStore.load = doomed  # type: ignore[method-assign]
+
+
+POINTS: dict[str, Callable[[Doom], None]] = {
+    point.__name__: point
+    for point in (
+        before_commit,
+        within_commit,
+        after_commit,
+        after_a_reply,
+        before_publish,
+        within_publish,
+        within_load,
+    )
+}
+
+if __name__ == "__main__":
+    POINTS[os.environ["DOOM_POINT"]](Doom(int(os.environ["DOOM_COUNT"])))
+    sys.exit(main())

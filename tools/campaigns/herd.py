@@ -1,0 +1,114 @@
+"""A herd: very many timers due in the same second, while a client goes on asking."""
+
+import time
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+
+import msgspec
+import zmq
+
+from campaigns.campaign import Campaign, Length, Report
+from campaigns.samples import percentiles_ms, wall_ms
+from drivers.peers import request, requester, socket_to
+from drivers.server_process import ServerProcess
+from timer_protocol import messages
+
+BATCH = 500
+HEARING_LIMIT_MS = 60_000
+
+
+class Asking:
+    """A client that asks one thing after another in a thread, and notes how long each took."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._stop = Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self.took_ms: list[float] = []
+
+    def __enter__(self) -> "Asking":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        with requester(self._endpoint) as rpc:
+            while not self._stop.wait(0.001):
+                begun_s = time.perf_counter()
+                rpc.call("timer.start", hours=1)
+                self.took_ms.append((time.perf_counter() - begun_s) * 1000)
+
+
+def start(endpoint: str, how_many: int, due_ms: float) -> None:
+    """Starts timers that are due at the same moment, give or take what a batch takes on its way."""
+    with socket_to(zmq.REQ, endpoint) as socket:
+        for begin in range(0, how_many, BATCH):
+            numbers = range(begin, min(begin + BATCH, how_many))
+            seconds = round((due_ms - wall_ms()) / 1000, 3)
+            socket.send_json([request("timer.start", n, id=f"herd/{n}", seconds=seconds) for n in numbers])
+            assert b'"error"' not in socket.recv()
+
+
+def hear(socket: zmq.Socket[bytes], how_many: int) -> tuple[list[str], list[float], float]:
+    """The ids in the order of their ends, how late each was heard, and when the first was due."""
+    decode = msgspec.json.Decoder(messages.Event).decode
+    ids: list[str] = []
+    late_ms: list[float] = []
+    first_due_ms = float("inf")
+    while len(ids) < how_many and socket.poll(HEARING_LIMIT_MS):
+        topic, body = socket.recv_multipart()
+        now_ms = wall_ms()
+        if topic.endswith(b" fired"):
+            timer = decode(body).timer
+            assert timer.due_at_ms is not None
+            ids.append(timer.id)
+            late_ms.append(now_ms - timer.due_at_ms)
+            first_due_ms = min(first_due_ms, timer.due_at_ms)
+    return ids, late_ms, first_due_ms
+
+
+def run(folder: Path, length: Length, _: Random) -> Report:
+    """Starts the herd, then hears it out."""
+    how_many = length.pick(5_000, 100_000)
+    report = Report()
+    with ServerProcess(folder) as server, socket_to(zmq.SUB, server.events, rcvhwm=0) as socket:
+        socket.subscribe(b"herd/")
+        start(server.commands, how_many, wall_ms() + length.pick(2_000, 15_000))
+        with Asking(server.commands) as asking:
+            ids, late_ms, first_due_ms = hear(socket, how_many)
+            all_heard_ms = wall_ms() - first_due_ms
+        with requester(server.commands) as rpc:
+            fired = rpc.call("server.info")["counts"]["fired"]
+    report.violations += check(ids, late_ms, fired, how_many)
+    report.lost = how_many - len(set(ids))
+    report.requests, report.events = how_many + len(asking.took_ms), len(ids)
+    report.figures = {
+        "due at once": f"{how_many:,}, all heard {all_heard_ms:.0f} ms after the first was due",
+        "late": percentiles_ms(late_ms),
+        "requests meanwhile": percentiles_ms(asking.took_ms),
+    }
+    return report
+
+
+def check(ids: list[str], late_ms: list[float], fired: int, how_many: int) -> list[str]:
+    """What is not as it should be."""
+    violations = []
+    if sorted(ids) != sorted(f"herd/{number}" for number in range(how_many)):
+        violations.append(f"{len(set(ids))} of {how_many} were heard, {len(ids) - len(set(ids))} of them twice")
+    if fired != how_many:
+        violations.append(f"{fired} of {how_many} have fired")
+    if min(late_ms, default=0) < 0:
+        violations.append(f"one was heard {-min(late_ms):.2f} ms early")
+    return violations
+
+
+CAMPAIGN = Campaign(
+    "herd",
+    "However many timers are due in the same second, all fire and are heard, once each, and requests are answered"
+    " meanwhile.",
+    run,
+)

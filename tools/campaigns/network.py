@@ -1,0 +1,56 @@
+"""The network campaign: what lies between client and server fails in every way that we can make it fail."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+from campaigns.campaign import Campaign, Length, Report
+from campaigns.container_faults import CUT_CLIENT, CUT_WATCHER
+from campaigns.network_containers import CURVE, run_containers
+from campaigns.network_loopback import run_loopback
+from campaigns.network_replies import run_replies
+from drivers.docker_engine import engine_fault, images
+from drivers.stack import FILES
+
+CLAIM = (
+    "Clients and watchers recover by themselves from whatever the network does: every acknowledged start ends as it "
+    "should, every watcher sees every event once and in order, and a request that comes twice has one effect."
+)
+ENCRYPTED = (CUT_CLIENT, CUT_WATCHER)
+
+
+def run(folder: Path, length: Length, dice: Random) -> Report:
+    """All parts; those in containers where an engine answers."""
+    parts: dict[str, Report] = {}
+    for name, part in (("loopback", run_loopback), ("replies", run_replies)):
+        place = folder / name
+        place.mkdir()
+        parts[name] = part(place, length, dice)
+    if (fault := engine_fault()) is not None:
+        parts["containers"] = Report(figures={"not run": f"no Docker engine with compose answers ({fault})"})
+        return joined(parts)
+    with images() as tag:
+        parts["containers"] = run_containers(tag, length, dice)
+        parts["encrypted containers"] = run_encrypted(tag, dice)
+    return joined(parts)
+
+
+def run_encrypted(tag: str, dice: Random) -> Report:
+    """One round of what needs new connections, with deploy/compose.curve.yml."""
+    return run_containers(tag, Length.SHORT, dice, files=[*FILES, CURVE], only=ENCRYPTED)
+
+
+def joined(parts: Mapping[str, Report]) -> Report:
+    """One report of several; figures and violations say of which part they are."""
+    whole = Report()
+    for name, part in parts.items():
+        whole.faults += part.faults
+        whole.requests += part.requests
+        whole.events += part.events
+        whole.lost += part.lost
+        whole.violations += [f"{name}: {violation}" for violation in part.violations]
+        whole.figures |= {f"{name}: {figure}": text for figure, text in part.figures.items()}
+    return whole
+
+
+CAMPAIGN = Campaign("network", CLAIM, run)

@@ -1,0 +1,128 @@
+"""The common course of the campaigns: a server under load while faults are done to it, then a settled end, judged."""
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+from msgspec import convert
+
+from campaigns.campaign import Report
+from campaigns.checker import check, count_lost
+from campaigns.facts import Facts
+from campaigns.history import Answered, History
+from campaigns.workload import Load, Workload
+from drivers.peers import Requester, requester
+from drivers.server_process import ServerProcess
+from timer_protocol.messages import Event, Timer
+
+HISTORY = "history.jsonl"
+RESTARTED = "restarted"
+"""The mark of a server that is back; the fault that ended it is the mark before."""
+
+PAGE = 1000
+SOON_MS = 5_000
+"""Timers due within this time are waited for in the end, so that nothing happens while it is written down."""
+
+ROUNDS_AT_MOST = 10
+CATCH_UP_LIMIT_S = 20
+PROGRESS_LIMIT_S = 30
+
+
+class Trial:
+    """While entered, a server runs under load. `history` gets everything that happens.
+
+    The faults are for the one who enters it; `server` may be killed, stopped, and started again.
+    """
+
+    def __init__(self, folder: Path, dice: Random, load: Load, server: ServerProcess | None = None) -> None:
+        self.history = History()
+        self.server = server or ServerProcess(folder)
+        self.dice = dice
+        self._folder = folder
+        self._load = load
+        self._workload: Workload | None = None
+
+    def __enter__(self) -> "Trial":
+        self.server.start()
+        self._workload = Workload(self._load, self.history, self.server.commands, self.server.events, self.dice)
+        self._workload.start()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.server.kill()
+        if error is not None:
+            self.history.write(self._folder / HISTORY)
+
+    def progress(self, replies: int) -> None:
+        """Waits until so many further requests are answered: the load runs."""
+        self.history.wait_for(Answered, len(self.history.all_of(Answered)) + replies, PROGRESS_LIMIT_S)
+
+    def settle(self) -> None:
+        """Ends the load, waits until nothing is due any more, and writes down how everything stands."""
+        assert self._workload is not None
+        self._workload.stop()
+        with requester(self.server.commands) as rpc:
+            _wait_for_those_due_soon(rpc)
+            info = rpc.call("server.info")
+            for watcher in self._workload.watchers:
+                watcher.reach(info["seq"], CATCH_UP_LIMIT_S)
+            self._workload.close()
+            self.history.close(_whole_log(rpc), _all_timers(rpc), rpc.call("server.info")["now_ms"])
+
+    def report(self, faults: int) -> Report:
+        """What came of it. The history is kept in the folder."""
+        self.history.write(self._folder / HISTORY)
+        facts = Facts.of(self.history)
+        violations = check(self.history)
+        return Report(
+            faults=faults,
+            requests=len(facts.tries),
+            events=len(facts.log),
+            lost=count_lost(violations),
+            violations=list(map(str, violations)),
+            figures=_figures(facts),
+        )
+
+
+def _figures(facts: Facts) -> dict[str, str]:
+    states = Counter(facts.listed[timer_id].state for timer_id in facts.acknowledged if timer_id in facts.listed)
+    pending = states["running"] + states["paused"]
+    balance = f"{states['fired']:,} fired + {pending:,} pending + {states['cancelled']:,} cancelled"
+    unanswered = sum(one.answered is None for one in facts.tries)
+    again = sum(len(tries) - 1 for tries in facts.calls.values()) + len(facts.retried)
+    calls_s = [tries[-1].answered.at_s - tries[0].asked.at_s for tries in facts.calls.values() if tries[-1].answered]
+    outages_s = [mark.at_s - fault.at_s for fault, mark in pairwise(facts.marks) if mark.what == RESTARTED]
+    figures = {
+        "acknowledged starts": f"{len(facts.acknowledged):,} = {balance}",
+        "requests cut off": f"{unanswered:,}",
+        "retries": f"{again:,}",
+        "longest call": f"{max(calls_s, default=0):.2f} s",
+    }
+    return {**figures, "longest outage": f"{max(outages_s):.2f} s"} if outages_s else figures
+
+
+def _wait_for_those_due_soon(rpc: Requester) -> None:
+    """Waits for the last of them, again and again as others come near; one that never fires is for the checker."""
+    for _ in range(ROUNDS_AT_MOST):
+        due_soon = [timer for timer in _all_timers(rpc, state="running") if timer.remaining_ms < SOON_MS]
+        if not due_soon:
+            return
+        last = max(due_soon, key=lambda timer: timer.remaining_ms)
+        rpc.call("timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
+
+
+def _whole_log(rpc: Requester) -> list[Event]:
+    events: list[Event] = []
+    while page := rpc.call("events.read", after=events[-1].seq if events else 0, limit=PAGE)["events"]:
+        events += convert(page, list[Event])
+    return events
+
+
+def _all_timers(rpc: Requester, **selection: str) -> list[Timer]:
+    timers: list[Timer] = []
+    while True:
+        page = rpc.call("timer.list", limit=PAGE, **selection, **({"after": timers[-1].id} if timers else {}))
+        timers += convert(page["timers"], list[Timer])
+        if page["next"] is None:
+            return timers

@@ -1,0 +1,55 @@
+"""The server is killed at every point of its turn at which what is on disk and what has been told differ."""
+
+import signal
+from pathlib import Path
+from random import Random
+
+from campaigns.campaign import Campaign, Length, Report
+from campaigns.doomed_server import POINTS, within_load
+from campaigns.trial import Trial
+from campaigns.workload import Load
+from drivers.server_process import ServerProcess
+
+SHORT_ROUNDS, LONG_ROUNDS = 1, 15
+PASSES = (10, 150)
+"""How often a point is passed before it is the end."""
+
+DOOM_LIMIT_S = 30
+REAL, DOOMED = "timer_server", "campaigns.doomed_server"
+
+
+def _run(folder: Path, length: Length, dice: Random) -> Report:
+    points = [*POINTS] * length.pick(SHORT_ROUNDS, LONG_ROUNDS)
+    dice.shuffle(points)
+    # Bursts, so that a turn has several replies and events.
+    with Trial(folder, dice, Load(plain=3, library=2, rest_s=0.002)) as trial:
+        trial.progress(50)
+        for point in points:
+            _die_at(point, trial, dice)
+        trial.server.module = REAL
+        trial.server.start()
+        trial.settle()
+    return trial.report(len(points))
+
+
+def _die_at(point: str, trial: Trial, dice: Random) -> None:
+    """Starts a server that is to die at a point, and waits until it has."""
+    server: ServerProcess = trial.server
+    server.kill()
+    server.module = DOOMED
+    server.environment |= {"DOOM_POINT": point, "DOOM_COUNT": str(dice.randint(*PASSES))}
+    if point == within_load.__name__:
+        server.environment["DOOM_COUNT"] = str(dice.randint(0, 20))
+        server.launch()
+    else:
+        server.start()
+    assert server.wait(DOOM_LIMIT_S) == -signal.SIGKILL, f"the server did not die at {point}: {server.lines[-3:]}"
+    trial.history.mark(f"killed {point}")
+
+
+CAMPAIGN = Campaign(
+    "turn_points",
+    "Killed at each point of the turn (before, within and after the commit, after some replies, before and within "
+    "publishing, while it loads), the server loses nothing acknowledged, and what it has not told it tells later.",
+    _run,
+)

@@ -1,0 +1,71 @@
+"""A watcher that is cut off now and then, and resumes where it was."""
+
+import threading
+from random import Random
+
+from campaigns.history import History
+from timer_client import Settings, TimerClient
+from timer_client.errors import ClientClosed
+
+RESUMES_AFTER = 400
+"""Events, on average, after which the watcher drops its client and goes on with a new one."""
+
+
+class Watcher:
+    """Follows all events of a log from its beginning, and records each that it is handed."""
+
+    def __init__(self, name: str, history: History, settings: Settings, dice: Random) -> None:
+        self._name = name
+        self._history = history
+        self._settings = settings
+        self._dice = dice
+        self._seq = 0
+        self._progress = threading.Condition()
+        self._closing = False
+        self._client: TimerClient | None = None
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._history.watching(self._name, self._seq)
+        self._thread.start()
+
+    def reach(self, seq: int, limit_s: float) -> bool:
+        """Waits until the watcher has come as far as `seq`; False if it does not in time."""
+        with self._progress:
+            return self._progress.wait_for(lambda: self._seq >= seq, limit_s)
+
+    def close(self, limit_s: float) -> None:
+        """Ends the watcher."""
+        with self._progress:
+            self._closing = True
+            client = self._client
+        if client is not None:
+            client.close()
+        self._thread.join(limit_s)
+        assert not self._thread.is_alive(), f"{self._name} does not end"
+
+    def _watch(self) -> None:
+        try:
+            while not self._closing:
+                self._follow(int(self._dice.expovariate(1 / RESUMES_AFTER)) + 1)
+        except ClientClosed:
+            pass
+        except Exception as failure:  # whatever it is, it has reached the caller, and that is the finding
+            self._history.failed(self._name, repr(failure))
+
+    def _follow(self, events: int) -> None:
+        """Follows so many events with one client."""
+        with TimerClient(settings=self._settings) as client:
+            with self._progress:
+                self._client = client
+                if self._closing:
+                    return
+            for event in client.events(after=self._seq):
+                self._history.heard(self._name, event)
+                with self._progress:
+                    self._seq = event.seq
+                    self._progress.notify_all()
+                events -= 1
+                if not events:
+                    return

@@ -1,0 +1,1 @@
+"""What tests and tools use alike to reach a server: peers, processes, containers."""

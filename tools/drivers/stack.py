@@ -1,0 +1,97 @@
+"""One compose project for a test: its commands, its containers, and clients in the background."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from drivers.program import Program
+
+ROOT = Path(__file__).parents[2]
+FILES = (ROOT / "docker-compose.yml", Path(__file__).with_name("compose.test.yml"))
+
+COMMAND_LIMIT_S = 60.0
+BUILD_LIMIT_S = 480.0
+
+
+def run(command: Sequence[str], limit_s: float = COMMAND_LIMIT_S, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end; a failure shows what it wrote."""
+    check = options.pop("check", True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False, **options)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+class Stack:
+    """A compose project under a name of its own."""
+
+    def __init__(self, project: str, tag: str, files: Sequence[Path] = FILES) -> None:
+        self.project = project
+        self.tag = tag
+        # Neither the shell's settings nor a developer's .env belong to the test.
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
+        self.env |= {"TEST_TAG": tag}
+        self._base = ["docker", "compose", "--progress", "quiet", "--env-file", os.devnull, "--project-name", project]
+        for file in files:
+            self._base += ["--file", str(file)]
+        self._programs: list[Program] = []
+
+    def line(self, *arguments: str) -> list[str]:
+        """`docker compose ARGUMENTS`, for whoever runs it by themselves, with the project's `env`."""
+        return [*self._base, *arguments]
+
+    def compose(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """`docker compose ARGUMENTS`."""
+        return run(self.line(*arguments), env=self.env, cwd=ROOT, **options)
+
+    def up(self) -> None:
+        """Starts the server and waits until it is healthy."""
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "30", "server")
+
+    def timer(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """`timer ARGUMENTS` in a client container, without a terminal."""
+        return self.compose("run", "--rm", "-T", "client", *arguments, **options)
+
+    def timer_json(self, *arguments: str) -> Any:
+        """What `timer ARGUMENTS --json` tells."""
+        return json.loads(self.timer(*arguments, "--json").stdout)
+
+    def start_timer(self, *arguments: str, name: str | None = None, terminal: bool = False) -> Program:
+        """`timer ARGUMENTS` in a client container, in the background."""
+        command = [*self._base, "run", "--rm", *(["--name", name] if name else []), *([] if terminal else ["-T"])]
+        return self._background([*command, "client", *arguments], terminal=terminal)
+
+    def follow_log(self) -> Program:
+        """The server's log, from its beginning, as it grows."""
+        return self._background([*self._base, "logs", "--follow", "--no-log-prefix", "server"])
+
+    def container(self, service: str) -> str:
+        """The id of a service's container, running or not."""
+        return self.compose("ps", "--all", "--quiet", service).stdout.strip()
+
+    def address(self, service: str) -> str:
+        """A container's address on the project's network."""
+        networks = inspect(self.container(service))["NetworkSettings"]["Networks"]
+        return str(networks[f"{self.project}_default"]["IPAddress"])
+
+    def close(self) -> None:
+        """Removes all that the project made; what the server logged goes to the test's output."""
+        for program in self._programs:
+            program.close()
+        log = self.compose("logs", "--no-log-prefix", check=False).stdout
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5")
+        print(log)
+
+    def _background(self, command: Sequence[str], *, terminal: bool = False) -> Program:
+        program = Program(command, self.env, ROOT, terminal=terminal)
+        self._programs.append(program)
+        return program
+
+
+def inspect(name: str) -> dict[str, Any]:
+    """`docker inspect` of a container or an image."""
+    found: list[dict[str, Any]] = json.loads(run(["docker", "inspect", name]).stdout)
+    return found[0]
