@@ -57,7 +57,7 @@ def test_defaults_of_start() -> None:
 
 def test_defaults_of_list_and_read() -> None:
     assert read("timer.list") == {"prefix": "", "state": None, "after": None, "limit": 100}
-    assert read("events.read", [5]) == {"after": 5, "prefix": "", "limit": 100, "wait_ms": 0}
+    assert read("events.read", [{"a": 5}]) == {"after": {"a": 5}, "prefix": "", "limit": 100, "wait_ms": 0}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_defaults_of_list_and_read() -> None:
         ("timer.extend", ["a", 0, -1, 0.5, "k"], {"id": "a", "minutes": -1, "seconds": 0.5, "key": "k"}),
         ("timer.restart", ["a"], {"id": "a"}),
         ("timer.wait", ["a", 10], {"id": "a", "wait_ms": 10}),
-        ("events.read", [3, "p", 7, 10], {"after": 3, "prefix": "p", "limit": 7, "wait_ms": 10}),
+        ("events.read", [{}, "p", 7, 10], {"after": {}, "prefix": "p", "limit": 7, "wait_ms": 10}),
     ],
 )
 def test_position_says_the_same_as_name(method: str, by_position: list[Any], by_name: dict[str, Any]) -> None:
@@ -110,8 +110,15 @@ def test_payload_by_position_is_passed_on_as_it_is() -> None:
         ("timer.wait", {"id": "a"}, "wait_ms"),
         ("timer.wait", {"id": "a", "wait_ms": -1}, "params.wait_ms"),
         ("timer.wait", {"id": "a", "wait_ms": 3_600_001}, "params.wait_ms"),
-        ("events.read", {"after": -1}, "params.after"),
-        ("events.read", {"after": 2**63}, "params.after"),
+        (
+            "events.read",
+            {"after": 7},
+            """at `params.after`: A cursor: the last `seq` seen of each log, such as {"<log>": 17}""",
+        ),
+        ("events.read", {"after": {"a": -1}}, "params.after"),
+        ("events.read", {"after": {"a": 2**63}}, "params.after"),
+        ("events.read", {"after": {"twelve-chars": 1}}, "params.after"),
+        ("events.read", {"after": {str(number): 1 for number in range(1025)}}, "params.after"),
     ],
 )
 def test_wrong_params_are_refused_with_a_hint_where(method: str, params: Any, hint: str) -> None:
@@ -126,7 +133,7 @@ def test_wrong_params_are_refused_with_a_hint_where(method: str, params: Any, hi
         ("timer.list", {"limit": 1000, "after": None, "state": None}),
         ("timer.list", {"limit": 1}),
         ("timer.wait", {"id": "a", "wait_ms": 3_600_000}),
-        ("events.read", {"after": 2**63 - 1}),
+        ("events.read", {"after": {"a": 2**63 - 1}}),
     ],
 )
 def test_params_at_their_limits_are_taken(method: str, params: dict[str, Any]) -> None:
