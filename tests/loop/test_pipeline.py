@@ -1,7 +1,7 @@
 """Turns that take their time to become durable: nobody is told what is not, in whatever way commits are slow or fail.
 
 A machine of Hypothesis sends requests of every kind, lets commits settle one by one, late or never, kills the server
-and starts it on what its store had. Whatever is told is looked at as it leaves, against what the store has at that moment.
+and starts it on what its store had. Whatever is told is looked at as it leaves, against what the store has then.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 import zmq
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -273,3 +274,4 @@ class Pipeline(RuleBasedStateMachine):
 
 
 TestPipeline = Pipeline.TestCase
+TestPipeline.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
