@@ -168,7 +168,7 @@ class TestLargeSpecs:
         bench.ask(CancelParams("a"), BEGIN_NS + 2 * DAY_NS)
         bench.commit()
         assert stored(bench) == [("a", "started"), ("a", "cancelled")]
-        assert bench.get().spec.payload == LARGE
+        assert bench.get().payload == LARGE
 
         bench.forget(BEGIN_NS + 4 * DAY_NS)
         assert stored(bench) == []
@@ -202,7 +202,7 @@ class TestRestore:
 
         restored = Bench()
         restored.store, restored.log = bench.store, bench.log
-        restored.engine.restore(bench.store.load(), bench.store.open().ends, bench.log.spec)
+        restored.engine.restore(bench.store.load(), bench.store.open().ends, bench.log.holder)
 
         assert restored.engine.counts() == bench.engine.counts()
         assert restored.engine.next_due_ns() == bench.engine.next_due_ns()
@@ -216,7 +216,7 @@ class TestRestore:
         bench.commit()
 
         engine = Engine(bench.limits, str)
-        engine.restore(bench.store.load(), bench.store.open().ends, bench.log.spec)
+        engine.restore(bench.store.load(), bench.store.open().ends, bench.log.holder)
 
         assert engine.expire(BEGIN_NS + DAY_NS, 10) == 1
         assert [event.due_at_ms for event in engine.take_changes().events] == [started.due_at_ms]

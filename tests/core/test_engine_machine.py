@@ -214,7 +214,7 @@ class EngineMachine(RuleBasedStateMachine):
         ends = LogEnds(self.naive.horizon, self.naive.horizon, last_seq, last_seq)
         assert [(header.ends, header.last_at_ms) for header in headers] == 2 * [(ends, last_at_ms)]
         self.engine = self.new_engine()
-        self.engine.restore(self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].spec)
+        self.engine.restore(self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].holder)
 
     # What can be read
 
@@ -306,7 +306,7 @@ class EngineMachine(RuleBasedStateMachine):
 
 
 def whole(entry: Entry, log: Log) -> Countdown:
-    return entry if isinstance(entry, Countdown) else entry.with_spec(log.spec(entry.spec_place))
+    return entry if isinstance(entry, Countdown) else entry.with_spec_of(log.holder(entry.spec_place))
 
 
 def timer_view(timer: Countdown, now_ms: int) -> dict[str, Any]:
