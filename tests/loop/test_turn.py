@@ -24,7 +24,7 @@ def hall() -> Iterator[Hall]:
 def taken_in(hall: Hall) -> int:
     """By one turn."""
     before = len(hall.wire.requests)
-    hall.loop._turn({hall.wire.socket: 1})
+    hall.turn(hall.wire.socket)
     return before - len(hall.wire.requests)
 
 
@@ -43,12 +43,10 @@ def test_where_commits_take_long_it_takes_in_for_longer(hall: Hall) -> None:
 def test_it_takes_in_all_there_is_until_the_queue_was_seen_empty_once_a_beat(hall: Hall) -> None:
     """Otherwise a loop that keeps up would look like one that is flooded (see `intake`)."""
     hall.machine.ns += 1_100 * NS_PER_MS
-    hall.loop._turn({})  # which beats
-    assert not hall.loop._intake.has_caught_up
+    hall.turn()  # which beats
 
     assert taken_in(hall) == MANY
 
-    assert hall.loop._intake.has_caught_up
     hall.wire.requests = [ASK] * MANY
     assert taken_in(hall) == RECEIVE_ENOUGH
 
