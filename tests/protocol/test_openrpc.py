@@ -122,9 +122,6 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_events_are_described_too() -> None:
-<<<<<<< HEAD
-    assert set(document()["components"]["schemas"]["Event"]["properties"]) == {"log", "seq", "kind", "at_ms", "timer"}
-=======
     assert set(document()["components"]["schemas"]["Event"]["properties"]) == {
         "log",
         "seq",
@@ -132,7 +129,6 @@ def test_events_are_described_too() -> None:
         "at_ms",
         "timer",
     }
->>>>>>> w-srv
 
 
 def test_every_method_tells_its_errors_once() -> None:
