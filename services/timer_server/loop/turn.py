@@ -108,7 +108,8 @@ class Loop:
 
     def _step(self) -> None:
         """Waits until there is something to do, and does it."""
-        is_full = len(self.in_flight) >= self._committer.most_in_flight
+        has_to_settle = self._upkeep.cut_reason is not None and bool(self.in_flight)
+        is_full = has_to_settle or len(self.in_flight) >= self._committer.most_in_flight
         timeout_ms = (
             self._alarm.set(self._upkeep.next_due_ns(), self._clock.now_ns()) if is_full else self._timeout_ms()
         )
@@ -117,7 +118,9 @@ class Loop:
         if self._signals.fileno() in ready and self._signals.take_reload():
             self._upkeep.reload()
         self._tell_settled()
-        if is_full:
+        if self._upkeep.cut_reason is not None and not self.in_flight:
+            self._upkeep.cut_connections()
+        elif is_full:
             self._upkeep.step(self._clock.now_ns())
         elif not (is_quiet and self._end_ahead()):
             self._turn(ready)
@@ -270,4 +273,6 @@ class Loop:
         log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
         for answers in (*(flying.turn.answers for flying in self.in_flight), self._answers):
             self._teller.fail(answers, _NOT_STORED)
-        self._upkeep.dismiss_parked(_NOT_STORED)
+        for shard in self._shards:
+            shard.parked.fail_all(_NOT_STORED)
+            self._teller.fail(shard.parked.take_ready(), _NOT_STORED)
