@@ -175,8 +175,8 @@ class TestLargeSpecs:
 
     def test_all_others_stand_in_each_entry(self) -> None:
         bench = Bench()
-        bench.start("small", payload=b'"%s"' % (b"x" * 230))
-        bench.start("large", payload=LARGE)
+        bench.start("small", label=63 * "\U0001f570", payload=b"1234")
+        bench.start("large", label=63 * "\U0001f570", payload=b"12345")
         for timer_id in ("small", "large"):
             bench.ask(PauseParams(timer_id))
 

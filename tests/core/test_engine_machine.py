@@ -189,8 +189,27 @@ class EngineMachine(RuleBasedStateMachine):
             self.land()
 
     @rule(most=st.sampled_from([1, 2, 256]))
+    def forget_all(self, most: int) -> None:
+        """Retention, in steps of any size, until the engine says that there is nothing to forget."""
+        self.commit()
+        while (forget_ns := self.engine.next_forget_ns(self.logs[0].durable_place)) is not None:
+            if forget_ns > self.now_ns:
+                break
+            self.forget(most)
+            self.commit()
+
+    @rule(id=ids, do=st.sampled_from(list(CHANGES)))
+    def change_what_retention_has_passed(self, id: str, do: str) -> None:
+        """A timer whose last event is the only one that is left of it, but for the one with its spec."""
+        self.change(id, "pause", None)
+        self.wait(LIMITS.retention_s * NS_PER_S)
+        self.forget_all(256)
+        self.change(id, do, None)
+        self.commit()
+
+    @rule(most=st.sampled_from([1, 2, 256]))
     def forget(self, most: int) -> None:
-        """A step of retention, which may well be followed by a crash."""
+        """A single step of retention, with other commits under way or not."""
         forget_ns = self.engine.next_forget_ns(self.logs[0].durable_place)
         if forget_ns is not None and forget_ns <= self.now_ns:
             oldest, same = [log.oldest(self.engine.horizon, most) for log in self.logs]

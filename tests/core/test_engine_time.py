@@ -144,7 +144,7 @@ def test_extension_moves_the_deadline_of_a_running_timer(by_s: float, due_after_
 
     assert timer.due_at_ms == BEGIN_NS // NS_PER_MS + round(due_after_s * 1000)
     assert timer.duration_ms == round(due_after_s * 1000)
-    assert (timer.hours, timer.minutes, timer.seconds, timer.label, timer.payload) == (0, 1, 0, "", b"null")
+    assert (timer.hours, timer.minutes, timer.seconds) == (0, 1, 0)
 
 
 def test_extension_of_a_paused_timer_adds_to_what_is_left() -> None:
