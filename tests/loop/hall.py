@@ -68,12 +68,16 @@ class Wire:
         self.replied_ns: list[int] = []
         self.requests: list[bytes] = []
         self.beats: list[Beat] = []
+        self.cut_ns: list[int] = []
 
     def register(self, _: zmq.Poller) -> None: ...
     def take_subscriptions(self) -> None: ...
 
     def receive(self) -> Message | None:
         return Message([b"peer", self.requests.pop()], EVERYBODY) if self.requests else None
+
+    def reopen(self) -> None:
+        self.cut_ns.append(self._machine.ns)
 
     def beat(self, beat: Beat) -> None:
         self.beats.append(beat)

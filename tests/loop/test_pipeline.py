@@ -98,6 +98,7 @@ class Wire:
 
     def register(self, _: zmq.Poller) -> None: ...
     def take_subscriptions(self) -> None: ...
+    def reopen(self) -> None: ...
 
     def receive(self) -> Message | None:
         return Message([b"peer", b"", self.requests.popleft()], EVERYBODY) if self.requests else None
@@ -229,6 +230,12 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule()
     def what_has_settled_is_told(self) -> None:
+        self.server.loop._tell_settled()
+
+    @rule()
+    def connections_have_to_be_cut(self) -> None:
+        """Those who wait are told so, perhaps with a part of their reply that is in flight."""
+        self.server.loop._upkeep._reason_to_cut = "a key was taken away"
         self.server.loop._tell_settled()
 
     @rule(are_durable=st.integers(0, MOST_IN_FLIGHT))

@@ -12,6 +12,8 @@ from timer_server.limits import PAGE_BYTES
 from timer_server.requests import event_pages
 from timer_server.requests.event_pages import read_page
 from timer_server.requests.room import ENTRY_WEIGHT, ReplyRoom
+from timer_server.store import log as store_log
+from timer_server.store.blocks import BLOCK_ENTRIES
 from timer_server.store.memory import MemoryStore
 
 DAY_NS = 86_400 * NS_PER_S
@@ -135,6 +137,22 @@ def test_a_page_counts_against_the_room_of_its_reply(logs: Logs) -> None:
     assert whole.left_bytes - logs.room.left_bytes == 5 * len(PAYLOAD)
     logs.room.left_bytes, logs.after = 1, {}
     assert len(logs.read().events) == 1
+
+
+def test_a_page_ends_where_enough_was_read(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It always gets on by something, however large that is."""
+    monkeypatch.setattr(store_log, "SCAN_BYTES", 100)
+    logs.after = {"A": 0, "B": 5}
+    for number in range(2 * BLOCK_ENTRIES):
+        logs.start("A", f"more/{number}")
+
+    sizes = []
+    while (page := logs.read(prefix="none")).more:
+        assert page.events == []
+        sizes.append(page.next["A"] - sum(sizes))
+
+    assert len(sizes) == 2
+    assert all(0 < size <= BLOCK_ENTRIES for size in sizes)
 
 
 def test_what_is_not_durable_is_not_in_it(logs: Logs) -> None:

@@ -108,8 +108,7 @@ class Loop:
 
     def _step(self) -> None:
         """Waits until there is something to do, and does it."""
-        has_to_settle = self._upkeep.cut_reason is not None and bool(self.in_flight)
-        is_full = has_to_settle or len(self.in_flight) >= self._committer.most_in_flight
+        is_full = len(self.in_flight) >= (1 if self._upkeep.has_to_cut else self._committer.most_in_flight)
         timeout_ms = (
             self._alarm.set(self._upkeep.next_due_ns(), self._clock.now_ns()) if is_full else self._timeout_ms()
         )
@@ -179,15 +178,16 @@ class Loop:
         self.in_flight.append(InFlight(self._ticket, turn, begun_ns))
 
     def _tell_settled(self, not_before_ns: int = 0) -> None:
-        """Tells what has become durable, in the order of the turns. Raises `StoreError`."""
-        if not self.in_flight:
-            return
-        settled = self._committer.settled()
-        now_ns = self._clock.now_ns()
-        if now_ns < not_before_ns:
-            now_ns = self._clock.wait_until(not_before_ns)
-        while self.in_flight and self.in_flight[0].ticket <= settled:
-            self._tell(self.in_flight.popleft(), now_ns)
+        """Tells what has become durable, in the order of the turns. Raises `StoreError`, and `BindError`."""
+        if self.in_flight:
+            settled = self._committer.settled()
+            now_ns = self._clock.now_ns()
+            if now_ns < not_before_ns:
+                now_ns = self._clock.wait_until(not_before_ns)
+            while self.in_flight and self.in_flight[0].ticket <= settled:
+                self._tell(self.in_flight.popleft(), now_ns)
+        if self._upkeep.has_to_cut and not self.in_flight:
+            self._upkeep.cut_connections()
 
     def _tell(self, settled: InFlight, now_ns: int) -> None:
         turn = settled.turn
@@ -271,8 +271,8 @@ class Loop:
     def _give_up(self, error: StoreError) -> None:
         """Nothing of what is in flight, and nothing behind it, is known to be durable: tells everybody so."""
         log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
+        for shard in self._shards:  # a part of what is kept for those who wait may not be durable either
+            shard.parked.fail_all(_NOT_STORED)
+            self._answers += shard.parked.take_ready()
         for answers in (*(flying.turn.answers for flying in self.in_flight), self._answers):
             self._teller.fail(answers, _NOT_STORED)
-        for shard in self._shards:
-            shard.parked.fail_all(_NOT_STORED)
-            self._teller.fail(shard.parked.take_ready(), _NOT_STORED)
