@@ -117,9 +117,7 @@ class Loop:
         if self._signals.fileno() in ready and self._signals.take_reload():
             self._upkeep.reload()
         self._tell_settled()
-        if self._upkeep.cut_reason is not None and not self.in_flight:
-            self._upkeep.cut_connections()
-        elif is_full:
+        if is_full:
             self._upkeep.step(self._clock.now_ns())
         elif not (is_quiet and self._end_ahead()):
             self._turn(ready)

@@ -62,7 +62,7 @@ class Upkeep:
             self._reason_to_cut = "a key was taken away or narrowed"
 
     def dismiss_parked(self, refusal: Refusal) -> None:
-        """Answers all parked requests with an error. The rest of their batches has to be durable."""
+        """Answers all parked requests with an error."""
         for shard in self._shards:
             shard.parked.fail_all(refusal)
             self._teller.send(shard.parked.take_ready())
