@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from timer_client.async_client import AsyncTimerClient
     from timer_client.calls import Call, TimerSpec, new_id
     from timer_client.client import TimerClient
+    from timer_client.cursor import Cursor
     from timer_client.errors import (
         AccessDenied,
         BadReply,
@@ -34,19 +35,23 @@ if TYPE_CHECKING:
     )
     from timer_client.retry import Pause
     from timer_client.settings import Settings, load_settings
+    from timer_client.streams import AsyncEventStream, EventStream
     from timer_client.watch import Countdown
     from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
 
 __all__ = [
     "AccessDenied",
+    "AsyncEventStream",
     "AsyncTimerClient",
     "BadReply",
     "Call",
     "ClientClosed",
     "ConfigError",
     "Countdown",
+    "Cursor",
     "Event",
     "EventPage",
+    "EventStream",
     "EventsTruncated",
     "IdConflict",
     "InvalidRequest",
@@ -71,9 +76,12 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AsyncEventStream": "timer_client.streams",
     "AsyncTimerClient": "timer_client.async_client",
     "Call": "timer_client.calls",
     "Countdown": "timer_client.watch",
+    "Cursor": "timer_client.cursor",
+    "EventStream": "timer_client.streams",
     "Pause": "timer_client.retry",
     "Settings": "timer_client.settings",
     "TimerClient": "timer_client.client",

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,14 +11,16 @@ from timer_client import calls
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
 from timer_client.calls import Call, TimerSpec
 from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, unwrapped, with_endpoints
-from timer_client.cursor import EventCursor
+from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
+from timer_client.follower import Follower
 from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_awaitable
 from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings, load_settings
 from timer_client.signatures import awaitable
+from timer_client.streams import AsyncEventStream
 from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.messages import Event, State, Timer
 
@@ -131,28 +133,34 @@ class AsyncTimerClient:
             if waited.ended or (ends_s is not None and time.monotonic() >= ends_s):
                 return waited
 
-    async def events(self, prefix: str = "", after: int | None = None) -> AsyncIterator[Event]:
-        """Follows events without end: none missed, none twice, in the order of `seq`, whatever happens in between.
+    def events(self, prefix: str = "", after: After = "now") -> AsyncEventStream:
+        """Follows events without end: none missed, none twice, in the order of `seq` in each log, whatever happens.
 
         `prefix` is matched against `<id> <kind>`: `order/` is all ids below it, `order/42 ` one timer and
-        `order/42 fired` its end. `after` is the `seq` of the last event already seen, 0 for all there are; left out,
-        it begins with what happens from the first step of the iteration on.
+        `order/42 fired` its end. `after` is a `Cursor` or its text, such as the `cursor` of an earlier stream or of
+        `info()`; "start" is all there is, and "now" begins with what happens from the first step of the iteration on.
 
         Raises `EventsTruncated`, after the events that are left, if some of what was asked for is gone; and
         `ServerUnreachable`.
         """
-        cursor = EventCursor(prefix, (await self.info()).seq if after is None else after)
-        subscription = self._transport.subscribe(self.settings.events, cursor.topics)
+        follower = Follower(prefix, cursor_after(after))
+        return AsyncEventStream(follower, self._follow(follower))
+
+    async def _follow(self, follower: Follower) -> AsyncGenerator[Event, None]:
+        if not follower.has_begun:
+            follower.begin((await self.info()).cursor)
+        subscription = self._transport.subscribe(self.settings.events, follower.topics)
         try:
             while True:
-                while cursor.behind:
-                    for event in cursor.take(await self.read_events(cursor.seq, cursor.id_prefix, PAGE_MAXIMUM)):
+                while follower.behind:
+                    page = await self.read_events(follower.cursor, follower.id_prefix, PAGE_MAXIMUM)
+                    for event in follower.take(page):
                         yield event
                 frames = await subscription.receive(SILENCE_S)
                 if frames is None:
                     subscription.renew()
-                    cursor.resync()
-                elif heard := cursor.hear(frames):
+                    follower.resync()
+                elif heard := follower.hear(frames):
                     yield heard
         finally:
             self._transport.unsubscribe(subscription)

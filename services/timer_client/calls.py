@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
+from timer_client.cursor import After, cursor_after
 from timer_protocol.ids import uuid7
 from timer_protocol.limits import PAGE_DEFAULT
 from timer_protocol.messages import (
@@ -169,17 +170,21 @@ def wait_once(timer: Timer | str, wait_ms: int) -> Call[Timer]:
     return _call("timer.wait", WaitParams(_id(timer), wait_ms), Timer, wait_ms)
 
 
-def read_events(after: int, prefix: str = "", limit: int = PAGE_DEFAULT, wait_ms: int = 0) -> Call[EventPage]:
-    """A page of at most `limit` events with a `seq` above `after`, of the timers whose id begins with `prefix`.
+def read_events(after: After, prefix: str = "", limit: int = PAGE_DEFAULT, wait_ms: int = 0) -> Call[EventPage]:
+    """A page of at most `limit` events after a cursor, of the timers whose id begins with `prefix`.
 
-    Where there is none yet, the server waits `wait_ms` for one. `next` of the page is the `after` to go on with;
-    `truncated` says that retention has removed some. `events` follows them without end.
+    `after` is a `Cursor` or its text; "start" is all there is. Where there is no event yet, the server waits `wait_ms`
+    for one. `next` of the page is the `after` to go on with, at once where `more` is true; `truncated` says that some
+    of what was asked for is gone. `events` follows them without end.
     """
-    return _call("events.read", ReadEventsParams(after, prefix, limit, wait_ms), EventPage, wait_ms)
+    cursor = cursor_after(after)
+    if cursor is None:
+        raise ValueError('"now" is told by the server: pass the cursor of info()')
+    return _call("events.read", ReadEventsParams(dict(cursor), prefix, limit, wait_ms), EventPage, wait_ms)
 
 
 def info() -> Call[ServerInfo]:
-    """The server's version, clock, counts by state, limits and the `seq` of its last event."""
+    """The server's version, counts by state, limits, and how its logs stand; its `cursor` is where they end."""
     return _call("server.info", InfoParams(), ServerInfo)
 
 

@@ -1,7 +1,7 @@
 """The blocking client. `AsyncTimerClient` has the same methods."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -9,14 +9,16 @@ from typing import Any, TypeVar
 
 from timer_client import calls
 from timer_client.calls import Call, TimerSpec
-from timer_client.cursor import EventCursor
+from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
+from timer_client.follower import Follower
 from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_blocking
 from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings, load_settings
 from timer_client.signatures import blocking
+from timer_client.streams import EventStream
 from timer_client.transport import Transport
 from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.messages import Event, State, Timer
@@ -121,27 +123,32 @@ class TimerClient:
             if waited.ended or (ends_s is not None and time.monotonic() >= ends_s):
                 return waited
 
-    def events(self, prefix: str = "", after: int | None = None) -> Iterator[Event]:
-        """Follows events without end: none missed, none twice, in the order of `seq`, whatever happens in between.
+    def events(self, prefix: str = "", after: After = "now") -> EventStream:
+        """Follows events without end: none missed, none twice, in the order of `seq` in each log, whatever happens.
 
         `prefix` is matched against `<id> <kind>`: `order/` is all ids below it, `order/42 ` one timer and
-        `order/42 fired` its end. `after` is the `seq` of the last event already seen, 0 for all there are; left out,
-        it begins with what happens from the first step of the iteration on.
+        `order/42 fired` its end. `after` is a `Cursor` or its text, such as the `cursor` of an earlier stream or of
+        `info()`; "start" is all there is, and "now" begins with what happens from the first step of the iteration on.
 
         Raises `EventsTruncated`, after the events that are left, if some of what was asked for is gone; and
         `ServerUnreachable`.
         """
-        cursor = EventCursor(prefix, self.info().seq if after is None else after)
-        subscription = self._transport.subscribe(self.settings.events, cursor.topics)
+        follower = Follower(prefix, cursor_after(after))
+        return EventStream(follower, self._follow(follower))
+
+    def _follow(self, follower: Follower) -> Generator[Event, None, None]:
+        if not follower.has_begun:
+            follower.begin(self.info().cursor)
+        subscription = self._transport.subscribe(self.settings.events, follower.topics)
         try:
             while True:
-                while cursor.behind:
-                    yield from cursor.take(self.read_events(cursor.seq, cursor.id_prefix, PAGE_MAXIMUM))
+                while follower.behind:
+                    yield from follower.take(self.read_events(follower.cursor, follower.id_prefix, PAGE_MAXIMUM))
                 frames = subscription.receive(SILENCE_S)
                 if frames is None:
                     subscription.renew()
-                    cursor.resync()
-                elif event := cursor.hear(frames):
+                    follower.resync()
+                elif event := follower.hear(frames):
                     yield event
         finally:
             self._transport.unsubscribe(subscription)

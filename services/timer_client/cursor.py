@@ -1,107 +1,99 @@
-"""Where a watcher is in the stream of events: nothing missed, nothing twice, in order. No socket and no clock.
+"""Positions in the event logs: the last `seq` seen of each, as a value that can be kept, compared and written down."""
 
-Two channels tell of the same events. The events socket is fast, but what it drops while a connection is down or a
-queue is full it drops in silence, and since it carries only the events that match a prefix, a gap in their `seq`
-says nothing. `events.read` answers from the log and leaves out nothing. So the rule is:
-
-- `seq` is the point up to which everything that matches has been handed out.
-- An event from the socket with `seq + 1` is the very next one: it is handed out at once.
-- An event from the socket further ahead is not handed out, as others may lie between. It only shows that the log
-  has more: the watcher is behind, and reads from `seq` on.
-- A beat whose `seq` is ahead shows the same, so a gap that no later event reveals is closed within a beat.
-- What lies at or before `seq` is dropped.
-- After the socket was connected or connected again, the watcher reads until the log has no more.
-
-A page's `next` moves `seq` on even where nothing matched. A beat from *before* `seq` is either late, or the server
-has begun a new log (a store in memory, started anew): reading from `seq` tells which, for a log that ends before
-what is asked of it says that it is truncated, and leads to its end.
-"""
-
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-import msgspec
-from msgspec import Struct
+from timer_protocol.limits import LOG_ID_CHARACTERS, LOGS_MAXIMUM
 
-from timer_client.errors import BadReply, EventsTruncated
-from timer_protocol.frames import BEAT_TOPIC, event_topic
-from timer_protocol.messages import Beat, Event, EventPage
+SEQ_MAXIMUM: Final = 2**63 - 1
 
+START: Final = "start"
+NOW: Final = "now"
 
-class _Seq(Struct, gc=False):
-    seq: int
+FORMS: Final = 'a Cursor, its text such as "hfBTrOFTY0c:17", "start" or "now"'
 
-
-_seq = msgspec.json.Decoder(_Seq)
-_beat = msgspec.json.Decoder(Beat)
-_event = msgspec.json.Decoder(Event)
+_LOG_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{LOG_ID_CHARACTERS}}}")
+_SEQ = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
-class EventCursor:
-    """The state of one watcher of the topics that begin with `prefix`.
+class Cursor(Mapping[str, int]):
+    """The last `seq` seen of each log. Immutable; the empty one is the beginning.
 
-    A prefix is matched against `<id> <kind>`: `order/` is all ids below it, `order/42 ` one timer,
-    `order/42 fired` its end.
+    `str` gives its text: `log:seq`, several of them joined by commas in the order of the logs' ids, or `start` where it
+    is empty. `Cursor.parse` reads that text.
     """
 
-    def __init__(self, prefix: str, after: int) -> None:
-        self.seq = after
-        self.topics: Final = (prefix.encode(), BEAT_TOPIC)
-        """What to subscribe to."""
-        self.id_prefix: Final = prefix.partition(" ")[0]
-        """What `events.read` can select by; the rest of the prefix is matched here."""
-        self._topic = prefix.encode()
-        self._heard = after
-        self._resync = True
-        self._lost_after: int | None = None
+    __slots__ = ("_positions",)
 
-    @property
-    def behind(self) -> bool:
-        """Whether the log has to be read from `seq` on before listening any further."""
-        return self._resync or self._heard > self.seq
+    def __init__(self, positions: Mapping[str, int] | None = None) -> None:
+        self._positions: Final = dict(sorted((positions or {}).items()))
+        if len(self._positions) > LOGS_MAXIMUM:
+            raise ValueError(f"a cursor names at most {LOGS_MAXIMUM} logs, not {len(self._positions)}")
+        for log, seq in self._positions.items():
+            _verify(log, seq)
 
-    def resync(self) -> None:
-        """The events socket was connected anew: whatever happened meanwhile went past it."""
-        self._resync = True
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """The cursor that a text says. Raises `ValueError`."""
+        if text == START:
+            return cls()
+        positions: dict[str, int] = {}
+        for part in text.split(","):
+            log, _, seq = part.partition(":")
+            if not _SEQ.fullmatch(seq):
+                raise ValueError(f'{text!r} is no cursor: that is "start", or log:seq joined by commas')
+            if log in positions:
+                raise ValueError(f"{text!r} is no cursor: it names the log {log} twice")
+            positions[log] = int(seq)
+        return cls(positions)
 
-    def hear(self, frames: Sequence[bytes]) -> Event | None:
-        """Takes a message of the events socket; gives the event if it is the next one.
+    def __getitem__(self, log: str) -> int:
+        """The last `seq` seen of a log."""
+        return self._positions[log]
 
-        Raises `BadReply` for what is no event.
-        """
-        try:
-            topic, body = frames
-            if topic == BEAT_TOPIC:
-                seq = _beat.decode(body).seq
-                self._resync |= seq < self.seq
-            else:
-                seq = _seq.decode(body).seq
-                if seq == self.seq + 1 and topic.startswith(self._topic):
-                    event = _event.decode(body)
-                    self.seq = seq
-                    return event
-        except (ValueError, msgspec.DecodeError) as error:
-            raise BadReply(f"the events socket sent what this client does not know: {error}") from None
-        self._heard = max(self._heard, seq)
-        return None
+    def __iter__(self) -> Iterator[str]:
+        """The ids of the logs, sorted."""
+        return iter(self._positions)
 
-    def take(self, page: EventPage) -> list[Event]:
-        """Takes the page that was read after `seq`; gives the events that are new.
+    def __len__(self) -> int:
+        """The number of logs."""
+        return len(self._positions)
 
-        Where some of what was asked for is gone, it first gives those that are left, and raises `EventsTruncated`
-        when they are handed out.
-        """
-        if page.truncated and self._lost_after is None:
-            self._lost_after = self.seq
-        at_end = page.next == self.seq
-        if self._lost_after is not None and (at_end or not page.truncated):
-            raise EventsTruncated(self._lost_after, self.seq)
-        if at_end:
-            self._resync = False
-            self._heard = self.seq
-        events = [event for event in page.events if event.seq > self.seq and self._matches(event)]
-        self.seq = page.next  # below where it was if this is another log
-        return events
+    def __hash__(self) -> int:
+        """The same for equal cursors."""
+        return hash(frozenset(self._positions.items()))
 
-    def _matches(self, event: Event) -> bool:
-        return event_topic(event.timer.id, event.kind).startswith(self._topic)
+    def __str__(self) -> str:
+        """The text that `parse` reads."""
+        return ",".join(f"{log}:{seq}" for log, seq in self._positions.items()) or START
+
+    def __repr__(self) -> str:
+        """How it is made."""
+        return f"Cursor({self._positions!r})"
+
+    def __reduce__(self) -> tuple[type["Cursor"], tuple[dict[str, int]]]:
+        """What pickle keeps."""
+        return Cursor, (self._positions,)
+
+
+After = Mapping[str, int] | str
+"""Where to begin: a `Cursor` or another mapping from logs to `seq`, a cursor's text, `"start"` or `"now"`."""
+
+
+def cursor_after(after: After) -> Cursor | None:
+    """The cursor that is meant; None is `"now"`. Raises `TypeError`, `ValueError`."""
+    if isinstance(after, Cursor):
+        return after
+    if isinstance(after, str):
+        return None if after == NOW else Cursor.parse(after)
+    if isinstance(after, Mapping):
+        return Cursor(after)
+    raise TypeError(f"after is {FORMS}; the {type(after).__name__} {after!r} says nothing of the log")
+
+
+def _verify(log: object, seq: object) -> None:
+    if not isinstance(log, str) or not _LOG_ID.fullmatch(log):
+        raise ValueError(f"a log's id has 1 to {LOG_ID_CHARACTERS} of A-Z a-z 0-9 _ -, which {log!r} has not")
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq <= SEQ_MAXIMUM:
+        raise ValueError(f"the seq of a log is a whole number from 0 to {SEQ_MAXIMUM}, not {seq!r}")

@@ -1,5 +1,6 @@
 """What the client raises: one base class, and one class for every reason that a program may want to act on."""
 
+from timer_client.cursor import Cursor
 from timer_protocol.errors import ErrorCode, RpcError
 
 
@@ -46,13 +47,13 @@ class BadReply(TimerError):
 
 
 class EventsTruncated(TimerError):
-    """Events that were asked for are gone: retention has removed them, or the server began a new log.
+    """Events that were asked for are gone: retention has removed them, or the server has another or an older log.
 
     Those that are left have been handed out before. `resume_after` is what to pass as `after` to go on; `timers` tells
     how things stand meanwhile, in place of the events that are missing.
     """
 
-    def __init__(self, asked_after: int, resume_after: int) -> None:
+    def __init__(self, asked_after: Cursor, resume_after: Cursor) -> None:
         super().__init__(f"some of the events after {asked_after} are gone; go on after {resume_after}")
         self.asked_after = asked_after
         self.resume_after = resume_after

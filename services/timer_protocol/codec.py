@@ -4,8 +4,9 @@ A whole message is decoded in one step into typed requests; only where that fail
 its own, to say what is wrong with it and to save the others of its batch.
 """
 
+import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -74,6 +75,7 @@ class _Outline(Struct):
 _encoder = msgspec.json.Encoder()
 _outline = msgspec.json.Decoder(_Outline)
 _raw_list = msgspec.json.Decoder(list[Raw])
+_PARAMETER = re.compile(r"`params\.(\w+)")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
 
@@ -163,6 +165,7 @@ class Codec:
             return self._calls[name]("2.0", params=self._params[name].decode(params))
         except _UNREADABLE as error:
             where = str(error).replace("`$.", "`params.").replace("`$`", "`params`")
+            where += _meaning(where, method)
             raise Refusal(ErrorCode.INVALID_PARAMS, f"{where} ({name} takes {_names(method)})") from None
 
 
@@ -192,6 +195,13 @@ def _names(method: Method) -> str:
         for field in msgspec.structs.fields(method.params)
     ]
     return ", ".join(names) if names else "no parameters"
+
+
+def _meaning(where: str, method: Method) -> str:
+    """What the parameter is that an error is about, as far as its type says so."""
+    named = _PARAMETER.search(where)
+    kind = get_type_hints(method.params, include_extras=True).get(named[1]) if named else None
+    return "".join(f": {meta.description}" for meta in getattr(kind, "__metadata__", ()) if meta.description)
 
 
 def _examine(outline: _Outline) -> tuple[RequestId, str | None]:

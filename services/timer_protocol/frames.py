@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from timer_protocol.sender import Sender
 
+SERVICE_TOPICS = b"~"
+"""What topics begin with that are no timer's. Those that are not known are for later clients."""
+
 BEAT_TOPIC = b"~beat"
 
 _JSON_SPACE = b" \t\r\n"

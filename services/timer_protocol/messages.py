@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Raw, Struct, field
 
 from timer_protocol.errors import ErrorCode
-from timer_protocol.ids import ID_PATTERN
+from timer_protocol.ids import ID_PATTERN, KNOWN_ID_PATTERN
 from timer_protocol.limits import (
     ID_CHARACTERS,
     KEY_CHARACTERS,
@@ -32,7 +32,11 @@ Scope = Literal["id", "ids", "prefix", "queue", "none"]
 ENDED: frozenset[State] = frozenset({"fired", "cancelled"})
 
 # The pattern is checked by `ids.check_id` where an id is new: msgspec would run it on every request.
-_ID_SCHEMA = {"pattern": ID_PATTERN}
+_NEW_ID_SCHEMA = {"pattern": ID_PATTERN}
+_ID_SCHEMA = {"pattern": KNOWN_ID_PATTERN}
+NewId = Annotated[
+    str, Meta(min_length=1, max_length=ID_CHARACTERS, extra_json_schema=_NEW_ID_SCHEMA, description="A timer.")
+]
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS, extra_json_schema=_ID_SCHEMA, description="A timer.")]
 Prefix = Annotated[str, Meta(max_length=ID_CHARACTERS, description="Only ids that begin so.")]
 Key = Annotated[
@@ -109,7 +113,7 @@ class Beat(Struct, frozen=True, gc=False):
 class StartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     """What to count down. The three amounts add up; together they must be more than zero."""
 
-    id: Id | None = None
+    id: NewId | None = None
     hours: Amount = 0
     minutes: Amount = 0
     seconds: Amount = 0

@@ -10,6 +10,7 @@ from architecture.reading import SERVICES, imports, modules, name_of, touched
 TOUCH_FILES = {"timer_protocol/environment.py", "timer_protocol/key_pairs.py"}
 PURE = [
     *(module for module in modules("timer_protocol") if name_of(module) not in TOUCH_FILES),
+    SERVICES / "timer_server/limits.py",
     *modules("timer_server/core"),
 ]
 PURE_MODULES = {name_of(module).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for module in PURE}
@@ -21,6 +22,7 @@ FREE_OF_IO = {
     "collections.abc",
     "enum",
     "functools",
+    "hashlib",
     "heapq",
     "msgspec",
     "msgspec.structs",
@@ -38,7 +40,7 @@ OF_A_LOG_RECORD = {"datetime.datetime.fromtimestamp", "datetime.UTC"}
 CLOCKS = {"time", "datetime", "calendar", "sched"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "dotenv.dotenv_values"}
 
-KNOW_SQL = {f"timer_server/store/{name}.py" for name in ("sqlite", "schema", "sentences", "version_1", "version_2")}
+KNOW_SQL = {f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema", "sentences")}
 """How a row or the mark is made up, and what is checked, has nothing to do with SQL."""
 
 

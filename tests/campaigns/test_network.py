@@ -83,11 +83,14 @@ class Listener:
     def _read(self, put: Put[Event]) -> int:
         seq = 0
         with TimerClient(settings=self._settings) as client:
-            while events := client.read_events(seq, limit=1000).events:
-                for event in events:
+            page = client.read_events("start", limit=1000)
+            while True:
+                for event in page.events:
                     put(event)
-                seq = events[-1].seq
-        return seq
+                    seq = event.seq
+                if not page.more:
+                    return seq
+                page = client.read_events(page.next, limit=1000)
 
 
 @pytest.mark.parametrize(("faults", "notices"), [((), False), ((CUT, CUT), True)])

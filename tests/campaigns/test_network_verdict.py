@@ -27,7 +27,9 @@ class World:
         self.told = [Told(number, 0.0, last=True) for number in range(STORIES)]
         self.timers = {timer_id: timer(timer_id, outcome) for timer_id, outcome in outcomes.items()}
         told_of = [(timer_id, kind) for timer_id, outcome in outcomes.items() for kind in outcome.kinds]
-        self.log = [Event(seq, kind, DUE_MS, self.timers[timer_id]) for seq, (timer_id, kind) in enumerate(told_of, 1)]
+        self.log = [
+            Event("a", seq, kind, DUE_MS, self.timers[timer_id]) for seq, (timer_id, kind) in enumerate(told_of, 1)
+        ]
         self.seen = list(self.log)
 
     def verdict(self) -> Verdict:
@@ -37,7 +39,7 @@ class World:
 
 def repeat_in_the_log(world: World) -> None:
     last = world.log[-1]
-    world.log.append(Event(last.seq + 1, last.kind, last.at_ms, last.timer))
+    world.log.append(Event(last.log, last.seq + 1, last.kind, last.at_ms, last.timer))
     world.seen = list(world.log)
 
 
@@ -53,19 +55,19 @@ def leave_a_timer(world: World) -> None:
 def fire_early(world: World) -> None:
     place = next(place for place, event in enumerate(world.log) if event.kind == "fired")
     event = world.log[place]
-    world.log[place] = Event(event.seq, event.kind, DUE_MS - 1, event.timer)
+    world.log[place] = Event(event.log, event.seq, event.kind, DUE_MS - 1, event.timer)
     world.seen = list(world.log)
 
 
 def start_by_itself(world: World) -> None:
     stranger = timer("stranger", Outcome("running", 1, ("started",)))
-    world.log.append(Event(len(world.log) + 1, "started", 0, stranger))
+    world.log.append(Event("a", len(world.log) + 1, "started", 0, stranger))
     world.seen = list(world.log)
 
 
 def skip_a_seq(world: World) -> None:
     last = world.log.pop()
-    world.log.append(Event(last.seq + 1, last.kind, last.at_ms, last.timer))
+    world.log.append(Event(last.log, last.seq + 1, last.kind, last.at_ms, last.timer))
     world.seen = list(world.log)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from client.fake_server import FakeServer
 from drivers.program import Program
 from drivers.server_process import SERVICES, ServerProcess
 from local_server import LocalServer
@@ -15,7 +16,7 @@ COMMAND = [sys.executable, "-m", "timer_client"]
 LIMIT_S = 30.0
 CONTROLS = [chr(code) for code in range(0x20) if chr(code) not in "\t\n"] + ["\x7f", "\x9b"]
 
-Server = LocalServer | ServerProcess
+Server = LocalServer | ServerProcess | FakeServer
 
 
 def environment(server: Server | None = None, **variables: str) -> dict[str, str]:

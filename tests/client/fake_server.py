@@ -14,9 +14,12 @@ import zmq
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import split_envelope
 from timer_protocol.limits import Limits
-from timer_protocol.messages import ServerInfo, StateCounts, Timer
+from timer_protocol.messages import LogStanding, ServerInfo, StateCounts, Timer
 
 LIMIT_S = 10.0
+
+LOG = "hfBTrOFTY0c"
+"""The id of its one log."""
 
 Request = dict[str, Any]
 Fault = Callable[[bytes], bytes | None]
@@ -145,6 +148,14 @@ def answered(body: bytes) -> bytes:
     return _replied(body, _success)
 
 
+def page_of(
+    body: bytes, events: list[object], ends: dict[str, int], *, more: bool = False, truncated: bool = False
+) -> bytes:
+    """The reply to `events.read` with a page of these events."""
+    page = {"events": events, "next": ends, "more": more, "truncated": truncated}
+    return _replied(body, lambda request: {"jsonrpc": "2.0", "result": page, "id": request["id"]})
+
+
 def timer(**changes: Any) -> Timer:
     """A timer, running for a minute unless told otherwise."""
     return Timer(
@@ -179,9 +190,9 @@ def _success(request: Request) -> object:
 
 def _result(method: str, params: dict[str, Any]) -> object:
     if method == "server.info":
-        return ServerInfo("0", "timer/1", 0, 0, StateCounts(0, 0, 0, 0), Limits())
+        return ServerInfo("0", "timer/1", {LOG: LogStanding(0, 0)}, {LOG: 0}, StateCounts(0, 0, 0, 0), Limits())
     if method == "events.read":
-        return {"events": [], "next": params["after"], "truncated": False}
+        return {"events": [], "next": {LOG: 0, **params["after"]}, "more": False, "truncated": False}
     state = "fired" if method == "timer.wait" else "running"
     return timer(id=params["id"], label=params.get("label", ""), state=state)
 

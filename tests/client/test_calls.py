@@ -25,7 +25,7 @@ CALLS: list[Call[Any]] = [
     calls.extend("a", seconds=-30),
     calls.restart("a"),
     calls.wait_once("a", 100),
-    calls.read_events(7, "order/", 10, 50),
+    calls.read_events("hfBTrOFTY0c:7", "order/", 10, 50),
     calls.info(),
     calls.discover(),
 ]

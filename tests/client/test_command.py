@@ -131,24 +131,25 @@ def test_events(server: LocalServer, tmp_path: Path) -> None:
     _start(tmp_path, server, "1h", "--id", "order/1")
     _start(tmp_path, server, "1h", "--id", "tea")
     run(tmp_path, "cancel", "order/1", server=server)
-    ran = run(tmp_path, "events", "--after", "0", "--count", "3", server=server)
+    ran = run(tmp_path, "events", "--after", "start", "--count", "3", server=server)
     rows = [line.split("\t") for line in ran.stdout.splitlines()]
+    log = rows[0][0].partition(":")[0]
     assert [(row[0], row[2], row[3]) for row in rows] == [
-        ("1", "started", "order/1"),
-        ("2", "started", "tea"),
-        ("3", "cancelled", "order/1"),
+        (f"{log}:1", "started", "order/1"),
+        (f"{log}:2", "started", "tea"),
+        (f"{log}:3", "cancelled", "order/1"),
     ]
-    ran = run(tmp_path, "events", "order/", "--after", "1", "--count", "1", "--json", server=server)
+    ran = run(tmp_path, "events", "order/", "--after", rows[0][0], "--count", "1", "--json", server=server)
     (event,) = _json_lines(ran.stdout)
-    assert (event["seq"], event["kind"]) == (3, "cancelled")
+    assert (event["log"], event["seq"], event["kind"]) == (log, 3, "cancelled")
 
 
-def test_events_of_a_log_that_began_anew(server: LocalServer, tmp_path: Path) -> None:
+def test_events_of_another_log(server: LocalServer, tmp_path: Path) -> None:
     _start(tmp_path, server, "1h", "--id", "a")
-    with running(tmp_path, "events", "--after", "99", "--count", "1", server=server) as program:
-        program.expect("timer: some of the events after 99 are gone; go on after 1")
+    with running(tmp_path, "events", "--after", "another:99", "--count", "1", server=server) as program:
+        program.expect("timer: some of the events after another:99 are gone; go on after [^ ]+:1;")
         _start(tmp_path, server, "1h", "--id", "b")
-        program.expect("2\t.*\tstarted\tb")
+        program.expect(":2\t.*\tstarted\tb")
         assert program.wait() == 0
 
 
@@ -157,6 +158,11 @@ def test_info(server: LocalServer, tmp_path: Path) -> None:
     assert ["version", __version__] in [line.split() for line in lines]
     (info,) = _json_lines(run(tmp_path, "info", "--json", server=server).stdout)
     assert info["protocol"] == "timer/1"
+    ((log, standing),) = info["logs"].items()
+    assert [line.split()[:5] for line in lines if log in line] == [
+        ["log", log, "last", "event", f"{standing['seq']},"],
+        ["cursor", f"{log}:{standing['seq']}"],
+    ]
 
 
 def test_a_cancelled_timer_is_exit_code_3(server: LocalServer, tmp_path: Path) -> None:
@@ -266,7 +272,7 @@ def test_ctrl_c_detaches_and_tells_the_way_back(server: LocalServer, tmp_path: P
 
 def test_ctrl_c_ends_events(server: LocalServer, tmp_path: Path) -> None:
     _start(tmp_path, server, "1h", "--id", "a")
-    with running(tmp_path, "events", "--after", "0", server=server) as program:
+    with running(tmp_path, "events", "--after", "start", server=server) as program:
         program.expect("started")
         program.signal(signal.SIGINT)
         assert program.wait() == 130

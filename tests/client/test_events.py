@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
 import pytest
 
-from client.fake_server import FakeServer, answered, timer, unanswered
+from client.fake_server import LOG, FakeServer, answered, page_of, timer, unanswered
 from drivers.both_clients import LIMIT_S, Driver, quick
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
 from timer_client import (
     AsyncTimerClient,
     ClientClosed,
+    Cursor,
     Event,
     EventsTruncated,
     ServerUnreachable,
@@ -40,7 +40,7 @@ def _take(events: Iterator[Event], count: int) -> list[tuple[str, str]]:
 def test_what_was_before_is_read_and_what_follows_is_heard(server: LocalServer, connect: Connect) -> None:
     client = connect(_settings(server))
     client.start(60, id="a")
-    events = client.events(after=0)
+    events = client.events(after="start")
     assert _take(events, 1) == [("a", "started")]
     client.pause("a")
     client.cancel("a")
@@ -89,18 +89,18 @@ def test_a_prefix_selects(server: LocalServer, connect: Connect, prefix: str, ex
     for name in ("tea", "order/4", "order/42"):
         client.start(60, id=name)
     client.cancel("order/42")
-    assert _take(client.events(prefix, 0), len(expected)) == expected
+    assert _take(client.events(prefix, "start"), len(expected)) == expected
 
 
 def test_many_events_are_read_page_by_page(server: LocalServer, connect: Connect) -> None:
     client = connect(_settings(server))
     client.start_many(TimerSpec(id=f"t{number}", hours=1) for number in range(2500))
-    assert [event.seq for event in itertools.islice(client.events(after=0), 2500)] == list(range(1, 2501))
+    assert [event.seq for event in itertools.islice(client.events(after="start"), 2500)] == list(range(1, 2501))
 
 
 def test_nothing_is_missed_or_repeated_over_a_crash(server_process: ServerProcess, connect: Connect) -> None:
     client, other = connect(_settings(server_process)), connect(_settings(server_process))
-    events = client.events(after=0)
+    events = client.events(after="start")
     seen: list[int] = []
     for number in range(3):
         for name in ("a", "b", "c"):
@@ -113,22 +113,27 @@ def test_nothing_is_missed_or_repeated_over_a_crash(server_process: ServerProces
     assert seen == list(range(1, 13))
 
 
-def test_an_iteration_can_be_resumed_by_its_last_seq(server: LocalServer, connect: Connect) -> None:
+def test_an_iteration_can_be_resumed_by_its_cursor(server: LocalServer, connect: Connect) -> None:
     client = connect(_settings(server))
     for number in range(6):
         client.start(60, id=f"t{number}")
-    first = [event.seq for event in itertools.islice(client.events(after=0), 3)]
-    second = [event.seq for event in itertools.islice(client.events(after=first[-1]), 3)]
-    assert first + second == [1, 2, 3, 4, 5, 6]
+    seen: list[int] = []
+    cursor = Cursor()
+    for count in (1, 2, 3):
+        events = client.events(after=str(cursor))
+        seen += [event.seq for event in itertools.islice(events, count)]
+        cursor = events.cursor
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert cursor == client.info().cursor
 
 
-def test_a_log_that_began_anew_is_told(connect: Connect) -> None:
+def test_a_log_that_is_another_one_is_told(connect: Connect) -> None:
     with LocalServer() as server:
         client = connect(_settings(server))
         client.start(60, id="a")
         with pytest.raises(EventsTruncated) as caught:
-            next(client.events(after=99))
-        assert (caught.value.asked_after, caught.value.resume_after) == (99, 1)
+            next(client.events(after="another:99"))
+        assert (caught.value.asked_after, caught.value.resume_after) == (Cursor({"another": 99}), client.info().cursor)
 
 
 def test_what_retention_left_comes_first_and_the_rest_follows(connect: Connect) -> None:
@@ -150,7 +155,7 @@ def _until_truncated(client: Driver) -> tuple[list[tuple[str, str]], EventsTrunc
             continue
         seen: list[tuple[str, str]] = []
         try:
-            for event in client.events(after=0):
+            for event in client.events(after="start"):
                 seen += [(event.timer.id, event.kind)]
         except EventsTruncated as truncated:
             return seen, truncated
@@ -171,26 +176,61 @@ def test_a_silent_events_socket_is_replaced(
         reads += 1
         if reads < 5:
             return answered(body)
-        request = msgspec.json.decode(body)
-        page = {"events": [{"seq": 8, "kind": "fired", "at_ms": 0, "timer": timer()}], "next": 8, "truncated": False}
-        return msgspec.json.encode({"jsonrpc": "2.0", "id": request["id"], "result": page})
+        event = {"log": LOG, "seq": 8, "kind": "fired", "at_ms": 0, "timer": timer()}
+        return page_of(body, [event], {LOG: 8})
 
     fake.faults += [count_reads] * 5
-    assert next(client.events(after=7)).seq == 8
+    assert next(client.events(after={LOG: 7})).seq == 8
+
+
+def test_a_page_with_more_is_followed_at_once_and_empty_ones_move_the_cursor(
+    fake: FakeServer, connect: Connect
+) -> None:
+    client = connect(quick(fake.commands, fake.events))
+    event = {"log": "b", "seq": 3, "kind": "fired", "at_ms": 0, "timer": timer()}
+    fake.faults += [
+        answered,
+        lambda body: page_of(body, [], {LOG: 4, "b": 0}, more=True),
+        lambda body: page_of(body, [], {LOG: 4, "b": 2}, more=True),
+        lambda body: page_of(body, [event, {**event, "seq": 4}], {LOG: 9, "b": 5}, truncated=True),
+    ]
+    events = client.events()
+    assert events.cursor is None
+    assert [next(events).seq, str(events.cursor)] == [3, f"b:3,{LOG}:4"]
+    assert [next(events).seq, str(events.cursor)] == [4, f"b:4,{LOG}:4"]
+    with pytest.raises(EventsTruncated) as caught:
+        next(events)
+    assert caught.value.resume_after == events.cursor == Cursor({"b": 5, LOG: 9})
+    assert [request["params"].get("after") for _ in range(4) for request in fake.next_message()] == [
+        None,
+        {LOG: 0},
+        {LOG: 4, "b": 0},
+        {LOG: 4, "b": 2},
+    ]
+    assert list(events) == []
+
+
+def test_a_number_is_refused_before_anything_is_asked(fake: FakeServer, connect: Connect) -> None:
+    client = connect(quick(fake.commands, fake.events))
+    for wrong in (0, None):
+        with pytest.raises(TypeError, match="says nothing of the log"):
+            client.events(after=wrong)
+    with pytest.raises(ValueError, match="info"):
+        client.read_events("now")
 
 
 def test_an_iteration_that_is_left_closes_its_socket(server: LocalServer, connect: Connect) -> None:
     client = connect(_settings(server))
     client.start(60, id="a")
     for _ in range(50):
-        assert len(list(itertools.islice(client.events(after=0), 1))) == 1
+        assert len(list(itertools.islice(client.events(after="start"), 1))) == 1
     assert not client._client._transport._subscriptions
 
 
 def test_closing_ends_an_iteration_in_another_thread(server: LocalServer) -> None:
     client = TimerClient(settings=_settings(server))
     client.start(60, id="a")
-    events = client.events(after=0)
+    events = client.events(after="start")
     assert next(events).timer.id == "a"
     with ThreadPoolExecutor(1) as threads:
         following = threads.submit(next, events)
@@ -205,7 +245,7 @@ def test_closing_ends_an_iteration_in_another_task(server: LocalServer) -> None:
     async def test() -> None:
         client = AsyncTimerClient(settings=_settings(server))
         await client.start(60, id="a")
-        events = client.events(after=0)
+        events = client.events(after="start")
         assert (await anext(events)).timer.id == "a"
         following = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.fake_server import answered, refusing, refusing_some, timer
+from client.fake_server import LOG, answered, refusing, refusing_some, timer
 from timer_client import BadReply, IdConflict, LimitReached, ServerError, TimerNotFound, calls
 from timer_client.session import BYTES_PER_MESSAGE, CALLS_PER_MESSAGE, Batches, Exchange
 from timer_protocol.errors import ErrorCode
@@ -45,12 +45,12 @@ def test_results_come_in_the_order_of_the_calls(count: int) -> None:
 
 
 def test_results_of_several_types_are_told_apart() -> None:
-    exchange = Exchange([calls.info(), calls.get("a"), calls.read_events(7)])
+    exchange = Exchange([calls.info(), calls.get("a"), calls.read_events({LOG: 7})])
     exchange.accept(answered(exchange.encode()))
     info, got, page = exchange.outcomes
     assert isinstance(info, ServerInfo)
     assert isinstance(got, Timer)
-    assert page.next == 7
+    assert page.next == {LOG: 7}
 
 
 def test_responses_may_come_in_any_order() -> None:

@@ -3,11 +3,13 @@
 import ast
 from pathlib import Path
 
+import timer_protocol.limits
+import timer_server.limits
 from docs.protocol_document import plain, tables
-from timer_protocol import durations, limits
+from timer_protocol import durations
 from timer_protocol.limits import Limits
 
-ROOT = Path(__file__).parent.parent.parent
+MODULES = (timer_protocol.limits, timer_server.limits)
 
 OF_CONSTANTS = {
     "parked_requests": "PARKED_MAXIMUM",
@@ -17,6 +19,8 @@ OF_CONSTANTS = {
     "frames of a message": "FRAMES_MAXIMUM",
     "bytes of requests that wait to be handled, of all peers": "INTAKE_BYTES",
     "characters of an id, a prefix or after": "ID_CHARACTERS",
+    "characters of a log's id": "LOG_ID_CHARACTERS",
+    "logs of a store, and in a cursor": "LOGS_MAXIMUM",
     "characters of a label": "LABEL_CHARACTERS",
     "characters of a key": "KEY_CHARACTERS",
     "keys remembered of a timer": "KEYS_REMEMBERED",
@@ -42,7 +46,7 @@ OF_CONSTANTS = {
     "bytes of a subscription": "SUBSCRIPTION_BYTES",
     "bytes of all topics subscribed to": "SUBSCRIBED_BYTES",
 }
-"""Rows of the table, and the constants of `limits` they are about."""
+"""Rows of the table, and the constants they are about, of the protocol's `limits` or the server's."""
 
 
 def rows() -> dict[str, dict[str, str]]:
@@ -63,14 +67,15 @@ def numbers(path: Path) -> set[str]:
 
 def test_every_row_has_the_value_of_the_code_and_there_are_no_others() -> None:
     values = {name: getattr(Limits(), name) for name in Limits.__struct_fields__}
-    values |= {row: getattr(limits, constant) for row, constant in OF_CONSTANTS.items()}
+    constants = {name: value for module in MODULES for name, value in vars(module).items()}
+    values |= {row: constants[constant] for row, constant in OF_CONSTANTS.items()}
     values["sum of the amounts of time, ms"] = durations.MAXIMUM_MS
 
     assert {name: row["value"] for name, row in rows().items()} == {name: str(value) for name, value in values.items()}
 
 
 def test_every_constant_has_its_row() -> None:
-    assert set(OF_CONSTANTS.values()) == numbers(Path(limits.__file__))
+    assert set(OF_CONSTANTS.values()) == {name for module in MODULES for name in numbers(Path(str(module.__file__)))}
 
 
 def test_every_limit_says_why_or_what_happens_beyond_it() -> None:

@@ -321,7 +321,7 @@ def _type_of_one(schema: dict[str, Any]) -> str:
 
 def _bounds(schema: dict[str, Any]) -> Iterator[int | None]:
     for one in _alternatives(schema):
-        for bound in ("minimum", "maximum", "minLength", "maxLength"):
+        for bound in ("minimum", "maximum", "minLength", "maxLength", "maxProperties"):
             yield one.get(bound)
 
 

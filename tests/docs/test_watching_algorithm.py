@@ -15,8 +15,8 @@ from timer_protocol.limits import Limits
 class Watcher:
     """Section 10, step by step, on a SUB that loses half of what comes."""
 
-    def __init__(self, rpc: Requester, cursor: int = 0) -> None:
-        self.cursor = cursor
+    def __init__(self, rpc: Requester, cursor: dict[str, int] | None = None) -> None:
+        self.cursor = cursor or {}
         self.handled: list[dict[str, Any]] = []
         self.listed: list[str] = []
         self._rpc = rpc
@@ -29,14 +29,14 @@ class Watcher:
             page = self._rpc.call("events.read", after=self.cursor, prefix="a/", limit=2)
             lost |= page["truncated"]
             self.handled += page["events"]
-            if page["next"] == self.cursor:
-                break
             self.cursor = page["next"]
+            if not page["more"]:
+                break
         if lost:
             self.listed = [timer["id"] for timer in self._rpc.call("timer.list", prefix="a/")["timers"]]
 
     def listen(self, socket: zmq.Socket[bytes], limit_ms: int) -> bool:
-        """Steps 9 to 15, until nothing comes; True if there was a beat."""
+        """Steps 9 to 16, until nothing comes; True if there was a beat."""
         was_beat = False
         while socket.poll(limit_ms):
             topic, body = socket.recv_multipart()
@@ -45,14 +45,22 @@ class Watcher:
             message = json.loads(body)
             if topic == b"~beat":
                 was_beat = True
-                if message["seq"] != self.cursor:
+                if any(standing["seq"] != self.cursor.get(log) for log, standing in message["logs"].items()):
                     self.read()
-            elif message["seq"] == self.cursor + 1:
-                self.handled.append(message)
-                self.cursor = message["seq"]
-            elif message["seq"] > self.cursor + 1:
-                self.read()
+            elif not topic.startswith(b"~"):
+                self._hear(message)
         return was_beat
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        """Steps 13 to 15."""
+        log, seq, seen = event["log"], event["seq"], self.cursor.get(event["log"])
+        if seen is not None and seq <= seen:
+            return
+        if seen is not None and seq == seen + 1:
+            self.handled.append(event)
+            self.cursor[log] = seq
+        else:
+            self.read()
 
 
 def test_the_algorithm_misses_nothing_and_shows_nothing_twice() -> None:
@@ -71,18 +79,21 @@ def test_the_algorithm_misses_nothing_and_shows_nothing_twice() -> None:
                 while not watcher.listen(socket, limit_ms=10):
                     time.pass_s(1)
                     rpc.call("server.info")  # wakes the loop: it looks at the clock, and a beat is due
-            logged = rpc.call("events.read", after=0, prefix="a/", limit=1000)
+            logged = rpc.call("events.read", after={}, prefix="a/", limit=1000)
             assert watcher.handled == logged["events"]
             assert watcher.cursor == logged["next"]
         assert len(watcher.handled) > 40
         assert watcher.listed == []
 
 
-def test_the_algorithm_finds_out_about_another_log(rpc: Requester) -> None:
+def test_the_algorithm_finds_out_about_another_store_and_an_older_copy(rpc: Requester) -> None:
     rpc.call("timer.start", id="a/1", minutes=1)
-    watcher = Watcher(rpc, cursor=99)
-    watcher.read()
-    assert (watcher.cursor, watcher.handled, watcher.listed) == (1, [], ["a/1"])
+    end = rpc.call("server.info")["cursor"]
+    (log,) = end
+    for cursor in ({"another": 99}, {log: 99}):
+        watcher = Watcher(rpc, cursor)
+        watcher.read()
+        assert (watcher.cursor, watcher.handled, watcher.listed) == (end, [], ["a/1"])
 
 
 def test_the_algorithm_takes_what_retention_has_left() -> None:
@@ -96,7 +107,7 @@ def test_the_algorithm_takes_what_retention_has_left() -> None:
         watcher = Watcher(rpc)
         watcher.read()
         assert [event["kind"] for event in watcher.handled[-3:]] == ["cancelled", "started", "cancelled"]
-        assert (watcher.cursor, watcher.listed) == (19, ["a/7", "a/8", "a/kept"])
+        assert ([*watcher.cursor.values()], watcher.listed) == ([19], ["a/7", "a/8", "a/kept"])
 
 
 def _change_something(rpc: Requester, chance: random.Random) -> None:

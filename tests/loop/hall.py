@@ -67,13 +67,20 @@ class Wire:
         self.told: list[tuple[int, Countdown]] = []
         self.replied_ns: list[int] = []
         self.requests: list[bytes] = []
+        self.beats: list[Beat] = []
+        self.cut_ns: list[int] = []
 
     def register(self, _: zmq.Poller) -> None: ...
-    def beat(self, _: Beat) -> None: ...
     def take_subscriptions(self) -> None: ...
 
     def receive(self) -> Message | None:
         return Message([b"peer", self.requests.pop()], EVERYBODY) if self.requests else None
+
+    def reopen(self) -> None:
+        self.cut_ns.append(self._machine.ns)
+
+    def beat(self, beat: Beat) -> None:
+        self.beats.append(beat)
 
     def publish(self, _: str, events: Iterable[Countdown]) -> None:
         self.told += [(self._machine.ns, event) for event in events]
@@ -92,7 +99,7 @@ class Hall(Desk):
         super().__init__(self.slow)
         self.wire = Wire(self.machine)
         self.clock = Clock(self.machine.sources(), None)
-        parts = Parts(
+        self.parts = Parts(
             self.clock,
             [self.shard],
             InlineCommitter({LOG_ID: self.slow}),
@@ -103,8 +110,8 @@ class Hall(Desk):
             Metrics([self.engine.counts()]),
         )
         self.signals = OperatorSignals()
-        self.loop = Loop(parts, self.signals)
-        self.loop._turn({})
+        self.loop = Loop(self.parts, self.signals)
+        self.turn()
         self.due_ns = self.begin("first", 0.5)
         self.slow.done_ns.clear()
         self.slow.commit_ns = 100_000
@@ -112,11 +119,23 @@ class Hall(Desk):
     def begin(self, timer_id: str, seconds: float) -> int:
         """Starts a timer and has it stored; returns its deadline, by the machine."""
         timer = self.start(timer_id, self.clock.now_ns(), seconds=seconds)
-        self.loop._turn({})
-        self.loop._turn({})  # which finds that retention has nothing to do
+        self.turn()
+        self.turn()  # which finds that retention has nothing to do
         self.wire.told.clear()
         assert timer.due_at_ms is not None
         return (timer.due_at_ms - BEGIN_MS) * NS_PER_MS
+
+    def turn(self, *ready: object) -> None:
+        """One turn of the loop, in which these sockets have something."""
+        self.loop._turn(dict.fromkeys(ready, 1))
+
+    def end_ahead(self) -> bool:
+        """Whether the loop, with nothing else to do, has ended timers before their deadline."""
+        return self.loop._end_ahead()
+
+    def sleep_ns(self) -> int:
+        """How long the loop would sleep at most."""
+        return self.loop._timeout_ms() * NS_PER_MS
 
     def close(self) -> None:
         self.loop._alarm.close()

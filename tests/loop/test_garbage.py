@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from timer_server.loop import garbage as collector_module
+from timer_server.loop import garbage
 from timer_server.loop.garbage import GarbagePolicy
 
 BEATS = 60
@@ -30,41 +30,41 @@ def looks() -> Iterator[Looks]:
 
 
 @pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[GarbagePolicy]:
-    monkeypatch.setattr(collector_module, "_MORE_OBJECTS", 1000)
-    collector = GarbagePolicy()
-    yield collector
-    collector.close()
+def policy(monkeypatch: pytest.MonkeyPatch) -> Iterator[GarbagePolicy]:
+    monkeypatch.setattr(garbage, "_MORE_OBJECTS", 1000)
+    policy = GarbagePolicy()
+    yield policy
+    policy.close()
     gc.unfreeze()
 
 
-def pass_beats(collector: GarbagePolicy, beats: int) -> None:
+def pass_beats(policy: GarbagePolicy, beats: int) -> None:
     for _ in range(beats):
-        collector.beat()
+        policy.beat()
 
 
-def test_what_is_not_part_of_a_cycle_is_no_reason_to_look(collector: GarbagePolicy, looks: Looks) -> None:
+def test_what_is_not_part_of_a_cycle_is_no_reason_to_look(policy: GarbagePolicy, looks: Looks) -> None:
     kept = [b"%d" % number for number in range(200_000)]
-    pass_beats(collector, 3 * BEATS)
+    pass_beats(policy, 3 * BEATS)
 
     assert looks.count == 0
     assert len(kept) == 200_000
 
 
-def test_many_new_objects_are(collector: GarbagePolicy, looks: Looks) -> None:
+def test_many_new_objects_are(policy: GarbagePolicy, looks: Looks) -> None:
     """The generations that Python goes through by itself have passed them on by then."""
     kept: list[list[object]] = [[] for _ in range(gc.get_freeze_count() + 5000)]
-    pass_beats(collector, BEATS - 1)
+    pass_beats(policy, BEATS - 1)
     assert looks.count == 0
-    pass_beats(collector, 1)
+    pass_beats(policy, 1)
     assert looks.count == 1
-    pass_beats(collector, 3 * BEATS)
+    pass_beats(policy, 3 * BEATS)
 
     assert looks.count == 1
     assert kept
 
 
-def test_cycles_that_died_old_are_found_in_the_end(collector: GarbagePolicy) -> None:
+def test_cycles_that_died_old_are_found_in_the_end(policy: GarbagePolicy) -> None:
     class Knot:
         alive = 0
 
@@ -80,7 +80,7 @@ def test_cycles_that_died_old_are_found_in_the_end(collector: GarbagePolicy) -> 
         knots = [Knot() for _ in range(gc.get_freeze_count() // 10)]
         gc.freeze()
         del knots
-        pass_beats(collector, BEATS)
+        pass_beats(policy, BEATS)
         most = max(most, Knot.alive)
 
     assert Knot.alive < most

@@ -20,7 +20,7 @@ class TestAnEnd:
     def test_is_durable_before_its_deadline_and_told_when_that_has_come(self, hall: Hall) -> None:
         hall.go_to(hall.due_ns - 200_000)
 
-        assert hall.loop._end_ahead()
+        assert hall.end_ahead()
 
         (told_ns, event), (done_ns,) = hall.wire.told[0], hall.slow.done_ns
         assert done_ns < hall.due_ns <= told_ns <= hall.due_ns + 10 * LOOK_NS
@@ -32,7 +32,7 @@ class TestAnEnd:
         hall.park("timer.wait", id="first", wait_ms=60_000)
         hall.go_to(hall.due_ns - 200_000)
 
-        assert hall.loop._end_ahead()
+        assert hall.end_ahead()
 
         assert hall.wire.replied_ns
         assert min(hall.wire.replied_ns) >= hall.due_ns
@@ -41,34 +41,35 @@ class TestAnEnd:
         hall.slow.commit_ns = NS_PER_MS
         hall.go_to(hall.due_ns - 200_000)
 
-        assert hall.loop._end_ahead()
+        assert hall.end_ahead()
         assert hall.wire.told[0][0] >= hall.slow.done_ns[0] > hall.due_ns
 
     def test_that_is_not_near_is_left_alone(self, hall: Hall) -> None:
         hall.go_to(hall.due_ns - NS_PER_MS)
 
-        assert not hall.loop._end_ahead()
+        assert not hall.end_ahead()
         assert hall.engine.counts().running == 1
 
     def test_whose_deadline_has_come_is_left_to_the_turn(self, hall: Hall) -> None:
         hall.go_to(hall.due_ns)
 
-        assert not hall.loop._end_ahead()
-        hall.loop._turn({})
+        assert not hall.end_ahead()
+        hall.turn()
         assert [event.kind for _, event in hall.wire.told] == ["fired"]
 
     def test_does_not_hold_up_what_is_due_before(self, hall: Hall) -> None:
         """Otherwise many ends, each of them near, would put off the beat, waiting requests and retention."""
-        hall.loop._beat_at_ns = BEGIN_MS * NS_PER_MS + hall.due_ns - 50_000
+        hall.now_ns = BEGIN_MS * NS_PER_MS + hall.due_ns - 50_000 - NS_PER_MS
+        hall.park("timer.wait", id="first", wait_ms=1)
         hall.go_to(hall.due_ns - 100_000)
 
-        assert not hall.loop._end_ahead()
+        assert not hall.end_ahead()
 
     def test_takes_nothing_along_that_is_due_later(self, hall: Hall) -> None:
         assert hall.begin("second", 0.501) > hall.due_ns
         hall.go_to(hall.due_ns - 200_000)
 
-        assert hall.loop._end_ahead()
+        assert hall.end_ahead()
         assert [event.id for _, event in hall.wire.told] == ["first"]
 
     @pytest.mark.parametrize("commit_ns", [0, 90_000, 400_000, 3 * NS_PER_MS])
@@ -76,12 +77,12 @@ class TestAnEnd:
         hall.slow.commit_ns = commit_ns
         for number in range(100):
             hall.start(f"many/{number}", hall.clock.now_ns(), seconds=0.4 + number / 1000)
-        hall.loop._turn({})
+        hall.turn()
         hall.wire.told.clear()
         while hall.engine.counts().running:
-            hall.machine.ns += min(hall.loop._timeout_ms() * NS_PER_MS, 170_000)
-            if not hall.loop._end_ahead():
-                hall.loop._turn({})
+            hall.machine.ns += min(hall.sleep_ns(), 170_000)
+            if not hall.end_ahead():
+                hall.turn()
 
         assert len(hall.wire.told) == 101
         for told_ns, event in hall.wire.told:

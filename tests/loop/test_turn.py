@@ -6,8 +6,10 @@ from contextlib import closing
 import pytest
 
 from drivers.builders import NS_PER_MS
+from drivers.desk import batch, request
 from loop.hall import Hall
 from timer_server.loop.turn import RECEIVE_ENOUGH, RECEIVE_NS
+from timer_server.wire.intake import Intake
 
 ASK = b'{"jsonrpc":"2.0","id":1,"method":"server.info"}'
 MANY = 10 * RECEIVE_ENOUGH
@@ -24,7 +26,7 @@ def hall() -> Iterator[Hall]:
 def taken_in(hall: Hall) -> int:
     """By one turn."""
     before = len(hall.wire.requests)
-    hall.loop._turn({hall.wire.socket: 1})
+    hall.turn(hall.wire.socket)
     return before - len(hall.wire.requests)
 
 
@@ -43,14 +45,29 @@ def test_where_commits_take_long_it_takes_in_for_longer(hall: Hall) -> None:
 def test_it_takes_in_all_there_is_until_the_queue_was_seen_empty_once_a_beat(hall: Hall) -> None:
     """Otherwise a loop that keeps up would look like one that is flooded (see `intake`)."""
     hall.machine.ns += 1_100 * NS_PER_MS
-    hall.loop._turn({})  # which beats
-    assert not hall.loop._intake.has_caught_up
+    hall.turn()  # which beats
 
     assert taken_in(hall) == MANY
 
-    assert hall.loop._intake.has_caught_up
     hall.wire.requests = [ASK] * MANY
     assert taken_in(hall) == RECEIVE_ENOUGH
+
+
+def test_connections_are_cut_once_what_came_in_with_them_is_durable(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits may hold a part of a reply that the same turn makes durable."""
+    monkeypatch.setattr(Intake, "is_too_much", lambda *_: True)
+    hall.slow.commit_ns = NS_PER_MS
+    hall.slow.done_ns.clear()
+    start, wait = request("timer.start", 1, id="b", hours=1), request("timer.wait", 2, id="b", wait_ms=60_000)
+    hall.wire.requests = [batch(start, wait)]
+    hall.machine.ns += 1_100 * NS_PER_MS
+
+    hall.turn(hall.wire.socket)
+
+    assert len(hall.wire.cut_ns) == 2
+    assert hall.slow.done_ns[0] <= hall.wire.replied_ns[0] <= hall.wire.cut_ns[0]
 
 
 def test_it_never_takes_in_for_longer_than_its_time(hall: Hall) -> None:

@@ -14,14 +14,22 @@ def told(metrics: Metrics) -> list[str]:
     return generate_latest(registry).decode().splitlines()
 
 
+def settle(bench: Bench, metrics: Metrics, took_ns: int, now_ns: int) -> None:
+    """Tells of what has become durable by now."""
+    writes = bench.shard.take_writes()
+    assert writes is not None
+    metrics.settled(bench.shard.number, writes, took_ns, now_ns)
+
+
 def test_events_are_counted_by_kind_and_ends_by_how_late_they_were() -> None:
     bench = Bench()
-    metrics = Metrics(bench.engine)
+    metrics = Metrics([bench.engine.counts()])
     bench.start("a", seconds=1)
     bench.start("b", seconds=1)
-    metrics.committed(bench.engine.take_changes().events, 2 * NS_PER_MS, BEGIN_NS)
+    settle(bench, metrics, 2 * NS_PER_MS, BEGIN_NS)
     bench.engine.expire(BEGIN_NS + 1000 * NS_PER_MS, 10)
-    metrics.committed(bench.engine.take_changes().events, 3 * NS_PER_MS, BEGIN_NS + 1004 * NS_PER_MS)
+    settle(bench, metrics, 3 * NS_PER_MS, BEGIN_NS + 1004 * NS_PER_MS)
+    bench.start("flying", seconds=1)
 
     lines = told(metrics)
 
@@ -32,10 +40,11 @@ def test_events_are_counted_by_kind_and_ends_by_how_late_they_were() -> None:
     assert "timer_lateness_seconds_count 2.0" in lines
     assert "timer_commit_duration_seconds_sum 0.005" in lines
     assert 'timer_timers{state="fired"} 2.0' in lines
+    assert 'timer_timers{state="running"} 0.0' in lines
 
 
 def test_messages_and_dropped_replies_are_counted() -> None:
-    metrics = Metrics(Bench().engine)
+    metrics = Metrics([Bench().engine.counts()])
     metrics.received(3)
     metrics.dropped()
 

@@ -52,9 +52,9 @@ def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path, number: si
         with socket_to(zmq.DEALER, server.commands) as waiter, requester(server.commands) as rpc:
             rpc.call("timer.start", id="awaited", hours=1)
             waiter.send_json(request("timer.wait", 1, id="awaited", wait_ms=60_000))
-            waiter.send_json(request("events.read", 2, after=0, prefix="nothing/", wait_ms=60_000))
+            waiter.send_json(request("events.read", 2, after={}, prefix="nothing/", wait_ms=60_000))
             waiter.send_json([request("server.info", 3), request("timer.wait", 4, id="awaited", wait_ms=60_000)])
-            while rpc.call("server.info")["seq"] < 1000:
+            while rpc.seq() < 1000:
                 pass
             begun = time.monotonic()
             server.signal(number)

@@ -1,30 +1,9 @@
 """What the server says about the files of its store when it starts."""
 
-import sqlite3
 from pathlib import Path
 
 from drivers.peers import requester
 from drivers.server_process import ServerProcess, timer_server
-
-VERSION_1 = Path(__file__).parents[1] / "store" / "version_1.sql"
-
-
-def test_an_upgrade_is_one_line_in_the_log(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "timers.db") as database:
-        database.executescript(VERSION_1.read_text())
-    database.close()
-    with ServerProcess(tmp_path) as server:
-        with requester(server.commands) as rpc:
-            assert rpc.call("timer.get", id="long/paused")["remaining_ms"] == 5_399_000
-        server.terminate()
-        upgraded = server.lines[0]
-        assert [line["event"] for line in server.lines[:3]] == ["store upgraded", "recovered", "listening"]
-        assert (upgraded["level"], upgraded["from"], upgraded["to"], upgraded["events"]) == ("info", 1, 3, 10)
-        assert upgraded["took_ms"] >= 0
-
-        server.start()
-        server.terminate()
-        assert [line["event"] for line in server.lines].count("store upgraded") == 1
 
 
 def test_a_mark_that_is_garbage_is_a_warning(tmp_path: Path) -> None:
@@ -48,5 +27,5 @@ def test_a_log_that_lost_its_end_is_refused_with_a_sentence(tmp_path: Path) -> N
 
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "(event 1), but" in refused.stderr
-    assert "(event 2) had been acknowledged" in refused.stderr
+    assert "(entry 1), but" in refused.stderr
+    assert "(entry 2) had been acknowledged" in refused.stderr

@@ -82,7 +82,7 @@ def valid_texts(draw: st.DrawFn) -> str:
                 ("timer.extend", {"id": "a", "seconds": -1.5, "key": "k"}),
                 ("timer.restart", {"id": "a", "key": None}),
                 ("timer.wait", {"id": "a", "wait_ms": 10}),
-                ("events.read", {"after": 7}),
+                ("events.read", {"after": {"log": 7}}),
                 ("server.info", {}),
                 ("rpc.discover", {}),
             ]

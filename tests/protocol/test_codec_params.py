@@ -9,6 +9,7 @@ from msgspec import UNSET
 from protocol.requests import CODEC, MAX_BATCH
 from timer_protocol.codec import Call, Ignored, Malformed, Parsed
 from timer_protocol.errors import ErrorCode
+from timer_protocol.limits import LOG_ID_CHARACTERS, LOGS_MAXIMUM
 from timer_protocol.messages import NULL
 
 ABSENT = object()
@@ -57,7 +58,7 @@ def test_defaults_of_start() -> None:
 
 def test_defaults_of_list_and_read() -> None:
     assert read("timer.list") == {"prefix": "", "state": None, "after": None, "limit": 100}
-    assert read("events.read", [5]) == {"after": 5, "prefix": "", "limit": 100, "wait_ms": 0}
+    assert read("events.read", [{}]) == {"after": {}, "prefix": "", "limit": 100, "wait_ms": 0}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_defaults_of_list_and_read() -> None:
         ("timer.extend", ["a", 0, -1, 0.5, "k"], {"id": "a", "minutes": -1, "seconds": 0.5, "key": "k"}),
         ("timer.restart", ["a"], {"id": "a"}),
         ("timer.wait", ["a", 10], {"id": "a", "wait_ms": 10}),
-        ("events.read", [3, "p", 7, 10], {"after": 3, "prefix": "p", "limit": 7, "wait_ms": 10}),
+        ("events.read", [{"log": 3}, "p", 7, 10], {"after": {"log": 3}, "prefix": "p", "limit": 7, "wait_ms": 10}),
     ],
 )
 def test_position_says_the_same_as_name(method: str, by_position: list[Any], by_name: dict[str, Any]) -> None:
@@ -110,8 +111,13 @@ def test_payload_by_position_is_passed_on_as_it_is() -> None:
         ("timer.wait", {"id": "a"}, "wait_ms"),
         ("timer.wait", {"id": "a", "wait_ms": -1}, "params.wait_ms"),
         ("timer.wait", {"id": "a", "wait_ms": 3_600_001}, "params.wait_ms"),
-        ("events.read", {"after": -1}, "params.after"),
-        ("events.read", {"after": 2**63}, "params.after"),
+        ("events.read", {"after": 17}, '{"<log>": 17}'),
+        ("events.read", {"after": {"log": -1}}, "params.after"),
+        ("events.read", {"after": {"log": 2**63}}, "params.after"),
+        ("events.read", {"after": {"log": None}}, "params.after"),
+        ("events.read", {"after": {"": 1}}, "params.after"),
+        ("events.read", {"after": {"x" * (LOG_ID_CHARACTERS + 1): 1}}, "params.after"),
+        ("events.read", {"after": {str(number): 1 for number in range(LOGS_MAXIMUM + 1)}}, "params.after"),
     ],
 )
 def test_wrong_params_are_refused_with_a_hint_where(method: str, params: Any, hint: str) -> None:
@@ -126,7 +132,8 @@ def test_wrong_params_are_refused_with_a_hint_where(method: str, params: Any, hi
         ("timer.list", {"limit": 1000, "after": None, "state": None}),
         ("timer.list", {"limit": 1}),
         ("timer.wait", {"id": "a", "wait_ms": 3_600_000}),
-        ("events.read", {"after": 2**63 - 1}),
+        ("events.read", {"after": {"x" * LOG_ID_CHARACTERS: 2**63 - 1}}),
+        ("events.read", {"after": {str(number): 0 for number in range(LOGS_MAXIMUM)}}),
     ],
 )
 def test_params_at_their_limits_are_taken(method: str, params: dict[str, Any]) -> None:

@@ -122,7 +122,13 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_events_are_described_too() -> None:
-    assert set(document()["components"]["schemas"]["Event"]["properties"]) == {"seq", "kind", "at_ms", "timer"}
+    assert set(document()["components"]["schemas"]["Event"]["properties"]) == {
+        "log",
+        "seq",
+        "kind",
+        "at_ms",
+        "timer",
+    }
 
 
 def test_every_method_tells_its_errors_once() -> None:

@@ -14,6 +14,7 @@ from timer_protocol.sender import EVERYBODY
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler
 from timer_server.requests.parked import Parked
+from timer_server.requests.room import ReplyRoom
 
 ENVELOPE = [b"peer", b""]
 
@@ -148,7 +149,7 @@ class Example:
         return json.loads(body)
 
     def _noted(self, compute: Any) -> Handler:
-        def handler(params: Any, _: int) -> object:
+        def handler(params: Any, _: int, __: ReplyRoom) -> object:
             self.applied.append(params)
             return compute(params)
 

@@ -18,7 +18,7 @@ class TestWhoGetsIn:
         with client(locked, ring, "admin") as timers:
             timers.start(seconds=0.1, id="a")
             assert timers.wait("a", 5).state == "fired"
-            assert [event.kind for event in islice(timers.events("a", after=0), 2)] == ["started", "fired"]
+            assert [event.kind for event in islice(timers.events("a", after="start"), 2)] == ["started", "fired"]
 
     def test_an_unknown_key_is_told_so_at_once(self, locked: LocalServer, ring: KeyRing) -> None:
         ring.add("late")  # the server has read its folder before
@@ -114,7 +114,7 @@ class TestReload:
 
     def test_a_watcher_who_stays_misses_nothing(self, locked: LocalServer, ring: KeyRing) -> None:
         with client(locked, ring, "admin") as timers:
-            events = timers.events("shop/", after=0)
+            events = timers.events("shop/", after="start")
             timers.start(hours=1, id="shop/1")
             assert next(events).kind == "started"
             ring.remove("shop")

@@ -63,19 +63,19 @@ class TestBoundToAPrefix:
             admin.call("timer.start", id=timer_id, hours=1)
         page = shop.call("timer.list", prefix=prefix)
         assert [timer["id"] for timer in page["timers"]] == ["shop/1"]
-        events = shop.call("events.read", after=0, prefix=prefix)["events"]
+        events = shop.events(prefix=prefix)["events"]
         assert [event["timer"]["id"] for event in events] == ["shop/1"]
 
     @pytest.mark.parametrize("method", ["timer.list", "events.read"])
     def test_a_list_of_others_is_refused(self, shop: Requester, method: str) -> None:
-        params = {"after": 0} if method == "events.read" else {}
+        params = {"after": {}} if method == "events.read" else {}
         assert shop.error(method, prefix="bank/", **params)["data"]["name"] == "not_permitted"
 
     def test_a_parked_read_is_woken_by_its_own_events_only(
         self, locked: LocalServer, ring: KeyRing, admin: Requester
     ) -> None:
         with socket_to(zmq.DEALER, locked.commands, **ring.options("shop")) as socket:
-            socket.send_json(request("events.read", 1, after=0, wait_ms=10_000))
+            socket.send_json(request("events.read", 1, after={}, wait_ms=10_000))
             socket.send_json(request("server.info", 2))
             assert json.loads(socket.recv())["id"] == 2
             admin.call("timer.start", id="bank/1", hours=1)

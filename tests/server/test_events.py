@@ -49,11 +49,12 @@ def test_every_kind_of_event_is_published_with_its_topic(
     assert [topic for topic, _ in heard] == [f"o/1 {kind}" for kind in kinds]
     assert [event["kind"] for _, event in heard] == kinds
     assert [event["seq"] for _, event in heard] == list(range(1, 8))
-    assert all(list(event) == ["seq", "kind", "at_ms", "timer"] for _, event in heard)
+    assert all(list(event) == ["log", "seq", "kind", "at_ms", "timer"] for _, event in heard)
     fired = heard[-1][1]
     assert fired["at_ms"] >= fired["timer"]["due_at_ms"]
     assert fired["timer"]["payload"] == [1]
-    assert rpc.call("events.read", after=0)["events"] == [event for _, event in heard]
+    assert {event["log"] for _, event in heard} == {rpc.log()}
+    assert rpc.events()["events"] == [event for _, event in heard]
 
 
 @pytest.mark.parametrize(
@@ -98,40 +99,23 @@ def test_who_has_unsubscribed_hears_nothing(server: LocalServer, rpc: Requester,
 def test_beats_tell_the_last_seq_and_the_clock(server: LocalServer, rpc: Requester, sub: zmq.Socket[bytes]) -> None:
     sub.subscribe(b"~beat")
     rpc.call("timer.start", id="x", minutes=1)
-    beats = []
+    log_id = rpc.log()
+    beats: list[dict[str, int]] = []
     while not beats or beats[-1]["seq"] != 1 or len(beats) < 2:
         topic, body = sub.recv_multipart()
         assert topic == b"~beat"
-        beats.append(json.loads(body))
+        beat = json.loads(body)
+        assert list(beat["logs"]) == [log_id]
+        beats.append(beat["logs"][log_id])
     assert 900 <= beats[-1]["now_ms"] - beats[-2]["now_ms"] <= 2000
-
-
-def test_read_goes_on_where_it_was(rpc: Requester) -> None:
-    for number in range(5):
-        rpc.call("timer.start", id=f"{'a' if number % 2 else 'b'}/{number}", minutes=1)
-    first = rpc.call("events.read", after=0, limit=2)
-    assert ([event["seq"] for event in first["events"]], first["next"], first["truncated"]) == ([1, 2], 2, False)
-    rest = rpc.call("events.read", after=first["next"])
-    assert ([event["seq"] for event in rest["events"]], rest["next"]) == ([3, 4, 5], 5)
-    some = rpc.call("events.read", after=0, prefix="a/")
-    assert ([event["seq"] for event in some["events"]], some["next"]) == ([2, 4], 5)
-    assert rpc.call("events.read", after=5) == {"events": [], "next": 5, "truncated": False}
 
 
 def test_read_waits_for_an_event_that_fits(server: LocalServer, rpc: Requester) -> None:
     with socket_to(zmq.DEALER, server.commands) as socket:
-        wait = {"after": 0, "prefix": "mine/", "wait_ms": 20_000}
+        wait = {"after": {}, "prefix": "mine/", "wait_ms": 20_000}
         socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "events.read", "params": wait})
         rpc.call("timer.start", id="other/1", minutes=1)
         assert is_silent(socket)
         rpc.call("timer.start", id="mine/1", minutes=1)
         page = json.loads(socket.recv())["result"]
-        assert ([event["seq"] for event in page["events"]], page["next"]) == ([2], 2)
-
-
-def test_read_returns_empty_when_its_time_is_up(rpc: Requester) -> None:
-    assert rpc.call("events.read", after=0, wait_ms=20) == {"events": [], "next": 0, "truncated": False}
-
-
-def test_who_knows_of_later_events_than_there_are_is_told(rpc: Requester) -> None:
-    assert rpc.call("events.read", after=9) == {"events": [], "next": 0, "truncated": True}
+        assert ([event["seq"] for event in page["events"]], page["next"]) == ([2], {rpc.log(): 2})

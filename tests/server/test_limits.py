@@ -15,7 +15,8 @@ from drivers.raw_zmtp import message, raw_peer
 from local_server import LocalServer
 from timer_protocol import limits
 from timer_protocol.limits import Limits
-from timer_server.requests import methods, parked
+from timer_server.limits import PAYLOAD_DEPTH
+from timer_server.requests import event_pages, methods, parked, room
 from timer_server.wire import commands, events
 
 TESTS = Path(__file__).parent.parent
@@ -33,7 +34,7 @@ STATED: dict[str, tuple[Any, int, str]] = {
     "max_message_bytes": (b"{".ljust(4001), -32004, "max_message_bytes is 4000"),
     "max_duration_s": (request("timer.start", 1, seconds=1001), -32602, "1000"),
     "parked_requests": (request("timer.wait", 1, id="t/0", wait_ms=60_000), -32004, "parked_requests is 0"),
-    "parked_bytes": (request("events.read", 1, after=3, wait_ms=60_000), -32004, "parked_bytes is 0"),
+    "parked_bytes": (request("timer.wait", 1, id="t/0", wait_ms=60_000), -32004, "parked_bytes is 0"),
     "characters of a request's id": (request("server.info", "x" * 257), -32600, "at most 256 characters"),
     "characters of an id, a prefix or after": (request("timer.get", 1, id="x" * 129), -32602, "length <= 128"),
     "characters of a label": (request("timer.start", 1, minutes=1, label="x" * 257), -32602, "length <= 256"),
@@ -53,8 +54,8 @@ STATED: dict[str, tuple[Any, int, str]] = {
 LOWERED = {
     "parked_requests": (parked, "PARKED_MAXIMUM", 0),
     "parked_bytes": (parked, "PARKED_BYTES", 0),
-    "reply_bytes": (methods, "REPLY_BYTES", 50),
-    "reply_entries": (methods, "REPLY_ENTRIES", 4),
+    "reply_bytes": (room, "REPLY_BYTES", 50),
+    "reply_entries": (room, "REPLY_ENTRIES", 4),
 }
 """Limits that are too high to be reached here."""
 
@@ -76,7 +77,9 @@ SHOWN: dict[str, str] = {
         "server_requests/test_methods.py::test_page_ends_early_where_its_payloads_are_large_and_the_next_goes_on"
     ),
     "entries looked at for a page": "server/test_limits.py::test_a_page_ends_where_enough_was_looked_at",
-    "bytes looked through for a page of events": "store/test_sqlite.py::test_a_page_ends_where_enough_was_read",
+    "bytes looked through for a page of events": (
+        "server_requests/test_event_pages.py::test_a_page_ends_where_enough_was_read"
+    ),
     "payload bytes of a page that was waited for": (
         "server/test_limits.py::test_a_page_that_was_waited_for_ends_early"
     ),
@@ -139,7 +142,7 @@ def test_is_stated_by_an_error(limited: LocalServer, limit: str, monkeypatch: py
 
 def test_nesting_is_stated_by_an_error(rpc: Requester) -> None:
     deep: list[Any] = []
-    for _ in range(limits.PAYLOAD_DEPTH):
+    for _ in range(PAYLOAD_DEPTH):
         deep = [deep]
     error = rpc.error("timer.start", minutes=1, payload=deep)
     assert error["code"] == -32602
@@ -173,12 +176,13 @@ def test_a_page_has_a_hundred_timers_unless_more_are_asked_for(rpc: Requester) -
 
 
 def test_a_page_ends_where_enough_was_looked_at(rpc: Requester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods, "SCAN_MAXIMUM", 2)
+    for module in (methods, event_pages):
+        monkeypatch.setattr(module, "SCAN_MAXIMUM", 2)
     for number in range(5):
         rpc.call("timer.start", id=f"t/{number}", minutes=1)
     page = rpc.call("timer.list", state="paused")
     assert page == {"timers": [], "next": "t/1"}
-    assert len(rpc.call("events.read", after=0)["events"]) == 2
+    assert len(rpc.events()["events"]) == 2
 
 
 def test_a_page_that_was_waited_for_ends_early(
@@ -186,13 +190,13 @@ def test_a_page_that_was_waited_for_ends_early(
 ) -> None:
     monkeypatch.setattr(methods, "PARKED_PAGE_BYTES", 50)
     with socket_to(zmq.DEALER, server.commands) as waits, socket_to(zmq.REQ, server.commands) as starts:
-        waits.send_json(request("events.read", 1, after=0, wait_ms=10_000))
+        waits.send_json(request("events.read", 1, after={}, wait_ms=10_000))
         waits.send_json(request("server.info", 2))
         assert json.loads(waits.recv())["id"] == 2
         starts.send_json([request("timer.start", number, minutes=1, payload="x" * 60) for number in range(3)])
         page = json.loads(waits.recv())["result"]
     assert [event["seq"] for event in page["events"]] == [1]
-    assert page["next"] == 1
+    assert (list(page["next"].values()), page["more"]) == ([1], True)
 
 
 def test_replies_beyond_the_queue_of_a_peer_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +207,12 @@ def test_replies_beyond_the_queue_of_a_peer_are_dropped(monkeypatch: pytest.Monk
         deaf.shake_hands(b"DEALER").send(ask * 2_000)
         assert server.wait_for_log("replies dropped: peers gone or not reading")["count"] > 0
         assert rpc.call("timer.get", id="large")["state"] == "running"
+
+
+def last_seq(beat: dict[str, Any]) -> int:
+    """The `seq` that a beat tells of the only log."""
+    ((_, standing),) = beat["logs"].items()
+    return int(standing["seq"])
 
 
 def test_events_beyond_the_queue_of_a_subscriber_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +226,6 @@ def test_events_beyond_the_queue_of_a_subscriber_are_dropped(monkeypatch: pytest
             for _ in range(restarts):
                 rpc.call("timer.restart", id="large")
             heard: list[dict[str, Any]] = []
-            while not heard or "now_ms" not in heard[-1] or heard[-1]["seq"] <= restarts:
+            while not heard or "logs" not in heard[-1] or last_seq(heard[-1]) <= restarts:
                 heard.append(json.loads(slow.recv_multipart()[1]))
         assert 0 < sum("timer" in body for body in heard) < restarts

@@ -34,23 +34,23 @@ def test_ended_timers_go_and_pending_ones_stay(tmp_path: Path) -> None:
             rpc.call("timer.start", id=f"short/{number}", seconds=1)
         clocks.pass_s(2)
         rpc.call("timer.wait", id="short/599", wait_ms=5_000)
-        assert rpc.call("events.read", after=0, limit=1)["truncated"] is False
+        assert rpc.events(limit=1)["truncated"] is False
         clocks.pass_s(RETENTION_S)
         until(lambda: is_forgotten(rpc, "short/599"))
         until(lambda: rpc.call("server.info")["counts"] == {"running": 1, "paused": 0, "fired": 0, "cancelled": 0})
-        page = rpc.call("events.read", after=0)
+        page = rpc.events()
         assert page["truncated"] is True
         assert [event["timer"]["id"] for event in page["events"]] == ["old"]
         assert [timer["id"] for timer in rpc.call("timer.list")["timers"]] == ["old"]
-        seq = rpc.call("server.info")["seq"]
+        seq = rpc.seq()
 
     with LocalServer(**settings) as server, requester(server.commands) as rpc:
         again = rpc.call("timer.get", id="old")
         assert (again["due_at_ms"], again["payload"]) == (old["due_at_ms"], "kept")
-        assert rpc.call("server.info")["seq"] == seq
+        assert rpc.seq() == seq
         assert rpc.call("timer.start", id="short/1", seconds=50)["version"] == 1
         assert rpc.call("timer.pause", id="old")["version"] == 2
-        page = rpc.call("events.read", after=seq)
+        page = rpc.events(seq)
         assert ([event["seq"] for event in page["events"]], page["truncated"]) == ([seq + 1, seq + 2], False)
 
 
@@ -63,9 +63,9 @@ def test_a_reader_is_led_over_what_was_removed() -> None:
             rpc.call("timer.cancel", id=f"t/{number}")
         clocks.pass_s(RETENTION_S + 1)
         until(lambda: is_forgotten(rpc, "t/19"))
-        page = rpc.call("events.read", after=3, wait_ms=30_000)
-        assert page == {"events": [], "next": 40, "truncated": True}
-        assert rpc.call("events.read", after=40) == {"events": [], "next": 40, "truncated": False}
+        page = rpc.events(3, wait_ms=30_000)
+        assert page == {"events": [], "next": 40, "more": False, "truncated": True}
+        assert rpc.events(40)["truncated"] is False
 
 
 def test_no_more_ended_timers_are_kept_than_may_be_pending() -> None:

@@ -67,9 +67,9 @@ def test_many_overdue_timers_all_fire_once(tmp_path: Path) -> None:
         ended: list[str] = []
         after = 1200
         while len(ended) < 1200:
-            page = rpc.call("events.read", after=after, limit=1000, wait_ms=5_000)
+            page = rpc.events(after, limit=1000, wait_ms=5_000)
             assert page["events"]
             after = page["next"]
             ended += [event["timer"]["id"] for event in page["events"] if event["kind"] == "fired"]
         assert sorted(ended) == [f"t/{number:04}" for number in range(1200)]
-        assert rpc.call("server.info")["seq"] == 2400
+        assert rpc.seq() == 2400

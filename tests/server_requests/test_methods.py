@@ -1,14 +1,12 @@
-"""What methods add to the engine: pages and windows cut to size, ended timers from the store, the server itself."""
+"""What methods add to the engine: pages cut to size, ended timers from the store, the server about itself."""
 
 import pytest
 
-from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_S
+from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS
 from drivers.desk import Desk
 from timer_protocol import PROTOCOL, __version__
 from timer_protocol.messages import METHODS
 from timer_server.requests import methods as methods_module
-
-DAY_NS = 86_400 * NS_PER_S
 
 
 @pytest.fixture
@@ -29,8 +27,8 @@ class TestInfo:
         assert desk.result("server.info") == {
             "version": __version__,
             "protocol": PROTOCOL,
-            "now_ms": BEGIN_NS // 1_000_000,
-            "seq": 3,
+            "logs": {LOG_ID: {"seq": 3, "now_ms": BEGIN_NS // NS_PER_MS}},
+            "cursor": {LOG_ID: 3},
             "counts": {"running": 1, "paused": 0, "fired": 0, "cancelled": 1},
             "limits": {
                 "max_timers": 1_000_000,
@@ -83,92 +81,3 @@ class TestList:
                 break
 
         assert pages == [["a", "b"], ["c", "d"], ["e"]]
-
-
-class TestReadEvents:
-    def read(self, desk: Desk, after: int, **params: object) -> tuple[list[int], int, bool]:
-        page = desk.result("events.read", after={LOG_ID: after}, **params)
-        return [event["seq"] for event in page["events"]], page["next"], page["truncated"]
-
-    def test_gives_the_events_after_a_seq(self, desk: Desk) -> None:
-        for timer_id in ("a", "b", "a/1"):
-            desk.start(timer_id)
-        desk.commit()
-
-        assert self.read(desk, 0) == ([1, 2, 3], 3, False)
-        assert self.read(desk, 1, limit=1) == ([2], 2, False)
-        assert self.read(desk, 0, prefix="a") == ([1, 3], 3, False)
-        assert self.read(desk, 3) == ([], 3, False)
-
-    def test_does_not_tell_what_is_not_stored(self, desk: Desk) -> None:
-        desk.start("a")
-        desk.commit()
-        desk.start("b")
-
-        assert self.read(desk, 0) == ([1], 1, False)
-
-    def test_timer_is_as_it_was_right_after(self, desk: Desk) -> None:
-        desk.start("a")
-        desk.commit()
-        desk.now_ns += 10 * NS_PER_S
-        desk.call("timer.pause", id="a")
-        desk.commit()
-
-        first, second = desk.result("events.read", after={})["events"]
-
-        assert (first["kind"], first["timer"]["state"], first["timer"]["remaining_ms"]) == (
-            "started",
-            "running",
-            60_000,
-        )
-        assert (second["kind"], second["at_ms"] - first["at_ms"]) == ("paused", 10_000)
-
-    def test_says_that_retention_has_removed_some(self, desk: Desk) -> None:
-        desk.start("old", hours=1000)
-        desk.start("a")
-        desk.call("timer.cancel", id="a")
-        desk.forget(BEGIN_NS + 2 * DAY_NS)
-        desk.start("b", BEGIN_NS + 2 * DAY_NS)
-        desk.commit()
-
-        assert self.read(desk, 0) == ([1, 4], 4, True)
-        assert self.read(desk, 2) == ([4], 4, True)
-        assert self.read(desk, 3) == ([4], 4, False)
-
-    def test_reading_goes_on_behind_what_retention_has_removed(self, desk: Desk) -> None:
-        desk.start("old", hours=1000)
-        desk.start("a")
-        desk.call("timer.cancel", id="a")
-        desk.forget(BEGIN_NS + 2 * DAY_NS)
-
-        assert self.read(desk, 0) == ([1], 3, True)
-        assert self.read(desk, 1) == ([], 3, True)
-        assert self.read(desk, 3) == ([], 3, False)
-
-    def test_whoever_is_ahead_of_the_log_is_told_so(self, desk: Desk) -> None:
-        desk.start("a")
-        desk.commit()
-
-        assert self.read(desk, 99) == ([], 1, True)
-        assert self.read(desk, 99, wait_ms=1000) == ([], 1, True)
-
-    def test_page_ends_early_where_its_payloads_are_large(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(methods_module, "PAGE_BYTES", 100)
-        for timer_id in "abcde":
-            desk.start(timer_id, payload=b'"' + b"x" * 60 + b'"')
-        desk.commit()
-
-        assert self.read(desk, 0) == ([1, 2], 2, False)
-        assert self.read(desk, 4) == ([5], 5, False)
-
-    def test_does_not_wait_while_there_is_more_to_look_through(
-        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """What is asked for may stand behind what was looked at in one go."""
-        monkeypatch.setattr(methods_module, "SCAN_MAXIMUM", 3)
-        for timer_id in ("a", "b", "c", "d", "wanted"):
-            desk.start(timer_id)
-        desk.commit()
-
-        assert self.read(desk, 0, prefix="wanted", wait_ms=1000) == ([], 3, False)
-        assert self.read(desk, 3, prefix="wanted", wait_ms=1000) == ([5], 5, False)

@@ -105,7 +105,7 @@ class TestWaitForEvent:
 
         page = body(parked)["result"]
         assert [(event["seq"], event["timer"]["id"]) for event in page["events"]] == [(2, "b")]
-        assert (page["next"], page["truncated"]) == (2, False)
+        assert (page["next"], page["more"], page["truncated"]) == ({LOG_ID: 2}, False, False)
 
     def test_only_events_with_the_prefix_count(self, desk: Desk) -> None:
         parked = desk.park("events.read", after={LOG_ID: 1}, prefix="b/", wait_ms=1000)
@@ -120,7 +120,7 @@ class TestWaitForEvent:
         parked = desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)
 
         assert desk.wait(1000) == [parked]
-        assert body(parked)["result"] == {"events": [], "next": 1, "truncated": False}
+        assert body(parked)["result"] == {"events": [], "next": {LOG_ID: 1}, "more": False, "truncated": False}
 
     def test_whoever_asked_again_after_time_was_up_is_answered_once(self, desk: Desk) -> None:
         first = desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)

@@ -9,8 +9,8 @@ import pytest
 from drivers.builders import LOG_ID
 from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_server.requests import parked as waiting_module
-from timer_server.requests.answers import Answer, JsonAnswer
+from timer_server.requests import parked as parked_module
+from timer_server.requests.answers import JsonAnswer
 from timer_server.requests.parked import Parked, WaitForEnd, WaitForEvent
 
 MINUTE_MS = 60_000
@@ -29,7 +29,7 @@ class TestBounds:
         assert desk.parked.next_due_ns() == desk.now_ns + 3000 * 1_000_000
 
     def test_one_more_than_may_wait_is_refused(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(waiting_module, "PARKED_MAXIMUM", 2)
+        monkeypatch.setattr(parked_module, "PARKED_MAXIMUM", 2)
         desk.park("timer.wait", id="a", wait_ms=1000)
         desk.park("timer.wait", id="a", wait_ms=1000)
 
@@ -40,7 +40,7 @@ class TestBounds:
         desk.park("timer.wait", id="a", wait_ms=1000)
 
     def test_bytes_kept_for_those_who_wait_are_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        monkeypatch.setattr(parked_module, "PARKED_BYTES", 1000)
         desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
         desk.commit()
         kept = desk.send(batch(request("timer.get", 1, id="large"), request("timer.wait", 2, id="a", wait_ms=1000)))
@@ -52,7 +52,7 @@ class TestBounds:
         desk.park("timer.wait", id="a", wait_ms=1000)
 
     def test_what_one_part_waits_with_for_another_is_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(waiting_module, "PARKED_BYTES", 1000)
+        monkeypatch.setattr(parked_module, "PARKED_BYTES", 1000)
         desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
         desk.commit()
         answer = desk.send(
@@ -69,7 +69,21 @@ class TestBounds:
         large, small = body(answer)
         assert large["error"]["data"]["limit"] == "parked_bytes"
         assert small["result"]["state"] == "cancelled"
-        assert desk.parked._held_bytes == 0
+
+    def test_what_one_part_waited_with_is_let_go_with_the_answer(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parked_module, "PARKED_BYTES", 1000)
+        for _ in range(5):
+            answer = desk.send(
+                batch(
+                    request("timer.wait", 1, id="a", wait_ms=1000),
+                    request("timer.wait", 2, id="a", wait_ms=2000),
+                )
+            )
+            assert desk.wait(1000) == []
+            assert desk.wait(1000) == [answer]
+            assert all("result" in response for response in body(answer))
 
     @pytest.mark.parametrize(
         "end",
@@ -121,14 +135,14 @@ class TestMoreThanOneTurnAnswers:
         return parked
 
     def test_the_others_are_answered_in_the_turns_that_follow(self, desk: Desk, parked: list[JsonAnswer]) -> None:
-        assert desk.parked.has_woken
+        assert desk.parked.next_due_ns() == 0
         assert len(desk.parked) == 3
 
         later = [desk.end_turn(most=2), desk.end_turn(most=2)]
 
         assert [len(answers) for answers in later] == [2, 1]
         assert sorted(answer.missing for answer in parked) == [0] * 5
-        assert not desk.parked.has_woken
+        assert desk.parked.next_due_ns() is None
         assert len(desk.parked) == 0
 
     def test_they_keep_their_order(self, desk: Desk) -> None:
@@ -140,8 +154,8 @@ class TestMoreThanOneTurnAnswers:
     @pytest.mark.usefixtures("parked")
     def test_whoever_runs_out_of_time_meanwhile_gets_what_it_waited_for(self, desk: Desk) -> None:
         desk.now_ns += 1000 * 1_000_000
-        ready: list[Answer] = []
         desk.parked.expire(desk.now_ns, 500)
+        ready = desk.parked.take_ready()
 
         assert len(ready) == 3
         for answer in ready:
@@ -149,7 +163,7 @@ class TestMoreThanOneTurnAnswers:
             assert result.get("state", "cancelled") == "cancelled"
             assert [event["kind"] for event in result.get("events", [{"kind": "cancelled"}])] == ["cancelled"]
         assert desk.end_turn() == []
-        assert not desk.parked.has_woken
+        assert desk.parked.next_due_ns() is None
 
     @pytest.mark.usefixtures("parked")
     def test_an_event_that_comes_meanwhile_wakes_nobody_twice(self, desk: Desk) -> None:
@@ -165,7 +179,7 @@ class TestMoreThanOneTurnAnswers:
 
         assert len(failed) == 3
         assert all("error" in body(answer) for answer in failed)
-        assert not desk.parked.has_woken
+        assert desk.parked.next_due_ns() is None
         assert desk.end_turn() == []
 
 
@@ -178,28 +192,27 @@ class _Answer(JsonAnswer):
 def _parked(desk: Desk, wait_ms: int) -> "weakref.ref[_Answer]":
     """Parks a wait for the end of `a`, and watches whether its answer is still held."""
     answer = _Answer([b"peer"], is_batch=False)
-    wish = WaitForEnd(
+    wait = WaitForEnd(
         until_ns=desk.now_ns + wait_ms * 1_000_000,
         woken=lambda *_: None,
         timed_out=lambda _: None,
         timer_id="a",
         after_seq=desk.engine.last_seq,
     )
-    desk.parked.park(wish, answer, 1)
+    desk.parked.park(wait, answer, 1)
     return weakref.ref(answer)
 
 
-def test_a_wish_that_cannot_be_fulfilled_any_more_is_answered_with_the_refusal() -> None:
+def test_a_wait_that_nothing_can_come_of_any_more_is_answered_with_the_refusal() -> None:
     def gone(_: int) -> object:
         raise Refusal(ErrorCode.TIMER_NOT_FOUND, "gone")
 
     parked = Parked()
     answer = JsonAnswer([b"peer", b""], is_batch=False)
     parked.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=gone, prefix=""), answer, 1)
-    ready: list[Answer] = []
     parked.expire(5, 500)
 
-    assert ready == [answer]
+    assert parked.take_ready() == [answer]
     assert body(answer)["error"]["code"] == ErrorCode.TIMER_NOT_FOUND
 
 
@@ -208,8 +221,7 @@ def test_no_more_run_out_of_time_in_one_turn_than_may() -> None:
     answers = [JsonAnswer([b"peer", b""], is_batch=False) for _ in range(5)]
     for answer in answers:
         parked.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=lambda _: 1, prefix=""), answer, 1)
-    ready: list[Answer] = []
     parked.expire(5, 3)
-    assert ready == answers[:3]
+    assert parked.take_ready() == answers[:3]
     parked.expire(5, 3)
-    assert ready == answers
+    assert parked.take_ready() == answers[3:]

@@ -29,7 +29,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "timer.start": {"minutes": 1},
     "timer.extend": {"seconds": 1},
     "timer.wait": {"wait_ms": 0},
-    "events.read": {"after": 0},
+    "events.read": {"after": {}},
 }
 """What a method needs besides the ids it is about."""
 
@@ -77,7 +77,7 @@ def test_method_without_a_declaration_cannot_be_made() -> None:
 
 def test_handler_without_a_declaration_cannot_be_served(desk: Desk) -> None:
     with pytest.raises(KeyError, match=r"timer\.peek"):
-        desk.dispatching(desk.dispatcher._codec, {"timer.peek": desk.methods.timer})
+        desk.dispatching({"timer.peek": desk.methods.timer})
 
 
 @every_method

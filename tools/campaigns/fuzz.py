@@ -26,7 +26,7 @@ SEEDS = [
     b'{"jsonrpc":"2.0","id":3,"method":"timer.extend","params":{"id":"a","seconds":-1e3,"key":"k"}}',
     b'{"jsonrpc":"2.0","id":4,"method":"timer.restart","params":{"id":"a","key":"k"}}',
     b'[{"jsonrpc":"2.0","id":5,"method":"timer.wait","params":{"id":"a","wait_ms":1000}},{"foo":"boo"},1]',
-    b'{"jsonrpc":"2.0","id":6,"method":"events.read","params":{"after":0,"prefix":"a","limit":1,"wait_ms":5}}',
+    b'{"jsonrpc":"2.0","id":6,"method":"events.read","params":{"after":{},"prefix":"a","limit":1,"wait_ms":5}}',
     b'[{"jsonrpc":"2.0","method":"timer.pause","params":{"id":"a"}},{"jsonrpc":"2.0","method":"timer.cancel"}]',
     b'{"jsonrpc":"2.0","id":7,"method":"server.info"}',
     SEPARATOR.join([b"\0\0\0\1", b"", b"0", b"25", b"0.5"]),

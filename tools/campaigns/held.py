@@ -99,7 +99,7 @@ class Traffic:
 class Ends:
     """Hears the ends of the short timers, in a thread, each with how late it came."""
 
-    def __init__(self, client: TimerClient, after: int) -> None:
+    def __init__(self, client: TimerClient, after: dict[str, int]) -> None:
         self.fired: Counter[str] = Counter()
         self.late_ms: list[float] = []
         self._events = client.events("busy/", after=after)
@@ -129,7 +129,7 @@ def run(folder: Path, length: Length, dice: Random) -> Report:
         drive(zmtp(server.commands), pending_batches(pending), 1, 8)
         rpc = stack.enter_context(requester(server.commands))
         client = stack.enter_context(TimerClient(server=server.commands, events=server.events))
-        ends = Ends(client, rpc.call("server.info")["seq"])
+        ends = Ends(client, rpc.call("server.info")["cursor"])
         ends.hear()
         traffic = Traffic(server.commands, dice)
         with Sampler(server, held_s / 100) as samples:

@@ -154,10 +154,10 @@ def the_largest_batch_of_everything(target: Target) -> None:
     """What costs the server most of all that it takes in one message."""
     batches = [
         [request("timer.list", number, limit=1000) for number in range(1000)],
-        [request("events.read", number, after=0, limit=1000) for number in range(1000)],
+        [request("events.read", number, after={}, limit=1000) for number in range(1000)],
         [request("rpc.discover", number) for number in range(1000)],
         [request("timer.wait", number, id="honest/1", wait_ms=3_600_000) for number in range(1000)],
-        [request("events.read", number, after=2**62, wait_ms=3_600_000) for number in range(1000)],
+        [request("events.read", number, after={"no-such-log": 2**62}, wait_ms=3_600_000) for number in range(1000)],
     ]
     socket = target.held.enter_context(socket_to(zmq.DEALER, target.commands))
     for batch in batches:

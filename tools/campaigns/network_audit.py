@@ -28,9 +28,11 @@ def audit(client: TimerClient) -> Audit:
     for timer in client.timers(state="running"):
         if timer.remaining_ms < SOON_MS:
             client.wait(timer, WAIT_LIMIT_S)
-    events: list[Event] = []
-    while page := client.read_events(events[-1].seq if events else 0, limit=PAGE).events:
-        events += page
+    page = client.read_events("start", limit=PAGE)
+    events = page.events
+    while page.more:
+        page = client.read_events(page.next, limit=PAGE)
+        events += page.events
     return Audit({timer.id: timer for timer in client.timers()}, events)
 
 

@@ -96,7 +96,7 @@ class Watch:
 
     def run(self, put: Put[Event]) -> None:
         with suppress(ClientClosed):
-            for event in self._client.events(self._prefix, after=0):
+            for event in self._client.events(self._prefix, after="start"):
                 put(event)
 
     def stop(self) -> None:
@@ -124,7 +124,7 @@ class AsyncWatch:
     async def _follow(self, put: Put[Event]) -> None:
         self._task = asyncio.current_task()
         async with AsyncTimerClient(settings=self._settings) as client:
-            async for event in client.events(self._prefix, after=0):
+            async for event in client.events(self._prefix, after="start"):
                 put(event)
 
 

@@ -85,7 +85,7 @@ def _company(scene: Scene, dice: Random, clients: ExitStack) -> Company:
     seed = dice.getrandbits(32)
     program = Path(network_load.__file__).read_text()
     company = Company()
-    events = started(scene.watcher, "client", "events", "--json", "--after", "0")
+    events = started(scene.watcher, "client", "events", "--json", "--after", "start")
     company.add_watcher("timer events", Lines(events, Event, _signal(scene.watcher, "INT")))
     load = started(scene.load, "--entrypoint", "python", "client", "-c", program, "load/", str(seed))
     company.add_load("load/", seed, Lines(load, Told, _signal(scene.load, "TERM")))

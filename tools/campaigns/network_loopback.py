@@ -53,7 +53,7 @@ def run_loopback(folder: Path, length: Length, dice: Random, setup: Setup = Setu
         env = _environment(settings)
         with (
             TimerClient(server.commands, server.events) as direct,
-            printing(_timer("events", "--json", "--after", "0"), env, folder) as following,
+            printing(_timer("events", "--json", "--after", "start"), env, folder) as following,
             _countdown(direct, setup.countdown_s or length.pick(6, 60), env, folder) as countdown,
         ):
             company = _company(settings, setup, dice)

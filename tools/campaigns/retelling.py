@@ -70,7 +70,7 @@ class Retelling:
     def append(self, kind: EventKind, timer: Timer) -> None:
         """Lets one more event happen at the end, with a timer that is listed so."""
         last = self._log()[-1]
-        event = Event(last.seq + 1, kind, last.at_ms + 1, timer)
+        event = Event(last.log, last.seq + 1, kind, last.at_ms + 1, timer)
         end = self._place_of(Closed)
         heard = Heard("watcher/0", self.entries[end].at_s, event)  # type: ignore[union-attr]
         self.drop(lambda entry: isinstance(entry, Listed) and entry.timer.id == timer.id)

@@ -14,7 +14,7 @@ from campaigns.history import Answered, History
 from campaigns.workload import Load, Workload
 from drivers.peers import Requester, requester
 from drivers.server_process import ServerProcess
-from timer_protocol.messages import Event, Timer
+from timer_protocol.messages import Event, EventPage, Timer
 
 HISTORY = "history.jsonl"
 RESTARTED = "restarted"
@@ -64,11 +64,13 @@ class Trial:
         self._workload.stop()
         with requester(self.server.commands) as rpc:
             _wait_for_those_due_soon(rpc)
-            info = rpc.call("server.info")
+            (end,) = rpc.call("server.info")["cursor"].values()
             for watcher in self._workload.watchers:
-                watcher.reach(info["seq"], CATCH_UP_LIMIT_S)
+                watcher.reach(end, CATCH_UP_LIMIT_S)
             self._workload.close()
-            self.history.close(_whole_log(rpc), _all_timers(rpc), rpc.call("server.info")["now_ms"])
+            log, timers = _whole_log(rpc), _all_timers(rpc)
+            (standing,) = rpc.call("server.info")["logs"].values()
+            self.history.close(log, timers, standing["now_ms"])
 
     def report(self, faults: int) -> Report:
         """What came of it. The history is kept in the folder."""
@@ -114,9 +116,13 @@ def _wait_for_those_due_soon(rpc: Requester) -> None:
 
 def _whole_log(rpc: Requester) -> list[Event]:
     events: list[Event] = []
-    while page := rpc.call("events.read", after=events[-1].seq if events else 0, limit=PAGE)["events"]:
-        events += convert(page, list[Event])
-    return events
+    after: dict[str, int] = {}
+    while True:
+        page = convert(rpc.call("events.read", after=after, limit=PAGE), EventPage)
+        events += page.events
+        if not page.more:
+            return events
+        after = page.next
 
 
 def _all_timers(rpc: Requester, **selection: str) -> list[Timer]:

@@ -4,7 +4,7 @@ import threading
 from random import Random
 
 from campaigns.history import History
-from timer_client import Settings, TimerClient
+from timer_client import Cursor, Settings, TimerClient
 from timer_client.errors import ClientClosed
 
 RESUMES_AFTER = 400
@@ -19,6 +19,7 @@ class Watcher:
         self._history = history
         self._settings = settings
         self._dice = dice
+        self._cursor = Cursor()
         self._seq = 0
         self._progress = threading.Condition()
         self._closing = False
@@ -61,10 +62,11 @@ class Watcher:
                 self._client = client
                 if self._closing:
                     return
-            for event in client.events(after=self._seq):
+            stream = client.events(after=self._cursor)
+            for event in stream:
                 self._history.heard(self._name, event)
                 with self._progress:
-                    self._seq = event.seq
+                    self._cursor, self._seq = stream.cursor or self._cursor, event.seq
                     self._progress.notify_all()
                 events -= 1
                 if not events:

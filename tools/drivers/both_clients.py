@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from timer_client import AsyncTimerClient, Event, Settings, TimerClient
+from timer_client import AsyncEventStream, AsyncTimerClient, Cursor, Event, Settings, TimerClient
 
 LIMIT_S = 20.0
 
@@ -38,6 +38,22 @@ class BlockingDriver:
         self._client.close()
 
 
+class PlainStream(Iterator[Event]):
+    """An asynchronous stream whose steps are run as they are asked for."""
+
+    def __init__(self, stream: AsyncEventStream, steps: Iterator[Event]) -> None:
+        self._stream = stream
+        self._steps = steps
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """That of the stream."""
+        return self._stream.cursor
+
+    def __next__(self) -> Event:
+        return next(self._steps)
+
+
 class AwaitableDriver:
     """The client for asyncio, on an event loop that runs while a call does."""
 
@@ -52,9 +68,10 @@ class AwaitableDriver:
         """An asynchronous iterator as a plain one."""
         return self._steps(self._client.timers(*args, **kwargs))
 
-    def events(self, *args: Any, **kwargs: Any) -> Iterator[Event]:
-        """An asynchronous iterator as a plain one."""
-        return self._steps(self._client.events(*args, **kwargs))
+    def events(self, *args: Any, **kwargs: Any) -> "PlainStream":
+        """An asynchronous stream as a plain one."""
+        stream = self._client.events(*args, **kwargs)
+        return PlainStream(stream, self._steps(stream))
 
     def close(self) -> None:
         """Closes the client."""

@@ -26,11 +26,11 @@ class Desk(Bench):
         self.now_ns = BEGIN_NS
         self.methods = Methods([self.shard], self.limits)
         self.parked = self.shard.parked
-        self.dispatcher = self.dispatching(Codec(METHODS), self.methods.handlers())
+        self.dispatcher = self.dispatching(self.methods.handlers())
 
-    def dispatching(self, codec: Codec, handlers: Mapping[str, Handler]) -> Dispatcher:
-        """A dispatcher for other methods, with the rest of this desk."""
-        return Dispatcher(codec, handlers, self.parked, self.limits, self._new_id)
+    def dispatching(self, handlers: Mapping[str, Handler]) -> Dispatcher:
+        """A dispatcher with other handlers, and the rest of this desk."""
+        return Dispatcher(Codec(METHODS), handlers, self.parked, self.limits, self._new_id)
 
     def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE, sender: Sender = EVERYBODY) -> Answer | None:
         return self.dispatcher.handle(Message([*envelope, *frames], sender), self.now_ns)

@@ -50,6 +50,22 @@ class Requester:
         assert "result" in response, response
         return response["result"]
 
+    def log(self) -> str:
+        """The id of the server's log."""
+        (log_id,) = self.call("server.info")["logs"]
+        return str(log_id)
+
+    def seq(self) -> int:
+        """The `seq` of the last event."""
+        (seq,) = self.call("server.info")["cursor"].values()
+        return int(seq)
+
+    def events(self, after: int = 0, **params: Any) -> dict[str, Any]:
+        """A page of the events of the server's log after a `seq`, and as `next` the `seq` to go on after."""
+        page: dict[str, Any] = self.call("events.read", after={self.log(): after}, **params)
+        (next_seq,) = page["next"].values()
+        return {**page, "next": next_seq}
+
     def batch(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The responses to a batch."""
         self._socket.send(json.dumps(requests).encode())

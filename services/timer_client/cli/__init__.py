@@ -31,7 +31,7 @@ COMMANDS = {
     "extend": ("timers:extend", "Add time to a timer, or take some away."),
     "restart": ("timers:restart", "Run a timer's full time again."),
     "events": ("follow:events", "Follow what happens to timers."),
-    "info": ("follow:info", "Show the server's version, counts and limits."),
+    "info": ("follow:info", "Show the server's version, logs, counts and limits."),
     "keygen": ("keygen:keygen", "Make a key pair for an encrypted connection."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }

@@ -9,6 +9,7 @@ import time
 
 from timer_client.async_client import AsyncTimerClient
 from timer_client.cli.displays import Display
+from timer_client.cursor import Cursor
 from timer_client.errors import EventsTruncated
 from timer_client.retry import Pause
 from timer_client.settings import Settings
@@ -47,11 +48,11 @@ class _Watch:
         if not timer.ended:
             self._out_of_reach.clear()
             self._display.begin(_told_now(timer))
-            timer = await self._until_the_end(info.seq)
+            timer = await self._until_the_end(Cursor(info.cursor))
         self._display.end(timer)
         return timer
 
-    async def _until_the_end(self, after: int) -> Timer:
+    async def _until_the_end(self, after: Cursor) -> Timer:
         ending: asyncio.Task[Timer] = asyncio.create_task(self._client.wait(self._timer_id))
         others = [asyncio.create_task(task) for task in (self._follow(after), self._return_into_reach(), self._draw())]
         try:
@@ -65,12 +66,11 @@ class _Watch:
                 task.cancel()
             await asyncio.gather(ending, *others, return_exceptions=True)
 
-    async def _follow(self, after: int) -> None:
+    async def _follow(self, after: Cursor) -> None:
         """Shows what happens to the timer, but for its end."""
         while True:
             try:
                 async for event in self._client.events(f"{self._timer_id} ", after):
-                    after = event.seq
                     timer = event.timer if event.timer.ended else await self._client.get(self._timer_id)
                     if not timer.ended:
                         self._display.change(event.kind, _told_now(timer))

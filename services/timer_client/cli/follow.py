@@ -1,47 +1,94 @@
 """Commands about the server as a whole: its events, and itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import click
 
-from timer_client.cli.connection import connected
+from timer_client.cli.connection import Misuse, connected
+from timer_client.cli.cursor_file import CursorFile
 from timer_client.cli.options import connection_options, json_option
 from timer_client.cli.text import event_row, local_time, show_json
 from timer_client.client import TimerClient
-from timer_client.errors import EventsTruncated
+from timer_client.cursor import NOW, Cursor, cursor_after
+from timer_client.errors import EventsTruncated, TimerError
 from timer_protocol.messages import Event, ServerInfo
+
+Keep = Callable[[Cursor | None], None]
 
 
 @click.command
 @click.argument("prefix", default="")
-@click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="Begin after this event; 0 is all there are.")
+@click.option(
+    "--after", metavar="CURSOR", help='Begin after this position: "start" is all there is, "now" is the default.'
+)
+@click.option(
+    "--cursor-file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the position in this file, and go on from it where it exists.",
+)
 @click.option("--count", "most", type=click.IntRange(min=1), help="Stop after so many events.")
 @json_option
 @connection_options
 @click.pass_context
-def events(context: click.Context, prefix: str, after: int | None, most: int | None, *, as_json: bool) -> None:
+def events(
+    context: click.Context, prefix: str, after: str | None, path: Path | None, most: int | None, *, as_json: bool
+) -> None:
     """Follow what happens to timers.
 
     PREFIX selects ids that begin so; "ID " with a space at its end is one timer, "ID fired" its end. Nothing is
     missed while the connection is down. Ctrl-C ends it.
     """
+    file = None if path is None else CursorFile(path)
+    begins_after = _begins_after(after, file)
+    keep: Keep = _keep_nowhere if file is None else file.save
     with connected(context) as client:
-        for event in islice(_without_end(client, prefix, after), most):
+        for event, cursor in islice(_without_end(client, prefix, begins_after, keep), most):
             if as_json:
                 show_json(event)
             else:
                 click.echo(event_row(event))
+            keep(cursor)  # only now: an event that was not printed comes again
 
 
-def _without_end(client: TimerClient, prefix: str, after: int | None) -> Iterator[Event]:
-    """Events, and a word on stderr where some are gone."""
+def _begins_after(after: str | None, file: CursorFile | None) -> Cursor | None:
+    """The position to begin after; None is where the logs end. Ends the command where what was given is none."""
+    if file is not None:
+        if after is not None:
+            raise Misuse("--after and --cursor-file both say where to begin; give one of them")
+        return file.read()
+    try:
+        return cursor_after(NOW if after is None else after)
+    except ValueError as error:
+        raise Misuse(f"--after: {error}") from None
+
+
+def _without_end(
+    client: TimerClient, prefix: str, after: Cursor | None, keep: Keep
+) -> Iterator[tuple[Event, Cursor | None]]:
+    """Events, each with the position after it, and a word on stderr where some are gone.
+
+    Where the iteration begins, and where it ends while it waits for an event, is kept here.
+    """
+    after = Cursor(client.info().cursor) if after is None else after
     while True:
+        keep(after)
+        stream = client.events(prefix, after)
         try:
-            yield from client.events(prefix, after)
+            for event in stream:
+                yield event, stream.cursor
         except EventsTruncated as truncated:
             click.echo(f"timer: {truncated}; the command `list` tells how things stand", err=True)
             after = truncated.resume_after
+        except (KeyboardInterrupt, TimerError):
+            keep(stream.cursor)
+            raise
+
+
+def _keep_nowhere(_cursor: Cursor | None) -> None:
+    pass
 
 
 @click.command
@@ -49,7 +96,7 @@ def _without_end(client: TimerClient, prefix: str, after: int | None) -> Iterato
 @connection_options
 @click.pass_context
 def info(context: click.Context, *, as_json: bool) -> None:
-    """Show the server's version, counts and limits."""
+    """Show the server's version, logs, counts and limits."""
     with connected(context) as client:
         about = client.info()
     if as_json:
@@ -64,8 +111,11 @@ def _lines(about: ServerInfo) -> list[tuple[str, object]]:
     return [
         ("version", about.version),
         ("protocol", about.protocol),
-        ("clock", local_time(about.now_ms)),
-        ("last event", about.seq),
+        *(
+            (f"log {log}", f"last event {standing.seq}, clock {local_time(standing.now_ms)}")
+            for log, standing in about.logs.items()
+        ),
+        ("cursor", Cursor(about.cursor)),
         *((name, getattr(counts, name)) for name in counts.__struct_fields__),
         *((name, getattr(limits, name)) for name in limits.__struct_fields__),
     ]

@@ -67,9 +67,10 @@ def asked(timer: Timer) -> str:
 
 
 def event_row(event: Event) -> str:
-    """An event as a line: seq, time, kind, id, label."""
+    """An event as a line: its position, time, kind, id, label."""
     moment = datetime.fromtimestamp(event.at_ms / 1000).astimezone().isoformat(timespec="milliseconds")
-    return "\t".join((str(event.seq), moment, event.kind, event.timer.id, printable(event.timer.label)))
+    position = f"{event.log}:{event.seq}"
+    return "\t".join((position, moment, event.kind, event.timer.id, printable(event.timer.label)))
 
 
 def local_time(at_ms: int) -> str:

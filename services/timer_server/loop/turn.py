@@ -80,7 +80,8 @@ class Loop:
             self._upkeep,
         ]
         self._answers: list[Answer] = []
-        self._in_flight: deque[InFlight] = deque()
+        self.in_flight: deque[InFlight] = deque()
+        """Turns that were submitted and not told yet, the oldest first."""
         self._ticket = self._committer.settled()
         self._commit_ns = 0
         self._head_start = HeadStart()
@@ -99,11 +100,15 @@ class Loop:
             self._give_up(error)
             raise
         finally:
-            self._alarm.close()
+            self.close()
+
+    def close(self) -> None:
+        """Gives back what the loop itself has opened."""
+        self._alarm.close()
 
     def _step(self) -> None:
         """Waits until there is something to do, and does it."""
-        is_full = len(self._in_flight) >= self._committer.most_in_flight
+        is_full = len(self.in_flight) >= (1 if self._upkeep.has_to_cut else self._committer.most_in_flight)
         timeout_ms = (
             self._alarm.set(self._upkeep.next_due_ns(), self._clock.now_ns()) if is_full else self._timeout_ms()
         )
@@ -168,18 +173,19 @@ class Loop:
                 shard.log.take_off(part.changes)
             self._ticket = self._committer.submit({shard.log.id: part for shard, part in writes})
         self._answers = []
-        self._in_flight.append(InFlight(self._ticket, turn, begun_ns))
+        self.in_flight.append(InFlight(self._ticket, turn, begun_ns))
 
     def _tell_settled(self, not_before_ns: int = 0) -> None:
-        """Tells what has become durable, in the order of the turns. Raises `StoreError`."""
-        if not self._in_flight:
-            return
-        settled = self._committer.settled()
-        now_ns = self._clock.now_ns()
-        if now_ns < not_before_ns:
-            now_ns = self._clock.wait_until(not_before_ns)
-        while self._in_flight and self._in_flight[0].ticket <= settled:
-            self._tell(self._in_flight.popleft(), now_ns)
+        """Tells what has become durable, in the order of the turns. Raises `StoreError`, and `BindError`."""
+        if self.in_flight:
+            settled = self._committer.settled()
+            now_ns = self._clock.now_ns()
+            if now_ns < not_before_ns:
+                now_ns = self._clock.wait_until(not_before_ns)
+            while self.in_flight and self.in_flight[0].ticket <= settled:
+                self._tell(self.in_flight.popleft(), now_ns)
+        if self._upkeep.has_to_cut and not self.in_flight:
+            self._upkeep.cut_connections()
 
     def _tell(self, settled: InFlight, now_ns: int) -> None:
         turn = settled.turn
@@ -190,7 +196,7 @@ class Loop:
             shard.log.land()
             self._teller.wake(shard, part, now_ns)
         self._teller.send(turn.answers)
-        if not self._in_flight:  # part of a woken answer may be what a turn behind this one has yet to make durable
+        if not self.in_flight:  # part of a woken answer may be what a turn behind this one has yet to make durable
             for shard in self._shards:
                 self._teller.send(shard.parked.take_ready())
         for shard, part in turn.writes:
@@ -203,7 +209,7 @@ class Loop:
         the engine is never told an earlier time after a later one.
         """
         due_ns, now_ns = next_due_ns(self._expiries), self._clock.now_ns()
-        if due_ns is None or not self._committer.is_inline or self._in_flight:
+        if due_ns is None or not self._committer.is_inline or self.in_flight:
             return False
         if not now_ns < due_ns <= min(now_ns + self._head_start.ns, self._next_else_ns()):
             return False
@@ -243,7 +249,7 @@ class Loop:
     def _settle_all(self) -> None:
         """Waits for what is in flight, and tells it. Raises `StoreError` where that takes too long."""
         until_ns = self._clock.now_ns() + _SETTLE_LIMIT_MS * NS_PER_MS
-        while self._in_flight:
+        while self.in_flight:
             left_ms = (until_ns - self._clock.now_ns()) // NS_PER_MS
             if left_ms <= 0:
                 raise StoreError(f"what was to be stored was not durable within {_SETTLE_LIMIT_MS} ms")
@@ -263,6 +269,8 @@ class Loop:
     def _give_up(self, error: StoreError) -> None:
         """Nothing of what is in flight, and nothing behind it, is known to be durable: tells everybody so."""
         log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
-        for answers in (*(flying.turn.answers for flying in self._in_flight), self._answers):
+        for shard in self._shards:  # a part of what is kept for those who wait may not be durable either
+            shard.parked.fail_all(_NOT_STORED)
+            self._answers += shard.parked.take_ready()
+        for answers in (*(flying.turn.answers for flying in self.in_flight), self._answers):
             self._teller.fail(answers, _NOT_STORED)
-        self._upkeep.dismiss_parked(_NOT_STORED)

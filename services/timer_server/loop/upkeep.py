@@ -22,6 +22,7 @@ class Upkeep:
         self._garbage = parts.garbage
         self._teller = teller
         self._beat_at_ns = 0
+        self._reason_to_cut = ""
         self.intake = Intake(self._events_so_far())
 
     def next_due_ns(self) -> int:
@@ -29,7 +30,7 @@ class Upkeep:
         return self._beat_at_ns
 
     def step(self, now_ns: int, _budget: int = 0) -> None:
-        """Beats, if it is time. Raises `BindError` where connections have to be cut and cannot be made again."""
+        """Beats, if it is time."""
         if now_ns < self._beat_at_ns:
             return
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
@@ -42,13 +43,13 @@ class Upkeep:
         if self._garbage is not None:
             self._garbage.beat()
         if self.intake.is_too_much(self._events_so_far()):
-            self._cut_connections("more comes in than can be handled")
+            self._reason_to_cut = "more comes in than can be handled"
         if self._gate is not None and (refused := self._gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         self._teller.note_drops(now_ns)
 
     def reload(self) -> None:
-        """Reads the keys again. Where one may do less now, all connections are made anew. Raises `BindError`."""
+        """Reads the keys again. Where one may do less now, all connections have to be made anew."""
         if self._gate is None:
             log.info("nothing to reload: encryption is off")
             return
@@ -58,7 +59,7 @@ class Upkeep:
             log.error("keys not read; the ones before stay in force", extra=fields(reason=str(error)))
             return
         if is_narrower:
-            self._cut_connections("a key was taken away or narrowed")
+            self._reason_to_cut = "a key was taken away or narrowed"
 
     def dismiss_parked(self, refusal: Refusal) -> None:
         """Answers all parked requests with an error."""
@@ -66,9 +67,18 @@ class Upkeep:
             shard.parked.fail_all(refusal)
             self._teller.send(shard.parked.take_ready())
 
-    def _cut_connections(self, reason: str) -> None:
-        """Has all peers connect anew, those who may, and drops what they have sent. Raises `BindError`."""
-        log.warning("all connections are cut and may be made anew", extra=fields(reason=reason))
+    @property
+    def has_to_cut(self) -> bool:
+        """Whether connections have to be cut, as soon as no turn is in flight."""
+        return bool(self._reason_to_cut)
+
+    def cut_connections(self) -> None:
+        """Has all peers connect anew, those who may, and drops what they have sent. Raises `BindError`.
+
+        Not while a turn is in flight: what is kept for those who wait may be a part of it, and they are told here.
+        """
+        log.warning("all connections are cut and may be made anew", extra=fields(reason=self._reason_to_cut))
+        self._reason_to_cut = ""
         self.dismiss_parked(_RECONNECT)
         self._commands.reopen()
         self._events.reopen()

@@ -17,8 +17,10 @@ def read_page(shards: Sequence[Shard], params: ReadEventsParams, room: ReplyRoom
     ends = {shard.log.id: shard.engine.last_seq for shard in shards}
     start = start_reading(params.after, [shard.log for shard in shards], ends)
     page = _Page(start.after, start.truncated, params, room, min(page_bytes, room.left_bytes))
-    for number, shard in enumerate(shards):
-        page.take(shard, share=-(-(params.limit - len(page.events)) // (len(shards) - number)))
+    # A page may be full before its last log: which one that is changes with where the reader stands.
+    first = hash(tuple(start.after.values())) % len(shards)
+    for number, shard in enumerate([*shards[first:], *shards[:first]]):
+        page.take(shard, logs_left=len(shards) - number)
     return EventPage(page.events, page.next, page.more, page.truncated)
 
 
@@ -36,9 +38,11 @@ class _Page:
         self._room = room
         self._left_bytes = left_bytes
 
-    def take(self, shard: Shard, share: int) -> None:
-        """Takes up to `share` events of a log, which may be none where the page is full."""
+    def take(self, shard: Shard, logs_left: int) -> None:
+        """Takes events of a log up to its share of what is left of the page, to which `logs_left` logs come yet."""
         log, after = shard.log, self.next[shard.log.id]
+        share = -(-(self._params.limit - len(self.events)) // logs_left)
+        bytes_for_others = self._left_bytes - self._left_bytes // logs_left
         self.truncated |= after < shard.engine.horizon_seq
         if share <= 0 or self._left_bytes < 0:
             self.more |= after < log.durable_seq
@@ -49,7 +53,7 @@ class _Page:
             self.events.append(event.event_view(log.id))
             self._left_bytes -= len(event.payload)
             self._room.left_bytes -= len(event.payload)
-            if self._left_bytes < 0:
+            if self._left_bytes < bytes_for_others:
                 self.next[log.id], self.more = event.seq, True
                 return
         # Where nothing is left up to the horizon, the next page begins behind it.

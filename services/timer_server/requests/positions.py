@@ -31,9 +31,10 @@ def start_reading(cursor: Mapping[str, int], logs: Sequence[KnownLog], ends: Map
     for log in logs:
         known = [(cursor[log.id], ends[log.id])] if log.id in cursor else _by_ancestors(cursor, log)
         named |= cursor.keys() & {log.id, *log.ancestors}
-        if known:  # of several ancestors, the one that leaves nothing out
-            positions[log.id] = min(min(seq, most) for seq, most in known)
-            truncated |= any(seq > most for seq, most in known)
+        if known:  # of several ancestors the furthest: a reader names two while it passes from one to the other
+            seq, most = max(known, key=min)
+            positions[log.id] = min(seq, most)
+            truncated |= seq > most
     if cursor and not named:
         return Start(dict(ends), truncated=True)
     truncated |= len(named) < len(cursor)

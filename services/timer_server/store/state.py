@@ -43,9 +43,8 @@ class LogState(msgspec.Struct, frozen=True, array_like=True):
 
     def renamed(self, log_id: str) -> "LogState":
         """The state of a copy of this log, which goes on under an id of its own."""
-        return replace(
-            self, log_id=log_id, commits=self.commits + 1, ancestors={**self.ancestors, self.log_id: self.ends.last_seq}
-        )
+        ancestors = {**self.ancestors, self.log_id: self.ends.last_seq}
+        return replace(self, log_id=log_id, commits=self.commits + 1, ancestors=ancestors)
 
     def header(self, *notices: Notice) -> Header:
         """The same for whoever opens the store."""

@@ -1,0 +1,124 @@
+"""How a watcher follows the events of all logs: nothing missed, nothing twice. No socket and no clock.
+
+Two channels tell of the same events. The events socket is fast, but what it drops while a connection is down or a
+queue is full it drops in silence, and since it carries only the events that match a prefix, a gap in their `seq`
+says nothing. `events.read` answers from the logs and leaves out nothing. So the rule is, for each log:
+
+- The cursor is the point up to which everything that matches has been handed out.
+- An event from the socket with the next `seq` of its log is handed out at once.
+- An event from the socket that is further ahead, or of a log that the cursor does not name, is not handed out, as
+  others may lie before it. It only shows that there is something to read.
+- A beat that names another `seq` than the cursor, or a log that the cursor does not name, shows the same, so a gap
+  that no later event reveals is closed within a beat. A beat never moves the cursor: an event may have been dropped
+  before it.
+- What lies at or before the cursor is dropped.
+- After the socket was connected or connected again, the watcher reads.
+
+Reading goes on for as long as a page says that there is more. Each page moves the cursor, also where nothing matched.
+A beat from before the cursor is late, or the server has an older copy of the log: reading tells which. Where the logs
+do not have what is asked for, the page is `truncated`, and its `next` is what they have.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from timer_client.cursor import Cursor
+from timer_client.errors import BadReply, EventsTruncated
+from timer_protocol.frames import BEAT_TOPIC, SERVICE_TOPICS, event_topic
+from timer_protocol.messages import Beat, Event, EventPage
+
+
+class _Place(Struct, gc=False):
+    log: str
+    seq: int
+
+
+_place = msgspec.json.Decoder(_Place)
+_beat = msgspec.json.Decoder(Beat)
+_event = msgspec.json.Decoder(Event)
+
+
+class Follower:
+    """The state of one watcher of the topics that begin with `prefix`.
+
+    A prefix is matched against `<id> <kind>`: `order/` is all ids below it, `order/42 ` one timer,
+    `order/42 fired` its end.
+    """
+
+    def __init__(self, prefix: str, after: Cursor | None) -> None:
+        self.topics: Final = (prefix.encode(), BEAT_TOPIC)
+        """What to subscribe to."""
+        self.id_prefix: Final = prefix.partition(" ")[0]
+        """What `events.read` can select by; the rest of the prefix is matched here."""
+        self.behind = True
+        """Whether the logs have to be read from the cursor on before listening any further."""
+        self.has_begun = after is not None
+        """Whether there is a cursor. Without one, `begin` has to be called first."""
+        self._topic = prefix.encode()
+        self._positions = dict(after or {})
+        self._lost_after: Cursor | None = None
+
+    @property
+    def cursor(self) -> Cursor:
+        """The position after the last event that was handed out."""
+        return Cursor(self._positions)
+
+    def begin(self, now: Mapping[str, int]) -> None:
+        """Sets the cursor to where the logs end."""
+        self._positions = dict(now)
+        self.has_begun = True
+
+    def resync(self) -> None:
+        """Says that the events socket was connected anew: whatever happened meanwhile went past it."""
+        self.behind = True
+
+    def hear(self, frames: Sequence[bytes]) -> Event | None:
+        """Takes a message of the events socket; gives the event if it is the next one of its log.
+
+        Raises `BadReply` for what is no event.
+        """
+        try:
+            topic, body = frames
+            if not topic.startswith(SERVICE_TOPICS):
+                return self._hear_event(topic, body)
+            if topic == BEAT_TOPIC:
+                self._hear_beat(body)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise BadReply(f"the events socket sent what this client does not know: {error}") from None
+        return None
+
+    def take(self, page: EventPage) -> Iterator[Event]:
+        """Takes the page that was read after the cursor; gives its events one by one, and moves the cursor with them.
+
+        Where some of what was asked for is gone, those events that are left come first, in this page and in those that
+        follow at once; `EventsTruncated` is raised after the last of them.
+        """
+        if page.truncated and self._lost_after is None:
+            self._lost_after = self.cursor
+        for event in page.events:
+            if event_topic(event.timer.id, event.kind).startswith(self._topic):
+                self._positions[event.log] = event.seq
+                yield event
+        self._positions = dict(page.next)
+        self.behind = page.more
+        if self._lost_after is not None and not page.more:
+            raise EventsTruncated(self._lost_after, self.cursor)
+
+    def _hear_beat(self, body: bytes) -> None:
+        for log, standing in _beat.decode(body).logs.items():
+            self.behind |= self._positions.get(log) != standing.seq
+
+    def _hear_event(self, topic: bytes, body: bytes) -> Event | None:
+        place = _place.decode(body)
+        seen = self._positions.get(place.log)
+        if seen is not None and place.seq <= seen:
+            return None
+        if place.seq - 1 == seen and topic.startswith(self._topic):
+            event = _event.decode(body)
+            self._positions[event.log] = event.seq
+            return event
+        self.behind = True
+        return None

@@ -1,0 +1,319 @@
+"""The follower: whatever the events socket drops, delays or repeats, each event once and in order. No sockets."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from client.model_logs import Logs, event, topic_of
+from timer_client import BadReply, Cursor, EventsTruncated
+from timer_client.follower import Follower
+from timer_protocol.frames import BEAT_TOPIC
+from timer_protocol.messages import Beat, Event, EventKind, EventPage, LogStanding
+
+IDS = ("order/4", "order/42", "tea")
+KINDS: tuple[EventKind, ...] = ("started", "paused", "fired")
+
+
+def _heard(follower: Follower, event: Event) -> Event | None:
+    return follower.hear([topic_of(event), msgspec.json.encode(event)])
+
+
+def _beat(follower: Follower, **seqs: int) -> None:
+    beat = Beat({log: LogStanding(seq, 0) for log, seq in seqs.items()})
+    assert follower.hear([BEAT_TOPIC, msgspec.json.encode(beat)]) is None
+
+
+def _taken(follower: Follower, *events: Event, more: bool = False, truncated: bool = False, **ends: int) -> list[Event]:
+    return list(follower.take(EventPage(list(events), ends, more, truncated)))
+
+
+def _caught_up(**positions: int) -> Follower:
+    follower = Follower("", Cursor(positions))
+    assert follower.behind
+    assert _taken(follower, **positions) == []
+    assert not follower.behind
+    return follower
+
+
+def test_it_begins_behind_and_reads_until_there_is_no_more() -> None:
+    follower = Follower("", Cursor())
+    assert follower.behind
+    assert _taken(follower, event(1), event(2), more=True, a=2) == [event(1), event(2)]
+    assert follower.behind
+    assert _taken(follower, event(3), a=3) == [event(3)]
+    assert not follower.behind
+
+
+def test_without_a_cursor_it_begins_where_the_logs_end() -> None:
+    follower = Follower("", None)
+    assert not follower.has_begun
+    follower.begin({"a": 5, "b": 2})
+    assert (follower.has_begun, follower.behind, follower.cursor) == (True, True, Cursor({"a": 5, "b": 2}))
+
+
+def test_the_very_next_event_of_its_log_is_handed_out_at_once() -> None:
+    follower = _caught_up(a=5, b=17)
+    assert _heard(follower, event(18, log="b")) == event(18, log="b")
+    assert _heard(follower, event(6, log="a")) == event(6, log="a")
+    assert follower.cursor == Cursor({"a": 6, "b": 18})
+    assert not follower.behind
+
+
+def test_what_was_seen_is_dropped() -> None:
+    follower = _caught_up(a=5)
+    assert _heard(follower, event(5)) is None
+    assert _heard(follower, event(3)) is None
+    assert not follower.behind
+
+
+@pytest.mark.parametrize("early", [event(8), event(6, log="b"), event(1, log="b")])
+def test_an_event_that_is_not_known_to_be_the_next_is_read_and_not_trusted(early: Event) -> None:
+    follower = _caught_up(a=5)
+    assert _heard(follower, early) is None
+    assert follower.behind
+    assert follower.cursor == Cursor({"a": 5})
+    assert _taken(follower, event(6), early, a=8, b=6) == [event(6), early]
+    assert not follower.behind
+    assert _heard(follower, early) is None
+    assert not follower.behind
+
+
+@pytest.mark.parametrize("seqs", [{"a": 7}, {"a": 2}, {"new": 0}, {"a": 5, "b": 1}])
+def test_a_beat_that_differs_leads_to_a_read_and_moves_nothing(seqs: dict[str, int]) -> None:
+    follower = _caught_up(a=5, b=0)
+    _beat(follower, a=5)
+    _beat(follower, a=5, b=0)
+    assert not follower.behind
+    _beat(follower, **seqs)
+    assert follower.behind
+    assert follower.cursor == Cursor({"a": 5, "b": 0})
+    assert _taken(follower, a=7, b=1, new=0) == []
+    assert follower.cursor == Cursor({"a": 7, "b": 1, "new": 0})
+    assert not follower.behind
+
+
+def test_a_log_that_does_not_have_what_was_announced_is_not_asked_for_ever() -> None:
+    follower = _caught_up(a=5)
+    _beat(follower, a=9)
+    _taken(follower, a=5)
+    assert not follower.behind
+
+
+def test_a_new_connection_reads_again() -> None:
+    follower = _caught_up(a=5)
+    follower.resync()
+    assert follower.behind
+
+
+def test_topics_of_later_servers_are_dropped() -> None:
+    follower = _caught_up(a=5)
+    assert follower.hear([b"~later", b"anything"]) is None
+    assert not follower.behind
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [b"tea fired"],
+        [b"tea fired", b"", b""],
+        [b"tea fired", b"what?"],
+        [b"~beat", b"{}"],
+        [b"~beat", b'{"seq":6,"now_ms":0}'],
+        [b"tea fired", b'{"seq":6}'],
+        [b"tea fired", b'{"log":"a","seq":6}'],
+        [b"tea fired", b"\xff"],
+    ],
+)
+def test_what_is_no_event_is_a_bad_reply(frames: list[bytes]) -> None:
+    follower = _caught_up(a=5)
+    with pytest.raises(BadReply):
+        follower.hear(frames)
+    assert follower.cursor == Cursor({"a": 5})
+
+
+def test_the_cursor_moves_with_each_event_and_at_the_end_of_its_page() -> None:
+    follower = Follower("tea", Cursor({"a": 5, "b": 2}))
+    page = EventPage([event(6), event(3, log="b"), event(7, "other"), event(8)], {"a": 9, "b": 4}, False, False)
+    cursors = [str(follower.cursor) for _ in follower.take(page)]
+    assert cursors == ["a:6,b:2", "a:6,b:3", "a:8,b:3"]
+    assert str(follower.cursor) == "a:9,b:4"
+
+
+def test_a_page_that_was_left_half_way_can_be_gone_on_with() -> None:
+    """The name of an ancestor stays until the end of the page: events of other copied logs may still follow."""
+    follower = Follower("", Cursor({"old": 5}))
+    next(follower.take(EventPage([event(6), event(7)], {"a": 7}, False, False)))
+    assert follower.cursor == Cursor({"a": 6, "old": 5})
+
+
+def test_a_restored_log_is_followed_from_where_its_ancestor_was_left() -> None:
+    follower = _caught_up(old=5)
+    assert _heard(follower, event(8, log="new")) is None
+    assert _taken(follower, event(6, log="new"), event(8, log="new"), new=8) == [
+        event(6, log="new"),
+        event(8, log="new"),
+    ]
+    assert follower.cursor == Cursor({"new": 8})
+
+
+@pytest.mark.parametrize("found", [{"a": 2}, {"new": 2}])
+def test_a_log_that_is_an_older_copy_or_another_is_told_and_leads_to_its_end(found: dict[str, int]) -> None:
+    follower = _caught_up(a=5)
+    _beat(follower, **found)
+    with pytest.raises(EventsTruncated) as caught:
+        _taken(follower, truncated=True, **found)
+    assert (caught.value.asked_after, caught.value.resume_after) == (Cursor({"a": 5}), Cursor(found))
+
+
+def test_what_is_left_is_handed_out_before_the_loss_is_told() -> None:
+    follower = Follower("", Cursor({"a": 3}))
+    assert _taken(follower, event(5), event(6), more=True, truncated=True, a=6) == [event(5), event(6)]
+    rest = follower.take(EventPage([event(8)], {"a": 10}, False, False))
+    assert next(rest) == event(8)
+    with pytest.raises(EventsTruncated, match="some of the events after a:3 are gone; go on after a:10") as caught:
+        next(rest)
+    resumed = Follower("", caught.value.resume_after)
+    assert _taken(resumed, event(11), a=11) == [event(11)]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("", [1, 2, 3, 4]),
+        ("order/4", [1, 2, 3]),
+        ("order/4 ", [1]),
+        ("order/42 fired", [3]),
+        ("order/42 f", [3]),
+        ("x", []),
+    ],
+)
+def test_a_prefix_is_matched_against_id_and_kind(prefix: str, expected: list[int]) -> None:
+    log = [event(1, "order/4"), event(2, "order/42"), event(3, "order/42", "fired"), event(4, "tea")]
+    follower = Follower(prefix, Cursor())
+    selected = [event for event in log if event.timer.id.startswith(follower.id_prefix)]
+    assert [event.seq for event in _taken(follower, *selected, a=4)] == expected
+    assert follower.topics == (prefix.encode(), BEAT_TOPIC)
+
+
+@settings(max_examples=300, stateful_step_count=60)
+class AnyWeather(RuleBasedStateMachine):
+    """A store whose logs are restored and replaced, a socket that drops, delays and reorders, and one watcher."""
+
+    @initialize(
+        prefix=st.sampled_from(["", "order/", "order/42 ", "order/42 fired", "tea"]),
+        logs=st.integers(1, 3),
+        before=st.integers(0, 3),
+    )
+    def begin(self, prefix: str, logs: int, before: int) -> None:
+        self.prefix = prefix.encode()
+        self.logs = Logs(logs)
+        self.wire: defaultdict[str, deque[tuple[bytes, bytes]]] = defaultdict(deque)
+        self.connected = True
+        for number in range(before):
+            self.happen(number, "order/42", "fired", dropped=0)
+        self.wire.clear()
+        self.follower = Follower(prefix, Cursor(self.logs.ends))
+        self.skipped = self.labels()
+        self.handed_out: list[str] = []
+
+    @rule(
+        place=st.integers(0, 2), timer_id=st.sampled_from(IDS), kind=st.sampled_from(KINDS), dropped=st.integers(0, 3)
+    )
+    def happen(self, place: int, timer_id: str, kind: EventKind, dropped: int) -> None:
+        """One event that the socket delivers, after some that it drops."""
+        for number in reversed(range(dropped + 1)):
+            happened = self.logs.happen(self.log_id(place), timer_id, kind)
+            if number == 0 and self.connected and topic_of(happened).startswith(self.prefix):
+                self.wire[happened.log].append((topic_of(happened), msgspec.json.encode(happened)))
+
+    @rule(places=st.sets(st.integers(0, 2)))
+    def beat(self, places: set[int]) -> None:
+        if self.connected:
+            beat = self.logs.beat([self.log_id(place) for place in places])
+            self.wire["beats"].append((BEAT_TOPIC, msgspec.json.encode(beat)))
+
+    @rule(keep=st.booleans(), noticed=st.booleans())
+    def lose_or_restore_connection(self, keep: bool, noticed: bool) -> None:
+        self.connected = not self.connected
+        if self.connected and noticed:
+            self.follower.resync()
+        elif not self.connected and not keep:
+            self.wire.clear()
+
+    @rule(place=st.integers(0, 2), lost=st.none() | st.integers(0, 3))
+    def replace(self, place: int, lost: int | None) -> None:
+        """Another log takes the place of one: a new one, or a copy without the last events."""
+        log_id = self.log_id(place)
+        if lost is None:
+            self.logs.replace(log_id)
+        else:
+            self.logs.restore(log_id, max(self.logs.ends[log_id] - lost, 0))
+
+    @rule(places=st.lists(st.integers(0, 3), min_size=1, max_size=8), limit=st.integers(1, 3), scan=st.integers(1, 4))
+    def follow(self, places: list[int], limit: int, scan: int) -> None:
+        for place in places:
+            self.step(place, limit, scan, leaves=place == 3)
+
+    def step(self, place: int, limit: int, scan: int, leaves: bool) -> None:
+        """What a watcher does next: read if it is behind, otherwise listen. It may leave a page half way."""
+        if self.follower.behind:
+            self.read(limit, scan, leaves)
+        elif waiting := [queue for queue in self.wire.values() if queue]:
+            heard = self.follower.hear(waiting[place % len(waiting)].popleft())
+            self.handed_out += [] if heard is None else [heard.timer.label]
+
+    def read(self, limit: int, scan: int, leaves: bool) -> None:
+        cursor = self.follower.cursor
+        if cursor and not self.logs.knows(cursor):
+            self.skipped |= self.labels()  # it goes on at the end, and lists
+        try:
+            for event in self.follower.take(self.logs.read(cursor, self.follower.id_prefix, limit, scan)):
+                self.handed_out.append(event.timer.label)
+                if leaves:
+                    self.follower = Follower(self.prefix.decode(), self.follower.cursor)
+                    return
+        except EventsTruncated as truncated:
+            self.follower = Follower(self.prefix.decode(), truncated.resume_after)
+
+    @invariant()
+    def in_order_and_without_gaps(self) -> None:
+        if hasattr(self, "follower"):
+            assert len(set(self.handed_out)) == len(self.handed_out)
+            for handed_out, expected in self.by_log():
+                assert handed_out == expected[: len(handed_out)]
+
+    def by_log(self) -> Iterator[tuple[list[str], list[str]]]:
+        """For each log that there is: what was handed out of it, and what matches from where the watcher began."""
+        for log in self.logs.by_id.values():
+            labels = {event.timer.label for event in log.events}
+            matching = [event.timer.label for event in log.events if topic_of(event).startswith(self.prefix)]
+            yield (
+                [label for label in self.handed_out if label in labels],
+                [label for label in matching if label not in self.skipped],
+            )
+
+    def labels(self) -> set[str]:
+        """The labels of all events that there are."""
+        return {event.timer.label for log in self.logs.by_id.values() for event in log.events}
+
+    def log_id(self, place: int) -> str:
+        """The id of one of the logs."""
+        return list(self.logs.by_id)[place % len(self.logs.by_id)]
+
+    def teardown(self) -> None:
+        if hasattr(self, "follower"):
+            self.connected = True
+            self.beat({0, 1, 2})
+            while self.follower.behind or any(self.wire.values()):
+                self.step(0, 2, 3, leaves=False)
+            assert all(handed_out == expected for handed_out, expected in self.by_log())
+            assert self.follower.cursor == self.logs.ends
+
+
+TestAnyWeather = AnyWeather.TestCase

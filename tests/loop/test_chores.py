@@ -1,0 +1,139 @@
+"""Chores: each says when it is due and does no more in one step than its budget; what is left is due at once."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS, NS_PER_S
+from drivers.desk import Desk
+from loop.hall import Hall
+from timer_protocol.limits import BEAT_INTERVAL_MS
+from timer_server.loop.chores import Chore, Expiry, Retention, Waking, next_due_ns
+from timer_server.loop.tell import Teller
+from timer_server.loop.upkeep import Upkeep
+
+MINUTE_NS = 60 * NS_PER_S
+RETENTION_S = 100
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(retention_s=RETENTION_S)
+
+
+def steps(chore: Chore, now_ns: int, budget: int) -> int:
+    """How many steps it takes until nothing is due any more."""
+    count = 0
+    while (due_ns := chore.next_due_ns()) is not None and due_ns <= now_ns:
+        chore.step(now_ns, budget)
+        count += 1
+    return count
+
+
+def test_expiry_is_due_with_the_first_deadline_and_fires_within_its_budget(desk: Desk) -> None:
+    expiry = Expiry(desk.shard)
+    assert expiry.next_due_ns() is None
+    for number in range(5):
+        desk.start(f"{number}")
+    assert expiry.next_due_ns() == BEGIN_NS + MINUTE_NS
+
+    expiry.step(BEGIN_NS + MINUTE_NS - 1, budget=5)
+    assert desk.engine.counts().fired == 0
+    assert steps(expiry, BEGIN_NS + MINUTE_NS, budget=2) == 3
+    assert desk.engine.counts().fired == 5
+    assert expiry.next_due_ns() is None
+
+
+def test_waking_is_due_at_once_while_somebody_is_awake_and_with_the_first_whose_time_is_up(desk: Desk) -> None:
+    waking = Waking(desk.shard)
+    assert waking.next_due_ns() is None
+    desk.start("a")
+    desk.settle()
+    for number in range(5):
+        desk.park("timer.wait", number, id="a", wait_ms=2_000)
+    desk.park("events.read", after={LOG_ID: 1}, prefix="other", wait_ms=1_000)
+    assert waking.next_due_ns() == BEGIN_NS + NS_PER_S
+
+    desk.call("timer.cancel", id="a")
+    desk.parked.notify(desk.settle())
+    assert waking.next_due_ns() == 0
+    for answered in (2, 2, 1):
+        waking.step(BEGIN_NS, budget=4)
+        assert waking.next_due_ns() == 0
+        assert len(desk.parked.take_ready()) == answered
+
+    assert waking.next_due_ns() == BEGIN_NS + NS_PER_S
+    waking.step(BEGIN_NS + NS_PER_S, budget=1)
+    assert len(desk.parked.take_ready()) == 1
+    assert waking.next_due_ns() is None
+
+
+def test_those_whose_time_is_up_are_answered_within_the_budget(desk: Desk) -> None:
+    desk.start("a")
+    desk.settle()
+    for number in range(5):
+        desk.park("timer.wait", number, id="a", wait_ms=1_000)
+    waking = Waking(desk.shard)
+
+    waking.step(BEGIN_NS + NS_PER_S, budget=3)
+
+    assert len(desk.parked.take_ready()) == 3
+    assert waking.next_due_ns() == BEGIN_NS + NS_PER_S
+
+
+def test_retention_is_due_when_the_oldest_durable_entry_is_old_enough_and_looks_at_few_at_a_time(desk: Desk) -> None:
+    retention = Retention(desk.shard)
+    for number in range(5):
+        desk.start(f"{number}")
+        desk.call("timer.cancel", id=f"{number}")
+    assert retention.next_due_ns() is None
+
+    desk.settle()
+    assert retention.next_due_ns() == 0
+    assert steps(retention, BEGIN_NS, budget=4) == 1
+    old_ns = BEGIN_NS + RETENTION_S * NS_PER_S
+    assert retention.next_due_ns() == old_ns
+
+    retention.step(old_ns - 1, budget=4)
+    assert desk.engine.horizon == 0
+    retention.step(old_ns, budget=4)
+    assert desk.engine.horizon == 2
+    assert retention.next_due_ns() == 0
+    assert steps(retention, old_ns, budget=4) == 4
+    assert desk.engine.horizon == 10
+    assert retention.next_due_ns() is None
+
+
+def test_the_first_of_several_is_due_first(desk: Desk) -> None:
+    chores: list[Chore] = [Expiry(desk.shard), Waking(desk.shard), Retention(desk.shard)]
+    assert next_due_ns(chores) is None
+    desk.start("a")
+    assert next_due_ns(chores) == BEGIN_NS + MINUTE_NS
+    desk.settle()
+    assert next_due_ns(chores) == 0
+
+
+class TestUpkeep:
+    @pytest.fixture
+    def hall(self) -> Iterator[Hall]:
+        with closing(Hall()) as hall:
+            yield hall
+
+    def test_beats_once_a_second_with_what_is_durable(self, hall: Hall) -> None:
+        upkeep = Upkeep(hall.parts, Teller(hall.parts.commands, hall.parts.events, hall.parts.metrics))
+        hall.wire.beats.clear()
+        now_ns = hall.clock.now_ns()
+        hall.start("flying", now_ns)
+        assert upkeep.next_due_ns() == 0
+
+        upkeep.step(now_ns)
+
+        second_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
+        assert upkeep.next_due_ns() == second_ns
+        upkeep.step(second_ns - 1)
+        assert [(beat.logs[LOG_ID].seq, beat.logs[LOG_ID].now_ms) for beat in hall.wire.beats] == [
+            (1, now_ns // NS_PER_MS)
+        ]
+        upkeep.step(second_ns)
+        assert len(hall.wire.beats) == 2
