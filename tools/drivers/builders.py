@@ -10,6 +10,7 @@ from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.core.model import NUMBER_OF, Countdown
 from timer_server.requests.shard import Shard
+from timer_server.store.base import Store
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 
@@ -46,9 +47,9 @@ def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any)
 
 
 class Bench:
-    """A shard with a store in memory: requests see ended timers as they would in the server."""
+    """A shard with a store, in memory where none is given: requests see ended timers as they would in the server."""
 
-    def __init__(self, store: MemoryStore | None = None, **limits: int) -> None:
+    def __init__(self, store: Store | None = None, **limits: int) -> None:
         self.limits = Limits(**limits)
         self.made = 0
         self.store = store or MemoryStore(LOG_ID)

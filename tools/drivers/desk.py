@@ -13,7 +13,7 @@ from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods
-from timer_server.store.memory import MemoryStore
+from timer_server.store.base import Store
 
 ENVELOPE = [b"peer", b""]
 
@@ -21,7 +21,7 @@ ENVELOPE = [b"peer", b""]
 class Desk(Bench):
     """An engine with everything around it. `now_ns` is the time at which requests come in."""
 
-    def __init__(self, store: MemoryStore | None = None, **limits: int) -> None:
+    def __init__(self, store: Store | None = None, **limits: int) -> None:
         super().__init__(store, **limits)
         self.now_ns = BEGIN_NS
         self.methods = Methods([self.shard], self.limits)
