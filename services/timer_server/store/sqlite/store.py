@@ -61,11 +61,14 @@ class SqliteStore:
 
         What the log was once acknowledged to hold beyond this copy is given up, so the mark is not asked.
         """
-        if not self._path.exists():
-            raise StoreError(f"there is no {self._path} that could have been restored")
+        with self._explained("open"):
+            if not self._path.exists() or not self._path.stat().st_size:
+                raise StoreError(f"{self._path} is missing or empty: nothing that could have been restored")
         self._connect()
         if not self._state.commits:
             raise StoreError(f"{self._path} holds nothing that could have been restored")
+        for _ in self.load():
+            pass  # so that a copy that is damaged is left as it was found
         before = self._state.header()
         with self._explained("write"):
             self._write_state(self._state.renamed(self._new_log_id()))
