@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from drivers.docker_engine import engine_fault, images, is_required
+from drivers.docker_engine import build_images, engine_fault, is_required, remove_images
 from drivers.peers import Requester, requester
 from drivers.ports import free_port
+from drivers.runs import this_run
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
+
+
+def pytest_configure() -> None:
+    this_run()  # workers are to be part of the run that starts them
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        remove_images()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,12 +58,11 @@ def some_free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def tag() -> Iterator[str]:
-    """Both images, under a tag that only this session uses. Without an engine it skips, unless one is required."""
+def tag() -> str:
+    """Both images, under a tag that only this run uses. Without an engine it skips, unless one is required."""
     fault = engine_fault()
     if fault is not None and is_required():
         pytest.fail(f"REQUIRE_CONTAINERS=1, but no Docker engine with compose answers ({fault})", pytrace=False)
     if fault is not None:
         pytest.skip(f"no Docker engine with compose answers ({fault})")
-    with images() as tag:
-        yield tag
+    return build_images()
