@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(config: Config) -> int:
     # Imported here, as the health check, which runs every few seconds, needs none of it.
     from timer_server.loop.clock import system_sources  # noqa: PLC0415
+    from timer_server.loop.garbage import Collector  # noqa: PLC0415
     from timer_server.loop.signals import wishes_by_signals  # noqa: PLC0415
     from timer_server.serve import serve  # noqa: PLC0415
     from timer_server.store.base import StoreError  # noqa: PLC0415
@@ -50,7 +51,7 @@ def _serve(config: Config) -> int:
     set_up(config.log_level, config.log_format)
     try:
         with wishes_by_signals() as wishes:
-            serve(config, system_sources(), wishes)
+            serve(config, system_sources(), wishes, Collector)
     except KeyFileError as error:
         return _complain(f"{error} (TIMER_CURVE_SERVER_SECRET, TIMER_CURVE_CLIENTS)", EXIT_MISUSED)
     except (StoreError, BindError) as error:

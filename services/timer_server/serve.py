@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from wsgiref.simple_server import WSGIServer
 
@@ -16,6 +16,7 @@ from timer_server.access.gate import Gate
 from timer_server.core.engine import Engine
 from timer_server.logs import fields, log
 from timer_server.loop.clock import Clock, Sources
+from timer_server.loop.garbage import Collector
 from timer_server.loop.signals import Wishes
 from timer_server.loop.turn import Parts, Reactor
 from timer_server.metrics import Metrics
@@ -34,6 +35,9 @@ from timer_server.wire.endpoints import LINGER_MS, BindError, is_local
 from timer_server.wire.events import Events
 from timer_server.wire.routing_ids import begin_anywhere
 
+Collecting = Callable[[], Collector]
+"""Takes over Python's garbage collector, once all is loaded that lives long."""
+
 
 class Recovered(NamedTuple):
     """What a store has been opened to."""
@@ -51,8 +55,8 @@ class Sockets(NamedTuple):
     gate: Gate | None
 
 
-def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
-    """Runs a server until it is wished to stop.
+def serve(config: Config, sources: Sources, wishes: Wishes, collecting: Collecting | None = None) -> None:
+    """Runs a server until it is wished to stop. Without `collecting`, Python's garbage collector is left as it is.
 
     Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound, `KeyFileError`
     where a key file cannot be read.
@@ -67,7 +71,7 @@ def serve(config: Config, sources: Sources, wishes: Wishes) -> None:
             gate = None if config.curve is None else Gate(context, config.curve)
             commands = Commands(context, config.bind, config.limits.max_message_bytes, gate)
             events = Events(context, config.events_bind, gate)
-            _run(config, Recovered(engine, clock, store), Sockets(commands, events, gate), wishes)
+            _run(config, Recovered(engine, clock, store), Sockets(commands, events, gate), wishes, collecting)
         finally:
             context.destroy(linger=LINGER_MS)
     finally:
@@ -103,7 +107,7 @@ def _tell(notices: Iterable[Notice], begun: float) -> None:
         log.log(level, notice.text, extra=fields(**notice.figures, took_ms=took_ms))
 
 
-def _run(config: Config, recovered: Recovered, sockets: Sockets, wishes: Wishes) -> None:
+def _run(config: Config, recovered: Recovered, sockets: Sockets, wishes: Wishes, collecting: Collecting | None) -> None:
     engine, clock, store = recovered
     metrics = Metrics(engine)
     room = ReplyRoom()
@@ -130,7 +134,8 @@ def _run(config: Config, recovered: Recovered, sockets: Sockets, wishes: Wishes)
             extra=fields(help="set TIMER_CURVE_SERVER_SECRET, or keep the ports on a network that you trust"),
         )
     try:
-        Reactor(Parts(clock, engine, store, dispatcher, waiting, *sockets, metrics), wishes).run()
+        collector = None if collecting is None else collecting()
+        Reactor(Parts(clock, engine, store, dispatcher, waiting, *sockets, metrics), wishes, collector).run()
     finally:
         if exporter is not None:
             exporter.server_close()

@@ -82,6 +82,7 @@ def test_refusals(server: LocalServer, connect: Connect) -> None:
         client.pause(timer)
 
 
+@pytest.mark.alone
 def test_waiting_ends_with_its_time_out(server: LocalServer, connect: Connect) -> None:
     client = connect(_settings(server))
     timer = client.start(hours=1)

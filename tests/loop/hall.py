@@ -117,7 +117,6 @@ class Hall(Desk):
 
     def close(self) -> None:
         self.loop._alarm.close()
-        self.loop._collector.close()
         self.wishes.close()
 
     def go_to(self, ns: int) -> None:

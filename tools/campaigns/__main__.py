@@ -62,8 +62,9 @@ def _run(campaign: Campaign, folder: Path, length: Length, dice: Random) -> Outc
     print(f"{campaign.name}: {campaign.claim}", flush=True)
     folder.mkdir()
     begun_s = time.monotonic()
-    outcome = Outcome(campaign, campaign.run(folder, length, dice), time.monotonic() - begun_s)
-    report = outcome.report
+    report = campaign.run(folder, length, dice)
+    report.violations += campaign.emptiness(report)
+    outcome = Outcome(campaign, report, time.monotonic() - begun_s)
     figures = "".join(f"; {name} {value}" for name, value in report.figures.items())
     verdict = f"violated {len(report.violations):,} times" if report.violations else "held"
     print(f"  {verdict} after {report.faults:,} faults in {outcome.took_s:.0f} s{figures}\n", flush=True)

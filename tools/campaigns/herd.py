@@ -111,4 +111,5 @@ CAMPAIGN = Campaign(
     "However many timers are due in the same second, all fire and are heard, once each, and requests are answered"
     " meanwhile.",
     run,
+    least_requests=5_000,
 )

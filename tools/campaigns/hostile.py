@@ -102,4 +102,5 @@ CAMPAIGN = Campaign(
     "hostile",
     "Whatever peers send, or leave unread, honest clients are served, memory is bounded and the server lives.",
     run,
+    least_faults=1_000,
 )

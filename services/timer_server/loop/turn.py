@@ -69,7 +69,7 @@ class Parts(NamedTuple):
 class Reactor:
     """Runs turns until it is told to stop."""
 
-    def __init__(self, parts: Parts, wishes: Wishes) -> None:
+    def __init__(self, parts: Parts, wishes: Wishes, collector: Collector | None = None) -> None:
         self._parts = parts
         self._wishes = wishes
         self._answers: list[Answer] = []
@@ -87,7 +87,7 @@ class Reactor:
         self._alarm = Alarm()
         self._alarm.register(self._poller)
         self._head_start = HeadStart()
-        self._collector = Collector()
+        self._collector = collector
 
     def run(self) -> None:
         """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
@@ -105,7 +105,8 @@ class Reactor:
             raise
         finally:
             self._alarm.close()
-            self._collector.close()
+            if self._collector is not None:
+                self._collector.close()
 
     def _turn(self, ready: Mapping[object, int]) -> None:
         parts = self._parts
@@ -204,7 +205,8 @@ class Reactor:
         parts = self._parts
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
         parts.events.beat(Beat(parts.engine.last_seq, now_ns // NS_PER_MS))
-        self._collector.beat()
+        if self._collector is not None:
+            self._collector.beat()
         if self._intake.is_too_much(parts.engine.last_seq):
             self._cut_connections("more comes in than can be handled")
         if parts.gate is not None and (refused := parts.gate.take_refused()):
