@@ -38,7 +38,7 @@ test: test-together test-alone ## Run all tests; container tests where a Docker 
 NO_TESTS := $(if $(ARGS),5,0)
 
 test-together: $(VENV)/ready
-	@$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadgroup $(ARGS) || [ $$? -eq $(NO_TESTS) ]
+	@$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
 # What judges time, memory or descriptors would judge the other tests as well.
 test-alone: $(VENV)/ready

@@ -11,8 +11,6 @@ from campaigns.crash import storm
 from campaigns.sabotaged_server import SABOTAGES
 from drivers.server_process import ServerProcess
 
-pytestmark = pytest.mark.xdist_group("planted")
-
 KILLS = 4
 FOUND_BY = {
     "acknowledges_before_it_commits": "acknowledged_changes_are_kept",

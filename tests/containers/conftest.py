@@ -18,8 +18,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.containers)
             item.add_marker(pytest.mark.timeout(TEST_LIMIT_S, method="signal"))
-            if "shared" in getattr(item, "fixturenames", ()):  # by one worker, so that there is one
-                item.add_marker(pytest.mark.xdist_group("shared"))
 
 
 def pytest_collect_file() -> None:

@@ -10,8 +10,6 @@ from drivers.stack import FILES, ROOT, Stack
 
 CURVE = ROOT / "deploy" / "compose.curve.yml"
 
-pytestmark = pytest.mark.xdist_group("curve")
-
 
 @pytest.fixture(scope="module")
 def locked(tag: str) -> Iterator[Stack]:

@@ -57,7 +57,8 @@ def test_nothing_of_a_turn_that_failed_is_acknowledged(server: LocalServer, stor
         rpc.call("timer.start", id="before", hours=1)
         parked.send_json(request("timer.wait", "parked", id="before", wait_ms=60_000))
         parked.send_json([request("server.info", "info"), request("timer.wait", "batch", id="before", wait_ms=60_000)])
-        rpc.call("server.info")
+        parked.send_json(request("server.info", "after those"))
+        assert json.loads(parked.recv())["id"] == "after those"
         store.breaks_on_commit = True
         error = rpc.error("timer.start", id="lost", hours=1)
         assert (error["code"], error["data"]["name"], error["data"]["retryable"]) == (-32006, "storage_failed", True)

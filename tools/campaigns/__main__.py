@@ -3,6 +3,7 @@
 import argparse
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ class Outcome:
 
 def main(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers are ended on the way out
     if arguments[:1] == ["check"]:
         return _check(_check_parser().parse_args(arguments[1:]).file)
     parsed = _parsed(arguments)
