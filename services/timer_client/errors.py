@@ -94,7 +94,7 @@ class ShuttingDown(ServerError):
 
 
 class NotPermitted(ServerError):
-    """This client's key is bound to a prefix of ids, which `data` names, and the call is about another one."""
+    """This client's key lacks the `right` that `data` names, or the call is about ids outside its `prefix`."""
 
 
 class StorageFailed(ServerError):

@@ -89,13 +89,13 @@ class Codec:
         self._methods = {method.name: method for method in methods}
         self._params = {name: msgspec.json.Decoder(method.params) for name, method in self._methods.items()}
         self._calls = {name: _call_type(method) for name, method in self._methods.items()}
-        self._method_of = {call: name for name, call in self._calls.items()}
+        self._method_of = {call: self._methods[name] for name, call in self._calls.items()}
         one: Any = Union[tuple(self._calls.values())]  # noqa: UP007 - built at run time
         self._one = msgspec.json.Decoder(one)
         self._batch: msgspec.json.Decoder[list[Call]] = msgspec.json.Decoder(list[one])
 
-    def method_of(self, call: Call) -> str:
-        """The name of the method that is called."""
+    def method_of(self, call: Call) -> Method:
+        """The method that is called."""
         return self._method_of[type(call)]
 
     def call_type(self, method: str) -> type[Call]:

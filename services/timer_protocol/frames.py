@@ -1,11 +1,22 @@
-"""ZeroMQ frames: the envelope of a request, and the topics of events."""
+"""ZeroMQ frames: a message with its sender, its envelope, and the topics of events."""
 
 from collections.abc import Sequence
+
+from msgspec import Struct
+
+from timer_protocol.sender import Sender
 
 BEAT_TOPIC = b"~beat"
 
 _JSON_SPACE = b" \t\r\n"
 _JSON_BEGINS = (b"{", b"[")
+
+
+class Message(Struct, frozen=True, gc=False):
+    """What has come in at the commands socket: the frames, the routing id first, and who has sent them."""
+
+    frames: list[bytes]
+    sender: Sender
 
 
 def split_envelope(frames: list[bytes]) -> tuple[list[bytes], list[bytes]]:

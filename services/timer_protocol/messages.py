@@ -19,9 +19,13 @@ from timer_protocol.limits import (
     WAIT_MAXIMUM_MS,
     Limits,
 )
+from timer_protocol.sender import Right
 
 State = Literal["running", "paused", "fired", "cancelled"]
 EventKind = Literal["started", "paused", "resumed", "extended", "restarted", "cancelled", "fired"]
+
+Scope = Literal["id", "ids", "prefix", "queue", "none"]
+"""Where in its params a request says which ids it touches. For a queue it is the queue that has a prefix of ids."""
 
 ENDED: frozenset[State] = frozenset({"fired", "cancelled"})
 
@@ -195,10 +199,15 @@ class ServerInfo(Struct, frozen=True):
 
 
 class Method(Struct, frozen=True):
-    """One line of the table of methods."""
+    """One line of the table of methods. Whoever adds one has to say what it takes to call it.
+
+    `right` is what a sender needs, None where it needs nothing; `scope` says where in the params the ids stand.
+    """
 
     name: str
     params: type[Struct]
+    right: Right | None
+    scope: Scope
     result: Any
     summary: str
     errors: tuple[ErrorCode, ...] = ()
@@ -212,19 +221,43 @@ METHODS: tuple[Method, ...] = (
     Method(
         "timer.start",
         StartParams,
+        "start",
+        "id",
         Timer,
         "Start a timer, or return the one that the same request with the same id has started.",
         (ErrorCode.ID_CONFLICT, ErrorCode.LIMIT_REACHED),
     ),
-    Method("timer.get", GetParams, Timer, "A timer as it stands.", _NOT_FOUND),
-    Method("timer.list", ListParams, TimerPage, "A page of timers in the order of their ids."),
-    Method("timer.pause", PauseParams, Timer, "Stop the countdown; a paused timer stays paused.", _CHANGE),
-    Method("timer.resume", ResumeParams, Timer, "Let a paused timer run on; a running one runs on.", _CHANGE),
-    Method("timer.cancel", CancelParams, Timer, "End a timer before its time; a cancelled one stays so.", _CHANGE),
-    Method("timer.extend", ExtendParams, Timer, "Add time to a pending timer, or take some away.", _CHANGE),
+    Method("timer.get", GetParams, "read", "id", Timer, "A timer as it stands.", _NOT_FOUND),
+    Method("timer.list", ListParams, "read", "prefix", TimerPage, "A page of timers in the order of their ids."),
+    Method(
+        "timer.pause", PauseParams, "change", "id", Timer, "Stop the countdown; a paused timer stays paused.", _CHANGE
+    ),
+    Method(
+        "timer.resume",
+        ResumeParams,
+        "change",
+        "id",
+        Timer,
+        "Let a paused timer run on; a running one runs on.",
+        _CHANGE,
+    ),
+    Method(
+        "timer.cancel",
+        CancelParams,
+        "change",
+        "id",
+        Timer,
+        "End a timer before its time; a cancelled one stays so.",
+        _CHANGE,
+    ),
+    Method(
+        "timer.extend", ExtendParams, "change", "id", Timer, "Add time to a pending timer, or take some away.", _CHANGE
+    ),
     Method(
         "timer.restart",
         RestartParams,
+        "change",
+        "id",
         Timer,
         "Run a timer's full time again, from any state.",
         (ErrorCode.TIMER_NOT_FOUND, ErrorCode.LIMIT_REACHED),
@@ -232,11 +265,23 @@ METHODS: tuple[Method, ...] = (
     Method(
         "timer.wait",
         WaitParams,
+        "read",
+        "id",
         Timer,
         "The timer once it has ended, or as it stands after `wait_ms`.",
         _NOT_FOUND + _PARKED,
     ),
-    Method("events.read", ReadEventsParams, EventPage, "Events after a given `seq`; waits for one if asked.", _PARKED),
-    Method("server.info", InfoParams, ServerInfo, "The server's version, clock, counts and limits."),
-    Method("rpc.discover", DiscoverParams, dict[str, Any], "This document: the service described in OpenRPC."),
+    Method(
+        "events.read",
+        ReadEventsParams,
+        "read",
+        "prefix",
+        EventPage,
+        "Events after a given `seq`; waits for one if asked.",
+        _PARKED,
+    ),
+    Method("server.info", InfoParams, None, "none", ServerInfo, "The server's version, clock, counts and limits."),
+    Method(
+        "rpc.discover", DiscoverParams, None, "none", dict[str, Any], "This document: the service described in OpenRPC."
+    ),
 )

@@ -22,7 +22,6 @@ from timer_server.loop.turn import Parts, Reactor
 from timer_server.metrics import Metrics
 from timer_server.new_id import new_id
 from timer_server.process import give_large_blocks_back, raise_descriptor_limit
-from timer_server.requests.dialogue import SeedDialogue
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Methods, ReplyRoom
 from timer_server.requests.parked import Waiting
@@ -113,8 +112,7 @@ def _run(config: Config, recovered: Recovered, sockets: Sockets, wishes: Wishes,
     room = ReplyRoom()
     methods = Methods(engine, store, config.limits, room)
     waiting = Waiting()
-    dialogue = SeedDialogue(methods.timer)
-    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), dialogue, waiting, room, config.limits)
+    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), waiting, room, config.limits, new_id)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     descriptors = raise_descriptor_limit()
     log.info(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from campaigns.fuzz import SEEDS, TOKENS, Subject, at_random, is_silence_allowed
 from protocol.requests import request_texts
+from timer_protocol.frames import Message
 from timer_server.requests.dispatch import Dispatcher
 
 pieces = st.binary(max_size=30) | request_texts().map(str.encode) | st.sampled_from(SEEDS) | st.sampled_from(TOKENS)
@@ -30,9 +31,9 @@ def test_messages_mutated_at_random() -> None:
 def test_a_fault_is_found_by_fuzzing(monkeypatch: pytest.MonkeyPatch) -> None:
     handle = Dispatcher.handle
 
-    def fail(self: Dispatcher, frames: list[bytes], now_ns: int) -> object:
-        assert b"\x0c" not in frames[-1]
-        return handle(self, frames, now_ns)
+    def fail(self: Dispatcher, message: Message, now_ns: int) -> object:
+        assert b"\x0c" not in message.frames[-1]
+        return handle(self, message, now_ns)
 
     monkeypatch.setattr(Dispatcher, "handle", fail)
     executions, findings = at_random(10, Random(1))  # noqa: S311 - mutations, not secrets

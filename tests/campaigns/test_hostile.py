@@ -18,10 +18,10 @@ from timer_server.requests.dispatch import Dispatcher
 
 handle = Dispatcher.handle
 
-def fail(self, frames, now_ns, prefix):
-    if any(b"case/Tea" in frame for frame in frames):
+def fail(self, message, now_ns):
+    if any(b"case/Tea" in frame for frame in message.frames):
         {fault}
-    return handle(self, frames, now_ns, prefix)
+    return handle(self, message, now_ns)
 
 Dispatcher.handle = fail
 """

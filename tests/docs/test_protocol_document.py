@@ -184,6 +184,15 @@ def test_the_keys_of_extend_and_restart_are_one_set(rpc: Requester) -> None:
         assert (again["state"], again["version"]) == ("cancelled", 3)
 
 
+def test_the_rights_are_those_that_the_methods_declare() -> None:
+    documented = {
+        name: row["right"].strip("`")
+        for row in tables("Keys")[1]
+        for name in re.findall(r"`(\w+\.\w+)`", row["needed for"])
+    }
+    assert documented == {method.name: method.right or "none" for method in METHODS}
+
+
 # Errors
 
 

@@ -7,7 +7,9 @@ import zmq
 
 from drivers.builders import NS_PER_MS
 from drivers.desk import Desk
+from timer_protocol.frames import Message
 from timer_protocol.messages import Beat
+from timer_protocol.sender import EVERYBODY
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Timer
 from timer_server.loop.clock import BootNs, Clock, Sources, WallNs
@@ -68,8 +70,8 @@ class Wire:
     def beat(self, _: Beat) -> None: ...
     def take_subscriptions(self) -> None: ...
 
-    def receive(self) -> tuple[list[bytes], str] | None:
-        return ([b"peer", self.requests.pop()], "") if self.requests else None
+    def receive(self) -> Message | None:
+        return Message([b"peer", self.requests.pop()], EVERYBODY) if self.requests else None
 
     def publish(self, events: Iterable[Timer]) -> None:
         self.told += [(self._machine.ns, event) for event in events]

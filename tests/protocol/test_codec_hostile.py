@@ -162,7 +162,7 @@ def test_of_names_given_twice_the_last_one_counts() -> None:
     parsed = decode(DUPLICATES["method"])
 
     assert isinstance(parsed, Call)
-    assert CODEC.method_of(parsed) == "timer.pause"
+    assert CODEC.method_of(parsed).name == "timer.pause"
 
 
 @pytest.mark.parametrize("request_id", ['"line\\n"', '"Line"', '"line"', '"\\u0000"', "1e5", "-0", "1.0", "null"])

@@ -27,7 +27,7 @@ def read(method: str, params: Any = ABSENT) -> dict[str, Any]:
     """The params of a call, by name."""
     parsed = decode(method, params)
     assert isinstance(parsed, Call), parsed
-    assert CODEC.method_of(parsed) == method
+    assert CODEC.method_of(parsed).name == method
     return {name: getattr(parsed.params, name) for name in parsed.params.__struct_fields__}
 
 

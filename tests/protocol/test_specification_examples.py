@@ -7,9 +7,10 @@ import pytest
 from msgspec import Struct
 
 from timer_protocol.codec import Codec
+from timer_protocol.frames import Message
 from timer_protocol.limits import Limits
-from timer_protocol.messages import Method, StartParams
-from timer_server.requests.dialogue import SeedDialogue
+from timer_protocol.messages import Method
+from timer_protocol.sender import EVERYBODY
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, ReplyRoom
 from timer_server.requests.parked import Waiting
@@ -45,12 +46,12 @@ class Nothing(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 METHODS = (
-    Method("subtract", Subtract, int, ""),
-    Method("sum", Sum, int, ""),
-    Method("update", Update, int, ""),
-    Method("notify_hello", Greeting, int, ""),
-    Method("notify_sum", Sum, int, ""),
-    Method("get_data", Nothing, list[Any], ""),
+    Method("subtract", Subtract, None, "none", int, ""),
+    Method("sum", Sum, None, "none", int, ""),
+    Method("update", Update, None, "none", int, ""),
+    Method("notify_hello", Greeting, None, "none", int, ""),
+    Method("notify_sum", Sum, None, "none", int, ""),
+    Method("get_data", Nothing, None, "none", list[Any], ""),
 )
 
 PARSE_ERROR = {"jsonrpc": "2.0", "error": {"code": -32700, "message": "Parse error"}, "id": None}
@@ -137,11 +138,11 @@ class Example:
             "get_data": self._noted(lambda _: ["hello", 5]),
         }
         self._dispatcher = Dispatcher(
-            Codec(METHODS), handlers, SeedDialogue(_no_timer), Waiting(), ReplyRoom(), Limits()
+            Codec(METHODS), handlers, Waiting(), ReplyRoom(), Limits(), lambda _: "no timer is started"
         )
 
     def answer(self, request: str) -> Any:
-        answer = self._dispatcher.handle([*ENVELOPE, request.encode()], 0)
+        answer = self._dispatcher.handle(Message([*ENVELOPE, request.encode()], EVERYBODY), 0)
         if answer is None:
             return None
         *envelope, body = answer.frames()
@@ -154,10 +155,6 @@ class Example:
             return compute(params)
 
         return handler
-
-
-def _no_timer(params: StartParams, now_ns: int) -> object:
-    raise AssertionError("JSON went to the seed's dialogue")
 
 
 def without_data(response: Any) -> Any:

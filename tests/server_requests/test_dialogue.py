@@ -24,10 +24,10 @@ class Dialogue:
         self.started: list[Triple] = []
         self.now_ns = BEGIN_NS
         self.refuse: Refusal | None = None
-        self._dialogue = SeedDialogue(self._start)
+        self._dialogue = SeedDialogue()
 
     def say(self, *texts: bytes, peer: bytes = b"peer") -> list[bytes]:
-        return self._dialogue.reply(peer, texts, self.now_ns)
+        return self._dialogue.reply(peer, texts, self.now_ns, self._start)
 
     def is_refused(self, *texts: bytes, peer: bytes = b"peer") -> str:
         """The reason that is given instead of an echo."""
@@ -35,8 +35,7 @@ class Dialogue:
         assert reply.startswith(b"error: ")
         return reply.decode().removeprefix("error: ")
 
-    def _start(self, params: StartParams, now_ns: int) -> None:
-        assert now_ns == self.now_ns
+    def _start(self, params: StartParams) -> None:
         if self.refuse is not None:
             raise self.refuse
         assert (params.id, params.label) == (None, "")

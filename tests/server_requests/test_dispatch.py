@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from drivers.desk import ENVELOPE, Desk, batch, body, request
 from protocol.requests import request_texts
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.frames import Message
 from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
+from timer_protocol.sender import EVERYBODY
 from timer_server.core.model import Timer
 from timer_server.logs import log
 from timer_server.requests import methods as methods_module
@@ -146,7 +148,9 @@ class TestFaultsOfTheServer:
         desk = Desk()
         message = batch(request("server.info", 1), request("timer.start", 2, seconds=5))
 
-        first, second = body(self.broken(desk, ZeroDivisionError("oops")).handle([*ENVELOPE, message], desk.now_ns))
+        first, second = body(
+            self.broken(desk, ZeroDivisionError("oops")).handle(Message([*ENVELOPE, message], EVERYBODY), desk.now_ns)
+        )
 
         assert first["error"]["code"] == ErrorCode.INTERNAL_ERROR
         assert "oops" not in json.dumps(first)
@@ -157,7 +161,7 @@ class TestFaultsOfTheServer:
         desk = Desk()
         dispatcher = self.broken(desk, StoreError("disk"))
 
-        response = body(dispatcher.handle([*ENVELOPE, request("server.info")], desk.now_ns))
+        response = body(dispatcher.handle(Message([*ENVELOPE, request("server.info")], EVERYBODY), desk.now_ns))
 
         assert response["error"]["code"] == ErrorCode.STORAGE_FAILED
         assert str(dispatcher.failure) == "disk"
@@ -268,7 +272,7 @@ class TestTexts:
 def test_any_frames(frames: list[bytes]) -> None:
     """A ROUTER gives at least the routing id."""
     desk = Desk()
-    answer = desk.dispatcher.handle([b"peer", *frames], desk.now_ns)
+    answer = desk.send(*frames, envelope=[b"peer"])
 
     if isinstance(answer, TextAnswer) or (isinstance(answer, JsonAnswer) and not answer.missing):
         assert answer.frames()[0] == b"peer"

@@ -67,7 +67,7 @@ class Subject:
         from timer_protocol.frames import is_json, split_envelope  # noqa: PLC0415
 
         frames = [PEERS[len(data) % 2], *data.split(SEPARATOR)]
-        answer = self._desk.dispatcher.handle(list(frames), self._desk.now_ns)
+        answer = self._desk.send(*frames, envelope=[])
         _, body = split_envelope(frames)
         if answer is None:
             assert is_silence_allowed(body[0]), "a message is not answered"

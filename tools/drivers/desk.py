@@ -7,9 +7,10 @@ from typing import Any
 from drivers.builders import BEGIN_NS, NS_PER_MS, Bench
 from timer_protocol.codec import Codec
 from timer_protocol.errors import Refusal
+from timer_protocol.frames import Message
 from timer_protocol.messages import METHODS
+from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.requests.answers import Answer, JsonAnswer
-from timer_server.requests.dialogue import SeedDialogue
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods, ReplyRoom
 from timer_server.requests.parked import Waiting
@@ -26,19 +27,18 @@ class Desk(Bench):
         self.room = ReplyRoom()
         self.methods = Methods(self.engine, self.store, self.limits, self.room)
         self.waiting = Waiting()
-        self.dialogue = SeedDialogue(self.methods.timer)
         self.dispatcher = self.dispatching(Codec(METHODS), self.methods.handlers())
 
     def dispatching(self, codec: Codec, handlers: Mapping[str, Handler]) -> Dispatcher:
         """A dispatcher for other methods, with the rest of this desk."""
-        return Dispatcher(codec, handlers, self.dialogue, self.waiting, self.room, self.limits)
+        return Dispatcher(codec, handlers, self.waiting, self.room, self.limits, self._new_id)
 
-    def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE) -> Answer | None:
-        return self.dispatcher.handle([*envelope, *frames], self.now_ns)
+    def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE, sender: Sender = EVERYBODY) -> Answer | None:
+        return self.dispatcher.handle(Message([*envelope, *frames], sender), self.now_ns)
 
-    def call(self, method: str, **params: Any) -> Any:
+    def call(self, method: str, sender: Sender = EVERYBODY, **params: Any) -> Any:
         """The response to one request, which is answered at once."""
-        answer = self.send(request(method, **params))
+        answer = self.send(request(method, **params), sender=sender)
         assert isinstance(answer, JsonAnswer)
         assert answer.missing == 0
         return body(answer)

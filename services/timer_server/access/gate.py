@@ -7,14 +7,15 @@ here the client's public key. It is the loop's own thread that answers.
 import zmq
 from zmq.utils import z85
 
-from timer_server.access.keys import CurveFiles, Grant, read_grants, read_pair
+from timer_protocol.sender import ALL_RIGHTS, NOBODY, Sender
+from timer_server.access.keys import CurveFiles, read_pair, read_senders
 from timer_server.logs import fields, log
 
 _ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 _ZAP_VERSION = b"1.0"
 _DOMAIN = b"timer"
 _KEY_BYTES = 32
-_OWN = Grant("the server's own key", "")
+_OWN = Sender("the server's own key", "", ALL_RIGHTS)
 
 
 class Gate:
@@ -27,7 +28,7 @@ class Gate:
         self._folder = files.clients
         public, self._secret = read_pair(files.secret)
         self._always = {public.decode(): _OWN}
-        self._grants = self._read()
+        self._senders = self._read()
         self._refused = 0
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
@@ -39,20 +40,19 @@ class Gate:
         socket.curve_secretkey = self._secret
         socket.zap_domain = _DOMAIN
 
-    def prefix_of(self, frame: zmq.Frame) -> str | None:
-        """What ids the sender of a frame may touch begin with; None for a key that is allowed no longer."""
+    def sender_of(self, frame: zmq.Frame) -> Sender:
+        """Who has sent a frame; `NOBODY` for a key that is allowed no longer."""
         try:
-            grant = self._grants.get(str(frame.get("User-Id")))
+            return self._senders.get(str(frame.get("User-Id")), NOBODY)
         except zmq.ZMQError:  # the frame is ZeroMQ's own, about a peer that has gone
-            return None
-        return None if grant is None else grant.prefix
+            return NOBODY
 
     def admit(self) -> None:
         """Answers all questions that ZeroMQ has."""
         while self.socket.poll(0):
             _version, request_id, _domain, address, _identity, _mechanism, *credentials = self.socket.recv_multipart()
             public = z85.encode(credentials[0]) if _is_key(credentials) else b""
-            is_known = public.decode() in self._grants
+            is_known = public.decode() in self._senders
             if not is_known:
                 self._refuse(address, public)
             status, text = (b"200", b"OK") if is_known else (b"400", b"this key is not allowed")
@@ -60,18 +60,15 @@ class Gate:
 
     def reload(self) -> bool:
         """Reads the folder again. Returns whether some key was taken away or bound anew. Raises `KeyFileError`."""
-        before, self._grants = self._grants, self._read()
-        return any(
-            public not in self._grants or grant.prefix != self._grants[public].prefix
-            for public, grant in before.items()
-        )
+        before, self._senders = self._senders, self._read()
+        return any(not sender.may_the_same_as(self._senders.get(public, NOBODY)) for public, sender in before.items())
 
     def suspend(self, frame: zmq.Frame) -> None:
         """Refuses the key of a frame's sender until the folder is read again."""
         public = str(frame.get("User-Id"))
-        grant = self._grants.pop(public, None)
-        if grant is not None:
-            log.error("a key is suspended until keys are read again", extra=fields(client=grant.name))
+        sender = self._senders.pop(public, None)
+        if sender is not None:
+            log.error("a key is suspended until keys are read again", extra=fields(client=sender.name))
 
     def take_refused(self) -> int:
         """How many connections were refused since the last call."""
@@ -82,12 +79,12 @@ class Gate:
         """Stops answering."""
         self.socket.close(linger=0)
 
-    def _read(self) -> dict[str, Grant]:
-        grants = {**read_grants(self._folder), **self._always}
-        bound = sum(bool(grant.prefix) for grant in grants.values())
-        clients = len(grants) - len(self._always)
+    def _read(self) -> dict[str, Sender]:
+        senders = {**read_senders(self._folder), **self._always}
+        bound = sum(bool(sender.prefix) for sender in senders.values())
+        clients = len(senders) - len(self._always)
         log.info("keys read", extra=fields(clients=clients, bound=bound, folder=str(self._folder)))
-        return grants
+        return senders
 
     def _refuse(self, address: bytes, public: bytes) -> None:
         self._refused += 1

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import zmq
 
 from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, Key, from_text, to_text
+from timer_protocol.sender import ALL_RIGHTS, Sender
 from timer_server.logs import fields, log
 
 SERVER_NAME = "server"
@@ -27,13 +28,6 @@ class CurveFiles(NamedTuple):
     clients: Path
 
 
-class Grant(NamedTuple):
-    """What a client's key is good for: all timers whose id begins with `prefix`. `name` is that of its file."""
-
-    name: str
-    prefix: str
-
-
 def read_pair(path: Path) -> tuple[bytes, bytes]:
     """The public and the secret half of a pair, as Z85. Raises `KeyFileError`."""
     key = _read(path)
@@ -46,11 +40,11 @@ def read_pair(path: Path) -> tuple[bytes, bytes]:
     return key.public.encode(), key.secret.encode()
 
 
-def read_grants(folder: Path) -> Mapping[str, Grant]:
-    """The grants of all public files in a folder, by public key. Raises `KeyFileError`."""
+def read_senders(folder: Path) -> Mapping[str, Sender]:
+    """Those whose public files are in a folder, by public key; each is named as its file. Raises `KeyFileError`."""
     if not folder.is_dir():
         raise KeyFileError(f"there is no folder {folder} for the public keys of clients")
-    grants: dict[str, Grant] = {}
+    senders: dict[str, Sender] = {}
     for path in sorted(folder.glob(f"*{PUBLIC_SUFFIX}")):
         if path.name.startswith("."):
             continue  # an editor's, and no key
@@ -59,10 +53,10 @@ def read_grants(folder: Path) -> Mapping[str, Grant]:
             raise KeyFileError(
                 f"{path} holds a secret key, which belongs to its client alone; put the {PUBLIC_SUFFIX} here"
             )
-        if key.public in grants:
-            raise KeyFileError(f"{path} has the same key as {grants[key.public].name}{PUBLIC_SUFFIX}; remove one")
-        grants[key.public] = Grant(path.stem, key.prefix)
-    return grants
+        if key.public in senders:
+            raise KeyFileError(f"{path} has the same key as {senders[key.public].name}{PUBLIC_SUFFIX}; remove one")
+        senders[key.public] = Sender(path.stem, key.prefix, ALL_RIGHTS)
+    return senders
 
 
 def make_server_keys(folder: Path) -> list[tuple[Path, bool]]:

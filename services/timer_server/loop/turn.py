@@ -151,7 +151,7 @@ class Reactor:
         while (message := commands.receive()) is not None:
             received += 1
             now_ns = clock.now_ns()
-            answer = dispatcher.handle(message[0], now_ns, message[1])
+            answer = dispatcher.handle(message, now_ns)
             if answer is not None and not answer.missing:
                 self._answers.append(answer)
             if dispatcher.failure is not None:
@@ -265,7 +265,7 @@ class Reactor:
         self._send(answers)
         until_ns = parts.clock.now_ns() + 25 * RECEIVE_NS
         while parts.clock.now_ns() < until_ns and (message := parts.commands.receive()) is not None:
-            answer = parts.dispatcher.refuse(message[0], refusal)
+            answer = parts.dispatcher.refuse(message.frames, refusal)
             if answer is not None:
                 self._send([answer])
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from timer_protocol.errors import Refusal
 from timer_protocol.limits import DIALOGUE_LINES_A_SECOND, TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
 from timer_protocol.messages import StartParams
-from timer_server.access.rights import narrow
 from timer_server.logs import SparingLog
 
 TRIPLE_EXPIRES_NS = TRIPLE_EXPIRES_S * 1_000_000_000
@@ -21,24 +20,24 @@ _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _SHOWN = 40
 
 
+Start = Callable[[StartParams], object]
+"""Starts a timer. May raise `Refusal`."""
+
+
 class _Triple(NamedTuple):
     begun_ns: int
     amounts: tuple[int | float, ...]
 
 
 class SeedDialogue:
-    """Takes the texts of all peers and starts a timer for each complete triple.
+    """Takes the texts of all peers and has a timer started for each complete triple."""
 
-    `start` starts a timer; it may raise `Refusal`.
-    """
-
-    def __init__(self, start: Callable[[StartParams, int], object]) -> None:
-        self._start = start
+    def __init__(self) -> None:
         self._triples: dict[bytes, _Triple] = {}
         self._log = SparingLog(DIALOGUE_LINES_A_SECOND)
 
-    def reply(self, peer: bytes, texts: Sequence[bytes], now_ns: int, prefix: str = "") -> list[bytes]:
-        """The frames to send back for the frames that came from a peer, whose timers' ids begin with `prefix`."""
+    def reply(self, peer: bytes, texts: Sequence[bytes], now_ns: int, start: Start) -> list[bytes]:
+        """The frames to send back for the frames that came from a peer, in whose name `start` starts a timer."""
         begun = self._take(peer, now_ns)
         try:
             amounts = _amounts(begun.amounts, texts)
@@ -46,8 +45,7 @@ class SeedDialogue:
                 self._log.info(now_ns, "From client: %s", text.decode().strip())
             if len(amounts) == len(_NAMES):
                 hours, minutes, seconds = amounts
-                params = StartParams(hours=hours, minutes=minutes, seconds=seconds)
-                self._start(narrow(params, prefix, now_ns), now_ns)
+                start(StartParams(hours=hours, minutes=minutes, seconds=seconds))
             else:
                 self._keep(peer, _Triple(begun.begun_ns, amounts))
         except (ValueError, Refusal) as error:

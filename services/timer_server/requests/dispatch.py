@@ -1,14 +1,18 @@
 """From the frames of a message to its answer. Nothing that a peer sends makes it raise."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from timer_protocol.codec import Call, Codec, Failure, Ignored, Malformed, Parsed, Result
+from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
-from timer_protocol.frames import is_json, split_envelope
+from timer_protocol.frames import Message, is_json, split_envelope
 from timer_protocol.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM, Limits
-from timer_server.access.rights import narrow
+from timer_protocol.messages import StartParams
+from timer_protocol.rights import narrow
+from timer_protocol.sender import NOBODY, Sender
 from timer_server.logs import fields, log
 from timer_server.requests.answers import Answer, JsonAnswer, TextAnswer
 from timer_server.requests.dialogue import SeedDialogue
@@ -35,26 +39,27 @@ class Dispatcher:
         self,
         codec: Codec,
         handlers: Mapping[str, Handler],
-        dialogue: SeedDialogue,
         waiting: Waiting,
         room: ReplyRoom,
         limits: Limits,
+        new_id: Callable[[int], str],
     ) -> None:
         self._codec = codec
         self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
-        self._dialogue = dialogue
+        self._dialogue = SeedDialogue()
         self._waiting = waiting
         self._room = room
         self.failure: StoreError | None = None
         self._limits = limits
+        self._new_id = new_id
 
-    def handle(self, frames: list[bytes], now_ns: int, prefix: str | None = "") -> Answer | None:
-        """Applies one message and returns its answer; None where nothing is owed.
+    def handle(self, message: Message, now_ns: int) -> Answer | None:
+        """Applies one message, as far as its sender's rights go, and returns its answer; None where nothing is owed.
 
-        Its sender may touch ids that begin with `prefix`, and none at all where that is None. An answer with
-        missing parts is to be sent later, when `waiting` says so.
+        An answer with missing parts is to be sent later, when `waiting` says so.
         """
-        if prefix is None:
+        frames, sender = message.frames, message.sender
+        if sender is NOBODY:
             return self.refuse(frames, _NOT_ADMITTED)
         envelope, body = split_envelope(frames)
         if len(frames) > 1 + FRAMES_MAXIMUM:
@@ -62,10 +67,11 @@ class Dispatcher:
         if len(envelope) > 1 and sum(map(len, envelope[1:])) > ENVELOPE_BYTES:
             return TextAnswer(frames[:1], [_TOO_LONG_AN_ENVELOPE])
         if is_json(body):
-            return self._answer(self._parse(body[0]), envelope, now_ns, prefix)
+            return self._answer(self._parse(body[0]), envelope, now_ns, sender)
         if sum(map(len, body)) > self._limits.max_message_bytes:
             return TextAnswer(envelope, [_TOO_MANY_BYTES])
-        return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns, prefix))
+        start = partial(self._start, sender, now_ns)
+        return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns, start))
 
     def refuse(self, frames: list[bytes], refusal: Refusal) -> Answer | None:
         """The answer to a message none of which is applied."""
@@ -85,48 +91,58 @@ class Dispatcher:
         return self._codec.decode(body, self._limits.max_batch)
 
     def _answer(
-        self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, prefix: str
+        self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, sender: Sender
     ) -> JsonAnswer | None:
         self._room.renew()
         answer = JsonAnswer(envelope, isinstance(parsed, list))
         for item in parsed if isinstance(parsed, list) else (parsed,):
             handler = self._handlers.get(type(item))
             if handler is not None:
-                self._apply(handler, item, answer, now_ns, prefix)  # type: ignore[arg-type]  # only calls have handlers
+                self._apply(handler, item, answer, now_ns, sender)  # type: ignore[arg-type]  # only calls have handlers
             elif isinstance(item, Malformed):
                 answer.add(Failure(item.error, item.id))
         if answer.missing:
             self._waiting.hold(answer)
         return answer if answer.is_owed else None
 
-    def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int, prefix: str) -> None:
+    def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
         request_id = call.id
         if request_id is UNSET:
-            self._apply_unanswered(handler, call, now_ns, prefix)
+            self._apply_unanswered(handler, call, now_ns, sender)
             return
         try:
             self._room.check()
-            result = handler(narrow(call.params, prefix, now_ns) if prefix else call.params, now_ns)
+            result = handler(self._narrow(call, sender, now_ns) if sender.is_restricted else call.params, now_ns)
             if isinstance(result, Wish):
                 self._waiting.park(result, answer, request_id)
             else:
                 answer.add(Result(result, request_id))
         except Refusal as refusal:
             answer.add(Failure(refusal.to_error(), request_id))
-            log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
+            log.debug("refused", extra=fields(method=self._codec.method_of(call).name, reason=refusal.reason))
         except Exception as error:
             answer.add(Failure(self._failed(error).to_error(), request_id))
 
-    def _apply_unanswered(self, handler: Handler, call: Call, now_ns: int, prefix: str) -> None:
+    def _apply_unanswered(self, handler: Handler, call: Call, now_ns: int, sender: Sender) -> None:
         """Applies a notification: what it finds needs no room in the reply, and nobody hears how it went."""
         left_bytes = self._room.left_bytes
         try:
-            handler(narrow(call.params, prefix, now_ns), now_ns)
+            handler(self._narrow(call, sender, now_ns) if sender.is_restricted else call.params, now_ns)
         except Refusal as refusal:
-            log.debug("refused", extra=fields(method=self._codec.method_of(call), reason=refusal.reason))
+            log.debug("refused", extra=fields(method=self._codec.method_of(call).name, reason=refusal.reason))
         except Exception as error:
             self._failed(error)
         self._room.left_bytes = left_bytes
+
+    def _start(self, sender: Sender, now_ns: int, params: StartParams) -> object:
+        """Starts a timer of the dialogue. Raises `Refusal`."""
+        call = self._codec.call_type("timer.start")("2.0", params=params)
+        return self._handlers[type(call)](self._narrow(call, sender, now_ns), now_ns)
+
+    def _narrow(self, call: Call, sender: Sender, now_ns: int) -> Struct:
+        """The params of a call as far as its sender may ask for them. Raises `Refusal`."""
+        params: Struct = call.params
+        return narrow(self._codec.method_of(call), params, sender, lambda: self._new_id(now_ns // NS_PER_MS))
 
     def _failed(self, error: Exception) -> Refusal:
         """What to say of a request that failed in the server."""

@@ -2,7 +2,9 @@
 
 import zmq
 
+from timer_protocol.frames import Message
 from timer_protocol.limits import REPLIES_QUEUED, frame_maximum_bytes
+from timer_protocol.sender import EVERYBODY, NOBODY
 from timer_server.access.gate import Gate
 from timer_server.wire.backlog import Backlog
 from timer_server.wire.endpoints import (
@@ -43,18 +45,19 @@ class Commands:
         self._poller = poller
         poller.register(self.socket, zmq.POLLIN)
 
-    def receive(self) -> tuple[list[bytes], str | None] | None:
-        """The next request: its frames, and what the ids that its sender may touch begin with; None if there is none.
+    def receive(self) -> Message | None:
+        """The next message; None if there is none.
 
-        With keys, a sender has no such prefix where its key is allowed no longer, or its socket has a name of its own.
+        With keys, a message is nobody's where its key is allowed no longer, or its socket has a name of its own.
         """
         try:
             if self._gate is None:
-                return receive_from_router(self.socket), ""
+                return Message(receive_from_router(self.socket), EVERYBODY)
             frames = self.socket.recv_multipart(zmq.DONTWAIT, copy=False)
             # Who names its socket could take up the name of another, and so get replies meant for that one.
             is_named = frames[0].bytes[:1] != _MADE_ROUTING_ID
-            return [frame.bytes for frame in frames], None if is_named else self._gate.prefix_of(frames[0])
+            sender = NOBODY if is_named else self._gate.sender_of(frames[0])
+            return Message([frame.bytes for frame in frames], sender)
         except zmq.Again:
             return None
 

@@ -8,8 +8,8 @@ from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
 from timer_protocol.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_protocol.messages import Beat
+from timer_protocol.rights import narrow_topic
 from timer_server.access.gate import Gate
-from timer_server.access.rights import narrow_topic
 from timer_server.core.model import Timer
 from timer_server.logs import fields, log
 from timer_server.wire.endpoints import (
@@ -119,16 +119,16 @@ class Events:
             yield notice
 
     def _permit(self, notice: zmq.Frame, gate: Gate) -> bool:
-        """Puts a subscription into force as far as its sender's key goes; no prefix, no subscription.
+        """Puts a subscription into force as far as its sender's rights go.
 
         False for what is no subscription: after such a frame, libzmq 4.3.5 takes one subscriber for another.
         """
-        option, prefix = _SUBSCRIBING.get(notice.bytes[:1]), gate.prefix_of(notice)
+        option, sender = _SUBSCRIBING.get(notice.bytes[:1]), gate.sender_of(notice)
         if option is None:
             gate.suspend(notice)
             return False
-        # Of a bound key's topics several may have become one, so only the end of its connection takes them back.
-        if prefix is not None and not (prefix and option == zmq.UNSUBSCRIBE):
-            for topic in narrow_topic(notice.bytes[1:], prefix.encode()):
+        # Several topics that were narrowed may have become one, so only the end of the connection takes them back.
+        if option == zmq.SUBSCRIBE or sender.hears_all:
+            for topic in narrow_topic(notice.bytes[1:], sender):
                 self.socket.setsockopt(option, topic)  # which is about the sender of the last notice
         return True

@@ -1,0 +1,91 @@
+"""Holds a request to the rights and the prefix of its sender: what reaches beyond them is narrowed or refused."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.frames import BEAT_TOPIC
+from timer_protocol.messages import Method, Scope
+from timer_protocol.sender import NOBODY, Sender
+
+P = TypeVar("P", bound=Struct)
+
+
+def narrow(
+    method: Method | None, params: P, sender: Sender, make_id: Callable[[], str], queue_prefix: str | None = None
+) -> P:
+    """The same request as far as its sender may make it. Raises `Refusal` (not_permitted).
+
+    `method` is what the table of methods has for the request: None where it has nothing, which is refused. `make_id`
+    makes an id for a timer that has none. `queue_prefix` is the prefix of the queue that the request names, which
+    only the caller can look up.
+    """
+    if method is None:
+        raise Refusal(ErrorCode.NOT_PERMITTED, "nothing is declared about who may call this method")
+    if method.right is not None and method.right not in sender.rights:
+        raise Refusal(
+            ErrorCode.NOT_PERMITTED,
+            f"{method.name} needs the right {method.right!r}, which this client's key does not have",
+            right=method.right,
+        )
+    if not sender.prefix:
+        return params
+    narrowed: P = with_prefix(method.scope, params, sender.prefix, make_id, queue_prefix)
+    return narrowed
+
+
+def with_prefix(
+    scope: Scope, params: Any, prefix: str, make_id: Callable[[], str], queue_prefix: str | None = None
+) -> Any:
+    """The same params for one who may only touch ids that begin with `prefix`. Raises `Refusal` (not_permitted).
+
+    A page is cut down to those ids, and a timer without an id gets one of them.
+    """
+    if scope == "id" and params.id is None:
+        return replace(params, id=prefix + make_id())
+    if scope == "prefix" and prefix.startswith(params.prefix):
+        return replace(params, prefix=prefix)
+    for text in _touched(scope, params, queue_prefix):
+        if not text.startswith(prefix):
+            raise Refusal(
+                ErrorCode.NOT_PERMITTED,
+                f"{text!r} does not begin with {prefix!r}, which is all that this client's key is good for",
+                prefix=prefix,
+            )
+    return params
+
+
+def narrow_topic(topic: bytes, sender: Sender) -> list[bytes]:
+    """The topics to put into force where `sender` subscribes to `topic`: what lies under its prefix, and the beat."""
+    if sender is NOBODY:
+        return []
+    if sender.hears_all:
+        return [topic]
+    topics = [BEAT_TOPIC] if BEAT_TOPIC.startswith(topic) else []
+    prefix = sender.prefix.encode()
+    if "read" not in sender.rights:
+        return topics
+    if topic.startswith(prefix):
+        topics.append(topic)
+    elif prefix.startswith(topic):
+        topics.append(prefix)
+    return topics
+
+
+def _touched(scope: Scope, params: Any, queue_prefix: str | None) -> Sequence[str]:
+    """The ids, or what ids begin with, that a request names."""
+    match scope:
+        case "id":
+            return (params.id,)
+        case "ids":
+            ids: Sequence[str] = params.ids
+            return ids
+        case "prefix":
+            return (params.prefix,)
+        case "queue":
+            return (queue_prefix or "",)
+        case "none":
+            return ()
