@@ -37,6 +37,8 @@ class Trial:
 
     def __init__(self, folder: Path, dice: Random, load: Load, server: ServerProcess | None = None) -> None:
         self.history = History()
+        if load.own_prefix:
+            self.history.among(load.own_prefix)
         self.server = server or ServerProcess(folder)
         self.dice = dice
         self._folder = folder
@@ -63,12 +65,13 @@ class Trial:
         assert self._workload is not None
         self._workload.stop()
         with requester(self.server.commands) as rpc:
-            _wait_for_those_due_soon(rpc)
-            info = rpc.call("server.info")
+            _wait_for_those_due_soon(rpc, self._load.own_prefix)
+            log = _whole_log(rpc, self._load.own_prefix)
             for watcher in self._workload.watchers:
-                watcher.reach(info["seq"], CATCH_UP_LIMIT_S)
+                watcher.reach(log[-1].seq if log else 0, CATCH_UP_LIMIT_S)
             self._workload.close()
-            self.history.close(_whole_log(rpc), _all_timers(rpc), rpc.call("server.info")["now_ms"])
+            timers = _all_timers(rpc, prefix=self._load.own_prefix)
+            self.history.close(log, timers, rpc.call("server.info")["now_ms"])
 
     def report(self, faults: int) -> Report:
         """What came of it. The history is kept in the folder."""
@@ -102,20 +105,23 @@ def _figures(facts: Facts) -> dict[str, str]:
     return {**figures, "longest outage": f"{max(outages_s):.2f} s"} if outages_s else figures
 
 
-def _wait_for_those_due_soon(rpc: Requester) -> None:
+def _wait_for_those_due_soon(rpc: Requester, prefix: str) -> None:
     """Waits for the last of them, again and again as others come near; one that never fires is for the checker."""
     for _ in range(ROUNDS_AT_MOST):
-        due_soon = [timer for timer in _all_timers(rpc, state="running") if timer.remaining_ms < SOON_MS]
+        due_soon = [timer for timer in _all_timers(rpc, prefix=prefix, state="running") if timer.remaining_ms < SOON_MS]
         if not due_soon:
             return
         last = max(due_soon, key=lambda timer: timer.remaining_ms)
         rpc.call("timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
 
 
-def _whole_log(rpc: Requester) -> list[Event]:
+def _whole_log(rpc: Requester, prefix: str) -> list[Event]:
     events: list[Event] = []
-    while page := rpc.call("events.read", after=events[-1].seq if events else 0, limit=PAGE)["events"]:
-        events += convert(page, list[Event])
+    after, page = -1, {"next": 0}
+    while page["next"] != after:
+        after = page["next"]
+        page = rpc.call("events.read", after=after, prefix=prefix, limit=PAGE)
+        events += convert(page["events"], list[Event])
     return events
 
 
