@@ -33,7 +33,8 @@ def test_the_load_is_judged_and_strangers_are_not(tmp_path: Path, sabotage: str,
 
 
 def test_a_server_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("campaigns.trial.PROGRESS_LIMIT_S", 1)
+    monkeypatch.setattr("campaigns.trial.PROGRESS_LIMIT_S", 2)
+    monkeypatch.setattr("campaigns.clients.PATIENCE_S", 1)
     report = Report()
     with load_beside(tmp_path, Random(DICE), report) as server:  # noqa: S311 - moments, not secrets
         server.kill()

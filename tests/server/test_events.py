@@ -106,18 +106,6 @@ def test_beats_tell_the_last_seq_and_the_clock(server: LocalServer, rpc: Request
     assert 900 <= beats[-1]["now_ms"] - beats[-2]["now_ms"] <= 2000
 
 
-def test_read_goes_on_where_it_was(rpc: Requester) -> None:
-    for number in range(5):
-        rpc.call("timer.start", id=f"{'a' if number % 2 else 'b'}/{number}", minutes=1)
-    first = rpc.call("events.read", after=0, limit=2)
-    assert ([event["seq"] for event in first["events"]], first["next"], first["truncated"]) == ([1, 2], 2, False)
-    rest = rpc.call("events.read", after=first["next"])
-    assert ([event["seq"] for event in rest["events"]], rest["next"]) == ([3, 4, 5], 5)
-    some = rpc.call("events.read", after=0, prefix="a/")
-    assert ([event["seq"] for event in some["events"]], some["next"]) == ([2, 4], 5)
-    assert rpc.call("events.read", after=5) == {"events": [], "next": 5, "truncated": False}
-
-
 def test_read_waits_for_an_event_that_fits(server: LocalServer, rpc: Requester) -> None:
     with socket_to(zmq.DEALER, server.commands) as socket:
         wait = {"after": 0, "prefix": "mine/", "wait_ms": 20_000}
@@ -127,11 +115,3 @@ def test_read_waits_for_an_event_that_fits(server: LocalServer, rpc: Requester) 
         rpc.call("timer.start", id="mine/1", minutes=1)
         page = json.loads(socket.recv())["result"]
         assert ([event["seq"] for event in page["events"]], page["next"]) == ([2], 2)
-
-
-def test_read_returns_empty_when_its_time_is_up(rpc: Requester) -> None:
-    assert rpc.call("events.read", after=0, wait_ms=20) == {"events": [], "next": 0, "truncated": False}
-
-
-def test_who_knows_of_later_events_than_there_are_is_told(rpc: Requester) -> None:
-    assert rpc.call("events.read", after=9) == {"events": [], "next": 0, "truncated": True}

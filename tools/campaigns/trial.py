@@ -55,6 +55,9 @@ class Trial:
         self.server.kill()
         if error is not None:
             self.history.write(self._folder / HISTORY)
+        if self._workload is not None:  # it could not be settled; nobody is to go on asking
+            self._workload.stop()
+            self._workload.close()
 
     def progress(self, replies: int) -> None:
         """Waits until so many further requests are answered: the load runs."""
@@ -70,6 +73,7 @@ class Trial:
             for watcher in self._workload.watchers:
                 watcher.reach(log[-1].seq if log else 0, CATCH_UP_LIMIT_S)
             self._workload.close()
+            self._workload = None
             timers = _all_timers(rpc, prefix=self._load.own_prefix)
             self.history.close(log, timers, rpc.call("server.info")["now_ms"])
 
