@@ -3,12 +3,12 @@
 import sqlite3
 
 import pytest
-from timer_server.store.sqlite.sentences import one_line
 
 from store.stores import event, places
 from timer_server.core.records import pack
 from timer_server.store.blocks import event_in, events_of, to_row, without
 from timer_server.store.integrity import Damage, complete, sealed
+from timer_server.store.sqlite.sentences import one_line
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from timer_server.store.sqlite.mark import Mark, MarkFile
 
 from store.stores import changes, event, places, sqlite_store
 from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
-from timer_server.store.sqlite.store import SqliteStore
+from timer_server.store.sqlite.mark import Mark, MarkFile
 
 
 @pytest.fixture
