@@ -208,13 +208,13 @@ class Pipeline(RuleBasedStateMachine):
             self.server.wire.requests.append(requests[0] if len(requests) == 1 else batch(*requests))
         self.server.loop._turn({"commands": 1})
 
-    @rule()
+    @rule(call=calls)
     @precondition(lambda self: not self.server.is_full)
-    def read_what_comes_next(self) -> None:
-        """A request that waits for the event after the last durable one."""
-        self.asked += 1
-        after = {LOG_ID: self.store.last_seq}
-        self.server.wire.requests.append(request("events.read", self.asked, after=after, wait_ms=9_000))
+    def read_what_comes_next(self, call: tuple[str, dict[str, Any]]) -> None:
+        """A request that waits for the event after the last durable one, in a batch behind another."""
+        self.asked += 2
+        waiting = request("events.read", self.asked, after={LOG_ID: self.store.last_seq}, wait_ms=9_000)
+        self.server.wire.requests.append(batch(request(call[0], self.asked - 1, **call[1]), waiting))
         self.server.loop._turn({"commands": 1})
 
     @rule(milliseconds=st.integers(1, 30_000))

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from drivers.builders import make_timer
+from drivers.builders import LOG_ID, make_timer
 from timer_protocol.messages import EventKind
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown, as_logged
 from timer_server.core.records import pack
 from timer_server.store.base import Header, Store
 from timer_server.store.memory import MemoryStore
@@ -26,26 +26,35 @@ class Kind(NamedTuple):
     """Takes a folder and returns what makes the store there, the same one each time."""
 
 
+def sqlite_store(path: Path, log_id: str = LOG_ID) -> SqliteStore:
+    """A store, not yet open, which gives a log that it makes this id."""
+    return SqliteStore(path, lambda: log_id)
+
+
 def _one_memory_store(_: Path) -> Callable[[], Store]:
-    store = MemoryStore()
+    store = MemoryStore(LOG_ID)
     return lambda: store
 
 
 KINDS = (
     Kind("memory", _one_memory_store),
-    Kind("sqlite", lambda folder: lambda: SqliteStore(folder / "timers.db")),
+    Kind("sqlite", lambda folder: lambda: sqlite_store(folder / "timers.db")),
 )
 
 
-def event(seq: int, timer_id: str = "a", kind: EventKind = "started", at_ms: int | None = None, **fields: Any) -> Timer:
-    """An event; it happened at its `seq` in seconds unless something else is said."""
-    started_at_ms = seq * 1000 if at_ms is None else at_ms
-    return make_timer(timer_id, kind, seq=seq, started_at_ms=started_at_ms, **fields)
+def event(
+    place: int, timer_id: str = "a", kind: EventKind = "started", at_ms: int | None = None, **fields: Any
+) -> Countdown:
+    """An event; it happened at its place in seconds unless something else is said."""
+    started_at_ms = place * 1000 if at_ms is None else at_ms
+    return make_timer(timer_id, kind, place=place, started_at_ms=started_at_ms, **fields)
 
 
-def changes(*events: Timer, obsolete: tuple[int, ...] = (), horizon: int = 0) -> Changes:
-    return Changes(list(events), list(map(pack, events)), list(obsolete), horizon)
+def changes(*events: Countdown, obsolete: tuple[int, ...] = (), horizon: int = 0) -> Changes:
+    """What a turn has changed in a log that holds nothing but events of timers."""
+    records = [pack(as_logged(event)) for event in events]
+    return Changes(list(events), records, list(obsolete), horizon, horizon)
 
 
-def seqs(events: Any) -> list[int]:
-    return [event.seq for event in events]
+def places(entries: Any) -> list[int]:
+    return [entry.place for entry in entries]

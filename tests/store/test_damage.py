@@ -9,7 +9,7 @@ import pytest
 
 from drivers.file_damage import Damaged, cuts, dice, flips, holes, stale_blocks
 from store.stores import changes, event
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
 from timer_server.store.base import Anchor, Header, StoreError
 from timer_server.store.sqlite.store import SqliteStore
 
@@ -24,7 +24,7 @@ class Files(NamedTuple):
 
     content: dict[str, bytes]
     header: Header
-    events: list[Timer]
+    events: list[Countdown]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -41,9 +41,9 @@ def fill(store: SqliteStore, commits: range) -> None:
         store.commit(changes(*events, obsolete=tuple(obsolete), horizon=horizon), ANCHOR if number == 0 else None)
 
 
-def read(folder: Path) -> tuple[Header, list[Timer]]:
+def read(folder: Path) -> tuple[Header, list[Countdown]]:
     """What a store in the folder holds. Raises `StoreError`."""
-    store = SqliteStore(folder / NAME)
+    store = sqlite_store(folder / NAME)
     try:
         header = store.open()
         return header._replace(notices=()), list(store.load())
@@ -55,7 +55,7 @@ def read(folder: Path) -> tuple[Header, list[Timer]]:
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """Closed in order: all is in the database."""
     folder = tmp_path_factory.mktemp("closed")
-    store = SqliteStore(folder / NAME)
+    store = sqlite_store(folder / NAME)
     store.open()
     fill(store, range(33))
     store.close()
@@ -67,7 +67,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """As a killed process leaves it: much is in the write-ahead log only."""
     folder, copied = tmp_path_factory.mktemp("killed"), tmp_path_factory.mktemp("copied")
-    store = SqliteStore(folder / NAME)
+    store = sqlite_store(folder / NAME)
     store.open()
     fill(store, range(11))
     store.close()
@@ -153,7 +153,7 @@ class TestFiles:
 
     def test_blocks_that_were_never_written(self, tmp_path: Path, closed: Files) -> None:
         write(tmp_path, closed.content)
-        store = SqliteStore(tmp_path / NAME)
+        store = sqlite_store(tmp_path / NAME)
         store.open()
         fill(store, range(33, 40))
         store.close()
@@ -189,7 +189,7 @@ class TestFiles:
 def test_opening_makes_sure_of_what_it_builds_on(tmp_path: Path, killed: Files) -> None:
     """After an fsync that failed, the write-ahead log may be in memory only; what is in it is written once more."""
     write(tmp_path, killed.content)
-    store = SqliteStore(tmp_path / NAME)
+    store = sqlite_store(tmp_path / NAME)
     store.open()
     opened = files_of(tmp_path)
     store.close()
@@ -227,7 +227,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path) -> Iterator[SqliteStore]:
     """An open store with some events, the first of which is old, and each in a block of its own."""
-    opened = SqliteStore(path)
+    opened = sqlite_store(path)
     opened.open()
     for seq in range(1, 10):
         opened.commit(changes(event(seq, f"id/{seq}")), ANCHOR)

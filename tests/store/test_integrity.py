@@ -3,12 +3,12 @@
 import sqlite3
 
 import pytest
-from timer_server.store.sentences import one_line
 
-from store.stores import event, seqs
+from store.stores import event, places
 from timer_server.core.records import pack
 from timer_server.store.blocks import event_in, events_of, to_row, without
 from timer_server.store.integrity import Damage, complete, sealed
+from timer_server.store.sqlite.sentences import one_line
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
 
@@ -17,7 +17,7 @@ from timer_server.store.state import LogState, row_to_state, state_to_row
     [([], 0, 0), ([], 7, 7), ([1, 2, 3], 0, 3), ([2, 5, 8, 9], 7, 9), ([2, 7, 8], 7, 8), ([2, 5], 7, 7)],
 )
 def test_a_complete_log_passes(found: list[int], horizon: int, last_seq: int) -> None:
-    assert seqs(complete(map(event, found), len(found), horizon, last_seq)) == found
+    assert places(complete(map(event, found), len(found), horizon, last_seq)) == found
 
 
 @pytest.mark.parametrize(

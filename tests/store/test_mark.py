@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from timer_server.store.mark import Mark, MarkFile
 
-from store.stores import changes, event, seqs
+from store.stores import changes, event, places, sqlite_store
 from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
-from timer_server.store.sqlite.store import SqliteStore
+from timer_server.store.sqlite.mark import Mark, MarkFile
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def mark_path(path: Path) -> Path:
 
 def grow(path: Path, *seq: int) -> None:
     """Opens the store, commits events one by one, and closes it."""
-    store = SqliteStore(path)
+    store = sqlite_store(path)
     store.open()
     for number in seq:
         store.commit(changes(event(number)))
@@ -32,11 +31,11 @@ def grow(path: Path, *seq: int) -> None:
 
 def opened(path: Path) -> tuple[list[int], tuple[object, ...]]:
     """The events of a store, and why its mark was set anew."""
-    store = SqliteStore(path)
+    store = sqlite_store(path)
     try:
         header = store.open()
         assert all(notice.is_warning for notice in header.notices)
-        return seqs(store.load()), tuple(notice.figures["reason"] for notice in header.notices)
+        return places(store.load()), tuple(notice.figures["reason"] for notice in header.notices)
     finally:
         store.close()
 
@@ -88,7 +87,7 @@ class TestOpening:
         """It may have been the anchor, and with that all deadlines."""
         grow(path, 1)
         copy = path.read_bytes()
-        store = SqliteStore(path)
+        store = sqlite_store(path)
         store.open()
         store.commit(changes(obsolete=(1,), horizon=1))
         store.close()
@@ -138,7 +137,7 @@ class TestOpening:
 
 class TestCommitting:
     def test_every_commit_moves_the_mark(self, path: Path, mark_path: Path) -> None:
-        store = SqliteStore(path)
+        store = sqlite_store(path)
         store.open()
         told = []
         for seq in (1, 2, 3):
@@ -151,7 +150,7 @@ class TestCommitting:
         assert told == [(1, 1), (2, 2), (3, 3)]
 
     def test_a_commit_that_failed_does_not_move_it(self, path: Path, mark_path: Path) -> None:
-        store = SqliteStore(path)
+        store = sqlite_store(path)
         store.open()
         store.commit(changes(event(1)))
         before = mark_path.read_bytes()
@@ -163,7 +162,7 @@ class TestCommitting:
         assert mark_path.read_bytes() == before
 
     def test_a_commit_whose_mark_fails_is_not_acknowledged(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        store = SqliteStore(path)
+        store = sqlite_store(path)
         store.open()
 
         def fail(*_: object) -> None:

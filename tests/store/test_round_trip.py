@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from store.stores import KINDS, Kind, changes
 from store.stores import event as event_at
 from timer_server.core.model import KINDS as EVENT_KINDS
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown
 from timer_server.core.records import pack
 from timer_server.store.base import Anchor, Header, Store
 from timer_server.store.blocks import to_rows
@@ -29,7 +29,7 @@ PAYLOAD = st.recursive(
 ).map(lambda value: json.dumps(value, ensure_ascii=False).encode())
 
 EVENT = st.builds(
-    Timer,
+    Countdown,
     due_at_ms=st.none() | SQL_INTEGER,
     seq=SQL_INTEGER.filter(bool),
     kind_number=st.integers(0, len(EVENT_KINDS) - 1),
@@ -57,7 +57,7 @@ EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in K
 
 
 @contextmanager
-def reopened(kind: Kind, events: list[Timer], anchor: Anchor | None = None) -> Iterator[tuple[Store, Header]]:
+def reopened(kind: Kind, events: list[Countdown], anchor: Anchor | None = None) -> Iterator[tuple[Store, Header]]:
     """A store that was closed and opened again after these events were committed.
 
     Retention has passed them: after the horizon a log has no gaps.
@@ -82,7 +82,7 @@ def exactly(event: Timer) -> tuple[object, ...]:
 
 @EVERY_KIND
 @given(EVENTS)
-def test_events_come_back_exactly(kind: Kind, events: list[Timer]) -> None:
+def test_events_come_back_exactly(kind: Kind, events: list[Countdown]) -> None:
     with reopened(kind, events) as (store, _):
         assert [exactly(event) for event in store.load()] == [exactly(event) for event in events]
         for event in events:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drivers.builders import BEGIN_NS, NS_PER_S
-from store.stores import changes, event, seqs
+from store.stores import changes, event, places, sqlite_store
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path) -> Iterator[SqliteStore]:
     """An open store."""
-    opened = SqliteStore(path)
+    opened = sqlite_store(path)
     opened.open()
     yield opened
     opened.close()
@@ -37,7 +37,7 @@ def pragma(store: SqliteStore, name: str) -> object:
 
 def refused(path: Path) -> str:
     """The sentence with which a store refuses to open."""
-    store = SqliteStore(path)
+    store = sqlite_store(path)
     try:
         with pytest.raises(StoreError) as refusal:
             store.open()
@@ -70,9 +70,9 @@ class TestDurability:
         for file in tmp_path.glob("timers.db*"):
             (copied / file.name).write_bytes(file.read_bytes())
 
-        restarted = SqliteStore(copied / path.name)
+        restarted = sqlite_store(copied / path.name)
         assert restarted.open().last_seq == 2
-        assert seqs(restarted.load()) == [1, 2]
+        assert places(restarted.load()) == [1, 2]
         restarted.close()
 
     def test_a_commit_that_fails_leaves_nothing_behind(self, store: SqliteStore) -> None:
@@ -83,7 +83,7 @@ class TestDurability:
 
         store.close()
         header = store.open()
-        assert seqs(store.load()) == [1]
+        assert places(store.load()) == [1]
         assert (header.horizon, header.last_seq) == (0, 1)
 
     @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_page_ends_where_enough_was_read(store: SqliteStore, monkeypatch: pyte
 
     ends = [store.read_events(after, "id/5", 10, 100) for after in range(5)]
 
-    assert [(seqs(window.events), window.scanned_to, window.is_end) for window in ends] == [
+    assert [(places(window.events), window.scanned_to, window.is_end) for window in ends] == [
         ([], 1, False),
         ([], 2, False),
         ([], 3, False),
@@ -136,11 +136,11 @@ class TestRefusals:
         assert "another timer-server has it open" in refused(path)
 
         store.commit(changes(event(1)))
-        assert seqs(store.load()) == [1]
+        assert places(store.load()) == [1]
 
     def test_one_that_was_closed_can_be_opened(self, store: SqliteStore, path: Path) -> None:
         store.close()
-        other = SqliteStore(path)
+        other = sqlite_store(path)
         other.open()
         other.close()
 
@@ -183,7 +183,7 @@ class TestRefusals:
 
     def test_file_that_is_empty_becomes_a_store(self, path: Path) -> None:
         path.touch()
-        store = SqliteStore(path)
+        store = sqlite_store(path)
 
         assert store.open().last_seq == 0
         store.close()

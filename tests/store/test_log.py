@@ -1,0 +1,158 @@
+"""A log as its readers see it: pages, the oldest entries, and turns whose commit is under way."""
+
+import pytest
+
+from store.stores import OpenStore, changes, event, places
+from timer_server.core.model import Countdown
+from timer_server.store import log as log_module
+from timer_server.store.base import StoreError
+from timer_server.store.log import Log
+
+
+def log_of(reopen: OpenStore, *events: Countdown, obsolete: tuple[int, ...] = (), horizon: int = 0) -> Log:
+    """A log that holds these events but the obsolete ones."""
+    store, _ = reopen()
+    store.commit(changes(*events))
+    store.commit(changes(obsolete=obsolete, horizon=horizon))
+    return Log(*reopen())
+
+
+class TestPage:
+    @pytest.fixture
+    def log(self, reopen: OpenStore) -> Log:
+        """Ids in turn: a/1, b, a/2, b, a/1, ...; the events 4 and 5 are gone."""
+        ids = ["a/1", "b", "a/2", "b"]
+        events = [event(place, ids[(place - 1) % 4]) for place in range(1, 13)]
+        return log_of(reopen, *events, obsolete=(4, 5), horizon=5)
+
+    @pytest.mark.parametrize(
+        ("after", "prefix", "limit", "scan", "found"),
+        [
+            (0, "", 100, 100, [1, 2, 3, 6, 7, 8, 9, 10, 11, 12]),
+            (3, "", 2, 100, [6, 7]),
+            (4, "", 2, 100, [6, 7]),
+            (0, "b", 100, 100, [2, 6, 8, 10, 12]),
+            (0, "a/", 100, 100, [1, 3, 7, 9, 11]),
+            (0, "a/2", 2, 100, [3, 7]),
+            (0, "a/2", 100, 3, [3]),
+            (3, "a/1", 100, 3, []),
+            (12, "", 100, 100, []),
+            (99, "", 100, 100, []),
+            (0, "c", 100, 100, []),
+            (0, "B", 100, 100, []),
+            (0, "%", 100, 100, []),
+            (0, "a_1", 100, 100, []),
+            (0, "é", 100, 100, []),
+            (0, "a/1\0", 100, 100, []),
+            (0, "a/1x", 100, 100, []),
+        ],
+    )
+    def test_finds(self, log: Log, after: int, prefix: str, limit: int, scan: int, found: list[int]) -> None:
+        assert places(log.page(after, prefix, limit, scan).events) == found
+
+    @pytest.mark.parametrize(
+        ("after", "prefix", "limit", "scan", "scanned_to", "is_end"),
+        [
+            (0, "c", 100, 4, 6, False),
+            (0, "", 2, 100, 2, False),
+            (0, "", 9, 100, 11, False),
+            (0, "", 100, 9, 11, False),
+            (0, "a", 1, 100, 1, False),
+            (0, "", 100, 100, 12, True),
+            (0, "c", 1, 11, 12, True),
+            (0, "", 10, 10, 12, True),
+            (10, "a", 100, 3, 12, True),
+            (12, "", 1, 1, 12, True),
+            (99, "", 100, 100, 99, True),
+        ],
+    )
+    def test_tells_how_far_it_looked(
+        self, log: Log, after: int, prefix: str, limit: int, scan: int, scanned_to: int, is_end: bool
+    ) -> None:
+        page = log.page(after, prefix, limit, scan)
+
+        assert (page.scanned_to, page.is_end) == (scanned_to, is_end)
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    @pytest.mark.parametrize("scan", [1, 2, 5, 100])
+    @pytest.mark.parametrize("prefix", ["", "a/", "b", "a/2"])
+    def test_one_after_the_other_miss_and_repeat_nothing(self, log: Log, limit: int, scan: int, prefix: str) -> None:
+        found, at, is_end = [], 0, False
+        while not is_end:
+            page = log.page(at, prefix, limit, scan)
+            assert page.scanned_to > at or page.is_end
+            found += places(page.events)
+            at, is_end = page.scanned_to, page.is_end
+
+        assert found == [event.place for event in log.oldest(0, 100) if event.id.startswith(prefix)]
+
+    def test_ends_where_enough_was_read(self, reopen: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A page always gets on by something, however large that is."""
+        monkeypatch.setattr(log_module, "SCAN_BYTES", 1_000)
+        payload = b'"%s"' % (b"x" * 40_000)
+        log = log_of(reopen, *(event(place, f"id/{place}", payload=payload) for place in range(1, 101)))
+
+        ends, at, is_end = [], 0, False
+        while not is_end:
+            page = log.page(at, "id/100", 10, 100)
+            ends.append(at := page.scanned_to)
+            is_end = page.is_end
+
+        assert ends[-1] == 100
+        assert max(after - before for before, after in zip([0, *ends], ends, strict=False)) <= 32
+
+
+class TestLargeSpecs:
+    EVENTS = (
+        event(1, spec_place=1, label="large", payload=b'"%s"' % (b"x" * 600)),
+        *(event(place, spec_place=1, label="large", payload=b'"%s"' % (b"x" * 600)) for place in (2, 3, 4)),
+    )
+
+    def test_events_are_whole(self, reopen: OpenStore) -> None:
+        log = log_of(reopen, *self.EVENTS)
+
+        assert [log.event(place) for place in (1, 2, 3, 4)] == list(self.EVENTS)
+        assert log.page(0, "", 10, 100).events == list(self.EVENTS)
+        assert log.holder(1) == self.EVENTS[0]
+
+    def test_one_that_is_read_for_its_spec_counts_as_looked_at(
+        self, reopen: OpenStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log = log_of(reopen, *self.EVENTS)
+
+        assert log.page(0, "", 10, 5).scanned_to == 3
+        assert log.page(0, "a", 10, 100).scanned == 7
+        assert log.page(0, "b", 10, 100).scanned == 4
+        monkeypatch.setattr(log_module, "SCAN_BYTES", 1_000)
+        assert log.page(0, "", 10, 100).scanned_to == 3
+
+    def test_one_whose_spec_is_gone_is_a_store_error(self, reopen: OpenStore) -> None:
+        log = log_of(reopen, *self.EVENTS, obsolete=(1,), horizon=4)
+
+        for read in (lambda: log.event(2), lambda: log.page(0, "", 10, 100)):
+            with pytest.raises(StoreError, match="entry 1"):
+                read()
+
+
+def test_the_oldest_are_those_after_a_place(reopen: OpenStore) -> None:
+    log = log_of(reopen, *(event(place) for place in range(1, 100)), obsolete=(2, 3), horizon=3)
+
+    assert places(log.oldest(0, 3)) == [1, 4, 5]
+    assert places(log.oldest(50, 1000)) == list(range(51, 100))
+    assert log.oldest(99, 10) == []
+
+
+def test_a_turn_under_way_is_read_from_itself_and_told_to_nobody(reopen: OpenStore) -> None:
+    store, header = reopen()
+    log = Log(store, header)
+    events = [event(place, label=f"{place}") for place in range(1, 6)]
+    for turn in (events[:2], [], events[2:]):
+        log.take_off(changes(*turn))
+
+    assert [log.event(place) for place in range(1, 6)] == events
+    for durable in (2, 2, 5):
+        assert log.page(0, "", 10, 10).events == events[: log.durable_place]
+        assert log.oldest(0, 10) == events[: log.durable_place]
+        store.commit(log.land())
+        assert (log.durable_place, log.durable_seq) == (durable, durable)
+        assert [log.event(place) for place in range(1, 6)] == events
