@@ -1,65 +1,93 @@
 """What is checked of a log's rows, one at a time and all together."""
 
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 
-from store.stores import event, places
+from drivers.builders import LOG_ID
+from store.stores import event
+from timer_server.core.ledger import LogEnds
+from timer_server.core.model import Entry, as_logged
 from timer_server.core.records import pack
-from timer_server.store.blocks import event_in, events_of, to_row, without
-from timer_server.store.integrity import Damage, complete, sealed
+from timer_server.store.blocks import entries_of, entry_in, to_row, without
+from timer_server.store.integrity import Damage, checksum_of, verify_complete
 from timer_server.store.sqlite.sentences import one_line
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
+Log = list[int | tuple[int, int] | tuple[int, int, int]]
+
+
+def entries_at(log: Log) -> Iterator[Entry]:
+    """Entries at these places; how many others are before one and where its spec stands may follow."""
+    for entry in log:
+        place, others, spec_place = (*(entry if isinstance(entry, tuple) else (entry,)), 0, 0)[:3]
+        yield as_logged(event(place, others=others, spec_place=spec_place))
+
 
 @pytest.mark.parametrize(
-    ("found", "horizon", "last_seq"),
-    [([], 0, 0), ([], 7, 7), ([1, 2, 3], 0, 3), ([2, 5, 8, 9], 7, 9), ([2, 7, 8], 7, 8), ([2, 5], 7, 7)],
+    ("found", "ends"),
+    [
+        ([], LogEnds()),
+        ([], LogEnds(7, 7, 7, 7)),
+        ([1, 2, 3], LogEnds(0, 0, 3, 3)),
+        ([2, 5, 8, 9], LogEnds(7, 7, 9, 9)),
+        ([2, 5], LogEnds(7, 7, 7, 7)),
+        ([2, 5], LogEnds(7, 4, 7, 4)),
+        ([2, 5, (8, 3), (9, 4)], LogEnds(7, 4, 9, 5)),
+        ([(2, 0, 2), (3, 0, 2), 5, (8, 0, 2), (9, 0, 9)], LogEnds(7, 7, 9, 9)),
+    ],
 )
-def test_a_complete_log_passes(found: list[int], horizon: int, last_seq: int) -> None:
-    assert places(complete(map(event, found), len(found), horizon, last_seq)) == found
+def test_a_complete_log_passes(found: Log, ends: LogEnds) -> None:
+    entries = list(entries_at(found))
+
+    assert list(verify_complete(iter(entries), len(found), ends)) == entries
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ([2, 5, 9], "event 8 is missing, event 9 stands in its place"),
-        ([2, 5, 8, 10], "event 9 is missing, event 10 stands in its place"),
-        ([2, 5, 8, 8], "event 9 is missing, event 8 stands in its place"),
-        ([5, 2, 8, 9], "event 2 stands after event 5"),
-        ([2, 2, 8, 9], "event 2 stands after event 2"),
-        ([2, 8, 5, 9], "event 5 stands after event 8"),
-        ([2, 5, 8], "it ends at event 8, and should end at 9"),
-        ([2, 5, 8, 9, 10], "it ends at event 10, and should end at 9"),
-        ([2, 5], "it ends at event 7, and should end at 9"),
-        ([2, 8, 9], "it holds 3 events, and should hold 4"),
-        ([2, 3, 5, 8, 9], "it holds 5 events, and should hold 4"),
+        ([2, 5, 9], "entry 8 is missing, entry 9 stands in its place"),
+        ([2, 5, 8, 10], "entry 9 is missing, entry 10 stands in its place"),
+        ([2, 5, 8, 8], "entry 9 is missing, entry 8 stands in its place"),
+        ([5, 2, 8, 9], "entry 2 stands after entry 5"),
+        ([2, 2, 8, 9], "entry 2 stands after entry 2"),
+        ([2, 8, 5, 9], "entry 5 stands after entry 8"),
+        ([2, 5, 8], "it ends at entry 8, and should end at 9"),
+        ([2, 5, 8, 9, 10], "it ends at entry 10, and should end at 9"),
+        ([2, 5], "it ends at entry 7, and should end at 9"),
+        ([2, 5, 8, (9, 1)], "it ends at event 8, and should end at 9"),
+        ([2, 8, 9], "it holds 3 entries, and should hold 4"),
+        ([2, 3, 5, 8, 9], "it holds 5 entries, and should hold 4"),
+        ([2, 5, 8, (9, 0, 1)], "entry 1 is missing, to which entry 9 refers"),
+        ([2, 5, (8, 0, 2), 9], "entry 2 is missing, to which entry 8 refers"),
+        ([2, (5, 0, 8), (8, 0, 8), 9], "entry 8 is missing, to which entry 5 refers"),
     ],
 )
-def test_any_other_is_told_from_it(found: list[int], said: str) -> None:
-    """It should be 2, 5, 8, 9 with the horizon at 7."""
+def test_any_other_is_told_from_it(found: Log, said: str) -> None:
+    """It should be 2, 5, 8, 9 with the horizon at 7. A spec stands before what refers to it, and nothing else does."""
     with pytest.raises(Damage, match=said):
-        list(complete(map(event, found), 4, 7, 9))
+        list(verify_complete(entries_at(found), 4, LogEnds(7, 7, 9, 9)))
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\xc1", b"\x93", b"\x91\x90", b"\x91\x9f", to_row(1, [pack(event(1))])[1] + b"\0"]
+    "body", [b"", b"\xc1", b"\x93", b"\x91\x90", b"\x91\x9f", to_row(1, 1, [pack(event(1))])[2] + b"\0"]
 )
-def test_a_body_that_was_sealed_but_holds_no_events(body: bytes) -> None:
+def test_a_body_with_its_checksum_that_holds_no_entries(body: bytes) -> None:
     """Only a server with a fault of its own would write it."""
-    row = (1, *sealed(body, 1))
-    with pytest.raises(Damage, match="events up to 1 cannot be decoded"):
-        events_of(row)
-    with pytest.raises(Damage, match="events up to 1 cannot be decoded"):
-        event_in(row, 1)
-    with pytest.raises(Damage, match="events up to 1 cannot be decoded"):
+    row = (1, 1, body, checksum_of(body, 1, 1))
+    with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):
+        entries_of(row)
+    with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):
+        entry_in(row, 1)
+    with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):
         without(row, {1})
 
 
-@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x90", state_to_row(LogState(b"12345678"))[0] + b"\0"])
-def test_a_body_that_was_sealed_but_is_no_header(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x90", state_to_row(LogState(LOG_ID))[0] + b"\0"])
+def test_a_body_with_its_checksum_that_is_no_header(body: bytes) -> None:
     with pytest.raises(Damage, match="header cannot be decoded"):
-        row_to_state(sealed(body))
+        row_to_state((body, checksum_of(body)))
 
 
 def test_what_was_damaged_is_quoted_on_one_line() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.builders import LOG_ID
 from store.stores import changes, event, places, sqlite_store
 from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
@@ -20,11 +21,11 @@ def mark_path(path: Path) -> Path:
     return path.with_name("timers.db-mark")
 
 
-def grow(path: Path, *seq: int) -> None:
+def grow(path: Path, *place: int, log_id: str = LOG_ID) -> None:
     """Opens the store, commits events one by one, and closes it."""
-    store = sqlite_store(path)
+    store = sqlite_store(path, log_id)
     store.open()
-    for number in seq:
+    for number in place:
         store.commit(changes(event(number)))
     store.close()
 
@@ -45,12 +46,12 @@ class TestFile:
         file = MarkFile(tmp_path / "mark")
         assert file.read() is None
 
-        file.open(Mark(b"12345678", 1, 2))
-        file.write(Mark(b"12345678", 2**60, 2**63))
+        file.open(Mark(LOG_ID, 1, 2))
+        file.write(Mark(LOG_ID, 2**60, 2**63))
 
-        assert file.read() == Mark(b"12345678", 2**60, 2**63)
+        assert file.read() == Mark(LOG_ID, 2**60, 2**63)
         file.close()
-        assert file.read() == Mark(b"12345678", 2**60, 2**63)
+        assert file.read() == Mark(LOG_ID, 2**60, 2**63)
 
     @pytest.mark.parametrize("content", [b"", b"something else", b"\0" * 32, b"x" * 32, b"x" * 5000])
     def test_something_else_is_told_apart_and_replaced(self, tmp_path: Path, content: bytes) -> None:
@@ -59,9 +60,9 @@ class TestFile:
         with pytest.raises(Damage):
             file.read()
 
-        file.open(Mark(b"12345678", 1, 2))
+        file.open(Mark(LOG_ID, 1, 2))
 
-        assert file.read() == Mark(b"12345678", 1, 2)
+        assert file.read() == Mark(LOG_ID, 1, 2)
         file.close()
 
 
@@ -75,7 +76,7 @@ class TestOpening:
         path.write_bytes(copy)
 
         for _ in range(2):
-            with pytest.raises(StoreError, match=r"\(event 2\), but .* \(event 4\) had been acknowledged") as refusal:
+            with pytest.raises(StoreError, match=r"\(entry 2\), but .* \(entry 4\) had been acknowledged") as refusal:
                 opened(path)
             assert str(mark_path) in str(refusal.value)
         mark_path.unlink()
@@ -117,7 +118,7 @@ class TestOpening:
     def test_the_mark_of_another_store_is_replaced_with_a_notice(self, path: Path, mark_path: Path) -> None:
         grow(path, 1, 2)
         other = path.with_name("other.db")
-        grow(other, *range(1, 10))
+        grow(other, *range(1, 10), log_id="another one")
         mark_path.write_bytes(other.with_name("other.db-mark").read_bytes())
 
         assert opened(path) == ([1, 2], ("it belongs to another store",))
@@ -140,11 +141,11 @@ class TestCommitting:
         store = sqlite_store(path)
         store.open()
         told = []
-        for seq in (1, 2, 3):
-            store.commit(changes(event(seq)))
+        for place in (1, 2, 3):
+            store.commit(changes(event(place)))
             mark = MarkFile(mark_path).read()
             assert mark is not None
-            told.append((mark.commits, mark.seq))
+            told.append((mark.commits, mark.place))
         store.close()
 
         assert told == [(1, 1), (2, 2), (3, 3)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from store.stores import KINDS, Kind, changes
 from store.stores import event as event_at
 from timer_server.core.model import KINDS as EVENT_KINDS
-from timer_server.core.model import Countdown
+from timer_server.core.model import Countdown, as_logged
 from timer_server.core.records import pack
 from timer_server.store.base import Anchor, Header, Store
 from timer_server.store.blocks import to_rows
@@ -31,26 +31,28 @@ PAYLOAD = st.recursive(
 EVENT = st.builds(
     Countdown,
     due_at_ms=st.none() | SQL_INTEGER,
-    seq=SQL_INTEGER.filter(bool),
+    place=SQL_INTEGER.filter(bool),
+    others=st.just(0),
     kind_number=st.integers(0, len(EVENT_KINDS) - 1),
     started_at_ms=SQL_INTEGER,
     elapsed_ms=SQL_INTEGER,
     id=VALID_ID,
-    label=TEXT,
-    hours=AMOUNT,
-    minutes=AMOUNT,
-    seconds=AMOUNT,
     duration_ms=SQL_INTEGER,
     remaining_ms=SQL_INTEGER,
     version=SQL_INTEGER,
-    keys=st.none() | st.lists(TEXT, min_size=1, max_size=5).map(tuple),
+    keys=st.binary(max_size=16),
+    spec_place=st.just(0),
+    hours=AMOUNT,
+    minutes=AMOUNT,
+    seconds=AMOUNT,
+    label=TEXT,
     payload=PAYLOAD,
 )
 EVENTS = st.lists(
     EVENT,
     max_size=2,
-    unique_by=lambda event: event.seq,
-).map(lambda events: sorted(events, key=lambda event: event.seq))
+    unique_by=lambda event: event.place,
+).map(lambda events: sorted(events, key=lambda event: event.place))
 
 
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
@@ -66,7 +68,7 @@ def reopened(kind: Kind, events: list[Countdown], anchor: Anchor | None = None) 
         make = kind.make(Path(folder))
         store = make()
         store.open()
-        store.commit(changes(*events, horizon=events[-1].seq if events else 0), anchor)
+        store.commit(changes(*events, horizon=events[-1].place if events else 0), anchor)
         store.close()
         store = make()
         try:
@@ -75,7 +77,7 @@ def reopened(kind: Kind, events: list[Countdown], anchor: Anchor | None = None) 
             store.close()
 
 
-def exactly(event: Timer) -> tuple[object, ...]:
+def exactly(event: Countdown) -> tuple[object, ...]:
     """An event with what equality does not tell: the types of the amounts, and the sign of zero."""
     return event, *(repr(amount) for amount in (event.hours, event.minutes, event.seconds)), type(event.payload)
 
@@ -86,7 +88,7 @@ def test_events_come_back_exactly(kind: Kind, events: list[Countdown]) -> None:
     with reopened(kind, events) as (store, _):
         assert [exactly(event) for event in store.load()] == [exactly(event) for event in events]
         for event in events:
-            assert store.read_timer(event.seq) == event
+            assert store.entry(event.place) == event
 
 
 @EVERY_KIND
@@ -101,17 +103,25 @@ def test_anchor_comes_back_exactly(kind: Kind, anchor: Anchor) -> None:
 )
 def test_labels_that_trip_others_come_back(kind: Kind, label: str) -> None:
     with reopened(kind, [event_at(1, label=label)]) as (store, _):
-        assert store.read_timer(1).label == label
+        assert store.entry(1) == event_at(1, label=label)
 
 
 def test_stored_rows_are_what_they_were() -> None:
     """Another order or number of fields is another schema: it needs a version of its own, and a way up."""
-    event = event_at(1, "a", "paused", hours=1.5, due_at_ms=None, remaining_ms=60_000, keys=("k",), label="é")
+    spec = {"hours": 1.5, "label": "é", "spec_place": 1}
+    events = [
+        event_at(1, "a", "paused", due_at_ms=None, remaining_ms=60_000, keys=b"8 bytes.", **spec),
+        event_at(2, "a", "fired", others=1, elapsed_ms=500, **spec),
+    ]
 
-    assert list(to_rows([event], [pack(event)])) == [
+    assert list(to_rows(events, [pack(as_logged(event)) for event in events])) == [
         (
+            2,
             1,
-            bytes.fromhex("dc00019fc00101cd03e800a161a2c3a9cb3ff80000000000000100cdea60cdea600191a16bc4046e756c6c"),
-            214098626,
+            bytes.fromhex(
+                "dc0002dc001201c0010001cd03e800a161cdea60cdea6001c408382062797465732e01cb3ff80000000000000100"
+                "a2c3a9c4046e756c6c9d02cf0000018bcfe65260020106cd07d0cd01f4a161cdea600001c40001"
+            ),
+            3775035656,
         )
     ]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from drivers.builders import BEGIN_NS, NS_PER_S
+from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_S
 from store.stores import changes, event, places, sqlite_store
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
 from timer_server.core.engine import Engine
-from timer_server.store import sqlite
-from timer_server.store.base import StoreError
+from timer_server.core.ledger import LogEnds
+from timer_server.store.base import Header, StoreError
+from timer_server.store.log import Log
 from timer_server.store.sqlite.store import SqliteStore
 
 
@@ -71,7 +72,7 @@ class TestDurability:
             (copied / file.name).write_bytes(file.read_bytes())
 
         restarted = sqlite_store(copied / path.name)
-        assert restarted.open().last_seq == 2
+        assert restarted.open().ends.last_place == 2
         assert places(restarted.load()) == [1, 2]
         restarted.close()
 
@@ -84,17 +85,18 @@ class TestDurability:
         store.close()
         header = store.open()
         assert places(store.load()) == [1]
-        assert (header.horizon, header.last_seq) == (0, 1)
+        assert header.ends == LogEnds(0, 0, 1, 1)
 
     @pytest.mark.parametrize(
         "use",
         [
             lambda store: store.commit(changes(event(2))),
             lambda store: list(store.load()),
-            lambda store: store.read_timer(1),
-            lambda store: store.read_events(0, "", 10, 10),
+            lambda store: store.entry(1),
+            lambda store: list(store.blocks_after(0)),
+            lambda store: list(store.blocks_after_seq(0)),
         ],
-        ids=["commit", "load", "read_timer", "read_events"],
+        ids=["commit", "load", "entry", "blocks_after", "blocks_after_seq"],
     )
     def test_a_broken_database_is_a_store_error(self, store: SqliteStore, use: Callable[[SqliteStore], object]) -> None:
         store.commit(changes(event(1)))
@@ -103,32 +105,11 @@ class TestDurability:
         with pytest.raises(StoreError):
             use(store)
 
-    def test_a_timer_that_is_lost_is_a_store_error_that_names_it(self, store: SqliteStore) -> None:
-        with pytest.raises(StoreError, match="41"):
-            store.read_timer(41)
-
     def test_a_full_disk_is_a_store_error(self, store: SqliteStore) -> None:
         store._database.execute("PRAGMA max_page_count = 8")
 
         with pytest.raises(StoreError, match="full"):
             store.commit(changes(event(1, payload=b'"' + b"x" * 100_000 + b'"')))
-
-
-def test_a_page_ends_where_enough_was_read(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page always gets on by something, however large that is."""
-    monkeypatch.setattr(sqlite, "SCAN_BYTES", 1_000)
-    payload = b'"' + b"x" * 5_000 + b'"'
-    store.commit(changes(*(event(seq, f"id/{seq}", payload=payload) for seq in range(1, 6))))
-
-    ends = [store.read_events(after, "id/5", 10, 100) for after in range(5)]
-
-    assert [(places(window.events), window.scanned_to, window.is_end) for window in ends] == [
-        ([], 1, False),
-        ([], 2, False),
-        ([], 3, False),
-        ([], 4, False),
-        ([5], 5, True),
-    ]
 
 
 class TestRefusals:
@@ -185,7 +166,7 @@ class TestRefusals:
         path.touch()
         store = sqlite_store(path)
 
-        assert store.open().last_seq == 0
+        assert store.open().ends == LogEnds()
         store.close()
 
 
@@ -193,28 +174,33 @@ class TestSize:
     def size(self, path: Path) -> int:
         return sum(file.stat().st_size for file in path.parent.glob(path.name + "*"))
 
-    def play(self, store: SqliteStore, engine: Engine, cycles: range) -> None:
+    def play(self, store: SqliteStore, log: Log, engine: Engine, cycles: range) -> None:
         """Starts and cancels a hundred timers a cycle, each cycle a day after the last."""
+
+        def commit() -> None:
+            log.take_off(engine.take_changes())
+            store.commit(log.land())
+
         for cycle in cycles:
             now_ns = BEGIN_NS + cycle * 86_400 * NS_PER_S
             for number in range(100):
                 timer_id = f"{cycle}/{number}"
                 engine.handle(StartParams(timer_id, hours=1, label="x" * 200), now_ns)
                 engine.handle(CancelParams(timer_id), now_ns)
-            store.commit(engine.take_changes())
-            while engine.has_outlived(now_ns):
-                engine.forget(store.read_events(engine.horizon, "", 256, 256).events, now_ns)
-                store.commit(engine.take_changes())
+            commit()
+            while (forget_ns := engine.next_forget_ns(log.durable_place)) is not None and forget_ns <= now_ns:
+                engine.forget(log.oldest(engine.horizon, 256), now_ns)
+                commit()
 
     def test_file_does_not_grow_with_what_has_been_though_one_old_timer_is_pending(
         self, store: SqliteStore, path: Path
     ) -> None:
-        engine = Engine(Limits(retention_s=86_400), str)
+        engine, log = Engine(Limits(retention_s=86_400), str), Log(store, Header(LOG_ID))
         engine.handle(StartParams("old", hours=80_000), BEGIN_NS)
-        self.play(store, engine, range(1, 30))
+        self.play(store, log, engine, range(1, 30))
         early = self.size(path)
 
-        self.play(store, engine, range(30, 150))
+        self.play(store, log, engine, range(30, 150))
 
         assert self.size(path) <= 1.2 * early
         rows = list(store.load())

@@ -12,7 +12,7 @@ from typing import Any
 
 from timer_server.__main__ import main
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Timer
+from timer_server.core.model import Countdown, Entry
 from timer_server.store.base import Anchor
 from timer_server.store.sqlite.store import SqliteStore
 from timer_server.wire.commands import Commands
@@ -84,10 +84,10 @@ def before_publish(doom: Doom) -> None:
     """The replies of a turn are sent, its events are not."""
     publish = Events.publish
 
-    def doomed(self: Events, events: Iterable[Timer]) -> None:
+    def doomed(self: Events, log_id: str, events: Iterable[Countdown]) -> None:
         if events:
             doom.pass_by()
-        publish(self, events)
+        publish(self, log_id, events)
 
     Events.publish = doomed  # type: ignore[method-assign]
 
@@ -96,9 +96,9 @@ def within_publish(doom: Doom) -> None:
     """An event is published; others of the same turn may not be."""
     publish = Events.publish
 
-    def doomed(self: Events, events: Iterable[Timer]) -> None:
+    def doomed(self: Events, log_id: str, events: Iterable[Countdown]) -> None:
         for event in events:
-            publish(self, [event])
+            publish(self, log_id, [event])
             doom.pass_by()
 
     Events.publish = doomed  # type: ignore[method-assign]
@@ -108,10 +108,10 @@ def within_load(doom: Doom) -> None:
     """Some of the log is read at the start, and nobody is served yet."""
     load = SqliteStore.load
 
-    def doomed(self: SqliteStore) -> Iterator[Timer]:
-        for event in load(self):
+    def doomed(self: SqliteStore) -> Iterator[Entry]:
+        for entry in load(self):
             doom.pass_by()
-            yield event
+            yield entry
 
     SqliteStore.load = doomed  # type: ignore[method-assign]
 

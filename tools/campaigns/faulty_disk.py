@@ -14,12 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from timer_server.store.mark import Mark, MarkFile
-
 from campaigns.faulty_vfs import OK, FaultyVfs, Operation
 from campaigns.unsynced import Unsynced
 from timer_server.__main__ import main
 from timer_server.store.base import StoreError
+from timer_server.store.sqlite.mark import Mark, MarkFile
 from timer_server.store.sqlite.store import SqliteStore
 
 VARIABLE = "DISK_FAULT"

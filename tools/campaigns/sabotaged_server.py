@@ -14,9 +14,8 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ExtendParams, RestartParams
 from timer_server.__main__ import main
 from timer_server.core.engine import Engine, TimerParams
-from timer_server.core.ledger import Changes, Recall
-from timer_server.core.model import Timer
-from timer_server.core.transitions import Change
+from timer_server.core.ledger import Changes, Ledger, Recall
+from timer_server.core.model import Countdown
 from timer_server.store.base import Anchor
 from timer_server.store.sqlite.store import SqliteStore
 
@@ -47,8 +46,8 @@ def acknowledges_before_it_commits() -> None:
         return reading
 
     SqliteStore.commit = hold  # type: ignore[method-assign]
-    SqliteStore.read_timer = written_first(SqliteStore.read_timer)  # type: ignore[method-assign]
-    SqliteStore.read_events = written_first(SqliteStore.read_events)  # type: ignore[method-assign]
+    SqliteStore.entry = written_first(SqliteStore.entry)  # type: ignore[method-assign]
+    SqliteStore.blocks_after = written_first(SqliteStore.blocks_after)  # type: ignore[method-assign]
 
 
 def fires_early() -> None:
@@ -59,19 +58,23 @@ def fires_early() -> None:
 
 def fires_twice() -> None:
     """An end by time is logged two times."""
-    fire = Engine._fire
+    take_up = Ledger._take_up
 
-    def fire_twice(self: Engine, timer: Timer, now_ns: int) -> Timer:
-        return self._change(fire(self, timer, now_ns), Change("fired", "fired"), now_ns, {})
+    def take_up_twice(self: Ledger, timer: Countdown, before: Countdown) -> None:
+        take_up(self, timer, before)
+        if timer.kind == "fired":
+            take_up(self, replace(timer, place=timer.place + 1, version=timer.version + 1), timer)
 
-    Engine._fire = fire_twice  # type: ignore[method-assign]
+    Ledger._take_up = take_up_twice  # type: ignore[method-assign]
 
 
 def forgets_keys() -> None:
     """A repeated key makes its change again."""
     handle = Engine.handle
 
-    def keyless(self: Engine, params: TimerParams, now_ns: int, recalled: Timer | None = None) -> Timer | Recall:
+    def keyless(
+        self: Engine, params: TimerParams, now_ns: int, recalled: Countdown | None = None
+    ) -> Countdown | Recall:
         if isinstance(params, ExtendParams | RestartParams):
             params = replace(params, key=None)
         return handle(self, params, now_ns, recalled)
