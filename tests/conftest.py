@@ -1,16 +1,45 @@
 """What tests of several folders share: servers in a thread and in a process, and the images."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from drivers.docker_engine import engine_fault, images, is_required
+from drivers.docker_engine import build_images, engine_fault, is_required, remove_images
 from drivers.peers import Requester, requester
-from drivers.ports import free_port
+from drivers.runs import this_run
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
+
+TESTS = Path(__file__).parent
+LONGEST_FIRST = [TESTS.parent / line for line in (TESTS / "longest_first.txt").read_text().split()]
+"""Files of tests that take seconds, the longest first."""
+
+WORKERS_A_CORE = 2
+"""Tests wait for servers and containers half of the time."""
+
+MOST_WORKERS = 8
+
+
+def pytest_configure() -> None:
+    this_run()  # workers are to be part of the run that starts them
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return min(WORKERS_A_CORE * (os.cpu_count() or 1), MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that take long, so that no worker is left alone with one in the end."""
+    places = {path: place for place, path in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        remove_images()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,19 +70,12 @@ def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-@pytest.fixture(name="free_port")
-def some_free_port() -> int:
-    """A TCP port of the loopback address that nobody has."""
-    return free_port()
-
-
 @pytest.fixture(scope="session")
-def tag() -> Iterator[str]:
-    """Both images, under a tag that only this session uses. Without an engine it skips, unless one is required."""
+def tag() -> str:
+    """Both images, under a tag that only this run uses. Without an engine it skips, unless one is required."""
     fault = engine_fault()
     if fault is not None and is_required():
         pytest.fail(f"REQUIRE_CONTAINERS=1, but no Docker engine with compose answers ({fault})", pytrace=False)
     if fault is not None:
         pytest.skip(f"no Docker engine with compose answers ({fault})")
-    with images() as tag:
-        yield tag
+    return build_images()

@@ -14,6 +14,7 @@ from typing import Any
 import zmq
 
 from timer_client.keys import Keys
+from timer_client.retry import Unanswered
 
 Context = zmq.Context[Any]
 Socket = zmq.Socket[bytes]
@@ -119,10 +120,16 @@ class Link:
         return bool(int(self.dealer.get(zmq.EVENTS)) & zmq.POLLIN)
 
     def send(self, body: bytes) -> bytes:
-        """Sends a request, or keeps it until there is a connection. Returns the token that its reply will carry."""
+        """Sends a request, or keeps it until there is a connection. Returns the token that its reply will carry.
+
+        Raises `Unanswered` where the connection has just been lost, which the monitor tells a little later.
+        """
         token = next(self._tokens).to_bytes(8, "big")
         # A server returns everything up to the first empty frame, so a reply names its request unread.
-        self.dealer.send_multipart((token, b"", body), zmq.DONTWAIT)
+        try:
+            self.dealer.send_multipart((token, b"", body), zmq.DONTWAIT)
+        except zmq.Again:
+            raise Unanswered(_FAILURES[zmq.EVENT_DISCONNECTED]) from None
         return token
 
     def replies(self) -> Iterator[tuple[bytes, bytes]]:

@@ -136,7 +136,7 @@ def _run(
     methods = Methods([shard], config.limits)
     dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shard.parked, config.limits, new_id)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
-    _say_listening(config, sockets)
+    _say_listening(config, sockets, exporter)
     garbage = None if make_garbage_policy is None else make_garbage_policy()
     try:
         Loop(Parts(clock, [shard], committer, dispatcher, *sockets, metrics, garbage), signals).run()
@@ -147,7 +147,7 @@ def _run(
             exporter.server_close()
 
 
-def _say_listening(config: Config, sockets: Sockets) -> None:
+def _say_listening(config: Config, sockets: Sockets, exporter: WSGIServer | None) -> None:
     log.info(
         "listening",
         extra=fields(
@@ -155,6 +155,7 @@ def _say_listening(config: Config, sockets: Sockets) -> None:
             commands=sockets.commands.endpoint,
             events=sockets.events.endpoint,
             store="memory:" if config.store_path is None else str(config.store_path),
+            metrics=None if exporter is None else "{}:{}".format(*exporter.server_address[:2]),
             curve=config.curve is not None,
             descriptors=raise_descriptor_limit(),
         ),

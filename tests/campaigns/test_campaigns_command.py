@@ -9,6 +9,7 @@ import pytest
 
 from campaigns import __main__ as command
 from campaigns.campaign import Campaign, Length, Report
+from campaigns.catalogue import CAMPAIGNS
 from campaigns.history import History
 
 GOOD = Report(faults=1234, requests=5, events=4, figures={"longest call": "0.5 s"})
@@ -56,6 +57,21 @@ def test_a_seed_draws_the_same_whatever_else_runs(capsys: pytest.CaptureFixture[
         command.main(arguments)
         drawn.append(re.findall(r"running long with (\S+)", capsys.readouterr().out)[-1])
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_names_tell_campaigns_apart() -> None:
+    names = [campaign.name for campaign in CAMPAIGNS]
+    assert len(set(names)) == len(names)
+    assert all(campaign.claim.endswith(".") for campaign in CAMPAIGNS)
+
+
+def test_an_empty_run_has_not_held(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    idle = Campaign("idle", "The claim of idle.", lambda *_: Report(), least_faults=1, least_requests=1_000)
+    monkeypatch.setattr(command, "CAMPAIGNS", (idle,))
+    assert command.main([]) == 1
+    said = capsys.readouterr().out
+    assert "only 0 faults; expected 1 at least" in said
+    assert "only 0 requests; expected 1,000 at least" in said
 
 
 def test_an_unknown_campaign_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,15 +1,11 @@
-"""The disk campaign in its short form; and that it would find a server that does not mind its disk."""
+"""The disk campaign would find a server that does not mind its disk."""
 
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from campaigns.campaign import Length
-from campaigns.disk import CAMPAIGN
 from campaigns.disk_files import killed_run, opening
-from campaigns.disk_operations import RUN, SCENARIOS, STORE, strike
-from campaigns.faulty_disk import KINDS
+from campaigns.disk_operations import RUN, STORE, strike
 from campaigns.faulty_vfs import Unavailable, library
 
 
@@ -20,16 +16,6 @@ def reachable_sqlite() -> None:
         library()
     except Unavailable as reason:
         pytest.skip(str(reason))
-
-
-@pytest.mark.timeout(240)
-def test_the_disk_loses_nothing(tmp_path: Path, reachable_sqlite: None) -> None:
-    report = CAMPAIGN.run(tmp_path, Length.SHORT, Random(1))  # noqa: S311 - faults, not secrets
-
-    assert report.violations == []
-    assert report.lost == 0
-    assert report.faults >= len(KINDS) * len(SCENARIOS)
-    assert int(report.figures["acknowledged changes checked after a fault"]) > 10
 
 
 def test_a_server_that_swallows_a_failure_is_found_out(tmp_path: Path, reachable_sqlite: None) -> None:

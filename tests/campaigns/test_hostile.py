@@ -1,12 +1,12 @@
-"""The short form of the campaign, and proof that it can fail."""
+"""The hostile campaign finds a server that does not bear what peers send."""
 
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from campaigns.campaign import Length, Report
-from campaigns.hostile import CAMPAIGN, survive
+from campaigns.campaign import Report
+from campaigns.hostile import survive
 from campaigns.hostile_bytes import http
 from campaigns.hostile_messages import broken_json, ids_that_differ_only_in_case
 from campaigns.target import faults_in_log
@@ -25,15 +25,6 @@ def fail(self, message, now_ns):
 
 Dispatcher.handle = fail
 """
-
-
-@pytest.mark.timeout(150)  # beside other work on the machine, the floods take their time
-def test_hostile_peers_harm_nobody(tmp_path: Path) -> None:
-    report = CAMPAIGN.run(tmp_path, Length.SHORT, Random(1))  # noqa: S311 - attacks, not secrets
-
-    assert report.violations == []
-    assert report.faults > 1000
-    assert "p99" in report.figures["honest latency beside a flood of restarts"]
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,9 @@
-"""Short forms of the campaigns about load: timers held while others come and go, and a herd."""
+"""The campaigns about load find what is lost, doubled, invented or early."""
 
-from pathlib import Path
 from random import Random
 
-import pytest
-
 from campaigns import held, herd
-from campaigns.campaign import Campaign, Length
 from campaigns.held import Ends, Traffic, check
-
-
-@pytest.mark.parametrize("campaign", [held.CAMPAIGN, herd.CAMPAIGN], ids=lambda campaign: campaign.name)
-def test_campaign(campaign: Campaign, tmp_path: Path) -> None:
-    report = campaign.run(tmp_path, Length.SHORT, Random(7))  # noqa: S311 - moments, not secrets
-    assert report.violations == []
-    assert report.lost == 0
-    assert report.figures
 
 
 def test_what_a_herd_has_lost_doubled_or_heard_early_is_found() -> None:

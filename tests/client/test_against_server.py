@@ -52,23 +52,6 @@ def test_every_change(server: LocalServer, connect: Connect) -> None:
     assert client.discover()["openrpc"]
 
 
-def test_a_repeated_key_changes_nothing(server: LocalServer, connect: Connect) -> None:
-    client = connect(_settings(server))
-    timer = client.start(hours=1)
-    once = client.extend(timer, hours=1, key="k")
-    again = client.extend(timer, hours=1, key="k")
-    assert (once.duration_ms, again.duration_ms) == (7_200_000, 7_200_000)
-
-
-def test_the_same_start_is_the_same_timer_and_another_one_a_conflict(server: LocalServer, connect: Connect) -> None:
-    client = connect(_settings(server))
-    timer = client.start(minutes=5, id="a")
-    assert client.start(minutes=5, id="a").started_at_ms == timer.started_at_ms
-    with pytest.raises(IdConflict) as caught:
-        client.start(minutes=6, id="a")
-    assert caught.value.data["state"] == "running"
-
-
 def test_refusals(server: LocalServer, connect: Connect) -> None:
     client = connect(_settings(server))
     with pytest.raises(TimerNotFound):
@@ -77,11 +60,16 @@ def test_refusals(server: LocalServer, connect: Connect) -> None:
         client.start(0)
     with pytest.raises(InvalidRequest):
         client.start(1, id="no spaces")
+    client.start(minutes=5, id="a")
+    with pytest.raises(IdConflict) as caught:
+        client.start(minutes=6, id="a")
+    assert caught.value.data["state"] == "running"
     timer = client.cancel(client.start(1))
     with pytest.raises(WrongState):
         client.pause(timer)
 
 
+@pytest.mark.alone
 def test_waiting_ends_with_its_time_out(server: LocalServer, connect: Connect) -> None:
     client = connect(_settings(server))
     timer = client.start(hours=1)

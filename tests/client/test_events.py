@@ -227,6 +227,7 @@ def test_an_iteration_that_is_left_closes_its_socket(server: LocalServer, connec
     assert not client._client._transport._subscriptions
 
 
+@pytest.mark.alone
 def test_closing_ends_an_iteration_in_another_thread(server: LocalServer) -> None:
     client = TimerClient(settings=_settings(server))
     client.start(60, id="a")

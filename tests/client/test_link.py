@@ -8,6 +8,7 @@ import pytest
 import zmq
 
 from timer_client.link import Context, Link
+from timer_client.retry import Unanswered
 
 LIMIT_S = 10.0
 
@@ -47,6 +48,15 @@ def _settled(link: Link) -> str | None:
         link.monitor.poll(100)
         link.check()
     return link.failure
+
+
+def test_a_request_that_no_connection_takes_is_tried_again_by_whoever_sends_it(context: Context) -> None:
+    with _bound(context) as router:
+        link = Link(context, _endpoint(router))
+        link.dealer.disconnect(_endpoint(router))
+        with pytest.raises(Unanswered):
+            link.send(b"1")
+        link.close()
 
 
 def test_a_reply_carries_the_token_of_its_request(context: Context) -> None:

@@ -81,6 +81,7 @@ def test_pauses_grow_and_are_random(try_it: Try) -> None:
     assert len({pause.pause_s for pause in pauses}) > 4
 
 
+@pytest.mark.alone
 def test_it_ends_at_the_deadline_with_the_last_failure(try_it: Try) -> None:
     attempt = Failing(1000)
     started_s = time.monotonic()

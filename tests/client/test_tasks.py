@@ -88,6 +88,7 @@ def test_a_cancelled_wait_leaves_the_connection_alone(fake: FakeServer) -> None:
     _run(test())
 
 
+@pytest.mark.alone
 def test_closing_ends_the_calls_of_other_tasks(fake: FakeServer) -> None:
     async def test() -> None:
         fake.faults += [unanswered] * 100
@@ -107,6 +108,7 @@ def test_closing_ends_the_calls_of_other_tasks(fake: FakeServer) -> None:
     _run(test())
 
 
+@pytest.mark.alone
 def test_closing_ends_pauses_between_tries() -> None:
     async def test() -> None:
         paused = asyncio.Event()

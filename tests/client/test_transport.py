@@ -98,6 +98,7 @@ def test_a_connection_that_was_lost_while_idle_is_replaced(fake: FakeServer, con
     assert client.get("b").id == "b"
 
 
+@pytest.mark.alone
 def test_giving_up_says_where_and_how_long(connect: Connect) -> None:
     client = connect(quick(NOWHERE, retry_deadline_s=0.3))
     started_s = time.monotonic()
@@ -207,6 +208,7 @@ def test_closing_twice_does_no_harm(fake: FakeServer, connect: Connect) -> None:
     client.close()
 
 
+@pytest.mark.alone
 def test_closing_while_the_server_is_out_of_reach_is_quick(connect: Connect) -> None:
     client = connect(quick(NOWHERE, retry_deadline_s=0))
     with pytest.raises(ServerUnreachable):
@@ -242,6 +244,7 @@ def test_a_long_wait_holds_no_other_thread_up(fake: FakeServer) -> None:
         assert future.result(LIMIT_S).id == "slow"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("server_answers", [True, False], ids=["silent", "absent"])
 def test_closing_ends_the_calls_of_other_threads(fake: FakeServer, server_answers: bool) -> None:
     asked = threading.Event()

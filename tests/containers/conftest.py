@@ -1,12 +1,12 @@
 """Container tests need a Docker engine with compose; each has a compose project of its own that goes when it ends."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from drivers.docker_engine import engine_fault, is_required
+from drivers.runs import new_project
 from drivers.stack import BUILD_LIMIT_S, Stack
 
 # A test's limits are on its waits; this one ends it in order, with its containers removed, if they all fail.
@@ -41,7 +41,7 @@ def shared(tag: str) -> Iterator[Stack]:
 
 
 def _project(tag: str) -> Iterator[Stack]:
-    project = Stack(f"timer-test-{secrets.token_hex(4)}", tag)
+    project = Stack(new_project(), tag)
     try:
         yield project
     finally:

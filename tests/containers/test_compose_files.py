@@ -1,12 +1,12 @@
 """The compose files: valid, with the client out of `up`, and published to this machine alone."""
 
 import json
-import secrets
 from collections.abc import Iterator
 
 import pytest
 import zmq
 
+from drivers.runs import new_project
 from drivers.stack import FILES, ROOT, Stack, inspect
 
 PUBLISH = ROOT / "deploy" / "compose.publish.yml"
@@ -30,7 +30,7 @@ def test_published_ports_are_the_documented_ones_on_the_loopback_interface(tag: 
 @pytest.fixture
 def published(tag: str) -> Iterator[Stack]:
     """A server that is published, on free ports."""
-    stack = Stack(f"timer-test-{secrets.token_hex(4)}", tag, files=[*FILES, PUBLISH])
+    stack = Stack(new_project(), tag, files=[*FILES, PUBLISH])
     stack.env |= {"PUBLISH_COMMANDS": "0", "PUBLISH_EVENTS": "0"}
     try:
         stack.up()

@@ -1,11 +1,11 @@
 """deploy/compose.curve.yml: keys are made, those who have one are served, and nobody else."""
 
 import json
-import secrets
 from collections.abc import Iterator
 
 import pytest
 
+from drivers.runs import new_project
 from drivers.stack import FILES, ROOT, Stack
 
 CURVE = ROOT / "deploy" / "compose.curve.yml"
@@ -14,7 +14,7 @@ CURVE = ROOT / "deploy" / "compose.curve.yml"
 @pytest.fixture(scope="module")
 def locked(tag: str) -> Iterator[Stack]:
     """A project whose server speaks CURVE only."""
-    stack = Stack(f"timer-test-{secrets.token_hex(4)}", tag, files=[*FILES, CURVE])
+    stack = Stack(new_project(), tag, files=[*FILES, CURVE])
     try:
         stack.up()  # healthy: the check has a key as well
         yield stack

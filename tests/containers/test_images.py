@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
+from drivers.runs import SIDES, image
 from drivers.stack import Stack, inspect, run
-
-SIDES = ("server", "client")
 
 
 @pytest.fixture(params=SIDES)
@@ -14,18 +13,14 @@ def side(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def image(tag: str, side: str) -> str:
-    return f"timer-service-test-{side}:{tag}"
-
-
-def python(tag: str, side: str, code: str) -> str:
+def python(side: str, code: str) -> str:
     """What a line of Python prints in a fresh container that may write nowhere."""
-    command = ["docker", "run", "--rm", "--read-only", "--network", "none", "--entrypoint", "python", image(tag, side)]
+    command = ["docker", "run", "--rm", "--read-only", "--network", "none", "--entrypoint", "python", image(side)]
     return run([*command, "-c", code]).stdout.strip()
 
 
 def test_configuration(tag: str, side: str) -> None:
-    config = inspect(image(tag, side))["Config"]
+    config = inspect(image(side))["Config"]
     command = {"server": "timer-server", "client": "timer"}[side]
     assert config["Entrypoint"] == [command]
     assert config["Cmd"] == {"server": None, "client": ["start"]}[side]
@@ -37,7 +32,7 @@ def test_labels(tag: str, side: str) -> None:
     prefix = "org.opencontainers.image."
     labels = {
         name.removeprefix(prefix): text
-        for name, text in inspect(image(tag, side))["Config"]["Labels"].items()
+        for name, text in inspect(image(side))["Config"]["Labels"].items()
         if name.startswith(prefix)
     }
     assert labels.keys() >= {"title", "description", "licenses", "version", "revision"}
@@ -49,14 +44,14 @@ def test_each_image_holds_its_own_side_only(tag: str, side: str) -> None:
     find = (
         "import importlib.util as u; print([bool(u.find_spec(f'timer_{n}')) for n in ('protocol', 'server', 'client')])"
     )
-    assert python(tag, side, find) == str([True, side == "server", side == "client"])
+    assert python(side, find) == str([True, side == "server", side == "client"])
 
 
 def test_nothing_to_build_with(tag: str, side: str) -> None:
     find = "import shutil; print([n for n in ('cc', 'gcc', 'g++', 'clang', 'make', 'pip', 'pip3') if shutil.which(n)])"
-    assert python(tag, side, find) == "[]"
+    assert python(side, find) == "[]"
     found = "import importlib.util as u; print([n for n in ('pip', 'setuptools') if u.find_spec(n)])"
-    assert python(tag, side, found) == "[]"
+    assert python(side, found) == "[]"
 
 
 def test_bytecode_is_there(tag: str, side: str) -> None:
@@ -65,12 +60,12 @@ def test_bytecode_is_there(tag: str, side: str) -> None:
         "print([str(f) for f in pathlib.Path(p.__file__).parents[1].rglob('timer_*/**/*.py')"
         " if not pathlib.Path(u.cache_from_source(str(f))).exists()])"
     )
-    assert python(tag, side, stale) == "[]"
+    assert python(side, stale) == "[]"
 
 
 def test_the_user_may_write_to_the_data_only(tag: str) -> None:
     write = "import os; print(os.getuid() != 0, [p for p in ('/', '/opt/venv', '/data') if os.access(p, os.W_OK)])"
-    command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "python", image(tag, "server")]
+    command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "python", image("server")]
     assert run([*command, "-c", write]).stdout.strip() == "True ['/data']"
 
 

@@ -34,6 +34,11 @@ def test_make_run_counts_down(arguments: list[str], answers: str) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_what_is_listed_as_long_is_there() -> None:
+    listed = (ROOT / "tests" / "longest_first.txt").read_text().split()
+    assert [path for path in listed if not (ROOT / path).is_file()] == []
+
+
 def test_make_help_lists_the_targets() -> None:
     shown = make("help").stdout
     for target in ("setup", "run", "test", "lint", "bench", "bench-peers", "campaigns", "lock", "help"):

@@ -52,13 +52,14 @@ def test_check_asks_the_server(server_process: ServerProcess, tmp_path: Path) ->
     assert "no answer from" in failed.stderr
 
 
-def test_metrics_tell_what_happened(tmp_path: Path, free_port: int) -> None:
-    with ServerProcess(tmp_path, {"TIMER_METRICS_BIND": f"127.0.0.1:{free_port}"}) as server:
+def test_metrics_tell_what_happened(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"TIMER_METRICS_BIND": "127.0.0.1:0"}) as server:
         with requester(server.commands) as rpc:
             rpc.call("timer.start", id="x", seconds=0.05)
             rpc.call("timer.start", id="y", minutes=1)
             rpc.call("timer.wait", id="x", wait_ms=5_000)
-        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics", timeout=10) as page:
+        (metrics,) = [line["metrics"] for line in server.lines if line["event"] == "listening"]
+        with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=10) as page:
             lines = page.read().decode().splitlines()
         assert server.terminate() == 0
     for line in (

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zmq
 
 from drivers.peers import Requester, request, requester, socket_to
@@ -33,6 +34,7 @@ def test_acknowledged_timers_survive_with_their_deadlines(server_process: Server
         assert rpc.seq() == seq
 
 
+@pytest.mark.alone
 def test_a_timer_in_mid_countdown_fires_on_time_after_a_crash(server_process: ServerProcess) -> None:
     with requester(server_process.commands) as rpc:
         due_at_ms = rpc.call("timer.start", id="x", seconds=1.5)["due_at_ms"]

@@ -6,11 +6,15 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from drivers.peers import requester
 from drivers.raw_zmtp import raw_peer
 from drivers.server_process import SERVICES, ServerProcess
 
 FEW = 64
+
+pytestmark = pytest.mark.alone
 
 FIRST_ROUTING_ID = """
 import zmq

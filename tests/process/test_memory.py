@@ -3,6 +3,8 @@
 import json
 import threading
 
+import pytest
+
 from drivers.memory import MIB, resident_bytes
 from drivers.peers import request, requester
 from drivers.raw_zmtp import message, raw_peer
@@ -13,6 +15,8 @@ MESSAGES = 150
 PAGES = 100
 TIMERS = 64
 PAYLOAD = "x" * 60_000
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_peer_that_asks_for_large_pages_and_never_reads(server_process: ServerProcess) -> None:

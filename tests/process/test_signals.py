@@ -41,6 +41,7 @@ def flood(endpoint: str, acknowledged: set[str], stopped: threading.Event, error
                 return
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path, number: signal.Signals) -> None:
     acknowledged: set[str] = set()
@@ -84,6 +85,7 @@ def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path, number: si
         assert acknowledged <= found
 
 
+@pytest.mark.alone
 def test_a_stop_without_load_is_quick(server_process: ServerProcess) -> None:
     begun = time.monotonic()
     assert server_process.terminate() == 0

@@ -21,7 +21,7 @@ from timer_server.wire import commands, events
 
 TESTS = Path(__file__).parent.parent
 
-OWN = Limits(max_timers=3, max_payload_bytes=100, max_batch=3, max_message_bytes=4000, max_duration_s=1000)
+OWN = Limits(max_timers=3, max_payload_bytes=100, max_batch=3, max_message_bytes=20_000, max_duration_s=1000)
 
 STATED: dict[str, tuple[Any, int, str]] = {
     "max_timers": (request("timer.start", 1, id="one-too-many", minutes=1), -32004, "max_timers is 3"),
@@ -31,7 +31,7 @@ STATED: dict[str, tuple[Any, int, str]] = {
         "max_payload_bytes is 100",
     ),
     "max_batch": ([request("server.info", 1)] * 4, -32004, "max_batch is 3"),
-    "max_message_bytes": (b"{".ljust(4001), -32004, "max_message_bytes is 4000"),
+    "max_message_bytes": (b"{".ljust(20_001), -32004, "max_message_bytes is 20000"),
     "max_duration_s": (request("timer.start", 1, seconds=1001), -32602, "1000"),
     "parked_requests": (request("timer.wait", 1, id="t/0", wait_ms=60_000), -32004, "parked_requests is 0"),
     "parked_bytes": (request("timer.wait", 1, id="t/0", wait_ms=60_000), -32004, "parked_bytes is 0"),
@@ -39,6 +39,12 @@ STATED: dict[str, tuple[Any, int, str]] = {
     "characters of an id, a prefix or after": (request("timer.get", 1, id="x" * 129), -32602, "length <= 128"),
     "characters of a label": (request("timer.start", 1, minutes=1, label="x" * 257), -32602, "length <= 256"),
     "characters of a key": (request("timer.restart", 1, id="t/0", key="x" * 129), -32602, "length <= 128"),
+    "characters of a log's id": (request("events.read", 1, after={"x" * 12: 1}), -32602, "length <= 11"),
+    "logs of a store, and in a cursor": (
+        request("events.read", 1, after={str(number): 1 for number in range(1025)}),
+        -32602,
+        "length <= 1024",
+    ),
     "sum of the amounts of time, ms": (
         request("timer.extend", 1, id="t/0", hours=-(2**53)),
         -32602,
@@ -62,7 +68,7 @@ LOWERED = {
 IN_TEXTS: dict[str, tuple[list[bytes], str]] = {
     "bytes of the envelope": ([b"x" * 1025, b"", b"0"], "at most 1024 bytes"),
     "frames of a message": ([b"0"] * 17, "at most 16 frames"),
-    "max_message_bytes": ([b"0" * 4001], "more bytes than a message may have"),
+    "max_message_bytes": ([b"0" * 20_001], "more bytes than a message may have"),
 }
 """Frames of a DEALER that exceed it, and what the text says that begins with `error: `."""
 

@@ -3,6 +3,7 @@
 import argparse
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ class Outcome:
 
 def main(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers are ended on the way out
     if arguments[:1] == ["check"]:
         return _check(_check_parser().parse_args(arguments[1:]).file)
     parsed = _parsed(arguments)
@@ -62,8 +64,9 @@ def _run(campaign: Campaign, folder: Path, length: Length, dice: Random) -> Outc
     print(f"{campaign.name}: {campaign.claim}", flush=True)
     folder.mkdir()
     begun_s = time.monotonic()
-    outcome = Outcome(campaign, campaign.run(folder, length, dice), time.monotonic() - begun_s)
-    report = outcome.report
+    report = campaign.run(folder, length, dice)
+    report.violations += campaign.emptiness(report)
+    outcome = Outcome(campaign, report, time.monotonic() - begun_s)
     figures = "".join(f"; {name} {value}" for name, value in report.figures.items())
     verdict = f"violated {len(report.violations):,} times" if report.violations else "held"
     print(f"  {verdict} after {report.faults:,} faults in {outcome.took_s:.0f} s{figures}\n", flush=True)

@@ -41,9 +41,17 @@ class Report:
 class Campaign:
     """A name, the claim in one sentence, and the function that puts it to the test in a folder of its own.
 
-    The same dice make the same faults. `run` raises only for faults of its own.
+    The same dice make the same faults. `run` raises only for faults of its own. With fewer faults or requests than even
+    the short form has, a run proves nothing.
     """
 
     name: str
     claim: str
     run: Callable[[Path, Length, Random], Report]
+    least_faults: int = 0
+    least_requests: int = 0
+
+    def emptiness(self, report: Report) -> list[str]:
+        """What a report has too little of."""
+        counts = (("faults", report.faults, self.least_faults), ("requests", report.requests, self.least_requests))
+        return [f"only {count:,} {what}; expected {least:,} at least" for what, count, least in counts if count < least]

@@ -100,4 +100,6 @@ CAMPAIGN = Campaign(
     "The wall clock steps by -1 h, +1 h and -1 day, while the server runs and across restarts, the process stands "
     "still for longer than deadlines, the machine reboots: no deadline moves, what is overdue fires once, never early.",
     _run,
+    least_faults=8,
+    least_requests=200,
 )

@@ -38,4 +38,6 @@ CAMPAIGN = Campaign(
     "Killed with SIGKILL at random moments under mixed load, the server loses nothing that it has acknowledged, "
     "invents nothing, and does nothing twice: all invariants hold over the whole history.",
     _run,
+    least_faults=SHORT_KILLS,
+    least_requests=200,
 )

@@ -109,4 +109,5 @@ CAMPAIGN = Campaign(
         " is, or the store is refused with a sentence."
     ),
     run=run,
+    least_faults=len(KINDS) * len(SCENARIOS),
 )

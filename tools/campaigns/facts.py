@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from campaigns.history import (
+    Among,
     Answered,
     Asked,
     Closed,
@@ -65,7 +66,10 @@ class Run:
 
 @dataclass
 class Facts:
-    """What there is to know of a history. Events are in the order in which the log gave them."""
+    """What there is to know of a history. Events are in the order in which the log gave them.
+
+    Where there is an `own_prefix`, those of timers with other ids are not among them.
+    """
 
     tries: list[Try]
     retried: list[Retried]
@@ -76,6 +80,7 @@ class Facts:
     log: list[Event]
     listed: dict[str, Timer]
     closed: Closed | None
+    own_prefix: str
 
     @staticmethod
     def of(history: History) -> "Facts":
@@ -91,6 +96,7 @@ class Facts:
             log=[entry.event for entry in history.all_of(Logged)],
             listed={entry.timer.id: entry.timer for entry in history.all_of(Listed)},
             closed=next(iter(history.all_of(Closed)), None),
+            own_prefix=next((entry.own_prefix for entry in history.all_of(Among)), ""),
         )
 
     @cached_property

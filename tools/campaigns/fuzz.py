@@ -81,7 +81,7 @@ class Subject:
         self._turns += 1
         for answer in self._desk.wait(1000):
             json.loads(answer.frames()[-1])
-        assert len(self._desk.waiting) < 20_000
+        assert len(self._desk.parked) < 20_000
 
 
 def is_silence_allowed(body: bytes) -> bool:

@@ -183,4 +183,5 @@ CAMPAIGN = Campaign(
     "With very many timers pending and mixed traffic on top, every timer fires once and on time, cancelled ones do not,"
     " and neither memory nor disk grows once retention prunes.",
     run,
+    least_requests=1_000,
 )

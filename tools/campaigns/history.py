@@ -57,6 +57,12 @@ class Failed(Struct, tag="failed", frozen=True):
     what: str
 
 
+class Among(Struct, tag="among", frozen=True):
+    """Others use the server as well. Only timers whose ids begin with a prefix are recorded; none of theirs do."""
+
+    own_prefix: str
+
+
 class Watching(Struct, tag="watching", frozen=True):
     """A watcher begins: it wants every event after a `seq`. It may be cut off and resume as often as it likes."""
 
@@ -99,8 +105,8 @@ class Closed(Struct, tag="closed", frozen=True):
     now_ms: int
 
 
-Entry = Asked | Answered | Retried | Failed | Watching | Heard | Mark | Logged | Listed | Closed
-E = TypeVar("E", Asked, Answered, Retried, Failed, Watching, Heard, Mark, Logged, Listed, Closed)
+Entry = Asked | Answered | Retried | Failed | Among | Watching | Heard | Mark | Logged | Listed | Closed
+E = TypeVar("E", Asked, Answered, Retried, Failed, Among, Watching, Heard, Mark, Logged, Listed, Closed)
 
 _decode = msgspec.json.Decoder(Entry).decode
 _encode = msgspec.json.Encoder().encode
@@ -131,6 +137,10 @@ class History:
     def failed(self, by: str, what: str) -> None:
         """Notes what a client could not bear."""
         self._add(Failed(by, time.monotonic(), what))
+
+    def among(self, own_prefix: str) -> None:
+        """Notes that only some timers are recorded."""
+        self._add(Among(own_prefix))
 
     def watching(self, watcher: str, after: int) -> None:
         """Notes that a watcher begins."""

@@ -1,8 +1,7 @@
 """Hostile and clumsy peers against a real server: whatever they do, an honest client beside them is served."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -12,7 +11,8 @@ import zmq
 from campaigns import hostile_bytes, hostile_crowds, hostile_messages
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.fuzz import at_random
-from campaigns.target import HONEST_LIMIT_S, Attack, Honest, Target, faults_in_log
+from campaigns.load_beside import load_beside
+from campaigns.target import HONEST_LIMIT_S, Attack, Honest, Target
 from drivers.server_process import ServerProcess
 
 ATTACKS = [*hostile_bytes.ATTACKS, *hostile_messages.ATTACKS]
@@ -31,11 +31,11 @@ CROWDS: list[Crowd] = [
 def run(folder: Path, length: Length, dice: Random) -> Report:
     """All attacks one after the other on one server, in an order of the dice; then each crowd on one of its own."""
     report = Report()
-    with _server(folder / "attacks", report) as server:
+    with load_beside(folder / "attacks", dice, report) as server:
         survive(server, dice.sample(ATTACKS, len(ATTACKS)), dice, report)
     for crowd in CROWDS:
         # Memory that one crowd has made a server take and give back would hide what the next one takes.
-        with _server(folder / crowd.__name__, report) as server, ExitStack() as stack:
+        with load_beside(folder / crowd.__name__, dice, report) as server, ExitStack() as stack:
             honest = Honest(server, stack)
             _note(report, crowd.__name__, partial(crowd, server, honest, length, report))
     executions, findings = at_random(length.pick(2, 120), dice)
@@ -44,17 +44,6 @@ def run(folder: Path, length: Length, dice: Random) -> Report:
     )
     report.violations += findings
     return report
-
-
-@contextmanager
-def _server(folder: Path, report: Report) -> Iterator[ServerProcess]:
-    """A server of its own, which has to end as it should and with no fault in its log."""
-    folder.mkdir()
-    with ServerProcess(folder) as server:
-        yield server
-        report.violations += faults_in_log(server)
-        if server.terminate() != os.EX_OK:
-            report.violations.append("the server does not end as it should")
 
 
 def survive(server: ServerProcess, attacks: Iterable[Attack], dice: Random, report: Report) -> None:
@@ -102,4 +91,6 @@ CAMPAIGN = Campaign(
     "hostile",
     "Whatever peers send, or leave unread, honest clients are served, memory is bounded and the server lives.",
     run,
+    least_faults=1_000,
+    least_requests=200,
 )

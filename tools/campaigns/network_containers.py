@@ -1,6 +1,5 @@
 """The part in containers: a server, a load and watchers in a compose project, and a network that fails between them."""
 
-import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from campaigns.network_collect import Lines, printing
 from campaigns.network_company import Company
 from campaigns.network_countdown import Countdown
 from campaigns.network_load import Told
+from drivers.runs import new_project
 from drivers.stack import FILES, ROOT, Stack, run
 from timer_client import Event
 
@@ -70,7 +70,7 @@ def run_containers(
 
 @contextmanager
 def _project(tag: str, files: Sequence[Path]) -> Iterator[Stack]:
-    stack = Stack(f"timer-test-{secrets.token_hex(4)}", tag, files)
+    stack = Stack(new_project(), tag, files)
     try:
         yield stack
     finally:

@@ -37,4 +37,6 @@ CAMPAIGN = Campaign(
     "Stopped with SIGTERM and started again under load, the server loses nothing, and the callers of the library's "
     "clients notice nothing but a longer call: no exception reaches them.",
     _run,
+    least_faults=4,
+    least_requests=200,
 )

@@ -11,6 +11,9 @@ from timer_protocol.messages import Timer
 KEYS_AT_MOST = 50
 """Changes with keys of one timer: fewer than a server remembers."""
 
+PREFIX = "load/"
+"""How the ids of all its timers begin."""
+
 BATCH_SHARE = 0.15
 BATCH_AT_MOST = 8
 SHORTEST_S = 0.1
@@ -65,7 +68,7 @@ class Script:
             if dice.random() < 0.3
             else {"seconds": round(SHORTEST_S * SPREAD ** dice.random(), 3)}
         )
-        timer_id = f"load/{self._started}"
+        timer_id = f"{PREFIX}{self._started}"
         return Request("timer.start", {"id": timer_id, **amount, "label": "load", "payload": {"number": self._started}})
 
     def _change(self, known: Known, dice: Random) -> Request:

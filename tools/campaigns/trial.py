@@ -37,6 +37,8 @@ class Trial:
 
     def __init__(self, folder: Path, dice: Random, load: Load, server: ServerProcess | None = None) -> None:
         self.history = History()
+        if load.own_prefix:
+            self.history.among(load.own_prefix)
         self.server = server or ServerProcess(folder)
         self.dice = dice
         self._folder = folder
@@ -53,6 +55,9 @@ class Trial:
         self.server.kill()
         if error is not None:
             self.history.write(self._folder / HISTORY)
+        if self._workload is not None:  # it could not be settled; nobody is to go on asking
+            self._workload.stop()
+            self._workload.close()
 
     def progress(self, replies: int) -> None:
         """Waits until so many further requests are answered: the load runs."""
@@ -63,12 +68,13 @@ class Trial:
         assert self._workload is not None
         self._workload.stop()
         with requester(self.server.commands) as rpc:
-            _wait_for_those_due_soon(rpc)
-            (end,) = rpc.call("server.info")["cursor"].values()
+            _wait_for_those_due_soon(rpc, self._load.own_prefix)
+            log = _whole_log(rpc, self._load.own_prefix)
             for watcher in self._workload.watchers:
-                watcher.reach(end, CATCH_UP_LIMIT_S)
+                watcher.reach(log[-1].seq if log else 0, CATCH_UP_LIMIT_S)
             self._workload.close()
-            log, timers = _whole_log(rpc), _all_timers(rpc)
+            self._workload = None
+            timers = _all_timers(rpc, prefix=self._load.own_prefix)
             (standing,) = rpc.call("server.info")["logs"].values()
             self.history.close(log, timers, standing["now_ms"])
 
@@ -104,21 +110,21 @@ def _figures(facts: Facts) -> dict[str, str]:
     return {**figures, "longest outage": f"{max(outages_s):.2f} s"} if outages_s else figures
 
 
-def _wait_for_those_due_soon(rpc: Requester) -> None:
+def _wait_for_those_due_soon(rpc: Requester, prefix: str) -> None:
     """Waits for the last of them, again and again as others come near; one that never fires is for the checker."""
     for _ in range(ROUNDS_AT_MOST):
-        due_soon = [timer for timer in _all_timers(rpc, state="running") if timer.remaining_ms < SOON_MS]
+        due_soon = [timer for timer in _all_timers(rpc, prefix=prefix, state="running") if timer.remaining_ms < SOON_MS]
         if not due_soon:
             return
         last = max(due_soon, key=lambda timer: timer.remaining_ms)
         rpc.call("timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
 
 
-def _whole_log(rpc: Requester) -> list[Event]:
+def _whole_log(rpc: Requester, prefix: str) -> list[Event]:
     events: list[Event] = []
     after: dict[str, int] = {}
     while True:
-        page = convert(rpc.call("events.read", after=after, limit=PAGE), EventPage)
+        page = convert(rpc.call("events.read", after=after, prefix=prefix, limit=PAGE), EventPage)
         events += page.events
         if not page.more:
             return events

@@ -52,4 +52,6 @@ CAMPAIGN = Campaign(
     "Killed at each point of the turn (before, within and after the commit, after some replies, before and within "
     "publishing, while it loads), the server loses nothing acknowledged, and what it has not told it tells later.",
     _run,
+    least_faults=7,
+    least_requests=200,
 )

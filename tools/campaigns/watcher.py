@@ -12,14 +12,15 @@ RESUMES_AFTER = 400
 
 
 class Watcher:
-    """Follows all events of a log from its beginning, and records each that it is handed."""
+    """Follows the events of a log with a prefix from its beginning, and records each that it is handed."""
 
-    def __init__(self, name: str, history: History, settings: Settings, dice: Random) -> None:
+    def __init__(self, name: str, history: History, settings: Settings, dice: Random, prefix: str = "") -> None:
         self._name = name
         self._history = history
         self._settings = settings
         self._dice = dice
         self._cursor = Cursor()
+        self._prefix = prefix
         self._seq = 0
         self._progress = threading.Condition()
         self._closing = False
@@ -62,7 +63,7 @@ class Watcher:
                 self._client = client
                 if self._closing:
                     return
-            stream = client.events(after=self._cursor)
+            stream = client.events(self._prefix, after=self._cursor)
             for event in stream:
                 self._history.heard(self._name, event)
                 with self._progress:

@@ -26,6 +26,8 @@ class Load:
     asynchronous: int = 0
     watchers: int = 1
     rest_s: float = 0.004
+    own_prefix: str = ""
+    """What ids have to begin with to be watched and judged, where others use the server as well."""
 
 
 class Workload:
@@ -42,7 +44,8 @@ class Workload:
             *(LibraryClient(f"library/{number}", history, self._settings) for number in range(load.library)),
         ]
         self.watchers = [
-            Watcher(f"watcher/{number}", history, self._settings, _own(dice)) for number in range(load.watchers)
+            Watcher(f"watcher/{number}", history, self._settings, _own(dice), load.own_prefix)
+            for number in range(load.watchers)
         ]
         work: list[Callable[[], None]] = [partial(self._work, client, _own(dice)) for client in self._clients]
         work += [partial(self._work_in_tasks, f"async/{number}", _own(dice)) for number in range(load.asynchronous)]

@@ -1,12 +1,15 @@
-"""The Docker engine: whether one answers, and both images under a tag of their own."""
+"""The Docker engine: whether one answers, and both images as they are built for this run."""
 
+import fcntl
 import os
-import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
+from drivers.runs import SIDES, image, new_project, remove_what_ended_runs_left, this_run
 from drivers.stack import BUILD_LIMIT_S, Stack, run
 
 ENGINE_LIMIT_S = 20.0
@@ -29,18 +32,38 @@ def engine_fault() -> str | None:
 
 
 def is_required() -> bool:
-    """Whether tests fail where no engine answers."""
+    """Whether it is a failure that no engine answers."""
     return os.environ.get("REQUIRE_CONTAINERS") == "1"
+
+
+def build_images() -> str:
+    """Builds both images once for the run, whichever of its processes comes first; gives their tag."""
+    tag = this_run()
+    with _built().open("a") as built:
+        fcntl.flock(built, fcntl.LOCK_EX)
+        if not _built().stat().st_size:
+            remove_what_ended_runs_left()
+            Stack(new_project(), tag).compose("build", *SIDES, limit_s=BUILD_LIMIT_S)
+            built.write("built\n")
+    return tag
+
+
+def remove_images() -> None:
+    """Removes the run's images, if it has built any."""
+    if _built().exists():
+        run(["docker", "image", "rm", *map(image, SIDES)], check=False)
+        _built().unlink()
 
 
 @contextmanager
 def images() -> Iterator[str]:
-    """Builds both images; gives their tag, which nobody else uses."""
-    tag = secrets.token_hex(4)
-    stack = Stack(f"timer-test-{tag}-build", tag)
+    """Both images while the block lasts; gives their tag."""
     try:
-        stack.compose("build", "server", "client", limit_s=BUILD_LIMIT_S)
-        yield tag
+        yield build_images()
     finally:
-        for side in ("server", "client"):
-            run(["docker", "image", "rm", f"timer-service-test-{side}:{tag}"], check=False)
+        remove_images()
+
+
+def _built() -> Path:
+    """The file that the run's processes lock while one of them builds; it is not empty when that is done."""
+    return Path(tempfile.gettempdir()) / f"timer-test-{this_run()}"

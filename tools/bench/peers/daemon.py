@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.servers import disk_folder
-from drivers.ports import free_port
 
 START_LIMIT_S = 10
 STOP_LIMIT_S = 30
@@ -38,7 +37,7 @@ class Daemon:
 def daemon(command: Callable[[int, Path], Sequence[str]]) -> Iterator[Daemon]:
     """Runs a command that is made from a port and a folder, from when it listens to the end of the block."""
     with disk_folder() as folder:
-        port = free_port()
+        port = _free_port()
         process = subprocess.Popen(command(port, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(port, process)
@@ -50,6 +49,13 @@ def daemon(command: Callable[[int, Path], Sequence[str]]) -> Iterator[Daemon]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _free_port() -> int:
+    """A TCP port that nobody has, for programs that cannot pick one themselves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
