@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import hypothesis_profiles  # noqa: F401 - they are loaded before the tests that use them
 from drivers.docker_engine import build_images, engine_fault, is_required, remove_images
 from drivers.peers import Requester, requester
 from drivers.runs import this_run

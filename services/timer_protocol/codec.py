@@ -18,7 +18,7 @@ from timer_protocol.messages import Method
 RequestId = int | float | Annotated[str, Meta(max_length=REQUEST_ID_CHARACTERS)] | None
 
 
-class Call(Struct, gc=False):
+class MethodCall(Struct, gc=False):
     """A request for a method. Each method has a subclass with the type of its `params`; without an `id` it is a
     notification."""
 
@@ -60,7 +60,7 @@ class Response(Struct, gc=False):
     error: RpcError | UnsetType = UNSET
 
 
-Parsed = Call | Malformed | Ignored
+Parsed = MethodCall | Malformed | Ignored
 
 
 class _Outline(Struct):
@@ -94,13 +94,13 @@ class Codec:
         self._method_of = {call: self._methods[name] for name, call in self._calls.items()}
         one: Any = Union[tuple(self._calls.values())]  # noqa: UP007 - built at run time
         self._one = msgspec.json.Decoder(one)
-        self._batch: msgspec.json.Decoder[list[Call]] = msgspec.json.Decoder(list[one])
+        self._batch: msgspec.json.Decoder[list[MethodCall]] = msgspec.json.Decoder(list[one])
 
-    def method_of(self, call: Call) -> Method:
+    def method_of(self, call: MethodCall) -> Method:
         """The method that is called."""
         return self._method_of[type(call)]
 
-    def call_type(self, method: str) -> type[Call]:
+    def call_type(self, method: str) -> type[MethodCall]:
         """The type of the calls of a method."""
         return self._calls[method]
 
@@ -116,7 +116,7 @@ class Codec:
                 calls = self._batch.decode(body)
                 if not calls or len(calls) > max_batch:
                     return _refused_batch(len(calls), max_batch)
-                return calls  # type: ignore[return-value]  # list[Call] is read, never written
+                return calls  # type: ignore[return-value]  # list[MethodCall] is read, never written
             return self._one.decode(body)  # type: ignore[no-any-return]
         except _UNREADABLE:
             return self._diagnose(body, max_batch)
@@ -150,7 +150,7 @@ class Codec:
         call.id = outline.id
         return call
 
-    def _read(self, name: str, params: bytes) -> Call:
+    def _read(self, name: str, params: bytes) -> MethodCall:
         """A call whose params are positional, absent or wrong. Raises `Refusal`."""
         method = self._methods.get(name)
         if method is None:
@@ -169,14 +169,14 @@ class Codec:
             raise Refusal(ErrorCode.INVALID_PARAMS, f"{where} ({name} takes {_names(method)})") from None
 
 
-def _call_type(method: Method) -> type[Call]:
-    """The subclass of `Call` for a method. Params may be left out where none of them is required."""
+def _call_type(method: Method) -> type[MethodCall]:
+    """The subclass of `MethodCall` for a method. Params may be left out where none of them is required."""
     default = msgspec.NODEFAULT if _required(method.params) else method.params()
     params = msgspec.field(default_factory=lambda: default) if default is not msgspec.NODEFAULT else msgspec.NODEFAULT
     call: Any = msgspec.defstruct(
-        "".join(part.title() for part in method.name.split(".")) + "Call",
+        "".join(part.title() for part in method.name.split(".")) + "MethodCall",
         [("params", method.params, params)],
-        bases=(Call,),
+        bases=(MethodCall,),
         tag_field="method",
         tag=method.name,
         kw_only=True,

@@ -25,6 +25,8 @@ def narrow(
     """
     if method is None:
         raise Refusal(ErrorCode.NOT_PERMITTED, "nothing is declared about who may call this method")
+    if sender is NOBODY:
+        raise Refusal(ErrorCode.NOT_PERMITTED, "this client's key is allowed no longer, or its socket has named itself")
     if method.right is not None and method.right not in sender.rights:
         raise Refusal(
             ErrorCode.NOT_PERMITTED,

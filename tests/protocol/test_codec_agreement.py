@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from protocol.requests import CODEC, MAX_BATCH, request_texts, valid_texts
-from timer_protocol.codec import Call, Failure, Ignored, Malformed, Parsed, Response, Result, encode
+from timer_protocol.codec import Failure, Ignored, Malformed, MethodCall, Parsed, Response, Result, encode
 
 A_BROKEN_ONE = "1"
 """Beside it, every request of a batch is looked at on its own."""
@@ -32,7 +32,7 @@ def test_batch_is_the_same_as_each_request_alone(texts: list[str]) -> None:
 def test_valid_requests_are_read_the_same_beside_a_broken_one(texts: list[str]) -> None:
     alone = batch(texts)
 
-    assert all(isinstance(call, Call) for call in alone)
+    assert all(isinstance(call, MethodCall) for call in alone)
     assert batch([*texts, A_BROKEN_ONE])[:-1] == alone
     assert batch([A_BROKEN_ONE, *texts])[1:] == alone
 
@@ -60,9 +60,9 @@ def test_whoever_sends_an_id_can_be_answered_and_nobody_else_is_told_of_params(t
     if not isinstance(request, dict):
         assert isinstance(parsed, Malformed)
         assert parsed.id is None
-    elif isinstance(parsed, Call | Ignored):
+    elif isinstance(parsed, MethodCall | Ignored):
         assert isinstance(parsed, Ignored) <= ("id" not in request)
-        if isinstance(parsed, Call):
+        if isinstance(parsed, MethodCall):
             assert parsed.id == request.get("id", UNSET)
     elif isinstance(request.get("id"), bool | list | dict):
         assert parsed.id is None
@@ -78,7 +78,7 @@ ids = st.none() | st.text() | st.integers(-(2**70), 2**70) | st.floats(allow_nan
 def test_id_goes_through_unchanged(request_id: str | float | None) -> None:
     text = json.dumps({"jsonrpc": "2.0", "method": "server.info", "id": request_id})
     parsed = decode(text)
-    assert isinstance(parsed, Call)
+    assert isinstance(parsed, MethodCall)
     assert parsed.id is not UNSET
 
     answered = json.loads(encode(Result({}, parsed.id)))

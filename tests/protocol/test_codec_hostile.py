@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from protocol.requests import CODEC, MAX_BATCH, request_texts
-from timer_protocol.codec import Call, Ignored, Malformed, Parsed, encode
+from timer_protocol.codec import Ignored, Malformed, MethodCall, Parsed, encode
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import REQUEST_ID_CHARACTERS
 
@@ -53,7 +53,7 @@ def code_of(parsed: Parsed | list[Parsed]) -> ErrorCode:
 def test_any_bytes(body: bytes) -> None:
     parsed = decode(body)
 
-    assert isinstance(parsed, Call | Malformed | Ignored | list)
+    assert isinstance(parsed, MethodCall | Malformed | Ignored | list)
     if isinstance(parsed, Malformed):
         encode(parsed.error)
 
@@ -161,7 +161,7 @@ def test_names_given_twice_are_read_the_same_alone_and_in_a_batch(body: bytes) -
 def test_of_names_given_twice_the_last_one_counts() -> None:
     parsed = decode(DUPLICATES["method"])
 
-    assert isinstance(parsed, Call)
+    assert isinstance(parsed, MethodCall)
     assert CODEC.method_of(parsed).name == "timer.pause"
 
 
@@ -169,7 +169,7 @@ def test_of_names_given_twice_the_last_one_counts() -> None:
 def test_ids_that_look_alike_are_told_apart(request_id: str) -> None:
     parsed = decode(start(request_id=request_id.encode()))
 
-    assert isinstance(parsed, Call)
+    assert isinstance(parsed, MethodCall)
     assert parsed.id == json.loads(request_id)
     assert type(parsed.id) is type(json.loads(request_id))
 
@@ -187,7 +187,7 @@ def test_an_id_of_too_many_characters_is_refused() -> None:
     at_the_limit = decode(start(request_id=json.dumps(longest).encode()))
     beyond = decode(start(request_id=json.dumps(longest + "x").encode()))
 
-    assert isinstance(at_the_limit, Call)
+    assert isinstance(at_the_limit, MethodCall)
     assert at_the_limit.id == longest
     assert isinstance(beyond, Malformed)
     assert (beyond.id, beyond.error.code) == (None, INVALID_REQUEST)
@@ -198,7 +198,7 @@ def test_payload_is_passed_on_byte_for_byte() -> None:
     payload = b'{ "a" : 1.50, "a":[1e2 ,"\\u00e9\xc3\xa9"] }'
     parsed = decode(start(payload=payload))
 
-    assert isinstance(parsed, Call)
+    assert isinstance(parsed, MethodCall)
     assert bytes(parsed.params.payload) == payload
 
 

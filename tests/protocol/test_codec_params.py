@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET
 
 from protocol.requests import CODEC, MAX_BATCH
-from timer_protocol.codec import Call, Ignored, Malformed, Parsed
+from timer_protocol.codec import Ignored, Malformed, MethodCall, Parsed
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import LOG_ID_CHARACTERS, LOGS_MAXIMUM
 from timer_protocol.messages import NULL
@@ -27,7 +27,7 @@ def decode(method: str, params: Any = ABSENT, **members: Any) -> Parsed:
 def read(method: str, params: Any = ABSENT) -> dict[str, Any]:
     """The params of a call, by name."""
     parsed = decode(method, params)
-    assert isinstance(parsed, Call), parsed
+    assert isinstance(parsed, MethodCall), parsed
     assert CODEC.method_of(parsed).name == method
     return {name: getattr(parsed.params, name) for name in parsed.params.__struct_fields__}
 
@@ -177,8 +177,8 @@ def test_a_request_without_an_id_is_a_notification_and_one_with_null_is_not() ->
     without = CODEC.decode(b'{"jsonrpc":"2.0","method":"server.info"}', MAX_BATCH)
     null = CODEC.decode(b'{"jsonrpc":"2.0","method":"server.info","id":null}', MAX_BATCH)
 
-    assert isinstance(without, Call)
-    assert isinstance(null, Call)
+    assert isinstance(without, MethodCall)
+    assert isinstance(null, MethodCall)
     assert (without.id, null.id) == (UNSET, None)
 
 

@@ -1,8 +1,7 @@
-"""The profiles of Hypothesis, loaded before the tests that use them, and a desk for those who need no other."""
+"""A desk for those who need no other."""
 
 import pytest
 
-import core.profiles  # noqa: F401
 from drivers.desk import Desk
 
 

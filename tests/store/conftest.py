@@ -1,11 +1,10 @@
-"""Opens every store in turn, and loads the profiles of Hypothesis before the tests that use them."""
+"""Opens every store in turn."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import core.profiles  # noqa: F401
 from store.stores import KINDS, Kind, OpenStore
 from timer_server.store.base import Header, Store
 

@@ -1,6 +1,7 @@
 """`python -m campaigns.doomed_server`: the server, which kills itself at a chosen point of the turn.
 
-`DOOM_POINT` names the point and `DOOM_COUNT` how often it is passed before: the next time is the end.
+`DOOM_POINT` names the point and `DOOM_COUNT` how often it is passed before: the next time is the end. With
+`DOOM_PIPELINED` turns are in flight meanwhile.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from campaigns.pipelined_server import put_turns_in_flight
 from timer_server.__main__ import main
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Countdown, Entry
@@ -130,5 +132,7 @@ POINTS: dict[str, Callable[[Doom], None]] = {
 }
 
 if __name__ == "__main__":
+    if os.environ.get("DOOM_PIPELINED"):
+        put_turns_in_flight()
     POINTS[os.environ["DOOM_POINT"]](Doom(int(os.environ["DOOM_COUNT"])))
     sys.exit(main())

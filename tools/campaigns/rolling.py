@@ -1,10 +1,12 @@
 """The clean path: rolling restarts under load, at which clients notice nothing but a retry."""
 
 import time
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
+from campaigns.crash import PIPELINED
 from campaigns.trial import RESTARTED, Trial
 from campaigns.workload import Load
 
@@ -19,11 +21,13 @@ def _run(folder: Path, length: Length, dice: Random) -> Report:
     exits: list[int] = []
     # All clients are the library's: what reaches their callers is what is tested.
     with Trial(folder, dice, Load(plain=0, library=3, asynchronous=1, watchers=2)) as trial:
-        for _ in range(restarts):
+        # Every other server has turns in flight when it is told to stop.
+        for module in islice(cycle([PIPELINED, trial.server.module]), restarts):
             trial.progress(REPLIES_BETWEEN)
             time.sleep(dice.uniform(*UP_S))  # the moment of the stop is the point
             trial.history.mark("told to stop")
             exits.append(trial.server.terminate())
+            trial.server.module = module
             trial.server.start()
             trial.history.mark(RESTARTED)
         trial.settle()

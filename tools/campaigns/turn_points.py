@@ -19,39 +19,42 @@ REAL, DOOMED = "timer_server", "campaigns.doomed_server"
 
 
 def _run(folder: Path, length: Length, dice: Random) -> Report:
-    points = [*POINTS] * length.pick(SHORT_ROUNDS, LONG_ROUNDS)
+    points = [(point, is_pipelined) for point in POINTS for is_pipelined in (False, True)]
+    points *= length.pick(SHORT_ROUNDS, LONG_ROUNDS)
     dice.shuffle(points)
     # Bursts, so that a turn has several replies and events.
     with Trial(folder, dice, Load(plain=3, library=2, rest_s=0.002)) as trial:
         trial.progress(50)
-        for point in points:
-            _die_at(point, trial, dice)
+        for point, is_pipelined in points:
+            _die_at(point, trial, dice, is_pipelined)
         trial.server.module = REAL
         trial.server.start()
         trial.settle()
     return trial.report(len(points))
 
 
-def _die_at(point: str, trial: Trial, dice: Random) -> None:
-    """Starts a server that is to die at a point, and waits until it has."""
+def _die_at(point: str, trial: Trial, dice: Random, is_pipelined: bool) -> None:
+    """Starts a server that is to die at a point, with turns in flight or without, and waits until it has."""
     server: ServerProcess = trial.server
     server.kill()
     server.module = DOOMED
     server.environment |= {"DOOM_POINT": point, "DOOM_COUNT": str(dice.randint(*PASSES))}
+    server.environment["DOOM_PIPELINED"] = "yes" if is_pipelined else ""
     if point == within_load.__name__:
         server.environment["DOOM_COUNT"] = str(dice.randint(0, 20))
         server.launch()
     else:
         server.start()
     assert server.wait(DOOM_LIMIT_S) == -signal.SIGKILL, f"the server did not die at {point}: {server.lines[-3:]}"
-    trial.history.mark(f"killed {point}")
+    trial.history.mark(f"killed {point}{' in flight' if is_pipelined else ''}")
 
 
 CAMPAIGN = Campaign(
     "turn_points",
-    "Killed at each point of the turn (before, within and after the commit, after some replies, before and within "
-    "publishing, while it loads), the server loses nothing acknowledged, and what it has not told it tells later.",
+    "Killed at each point of the turn, with others in flight and without (before, within and after the commit, after "
+    "some replies, before and within publishing, while it loads), the server loses nothing acknowledged, and tells later "
+    "what it has not told.",
     _run,
-    least_faults=7,
+    least_faults=14,
     least_requests=200,
 )

@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec import UNSET, Struct
 
-from timer_protocol.codec import Call, Codec, Failure, Ignored, Malformed, Parsed, Result
+from timer_protocol.codec import Codec, Failure, Ignored, Malformed, MethodCall, Parsed, Result
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.frames import Message, is_json, split_envelope
@@ -104,7 +104,7 @@ class Dispatcher:
             self._parked.hold(answer)
         return answer if answer.is_owed else None
 
-    def _apply(self, handler: Handler, call: Call, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
+    def _apply(self, handler: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
         request_id = call.id
         if request_id is UNSET:
             self._apply_unanswered(handler, call, answer.room, now_ns, sender)
@@ -123,7 +123,9 @@ class Dispatcher:
         except Exception as error:
             answer.add(Failure(self._failed(error).to_error(), request_id))
 
-    def _apply_unanswered(self, handler: Handler, call: Call, room: ReplyRoom, now_ns: int, sender: Sender) -> None:
+    def _apply_unanswered(
+        self, handler: Handler, call: MethodCall, room: ReplyRoom, now_ns: int, sender: Sender
+    ) -> None:
         """Applies a notification: what it finds needs no room in the reply, and nobody hears how it went."""
         left_bytes = room.left_bytes
         try:
@@ -139,7 +141,7 @@ class Dispatcher:
         call = self._codec.call_type("timer.start")("2.0", params=params)
         return self._handlers[type(call)](self._narrow(call, sender, now_ns), now_ns, ReplyRoom())
 
-    def _narrow(self, call: Call, sender: Sender, now_ns: int) -> Struct:
+    def _narrow(self, call: MethodCall, sender: Sender, now_ns: int) -> Struct:
         """The params of a call as far as its sender may ask for them. Raises `Refusal`."""
         params: Struct = call.params
         return narrow(self._codec.method_of(call), params, sender, lambda: self._new_id(now_ns // NS_PER_MS))

@@ -1,0 +1,90 @@
+"""`python -m campaigns.pipelined_server`: the server, whose turns take their time to become durable.
+
+Several are on their way at once, as they are with a store behind a network. A commit reaches the disk a moment after it
+was submitted, so a kill in between loses what nobody may have been told.
+"""
+
+import contextlib
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from queue import SimpleQueue
+from threading import Thread
+from typing import NamedTuple
+
+import zmq
+
+from timer_server import __main__ as program
+from timer_server import serve
+from timer_server.loop.committer import Committer, Ticket
+from timer_server.requests.shard import Shard, Writes
+from timer_server.store.base import Store
+
+COMMIT_S = 0.004
+"""How long after it was submitted a turn is made durable: several turns of a busy server."""
+
+MOST_IN_FLIGHT = 4
+
+
+class _Submitted(NamedTuple):
+    ticket: Ticket
+    writes: Mapping[str, Writes]
+    due_s: float
+
+
+class DelayedCommitter:
+    """Makes turns durable in their order, each a moment after it was submitted."""
+
+    is_inline = False
+    most_in_flight = MOST_IN_FLIGHT
+
+    def __init__(self, stores: Mapping[str, Store]) -> None:
+        self._stores = stores
+        self._submitted: deque[_Submitted] = deque()
+        self._last = self._settled = Ticket(0)
+        self._wakes: SimpleQueue[float] = SimpleQueue()
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        Thread(target=self._wake, daemon=True).start()
+
+    def submit(self, writes: Mapping[str, Writes]) -> Ticket:
+        self._last = Ticket(self._last + 1)
+        due_s = time.monotonic() + COMMIT_S
+        self._submitted.append(_Submitted(self._last, writes, due_s))
+        self._wakes.put(due_s)
+        return self._last
+
+    def settled(self) -> Ticket:
+        with contextlib.suppress(BlockingIOError):
+            self._reader.recv(64)
+        while self._submitted and self._submitted[0].due_s <= time.monotonic():
+            submitted = self._submitted.popleft()
+            for log_id, part in submitted.writes.items():
+                self._stores[log_id].commit(part.changes, part.anchor)
+            self._settled = submitted.ticket
+        return self._settled
+
+    def register(self, poller: zmq.Poller) -> None:
+        poller.register(self._reader.fileno(), zmq.POLLIN)
+
+    def _wake(self) -> None:
+        """Wakes the loop when a turn may be made durable; in a thread of its own."""
+        while True:
+            time.sleep(max(self._wakes.get() - time.monotonic(), 0))
+            self._writer.send(b"\0")
+
+
+def put_turns_in_flight() -> None:
+    """Has the servers of this process commit with a delay."""
+
+    def make_committer(shard: Shard, store: Store) -> Committer:
+        return DelayedCommitter({shard.log.id: store})
+
+    serve.make_committer = make_committer
+
+
+if __name__ == "__main__":
+    put_turns_in_flight()
+    sys.exit(program.main())
