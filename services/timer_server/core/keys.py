@@ -9,7 +9,7 @@ from hashlib import blake2b
 from timer_server.limits import KEYS_REMEMBERED
 
 _DIGEST_BYTES = 8
-"""Two keys of one timer have the same digest once in 10^17 pairs."""
+"""A new key is taken for one of those that are remembered once in 10^17 times."""
 
 
 def knows(keys: bytes, key: str) -> bool:
