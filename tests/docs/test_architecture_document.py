@@ -1,20 +1,34 @@
 """The architecture page is held to the code."""
 
+import re
 from pathlib import Path
+
+import pytest
 
 from timer_server.core.transitions import state_diagram
 
 ROOT = Path(__file__).parent.parent.parent
-ROOMS = tuple(f"timer_server/{room}" for room in ("", "access", "requests", "wire", "loop"))
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
-PARTS = PAGE.partition("## The parts")[2].split("```")[1].split()
+ROOMS = dict(re.findall(r"^\| `(timer_\w+/[\w/]*)` \| ([^|]+) \|", PAGE, re.MULTILINE))
 
 
 def test_the_state_diagram_is_the_one_of_the_table() -> None:
     assert f"```mermaid\n{state_diagram()}\n```" in PAGE
 
 
-def test_the_parts_named_are_those_there_are() -> None:
-    for package in ("timer_protocol", "timer_server/core", "timer_server/store", *ROOMS):
-        for module in (ROOT / "services" / package).glob("[a-z]*.py"):
-            assert module.stem in PARTS, f"{package}/{module.name} is not on the page"
+def test_the_rooms_named_are_those_there_are() -> None:
+    services = ROOT / "services"
+    there_are = {f"{module.parent.relative_to(services)}/" for module in services.glob("timer_*/**/[a-z]*.py")}
+    assert ROOMS.keys() == there_are
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_modules_named_are_those_there_are(room: str) -> None:
+    there_are = {module.stem for module in (ROOT / "services" / room).glob("*.py")} - {"__init__"}
+    assert set(ROOMS[room].replace("`", "").split()) == there_are
+
+
+def test_the_layers_named_are_those_of_the_contract() -> None:
+    contract = (ROOT / "pyproject.toml").read_text().partition("Imports of the server point one way")[2]
+    layers = re.findall(r'"([^"]+)",\n', contract.partition("layers = [")[2].partition("]")[0])
+    assert f"```\n{chr(10).join(layers)}\ntimer_protocol\n```" in PAGE
