@@ -52,8 +52,8 @@ def _die_at(point: str, trial: Trial, dice: Random, is_pipelined: bool) -> None:
 CAMPAIGN = Campaign(
     "turn_points",
     "Killed at each point of the turn, with others in flight and without (before, within and after the commit, after "
-    "some replies, before and within publishing, while it loads), the server loses nothing acknowledged, and tells later "
-    "what it has not told.",
+    "some replies, before and within publishing, while it loads), the server loses nothing acknowledged, and tells "
+    "later what it has not told.",
     _run,
     least_faults=14,
     least_requests=200,

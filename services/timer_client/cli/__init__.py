@@ -102,7 +102,7 @@ def root() -> None:
 
 def main() -> None:
     """Runs the command line. Exit codes: 0, 1 the server's error, 2 misuse, 3 cancelled, 4 unreachable, 130 Ctrl-C."""
-    # `docker stop` is as good as Ctrl-C. The first process of a container would otherwise ignore it.
-    # Passed on as SIGINT, which asyncio turns into the end of a task: an exception from nowhere may be lost in a callback.
+    # `docker stop` is as good as Ctrl-C; the first process of a container would otherwise ignore it. It is passed on
+    # as SIGINT, which asyncio turns into the end of a task: an exception from nowhere may be lost in a callback.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     root.main(prog_name="timer")

@@ -1,1 +1,1 @@
-"""What a timer is and does: no socket, no clock, no environment."""
+"""Timers and their rules: no socket, no clock, no environment."""

@@ -1,4 +1,4 @@
-"""Which timers are due: a heap of records in which dead ones are dropped when they are met."""
+"""The deadlines of running timers: a heap of records, in which those of changed timers stay until they are met."""
 
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
@@ -12,15 +12,15 @@ _MOVES = 8
 """Records moved from the old heap for each one that dies: it is empty before the dead have grown by an eighth."""
 
 _DROPS = 500
-"""Dead records dropped in one go; what is left of them is dropped by the calls that follow."""
+"""Most dead records dropped in one call; the calls that follow drop the rest."""
 
 
 class Deadlines:
-    """Running timers by `due_at_ms`, as records, which sort by it; `pending` has the present record of each id.
+    """The records of running timers in the order of their deadlines. `pending` has the present record of each id.
 
-    A change leaves the old record in the heap; it is dead, since it is no longer the one that `pending` has.
-    Adding and taking cost O(log n). When the dead outnumber the living, a new heap is begun, and with each record that
-    dies a few are moved to it from the end of the old one, the dead left out. So no call ever takes long.
+    A change leaves the timer's old record in the heap; it is dead, since `pending` has another one by then. Adding and
+    taking cost O(log n). When the dead outnumber the living, a new heap is begun, and each record that dies moves a few
+    living ones to it from the end of the old heap. So no call ever takes long.
     """
 
     def __init__(self, pending: Mapping[str, Record]) -> None:
@@ -34,18 +34,18 @@ class Deadlines:
         return len(self._heap) + len(self._old)
 
     def load(self, records: Iterable[Record]) -> None:
-        """Takes these records of running timers and forgets all others."""
+        """Replaces all records by these, of running timers."""
         self._heap = list(records)
         heapify(self._heap)
         self._old = []
         self._dead = 0
 
     def add(self, record: Record) -> None:
-        """Takes the record of a timer that has begun to run, or runs to another deadline."""
+        """Adds the record of a timer that has begun to run, or has another deadline."""
         heappush(self._heap, record)
 
     def leave(self) -> None:
-        """Says that one record has died: its timer was paused, ended or moved."""
+        """Notes that one record has died: its timer was paused, ended or moved."""
         self._dead += 1
         if self._old:
             self._move()
@@ -53,15 +53,15 @@ class Deadlines:
             self._old, self._heap = self._heap, []
 
     def next_due_ms(self) -> int | None:
-        """The earliest deadline, or an earlier one that was left while many such are dropped; None where nothing runs.
+        """The earliest deadline; None where nothing runs.
 
-        Whoever wakes up for a deadline that was left finds nothing due, and asks again.
+        While many dead records are dropped it may be one of theirs: then nothing is due, and the caller asks again.
         """
         heap = self._earliest()
         return head(heap[0]).due_at_ms if heap else None
 
     def pop_due(self, now_ms: int) -> Countdown | None:
-        """Takes out the timer with the earliest deadline if that has come; its record does not die here."""
+        """Takes out the timer with the earliest deadline, if that has come. Its record is not a dead one."""
         heap = self._earliest()
         if not heap:
             return None
@@ -73,7 +73,7 @@ class Deadlines:
         return timer
 
     def _earliest(self) -> list[Record]:
-        """The heap with the earliest record. It is empty only if both are."""
+        """The heap with the earliest record; empty only if both are."""
         self._drop_dead(self._heap)
         if not self._old:
             return self._heap
@@ -83,7 +83,7 @@ class Deadlines:
         return self._heap or self._old
 
     def _move(self) -> None:
-        """Moves some records. What is last in a heap has nothing below it, so a heap stays when it is taken off."""
+        """Moves some records to the new heap. A heap stays one when its last item is taken off."""
         for _ in range(min(_MOVES, len(self._old))):
             record = self._old.pop()
             if self._is_alive(record):

@@ -1,7 +1,7 @@
-"""The engine: what every request and every passing moment does to the timers.
+"""The engine: what requests and time do to timers.
 
-Pure: it is told the time, does no I/O, and gathers what has to be stored until `take_changes` hands it over. A
-request about an ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
+Pure: it is told the time, does no I/O, and gathers changes until `take_changes` hands them over. A request about an
+ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,7 +38,7 @@ TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParam
 
 
 class Listing(NamedTuple):
-    """Timers in the order of their ids, the id to go on after (None at the end), and how many ids were looked at."""
+    """A page of timers in the order of their ids: `next` is the id to go on after, None at the end."""
 
     entries: list[Countdown | Recall]
     next: str | None
@@ -46,7 +46,7 @@ class Listing(NamedTuple):
 
 
 class Engine:
-    """All timers and the rules they live by. Moments are nanoseconds on the server's timeline, never going back."""
+    """All timers, and the rules for changing them. Moments are nanoseconds on the server's timeline, in order."""
 
     def __init__(self, limits: Limits, new_id: Callable[[int], str]) -> None:
         self._limits = limits
@@ -70,11 +70,11 @@ class Engine:
         return self._ledger.horizon_seq
 
     def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
-        """Takes up the log as it was stored, its entries in order. `holder_at` reads an entry to which others refer."""
+        """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
         self._ledger.restore(entries, ends, holder_at)
 
     def take_changes(self) -> Changes:
-        """What has happened since the last call, to be stored before anybody is told."""
+        """The changes since the last call. Nobody is told of them before they are durable."""
         return self._ledger.take_changes()
 
     def counts(self) -> StateCounts:
@@ -84,10 +84,10 @@ class Engine:
     # Requests
 
     def handle(self, params: TimerParams, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall:
-        """Applies a request about one timer and returns the timer as it is then.
+        """Applies a request about one timer and returns the timer after it.
 
         A timer whose deadline has passed fires first, so the outcome does not depend on how busy the server is.
-        Raises `Refusal` where the request is not possible; it has no effect then.
+        Raises `Refusal` where the request is not possible; nothing changes then.
         """
         if isinstance(params, StartParams):
             return self._start(params, now_ns, recalled)
@@ -147,9 +147,9 @@ class Engine:
     # Retention
 
     def next_forget_ns(self, durable_place: int) -> int | None:
-        """When the oldest entry may be forgotten, as far as the engine can tell without the log; 0 is at once.
+        """When the oldest entry may be forgotten; 0 is now, or that its time has yet to be read from the log.
 
-        None where nothing after the horizon is durable: only what is stored can be looked at.
+        None where no entry after the horizon is durable: only stored entries are looked at.
         """
         if self._ledger.horizon >= durable_place:
             return None
@@ -158,10 +158,10 @@ class Engine:
         return (self._oldest_at_ms + self._limits.retention_s * MS_PER_SECOND) * NS_PER_MS
 
     def forget(self, oldest: Sequence[Entry], now_ns: int) -> None:
-        """Moves the horizon over those entries that retention has outlived.
+        """Moves the horizon over the entries that are older than retention.
 
         `oldest` are the first stored entries after the horizon. An ended timer is forgotten with its last event; the
-        last event of a pending timer stays in the log, wherever the horizon is.
+        last event of a pending timer stays in the log, even behind the horizon.
         """
         self._oldest_at_ms = None
         for event in oldest:
@@ -213,7 +213,7 @@ class Engine:
     def _started_before(
         self, timer_id: str, params: StartParams, payload: bytes, now_ns: int, recalled: Countdown | None
     ) -> Countdown | Recall:
-        """The timer that has the id already. Raises `Refusal` (id_conflict) unless it is the one that is asked for."""
+        """The timer with the id already. Raises `Refusal` (id_conflict) unless the request asks for the same one."""
         found = self._find(timer_id, now_ns, recalled)
         assert found is not None
         if isinstance(found, Countdown):
@@ -225,7 +225,7 @@ class Engine:
         return found
 
     def _find(self, timer_id: str, now_ns: int, recalled: Countdown | None) -> Countdown | Recall | None:
-        """The timer as it is at this moment: one that is overdue fires now."""
+        """The timer as it is now. One that is overdue fires first."""
         found = self._ledger.find(timer_id)
         if found is None:
             return None
@@ -273,7 +273,7 @@ def _cancel(_: Countdown, __: CancelParams, ___: int, ____: Limits) -> dict[str,
 
 
 def _extend(timer: Countdown, params: ExtendParams, now_ns: int, limits: Limits) -> dict[str, Any]:
-    """Raises `Refusal` (invalid_params) where no time, no time to go or too much of it would come out."""
+    """Adds time. Raises `Refusal` (invalid_params) where that is none, or the time to go would be none or too long."""
     by_ms = total_ms(params.hours, params.minutes, params.seconds)
     remaining_ms = _remaining_ms(timer, now_ns)
     if by_ms == 0:
@@ -311,11 +311,11 @@ _EFFECTS: dict[type[Struct], tuple[Request, Callable[[Countdown, Any, int, Limit
     ExtendParams: ("extend", _extend),
     RestartParams: ("restart", _restart),
 }
-"""What a permitted request does to a timer: the name it has in the table of transitions, and the fields it sets."""
+"""For each request that changes a timer: its name in the table of transitions, and what sets the fields."""
 
 
 def _permitted(request: Request, timer: Countdown) -> Change | None:
-    """What the table of transitions says; None where nothing is to change. Raises `Refusal`."""
+    """The change in the table of transitions; None where nothing changes. Raises `Refusal`."""
     transition = TRANSITIONS[timer.state, request]
     if isinstance(transition, Refuse):
         is_so = "has fired" if timer.state == "fired" else f"is {timer.state}"
@@ -324,7 +324,7 @@ def _permitted(request: Request, timer: Countdown) -> Change | None:
 
 
 def _remaining_ms(timer: Countdown, now_ns: int) -> int:
-    """Time to go, rounded up to whole milliseconds; not above zero once the deadline has passed."""
+    """Time to go, rounded up to whole milliseconds; zero or less once the deadline has passed."""
     if timer.due_at_ms is None:
         return timer.remaining_ms
     return min(timer.due_at_ms - now_ns // NS_PER_MS, timer.duration_ms)

@@ -1,6 +1,6 @@
-"""All timer ids in order, cheap to add to: sorted runs, merged as they grow (a log-structured merge tree in small).
+"""All timer ids in order, in sorted runs that are merged as they grow (a small log-structured merge tree).
 
-A start only appends to a list; sorting is paid once per run, and a page of `timer.list` merges what it needs.
+A start only appends to a list; each run is sorted once, and a page of `timer.list` merges what it needs.
 """
 
 from bisect import bisect_left, bisect_right
@@ -9,14 +9,14 @@ from heapq import merge
 
 _RUN = 1024
 _RUN_MAXIMUM = 131_072
-"""Merging stops here, so that no single merge holds up the loop for more than some milliseconds."""
+"""The longest run: one merge holds up the loop for some milliseconds at most."""
 
 _SWEEP_EVERY = 1024
-"""Ids forgotten between two sweeps: one costs some milliseconds, and all runs have their turn within some thousands."""
+"""Ids forgotten between two sweeps. A sweep of one run costs some milliseconds."""
 
 
 class IdIndex:
-    """A set of ids in order. What was forgotten stays in its run until a sweep."""
+    """A set of ids in order. A forgotten id stays in its run until that is swept."""
 
     def __init__(self) -> None:
         self._forgotten_since_sweep = 0
@@ -25,14 +25,14 @@ class IdIndex:
         self._forgotten: set[str] = set()
 
     def load(self, ids: Iterable[str]) -> None:
-        """Replaces all ids by these, each given once."""
+        """Replaces all ids by these, which have to be distinct."""
         ordered = sorted(ids)
         self._fresh = []
         self._runs = [ordered[start : start + _RUN_MAXIMUM] for start in range(0, len(ordered), _RUN_MAXIMUM)]
         self._forgotten = set()
 
     def add(self, timer_id: str) -> None:
-        """Takes in an id that is not here."""
+        """Adds an id that is not in the set."""
         if timer_id in self._forgotten:
             self._forgotten.remove(timer_id)
             return
@@ -42,7 +42,7 @@ class IdIndex:
             self._fresh = []
 
     def forget(self, timer_id: str) -> None:
-        """Lets go of an id that is here. When there are many such, the oldest run is swept, one now and then."""
+        """Removes an id that is in the set. Once many were removed, the oldest run is swept now and then."""
         self._forgotten.add(timer_id)
         self._forgotten_since_sweep += 1
         if self._forgotten_since_sweep >= _SWEEP_EVERY and len(self._forgotten) > _RUN + self._held() // 16:
@@ -52,9 +52,9 @@ class IdIndex:
             self._forgotten.difference_update(run)
 
     def after(self, after: str | None, prefix: str) -> Iterator[str]:
-        """The ids that begin with `prefix` and sort after `after`, in order; among them some that were forgotten.
+        """The ids that begin with `prefix` and sort after `after`, in order, forgotten ones among them.
 
-        Those are not left out here, so that whoever looks through many of them can count what it looks at.
+        Those are not left out here, so that the caller can count all that it looks at.
         """
         self._fresh.sort()
         for timer_id in merge(*(_tail(run, after, prefix) for run in (*self._runs, self._fresh))):
@@ -73,6 +73,6 @@ class IdIndex:
 
 
 def _tail(run: list[str], after: str | None, prefix: str) -> Iterator[str]:
-    """The part of a run that sorts after `after` and not before `prefix`, without a copy."""
+    """The ids of a run after `after` and not before `prefix`, without a copy."""
     start = bisect_left(run, prefix) if after is None or after < prefix else bisect_right(run, after)
     return map(run.__getitem__, range(start, len(run)))

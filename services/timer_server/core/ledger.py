@@ -1,7 +1,7 @@
-"""The ledger: what is known of every timer, and the entries that are still to be stored.
+"""The ledger: every timer, and the entries that are still to be stored.
 
-Every pending timer is held whole, as a record. Of an ended one only the place of its last event is held, so that a
-million of them cost little; whoever needs more gets a `Recall` and reads the log there.
+A pending timer is held whole, as a record. For an ended one only the place of its last event is held, so that a million
+of them cost little; a caller that needs more gets a `Recall` and reads the log there.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from timer_server.core.records import Record, head, is_paused, pack, unpack
 
 
 class Recall(NamedTuple):
-    """A timer that has ended: its last event is the entry of the log at `place`."""
+    """An ended timer that has to be read from the log: its last event is the entry at `place`."""
 
     place: int
 
@@ -23,8 +23,8 @@ class Recall(NamedTuple):
 class Changes(NamedTuple):
     """What one turn has to make durable in a log.
 
-    `events` are new, and `records` are their entries; `obsolete` are places of entries that nobody needs any more.
-    `horizon` is the place up to which retention has passed, `horizon_seq` the `seq` of the last event up to there.
+    `events` are new, and `records` are their entries; `obsolete` are the places of entries to remove. `horizon` is the
+    last place that retention has passed, `horizon_seq` the `seq` there.
     """
 
     events: list[Countdown]
@@ -35,7 +35,7 @@ class Changes(NamedTuple):
 
 
 class LogEnds(NamedTuple):
-    """Where a log begins to be whole, and where it ends: see `Ledger`."""
+    """The horizon, after which a log is complete, and its end: see `Ledger`."""
 
     horizon: int = 0
     horizon_seq: int = 0
@@ -44,11 +44,11 @@ class LogEnds(NamedTuple):
 
 
 class Ledger:
-    """All timers by id, by deadline and in order, and where the log ends.
+    """All timers by id, by deadline and in the order of their ids, and the ends of the log.
 
-    `last_place` is that of the last entry, `others` is how many entries are no events of timers. Up to the place
-    `horizon` retention has passed: of the entries there, only the last events of pending timers are still in the log,
-    and those whose spec others refer to.
+    `last_place` is the place of the last entry, `others` the number of entries that are not events of timers. Retention
+    has passed the entries up to the place `horizon`: of those, the log still holds the last events of pending timers,
+    and the specs that other entries refer to.
     """
 
     def __init__(self) -> None:
@@ -73,12 +73,12 @@ class Ledger:
         return self.last_place - self.others
 
     def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
-        """Takes up the log as it was stored, its entries in order. `holder_at` reads an entry to which others refer."""
+        """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
         pending, fired, cancelled = self._pending, self._fired, self._cancelled
         running: dict[str, Record] = {}
         for entry in entries:
             timer_id, before = entry.id, None
-            if entry.version > 1:  # nothing precedes a first version: an id is free only once all of it is pruned
+            if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
                 before = pending.pop(timer_id, None)
                 for known in (running, fired, cancelled):
                     known.pop(timer_id, None)
@@ -111,7 +111,7 @@ class Ledger:
     def page(
         self, after: str | None, prefix: str, state: State | None
     ) -> Iterator[tuple[str, Countdown | Recall | None]]:
-        """All ids that sort after `after` and begin with `prefix`, with their timer where it is in `state`."""
+        """The ids that sort after `after` and begin with `prefix`, each with its timer if that is in `state`."""
         for timer_id in self._ids.after(after, prefix):
             record = self._pending.get(timer_id)
             if record is not None:
@@ -125,22 +125,22 @@ class Ledger:
                 yield timer_id, None
 
     def begin(self, timer: Countdown) -> None:
-        """Logs a timer that is new, and runs. Its place is the one after the last."""
+        """Logs a new timer, which runs. Its place has to be the one after the last."""
         record = self._log(timer)
         self._ids.add(timer.id)
         self._pending[timer.id] = record
         self._deadlines.add(record)
 
     def change(self, timer: Countdown, before: Countdown) -> None:
-        """Logs the new version of a timer. Its place is the one after the last."""
+        """Logs the new version of a timer. Its place has to be the one after the last."""
         self._take_up(timer, before)
         if before.state == "running":
             self._deadlines.leave()
 
     def end_next(self, now_ms: int, ended: Callable[[Countdown], Countdown]) -> bool:
-        """Ends the running timer with the earliest deadline, if that has come, by logging what `ended` makes of it.
+        """Ends the running timer with the earliest deadline, if that has come; False where none is due.
 
-        False where none is due.
+        `ended` makes the ended version of it, which is logged.
         """
         before = self._deadlines.pop_due(now_ms)
         if before is None:
@@ -168,20 +168,20 @@ class Ledger:
 
     @property
     def ended_count(self) -> int:
-        """Ended timers that are still remembered."""
+        """Ended timers that retention has not removed."""
         return len(self._fired) + len(self._cancelled)
 
     def take_changes(self) -> Changes:
-        """What has happened since the last call, to be stored before anybody is told."""
+        """The changes since the last call. Nobody is told of them before they are durable."""
         changes = Changes(self._events, self._records, self._obsolete, self.horizon, self.horizon_seq)
         self._events, self._records, self._obsolete = [], [], []
         return changes
 
     def forget(self, entry: Entry) -> None:
-        """Moves the horizon over an entry, the first one after it.
+        """Moves the horizon over the first entry after it.
 
-        The last event of a pending timer stays stored, and so does a spec that later entries refer to: it goes with the
-        last of those.
+        The last event of a pending timer stays stored. So does a spec that later entries refer to, until the last of
+        them goes.
         """
         timer_id, place = entry.id, entry.place
         self.horizon, self.horizon_seq = place, entry.seq
@@ -199,7 +199,7 @@ class Ledger:
                     self._obsolete.append(entry.spec_place)
 
     def _take_up(self, timer: Countdown, before: Countdown) -> None:
-        """Logs the new version of a timer, and puts it into the indexes in place of the one before."""
+        """Logs the new version of a timer, and puts it in place of the one before."""
         record = self._log(timer)
         self._retire(before)
         if timer.has_ended:
@@ -219,7 +219,7 @@ class Ledger:
         return record
 
     def _retire(self, before: Countdown) -> None:
-        """Takes the version of a timer that is no longer the last out of the indexes."""
+        """Removes the version of a timer that is no longer the last."""
         if before.has_ended:
             del self._ended[before.state][before.id]
             return
@@ -230,6 +230,6 @@ class Ledger:
             self._obsolete.append(before.place)
 
     def _at(self, place: int) -> Countdown | Recall:
-        """The version of a timer at a place: at hand if this turn made it, otherwise to be read from the log."""
+        """The version of a timer at a place, if this turn made it; otherwise a `Recall`."""
         position = place - self.last_place + len(self._events) - 1
         return self._events[position] if position >= 0 else Recall(place)

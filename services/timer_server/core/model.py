@@ -1,10 +1,10 @@
 """A timer as the engine works on it, and the entries that the log is made of.
 
-All times are whole milliseconds on the server's own timeline (see `loop.clock`): a moment is rounded down when it is
+All times are whole milliseconds on the server's own timeline (see `loop.clock`). A moment is rounded down when it is
 compared with a deadline and up when a deadline is made from it, so that no timer is ever early.
 
-An entry of the log begins with a tag that says what it is. So far all entries are events of timers. Every entry has a
-`place`, which rises by one over all entries; only events of timers have a `seq`, which rises by one over those.
+Each entry begins with a tag for its type. So far all entries are events of timers. Every entry has a `place`, which
+rises by one over all entries; only events of timers have a `seq`, which rises by one over those.
 """
 
 from typing import Annotated
@@ -16,7 +16,7 @@ from timer_protocol import messages
 from timer_protocol.messages import EventKind, State
 
 KINDS: tuple[EventKind, ...] = ("started", "paused", "resumed", "extended", "restarted", "cancelled", "fired")
-"""Kinds of events by their number, as entries hold it. New kinds go to the end."""
+"""The kinds of events. Entries hold a kind as its number in this order, so new kinds go to the end."""
 
 NUMBER_OF = {kind: number for number, kind in enumerate(KINDS)}
 """The number of each kind."""
@@ -30,13 +30,13 @@ Natural = Annotated[int, Meta(ge=0)]
 
 
 class _Entry(Struct, frozen=True, gc=False, array_like=True):
-    """What every event of a timer tells: the timer right after it. The order of the fields is that of `records`.
+    """An event of a timer: the timer right after it, without its spec. `records` relies on the order of the fields.
 
-    The event is of the kind `KINDS[kind_number]` and happened `elapsed_ms` after `started_at_ms`. `others` is how many
-    entries before it are no events of timers. `duration_ms` is the whole of the countdown, extensions included.
-    `due_at_ms` is None while paused, and only then is `remaining_ms` more than 0; an end leaves the one as it was.
-    `keys` are digests of the latest keys (see `keys`). `spec_place` is where a large spec is written once, 0 for a
-    small one, which is repeated in every entry.
+    The event is of the kind `KINDS[kind_number]` and happened `elapsed_ms` after `started_at_ms`. `others` counts the
+    entries before it that are not events of timers. `duration_ms` is the whole countdown, extensions included.
+    `due_at_ms` is None while paused, and only then is `remaining_ms` more than 0; an end does not change `due_at_ms`.
+    `keys` are digests of the latest keys (see `core.keys`). `spec_place` is the place of the entry that holds a large
+    spec; 0 stands for a small one, which is repeated in every entry.
     """
 
     due_at_ms: Natural | None
@@ -74,14 +74,14 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def state(self) -> State:
-        """What the event has left the timer in."""
+        """The state of the timer after the event."""
         if self.kind_number in ENDED_KINDS:
             return "fired" if self.kind_number == FIRED else "cancelled"
         return "paused" if self.due_at_ms is None else "running"
 
     @property
     def ended_at_ms(self) -> int | None:
-        """When the timer has ended; None while it is pending."""
+        """When the timer ended; None while it is pending."""
         return self.at_ms if self.has_ended else None
 
     @property
@@ -91,10 +91,10 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
-    """A timer right after an event, and that event. A change makes a new one, so an event never changes.
+    """A timer right after an event, and that event. Immutable: a change makes a new one.
 
-    The fields of its own are the spec: what the start has asked for, the amounts as they came and the payload as JSON.
-    A new member of the request goes to the end and gets a default, so that entries without it can still be read.
+    Its own fields are the spec, as the start asked for it: the amounts as they came, and the payload as JSON. A new
+    member of the request goes to the end and gets a default, so that entries without it can still be read.
     """
 
     hours: int | float
@@ -125,24 +125,24 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
         )
 
     def event_view(self, log_id: str) -> messages.Event:
-        """The event as it goes over the wire, as one of a log."""
+        """The event as it goes over the wire. `log_id` names its log."""
         return messages.Event(log_id, self.seq, self.kind, self.at_ms, self.view(self.at_ms))
 
 
 class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):
-    """An event as the log holds it where its spec is large: that stands in the entry at `spec_place`."""
+    """An event without its spec, which is large and stands in the entry at `spec_place`."""
 
     def with_spec_of(self, holder: Countdown) -> Countdown:
-        """The event as a whole, given the one that holds its spec."""
+        """The whole event, given the one that holds its spec."""
         return replace(holder, **{field: getattr(self, field) for field in self.__struct_fields__})
 
 
 Entry = Countdown | Referring
-"""What a log is made of."""
+"""An entry of a log."""
 
 
 def as_logged(countdown: Countdown) -> Entry:
-    """The entry for an event: without its spec where an earlier entry has that."""
+    """The entry for an event, without its spec where an earlier entry holds that."""
     if countdown.spec_place in (0, countdown.place):
         return countdown
     return Referring(**{field: getattr(countdown, field) for field in Referring.__struct_fields__})

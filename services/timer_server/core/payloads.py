@@ -1,4 +1,4 @@
-"""Payloads: any JSON, passed through as it came, as long as every reader of JSON can take it."""
+"""Payloads: any JSON that every reader can take, passed through as it came."""
 
 from msgspec import ValidationError, json
 
@@ -21,12 +21,12 @@ def check_payload(payload: bytes, max_payload_bytes: int) -> None:
 
 
 def is_same_json(one: bytes, other: bytes) -> bool:
-    """Whether two payloads say the same, however they are written."""
+    """Whether two payloads are the same JSON value, however it is written."""
     return one == other or _canonical(one) == _canonical(other)
 
 
 def _depth(value: object) -> int:
-    """How many objects and arrays stand within one another."""
+    """How deep objects and arrays are nested."""
     depth = 0
     level = [value]
     while containers := [item for item in level if isinstance(item, dict | list)]:

@@ -1,9 +1,9 @@
-"""Entries as short strings of bytes: what memory holds of each pending timer, and what the log is made of.
+"""Records: entries in MessagePack. Memory holds one for each pending timer, and the log is made of them.
 
-A record is a MessagePack array of the entry's tag and fields. Whole numbers are written in as few bytes as they need,
-the larger ones with a larger first byte, the rest big-endian: so they sort as their bytes do. Behind the tag the
-deadline comes first and the place second. So records of running timers, compared as bytes, are in the order of their
-deadlines, and in the order of the log where deadlines are the same. See github.com/msgpack/msgpack, spec.md.
+A record is an array of the entry's tag and fields. Numbers take as few bytes as they need; longer ones begin with a
+larger byte, and the rest is big-endian, so they sort as their bytes do. After the tag come the deadline and the place.
+So records of running timers, compared as bytes, are in the order of their deadlines, and for equal deadlines in the
+order of the log. See github.com/msgpack/msgpack, spec.md.
 """
 
 from collections.abc import Callable
@@ -13,20 +13,20 @@ from msgspec import Struct, msgpack
 from timer_server.core.model import Countdown, Entry
 
 Record = bytes
-"""An entry, packed. One takes a hundred bytes and a few, where the timer itself takes five times as much."""
+"""An entry in MessagePack: somewhat over a hundred bytes, a fifth of what the timer itself takes."""
 
 SPEC_REPEATED_BYTES = 256
-"""A spec whose label and payload have no more bytes stands in each entry of its timer; a larger one is written once."""
+"""A spec with so many bytes of label and payload is repeated in each entry of its timer; a larger one stands in one."""
 
 SURELY_SMALL_BYTES = SPEC_REPEATED_BYTES // 4
-"""No label and payload of as many characters together are too large: a quick look saves most starts a closer one."""
+"""As many characters never have more bytes than that. This quick test settles most starts."""
 
 _NIL = 0xC0
 _BEHIND_LENGTH_AND_TAG = 4
 
 
 class Head(Struct, frozen=True, gc=False, array_like=True):
-    """The first fields of a record, which are read without the rest: see `model`."""
+    """The first fields of a record, read without the rest. `model` says what they are."""
 
     tag: int
     due_at_ms: int | None
@@ -43,24 +43,24 @@ _encode_into = _encoder.encode_into
 _buffer = bytearray()
 
 unpack = msgpack.Decoder(Countdown).decode
-"""The timer that a record was made of. Raises `msgspec.ValidationError` and `DecodeError` for what is none."""
+"""The timer in a record. Raises `msgspec.ValidationError` and `msgspec.DecodeError` for other bytes."""
 
 unpack_entry: Callable[[bytes], Entry] = msgpack.Decoder(Entry).decode
-"""The entry that a record was made of. Raises the same."""
+"""The entry in a record. Raises the same."""
 
 head = msgpack.Decoder(Head).decode
-"""The head of a record: half the work of unpacking it, or less where keys and payload are large."""
+"""The head of a record, for half the work of unpacking it or less."""
 
 
 def is_paused(record: Record) -> bool:
-    """Whether the record of a pending timer has no deadline, which stands behind three bytes of length and a tag."""
+    """Whether a pending timer's record has no deadline. That comes after three bytes of array length and one of tag."""
     return record[_BEHIND_LENGTH_AND_TAG] == _NIL
 
 
 def pack(entry: Entry) -> Record:
     """The record of an entry."""
     _encode_into(entry, _buffer)
-    return bytes(_buffer)  # of its own size: what `encode` returns holds on to half as much again
+    return bytes(_buffer)  # a copy of the right size: what `encode` returns has half as much again allocated
 
 
 def is_large(label: str, payload: bytes) -> bool:

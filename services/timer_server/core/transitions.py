@@ -1,7 +1,7 @@
-"""The life of a timer: one table of every state and everything that can be asked of it.
+"""The life of a timer: one table of every state and every request.
 
-The engine looks changes up here; starting, and finding nothing, are plain code there. The tests hold both to it.
-The state diagram in ARCHITECTURE.md is made from this table, and a test holds it to it.
+The engine looks changes up here. Starting a timer, and finding none, are plain code there; tests compare both with the
+table. The state diagram in ARCHITECTURE.md is made from it.
 """
 
 from typing import Literal, NamedTuple
@@ -11,22 +11,22 @@ from timer_protocol.messages import EventKind, State
 
 Request = Literal["start", "pause", "resume", "cancel", "extend", "restart", "expire"]
 Absent = Literal["absent"]
-"""The state of a timer that is not there: never started, or ended and forgotten."""
+"""The state of an id without a timer: never started, or ended and forgotten."""
 
 
 class Change(NamedTuple):
-    """The request is applied: the timer comes to be in `state` and an event of `kind` is logged."""
+    """The request is applied: the timer is in `state` then, and an event of `kind` is logged."""
 
     state: State
     kind: EventKind
 
 
 class Unchanged(NamedTuple):
-    """The timer is where the request wants it already: success, and nothing happens."""
+    """The timer is already as the request wants it: it succeeds, and nothing happens."""
 
 
 class Refuse(NamedTuple):
-    """The request makes no sense in this state: an error, and nothing happens."""
+    """The request makes no sense in this state: it gets an error, and nothing happens."""
 
     code: ErrorCode
 
@@ -43,7 +43,7 @@ _UNCHANGED = Unchanged()
 _NOT_FOUND = Refuse(ErrorCode.TIMER_NOT_FOUND)
 _WRONG_STATE = Refuse(ErrorCode.WRONG_STATE)
 
-# A `start` that finds its id taken is unchanged only if it asks for the same timer; otherwise it is an id_conflict.
+# A `start` with a taken id is unchanged only if it asks for the same timer; otherwise it is an id_conflict.
 TRANSITIONS: dict[tuple[State | Absent, Request], Transition] = {
     ("absent", "start"): _STARTED,
     ("absent", "pause"): _NOT_FOUND,
@@ -84,7 +84,7 @@ TRANSITIONS: dict[tuple[State | Absent, Request], Transition] = {
 
 
 def state_diagram() -> str:
-    """The table as a Mermaid state diagram: the changes, not what leaves a timer as it is."""
+    """The changes in the table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2"]
     for (state, request), transition in TRANSITIONS.items():
         if isinstance(transition, Change):

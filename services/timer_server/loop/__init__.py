@@ -1,1 +1,1 @@
-"""The turn of the loop: the only clock and the only poll."""
+"""The loop and its turns: the only clock and the only poll."""

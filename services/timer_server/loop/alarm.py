@@ -1,4 +1,4 @@
-"""Waking the loop at a deadline: `poll` alone sleeps whole milliseconds, a timerfd (Linux) as long as it should."""
+"""An alarm that wakes the loop at a deadline: `poll` alone sleeps whole milliseconds, a timerfd (Linux) is exact."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ _NS_PER_S = 1_000_000_000
 
 
 class _Setting(ctypes.Structure):
-    """`struct itimerspec` (timerfd_create(2)): goes off once, so long from now."""
+    """`struct itimerspec` (timerfd_create(2)), for an alarm that goes off once after a time."""
 
     _fields_ = (
         ("every_s", ctypes.c_long),
@@ -24,13 +24,13 @@ class _Setting(ctypes.Structure):
 
 
 class Alarm:
-    """Goes off when a deadline has come, on the machine's own clock; whoever wakes up looks at the time again.
+    """Goes off at a deadline, by the machine's own clock; the loop reads the time again when it wakes up.
 
-    Where there is no timerfd, the timeout that `set` returns is all there is.
+    Where there is no timerfd, only the timeout that `set` returns wakes the loop.
     """
 
     def __init__(self) -> None:
-        # By ctypes, as Python itself has it only from 3.13 on.
+        # Python itself has timerfd only from 3.13 on.
         self._libc = ctypes.CDLL(None)
         self._descriptor = -1
         if hasattr(self._libc, "timerfd_create"):
@@ -38,14 +38,14 @@ class Alarm:
         self._set_for_ns: int | None = None
 
     def register(self, poller: zmq.Poller) -> None:
-        """Has a poller wait for it."""
+        """Has a poller wait for the alarm."""
         if self._descriptor >= 0:
             poller.register(self._descriptor, zmq.POLLIN)
 
     def set(self, due_ns: int, now_ns: int) -> int:
-        """Sets it for a deadline, given the time, and returns the timeout for `poll`: later than it by up to 1 ms.
+        """Sets the alarm and returns the timeout for `poll`, which is later than the deadline by up to 1 ms.
 
-        The timeout also stands in for it where time passes otherwise than on the machine's clock.
+        The timeout wakes the loop where its time passes otherwise than on the machine's clock.
         """
         if due_ns <= now_ns:
             return 0
@@ -56,14 +56,14 @@ class Alarm:
         return -((now_ns - due_ns) // NS_PER_MS)
 
     def is_all_of(self, ready: Mapping[object, int]) -> bool:
-        """Whether nothing else woke the poller up. Once it has gone off, it has to be set again to fall silent."""
+        """Whether only the alarm or the timeout woke the poller. An alarm that went off has to be set again."""
         if self._descriptor not in ready:
             return not ready
         self._set_for_ns = None
         return len(ready) == 1
 
     def close(self) -> None:
-        """Lets go of the descriptor."""
+        """Closes the descriptor."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

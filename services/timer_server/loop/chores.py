@@ -1,4 +1,4 @@
-"""What a turn has to see to beside requests: each chore says when it is due, and does a bounded step of it."""
+"""Chores: the work of a turn beside requests. Each says when it is due, and does a bounded step."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -6,29 +6,29 @@ from typing import Protocol
 from timer_server.requests.shard import Shard
 
 _WAKE_COST = 2
-"""Of the budget: for some of those who wake up, a page of the log is read."""
+"""The budget that one answer takes, since some need a page of the log."""
 
 _FORGET_COST = 2
-"""Entries are read from the log for it."""
+"""The budget that one entry takes, since it is read from the log."""
 
 
 class Chore(Protocol):
-    """One kind of work that time brings."""
+    """Work that becomes due as time passes."""
 
     def next_due_ns(self) -> int | None:
-        """When there is something to do, on the server's timeline: 0 is at once, None not before something happens."""
+        """When there is something to do, on the server's timeline: 0 is now, None is not before something happens."""
 
     def step(self, now_ns: int, budget: int) -> None:
-        """Does what is due, as far as the budget goes: the number of timers that can be fired for it."""
+        """Does what is due, within a budget: the number of timers that could be fired instead."""
 
 
 def next_due_ns(chores: Iterable[Chore]) -> int | None:
-    """When the first of some chores is due."""
+    """When the next of some chores is due."""
     return min((due_ns for chore in chores if (due_ns := chore.next_due_ns()) is not None), default=None)
 
 
 class Expiry:
-    """Fires the timers of a shard whose deadline has come."""
+    """Fires the timers of a shard at their deadlines."""
 
     def __init__(self, shard: Shard) -> None:
         self._engine = shard.engine
@@ -41,7 +41,7 @@ class Expiry:
 
 
 class Waking:
-    """Answers the parked requests of a shard that are awake, or whose time is up."""
+    """Answers the parked requests of a shard that were woken, or whose time is up."""
 
     def __init__(self, shard: Shard) -> None:
         self._parked = shard.parked
@@ -55,7 +55,7 @@ class Waking:
 
 
 class Retention:
-    """Forgets what a shard has kept for long enough."""
+    """Forgets the entries of a shard that are older than retention."""
 
     def __init__(self, shard: Shard) -> None:
         self._engine = shard.engine

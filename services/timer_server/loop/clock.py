@@ -1,8 +1,8 @@
 """The server's timeline: Unix time that never steps.
 
-It starts at the wall clock's time when a store is made, and from then on only elapsed time moves it: in a process
-and across restarts of it the time since boot (CLOCK_BOOTTIME, which counts suspension too), across reboots the wall
-clock. So deadlines hold when somebody sets the clock. The anchor that ties the readings together is stored.
+It starts at the wall clock's time when a store is made, and from then on follows elapsed time: that since boot
+(CLOCK_BOOTTIME, which counts suspension too), also across restarts of the process, and that of the wall clock across
+reboots. So deadlines hold when somebody sets the clock. The anchor that ties the clocks together is stored.
 """
 
 import time
@@ -21,21 +21,21 @@ BootNs = NewType("BootNs", int)
 """Nanoseconds since the operating system started; never steps."""
 
 OFFSET_NOTED_MS = 50
-"""A wall clock that has moved by less against the timeline was slewed, not set."""
+"""A wall clock that has moved by less against the timeline counts as slewed, not set."""
 
 _NS_PER_S = 1_000_000_000
 
 _SLEEP_OVERSHOOT_NS = 100_000
-"""A sleep may be as much too long: 50 µs are Linux's timer slack, the rest is waking up."""
+"""How much too long a sleep may be: 50 µs of Linux's timer slack, and waking up."""
 
 BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""The clock behind `BootNs`. Outside Linux the monotonic one is the nearest there is."""
+"""The clock for `BootNs`. Outside Linux the monotonic one comes nearest."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Sources(NamedTuple):
-    """Where time comes from; tests put their own here."""
+    """The clocks that the server reads; tests pass their own."""
 
     boot_id: str
     boot_ns: Callable[[], BootNs]
@@ -45,13 +45,13 @@ class Sources(NamedTuple):
 def system_sources() -> Sources:
     """The operating system's clocks. Where there is no boot id, a restart counts as a reboot."""
     boot_id = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else f"unknown-{time.time_ns()}"
-    # Without a function of ours around it, as it is read after every message.
+    # No function of ours around it: it is called after every message.
     boot_ns = cast("Callable[[], BootNs]", partial(time.clock_gettime_ns, BOOT_CLOCK))
     return Sources(boot_id, boot_ns, lambda: WallNs(time.time_ns()))
 
 
 class Clock:
-    """Reads the timeline. `anchor` is the stored one, None in a new store; `not_before_ns` the last time known."""
+    """Reads the timeline. `anchor` is the stored one, None in a new store; `not_before_ns` is the last known time."""
 
     def __init__(self, sources: Sources, anchor: Anchor | None, not_before_ns: int = 0) -> None:
         self._sources = sources
@@ -66,7 +66,7 @@ class Clock:
         return self._base_ns + self._boot_ns()
 
     def wait_until(self, moment_ns: int) -> int:
-        """Returns the time once it has come to a moment that is near; for the last bit of it, it does not sleep."""
+        """Waits for a near moment and returns the time. It spins at the end, since a sleep would be too long."""
         while (now_ns := self.now_ns()) < moment_ns:
             left_ns = moment_ns - now_ns
             if left_ns > _SLEEP_OVERSHOOT_NS:
@@ -85,7 +85,7 @@ class Clock:
 
 
 def _continue(sources: Sources, anchor: Anchor | None, boot_ns: BootNs, wall_ns: WallNs) -> int:
-    """Where the timeline stands now, given where it stood at the anchor."""
+    """The time now on the timeline that the anchor belongs to."""
     if anchor is None:
         return wall_ns
     if anchor.boot_id == sources.boot_id and boot_ns >= anchor.boot_ns:

@@ -1,4 +1,4 @@
-"""How turns become durable: what a turn has changed is submitted, and some time later it has settled."""
+"""Committers make turns durable: the changes of a turn are submitted, and have settled some time later."""
 
 from collections.abc import Mapping
 from typing import NewType, Protocol
@@ -9,26 +9,26 @@ from timer_server.requests.shard import Writes
 from timer_server.store.base import Store
 
 Ticket = NewType("Ticket", int)
-"""Stands for what was submitted at one time; a later one is greater."""
+"""Stands for one submission. Later ones are greater."""
 
 
 class Committer(Protocol):
     """Makes turns durable in the order in which they are submitted.
 
-    `is_inline` says that a turn has settled once `submit` returns. Otherwise up to `most_in_flight` turns may be on
-    their way, and what `register` has a poller wait for tells that some have settled.
+    `is_inline` says that a turn has settled once `submit` returns. Otherwise up to `most_in_flight` turns may be
+    submitted and not settled, and `register` has a poller woken when some have.
     """
 
     is_inline: bool
     most_in_flight: int
 
     def submit(self, writes: Mapping[str, Writes]) -> Ticket:
-        """Begins to make durable what a turn has changed, by log id. Raises `StoreError`."""
+        """Begins to make the changes of a turn durable, given by log id. Raises `StoreError`."""
 
     def settled(self) -> Ticket:
         """The ticket up to which everything is durable.
 
-        Raises `StoreError` once what was submitted next has failed: neither that nor what is behind it is durable then.
+        Raises `StoreError` once a submission has failed: neither that nor a later one is durable.
         """
 
     def register(self, poller: zmq.Poller) -> None:
@@ -36,9 +36,9 @@ class Committer(Protocol):
 
 
 class InlineCommitter:
-    """Commits at once, in the calling thread: the way for stores on this machine.
+    """Commits at once, in the calling thread: for stores on this machine.
 
-    A thread of its own gains nothing on SQLite: its module takes the interpreter's lock back after every step.
+    A thread gains nothing for SQLite, whose module takes the interpreter's lock back after every step.
     """
 
     is_inline = True
@@ -58,4 +58,4 @@ class InlineCommitter:
         return self._ticket
 
     def register(self, poller: zmq.Poller) -> None:
-        """Nothing to wait for."""
+        """Does nothing: there is nothing to wait for."""

@@ -1,7 +1,7 @@
-"""A policy for Python's garbage collector: it does not look through a million timers while the loop waits for it.
+"""A policy for Python's garbage collector: the loop seldom waits for a look at all objects.
 
-Only cycles need it, and those that the server makes die young. Looking at all that is alive takes tens of ms with a
-million timers. Left to itself, Python does so every few seconds under load; here it is done where there is reason to.
+Only cycles need the collector, and those that the server makes die young. With a million timers, looking at all objects
+takes tens of milliseconds. Python by itself does so every few seconds under load; here their number has to double.
 """
 
 import gc
@@ -9,17 +9,17 @@ import gc
 _COUNTED_EVERY_BEATS = 60
 
 _MORE_OBJECTS = 100_000
-"""So many more objects that can be part of a cycle than before, and again as many as before, are a reason: some tens of
-megabytes, should there be a leak of cycles. Timers are none of them."""
+"""Objects beyond twice their last number that lead to a look at all: some tens of megabytes, if cycles leak. Only those
+count that can be part of a cycle, which timers cannot."""
 
 _NEVER = 2**31 - 1
 
 
 class GarbagePolicy:
-    """Leaves the two young generations to Python. What outlives them is set aside, and counted now and then."""
+    """Leaves the two young generations to Python. Older objects are set aside, and counted now and then."""
 
     def __init__(self) -> None:
-        """To be made when all is loaded that lives long."""
+        """To be called once the timers are loaded."""
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*self._thresholds[:2], _NEVER)
         self._look()
@@ -35,12 +35,12 @@ class GarbagePolicy:
             self._look()
 
     def close(self) -> None:
-        """Leaves everything to Python again."""
+        """Puts Python's own policy back in force."""
         gc.set_threshold(*self._thresholds)
         gc.unfreeze()
 
     def _look(self) -> None:
-        """Collects what there is, and sets aside the rest."""
+        """Collects all cycles, and sets aside the objects that are left."""
         self._beats = 0
         gc.collect()
         gc.freeze()

@@ -1,4 +1,4 @@
-"""What the loop joins together."""
+"""The parts of a server that the loop joins."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from timer_server.wire.events import Events
 
 
 class Parts(NamedTuple):
-    """The parts of a server: no gate, no encryption; no garbage policy, and Python's own is in force."""
+    """All parts. Without a gate there is no encryption; without a garbage policy Python's own is in force."""
 
     clock: Clock
     shards: Sequence[Shard]

@@ -1,4 +1,4 @@
-"""The signals of the operator, as something that the loop can poll: a signal handler alone would not wake it."""
+"""The operator's signals as a descriptor that the loop can poll: a signal handler alone would not wake it."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class OperatorSignals:
-    """Whether the server is to stop, or to read its keys again. `fileno` becomes readable when it is told to."""
+    """Requests to stop, and to read the keys again. `fileno` becomes readable with each."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -17,14 +17,14 @@ class OperatorSignals:
         self._writer.setblocking(False)
         self._reload = False
         self.stop_is_wanted = False
-        """Whether the server was told to stop."""
+        """Whether `stop` was called."""
 
     def fileno(self) -> int:
         """The descriptor to poll for reading."""
         return self._reader.fileno()
 
     def wakeup_fileno(self) -> int:
-        """A descriptor that makes `fileno` readable when it is written to."""
+        """The descriptor to write to so that `fileno` becomes readable."""
         return self._writer.fileno()
 
     def stop(self) -> None:
@@ -38,7 +38,7 @@ class OperatorSignals:
         self._wake()
 
     def take_reload(self) -> bool:
-        """Whether keys are to be read again, asked once each time. Makes `fileno` unreadable."""
+        """Whether `reload` was called since this was last asked. Makes `fileno` unreadable."""
         with contextlib.suppress(BlockingIOError):
             while self._reader.recv(64):
                 pass
@@ -48,7 +48,7 @@ class OperatorSignals:
         return True
 
     def close(self) -> None:
-        """Gives the descriptors back."""
+        """Closes the descriptors."""
         self._reader.close()
         self._writer.close()
 
@@ -63,7 +63,7 @@ def operator_signals() -> Iterator[OperatorSignals]:
     with closing(OperatorSignals()) as signals:
         handlers = {signal.SIGTERM: signals.stop, signal.SIGINT: signals.stop, signal.SIGHUP: signals.reload}
         old_handlers = {number: signal.signal(number, _calling(tell)) for number, tell in handlers.items()}
-        # Python runs a handler only between two steps of its own; this wakes a `poll` that was about to begin.
+        # Python runs a handler only between two of its own steps; this wakes a `poll` that was about to begin.
         old_wakeup = signal.set_wakeup_fd(signals.wakeup_fileno(), warn_on_full_buffer=False)
         try:
             yield signals

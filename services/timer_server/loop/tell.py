@@ -1,4 +1,4 @@
-"""Telling peers what has become durable: replies to those who asked, events to those who listen."""
+"""Telling peers what has become durable: replies to clients, events to subscribers."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -16,13 +16,13 @@ from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 
 WAKE_MOST = 200
-"""Parked requests that are answered together with the turn that has woken them; the others are a chore."""
+"""Parked requests answered together with the turn that has woken them; a chore answers the others."""
 
 _DROPS_LOGGED_EVERY_NS = 10_000_000_000
 
 
 class Teller:
-    """Sends replies and events. What it is given has to be durable."""
+    """Sends replies and events, which have to be durable."""
 
     def __init__(self, commands: Commands, events: Events, metrics: Metrics) -> None:
         self._commands = commands
@@ -32,20 +32,20 @@ class Teller:
         self._dropped_noted_ns = 0
 
     def send(self, answers: Iterable[Answer]) -> None:
-        """Sends replies; those that no peer can take are counted."""
+        """Sends replies, and counts those that no peer takes."""
         for answer in answers:
             if not self._commands.reply(answer.frames()):
                 self._dropped += 1
                 self._metrics.dropped()
 
     def fail(self, answers: Sequence[Answer], refusal: Refusal) -> None:
-        """Sends an error in place of each of some answers."""
+        """Sends an error in place of each answer."""
         for answer in answers:
             answer.fail(refusal)
         self.send(answers)
 
     def wake(self, shard: Shard, writes: Writes, now_ns: int) -> None:
-        """Wakes the requests that waited for something of a turn that is durable."""
+        """Wakes the requests that waited for an event of a turn, and answers some."""
         shard.parked.notify(writes.changes.events)
         shard.parked.answer_woken(now_ns, WAKE_MOST)
 
@@ -59,7 +59,7 @@ class Teller:
             _note_offset(writes.anchor)
 
     def note_drops(self, now_ns: int) -> None:
-        """Says now and then how many replies nobody took."""
+        """Logs, now and then, how many replies were dropped."""
         if self._dropped and now_ns - self._dropped_noted_ns > _DROPS_LOGGED_EVERY_NS:
             log.warning("replies dropped: peers gone or not reading", extra=fields(count=self._dropped))
             self._dropped, self._dropped_noted_ns = 0, now_ns

@@ -1,8 +1,8 @@
 """The turn of the loop. One thread owns the sockets, the engines and the stores.
 
-A turn takes in requests for a bounded time and does a bounded step of every chore. What comes of it is a value: what
-has to be made durable, and whom to tell then. It is submitted, and told once it has settled. So batching falls out of
-load, and nobody is told what a crash could take back.
+A turn receives requests for a bounded time and does a bounded step of every chore. The result is a value: what to make
+durable, and whom to tell then. It is submitted, and told once it has settled. So more load makes larger batches, and
+nobody is told what a crash could take back.
 """
 
 from collections import deque
@@ -29,18 +29,18 @@ from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 
 RECEIVE_NS = 4 * NS_PER_MS
-"""How long a turn takes in requests: long enough for batches to form, short enough that no end waits for a flood."""
+"""How long a turn receives requests: long enough for batches to form, short enough that no end waits for a flood."""
 
 RECEIVE_ENOUGH = 32
-"""Messages that are enough for a turn: while those are made durable and answered, clients write the next ones. If it
-took in all there is, clients and server would wait for each other by turns. On a slow disk more has to share a commit,
-so a turn goes on for at least as long as the last one took."""
+"""Messages that are enough for a turn: while they are made durable and answered, clients write the next ones. If a turn
+took all, clients and server would wait for each other. On a slow disk more have to share a commit, so a turn receives
+for at least as long as the last commit took."""
 
 CHORE_BUDGET = 500
-"""Timers fired in one turn, for the same reason, and as much of every other chore."""
+"""Timers fired in one turn, so that no request waits for a herd of ends; other chores do as much work."""
 
 _SETTLE_LIMIT_MS = 5_000
-"""How long a server that is told to stop waits for what is in flight."""
+"""How long a stopping server waits for the turns in flight."""
 
 _STOPPING = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
 _NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
@@ -54,7 +54,7 @@ class Turn(NamedTuple):
 
 
 class InFlight(NamedTuple):
-    """A turn that was submitted, and when."""
+    """A turn that was submitted, and when that was."""
 
     ticket: Ticket
     turn: Turn
@@ -81,7 +81,7 @@ class Loop:
         ]
         self._answers: list[Answer] = []
         self.in_flight: deque[InFlight] = deque()
-        """Turns that were submitted and not told yet, the oldest first."""
+        """Turns that are submitted and not told yet, the oldest first."""
         self._ticket = self._committer.settled()
         self._commit_ns = 0
         self._head_start = HeadStart()
@@ -90,7 +90,7 @@ class Loop:
         self._settling = self._polling()
 
     def run(self) -> None:
-        """Serves until told to stop; what came in by then is answered. Raises `StoreError`."""
+        """Serves until told to stop, and answers what came in by then. Raises `StoreError`."""
         try:
             while not self._signals.stop_is_wanted:
                 self._step()
@@ -103,7 +103,7 @@ class Loop:
             self.close()
 
     def close(self) -> None:
-        """Gives back what the loop itself has opened."""
+        """Closes what the loop has opened."""
         self._alarm.close()
 
     def _step(self) -> None:
@@ -138,12 +138,12 @@ class Loop:
         self._tell_settled()
 
     def _receive(self) -> None:
-        """Applies what has come in. The clock is read after each message: no timer begins before it was asked for."""
+        """Applies requests. The clock is read after each message, so that no timer begins before it was asked for."""
         clock, commands, dispatcher = self._clock, self._commands, self._dispatcher
         received = 0
         begun_ns = clock.now_ns()
         until_ns = begun_ns + RECEIVE_NS
-        # As long as the queue was not seen empty, nobody can tell whether it is only this turn that leaves some of it.
+        # Unless the queue was seen empty lately, a turn receives for its full time, to find whether it can be emptied.
         enough_ns = begun_ns + self._commit_ns if self._upkeep.intake.has_caught_up else until_ns
         while (message := commands.receive()) is not None:
             received += 1
@@ -160,7 +160,7 @@ class Loop:
             self._metrics.received(received)
 
     def _submit(self) -> None:
-        """Makes a turn of what was done since the last one, and submits it. Raises `StoreError`."""
+        """Submits what was done since the last call as a turn. Raises `StoreError`."""
         writes = [(shard, part) for shard in self._shards if (part := shard.take_writes()) is not None]
         for shard in self._shards:
             self._answers += shard.parked.take_ready()
@@ -176,7 +176,7 @@ class Loop:
         self.in_flight.append(InFlight(self._ticket, turn, begun_ns))
 
     def _tell_settled(self, not_before_ns: int = 0) -> None:
-        """Tells what has become durable, in the order of the turns. Raises `StoreError`, and `BindError`."""
+        """Tells settled turns, in order; cuts connections if that is due. Raises `StoreError`, `BindError`."""
         if self.in_flight:
             settled = self._committer.settled()
             now_ns = self._clock.now_ns()
@@ -196,17 +196,17 @@ class Loop:
             shard.log.land()
             self._teller.wake(shard, part, now_ns)
         self._teller.send(turn.answers)
-        if not self.in_flight:  # part of a woken answer may be what a turn behind this one has yet to make durable
+        if not self.in_flight:  # part of a woken answer may depend on a turn behind this one
             for shard in self._shards:
                 self._teller.send(shard.parked.take_ready())
         for shard, part in turn.writes:
             self._teller.publish(shard, part)
 
     def _end_ahead(self) -> bool:
-        """Ends the timers whose deadline is near, and tells of it when that has come; False where none is near.
+        """Ends the timers whose deadline is near, and tells that at the deadline; False where none is near.
 
-        Only for a loop that has nothing else to do, and commits inline: until the deadline it looks at nothing, and so
-        the engine is never told an earlier time after a later one.
+        Only an idle loop that commits inline does so: it receives nothing until the deadline, so that the engine is
+        never told an earlier time after a later one.
         """
         due_ns, now_ns = next_due_ns(self._expiries), self._clock.now_ns()
         if due_ns is None or not self._committer.is_inline or self.in_flight:
@@ -221,7 +221,7 @@ class Loop:
         return True
 
     def _timeout_ms(self) -> int:
-        """How long `poll` may sleep at most. The alarm wakes it up when the next thing is due, ends a little before."""
+        """How long `poll` may sleep. The alarm is set for what is due next, for ends with a head start."""
         next_ns = self._next_else_ns()
         due_ns = next_due_ns(self._expiries)
         if due_ns is not None and due_ns <= next_ns:
@@ -229,13 +229,13 @@ class Loop:
         return self._alarm.set(next_ns, self._clock.now_ns())
 
     def _next_else_ns(self) -> int:
-        """When something other than the end of a timer is due."""
+        """When the next chore other than ending timers is due."""
         due_ns = next_due_ns(self._other_chores)
         assert due_ns is not None, "there is always a next beat"
         return due_ns
 
     def _polling(self, *sockets: Commands | Events) -> zmq.Poller:
-        """A poller for these sockets, and all that has to be looked at even while no more turns may be submitted."""
+        """A poller for these sockets, and for all that is polled even while no more turns may be submitted."""
         poller = zmq.Poller()
         for socket in sockets:
             socket.register(poller)
@@ -247,7 +247,7 @@ class Loop:
         return poller
 
     def _settle_all(self) -> None:
-        """Waits for what is in flight, and tells it. Raises `StoreError` where that takes too long."""
+        """Waits for the turns in flight, and tells them. Raises `StoreError` where that takes too long."""
         until_ns = self._clock.now_ns() + _SETTLE_LIMIT_MS * NS_PER_MS
         while self.in_flight:
             left_ms = (until_ns - self._clock.now_ns()) // NS_PER_MS
@@ -257,7 +257,7 @@ class Loop:
             self._tell_settled()
 
     def _say_goodbye(self) -> None:
-        """Tells those who wait, and those whose requests have come in but were not applied, to try again."""
+        """Answers parked requests, and those that came in but were not applied, with an error to try again."""
         log.info("stopping", extra=fields(waiting=sum(len(shard.parked) for shard in self._shards)))
         self._upkeep.dismiss_parked(_STOPPING)
         until_ns = self._clock.now_ns() + 25 * RECEIVE_NS
@@ -267,9 +267,9 @@ class Loop:
                 self._teller.send([answer])
 
     def _give_up(self, error: StoreError) -> None:
-        """Nothing of what is in flight, and nothing behind it, is known to be durable: tells everybody so."""
+        """Answers everything in flight and after it with an error, since none of it is known to be durable."""
         log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
-        for shard in self._shards:  # a part of what is kept for those who wait may not be durable either
+        for shard in self._shards:  # answers with a waiting part may hold changes that are not durable either
             shard.parked.fail_all(_NOT_STORED)
             self._answers += shard.parked.take_ready()
         for answers in (*(flying.turn.answers for flying in self.in_flight), self._answers):

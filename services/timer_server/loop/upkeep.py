@@ -1,4 +1,4 @@
-"""What keeps a server in order beside its turns: the beat once a second, reading keys again, cutting connections."""
+"""Upkeep of a server beside its turns: the beat once a second, reading keys again, cutting connections."""
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
@@ -14,7 +14,7 @@ _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send t
 
 
 class Upkeep:
-    """A chore: once a second a sign of life, and a look at what may have gone wrong meanwhile."""
+    """A chore that sends the beat once a second, and looks at what may have gone wrong meanwhile."""
 
     def __init__(self, parts: Parts, teller: Teller) -> None:
         self._clock, self._shards = parts.clock, parts.shards
@@ -30,7 +30,7 @@ class Upkeep:
         return self._beat_at_ns
 
     def step(self, now_ns: int, _budget: int = 0) -> None:
-        """Beats, if it is time."""
+        """Sends the beat, if it is time."""
         if now_ns < self._beat_at_ns:
             return
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
@@ -38,7 +38,7 @@ class Upkeep:
         for shard in self._shards:
             shard.anchor = anchor or shard.anchor
         now_ms = now_ns // NS_PER_MS
-        # Of what is still being made durable nobody is told, so the beat may be behind the engine.
+        # The beat tells what is durable, and so may be behind the engine.
         self._events.beat(Beat({shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in self._shards}))
         if self._garbage is not None:
             self._garbage.beat()
@@ -49,7 +49,7 @@ class Upkeep:
         self._teller.note_drops(now_ns)
 
     def reload(self) -> None:
-        """Reads the keys again. Where one may do less now, all connections have to be made anew."""
+        """Reads the keys again. Where one may do less now, all connections will be cut."""
         if self._gate is None:
             log.info("nothing to reload: encryption is off")
             return
@@ -73,9 +73,9 @@ class Upkeep:
         return bool(self._reason_to_cut)
 
     def cut_connections(self) -> None:
-        """Has all peers connect anew, those who may, and drops what they have sent. Raises `BindError`.
+        """Cuts all connections, so that allowed peers connect anew; requests in queues are lost. Raises `BindError`.
 
-        Not while a turn is in flight: what is kept for those who wait may be a part of it, and they are told here.
+        Not while a turn is in flight: parked requests are answered here, and their answers may hold a part of it.
         """
         log.warning("all connections are cut and may be made anew", extra=fields(reason=self._reason_to_cut))
         self._reason_to_cut = ""

@@ -1,1 +1,1 @@
-"""From a message to its answer: no socket, no clock, no file, no environment."""
+"""From messages to answers: no socket, no clock, no file, no environment."""

@@ -1,4 +1,4 @@
-"""Answers in the making: one for each message that is owed a reply, sent when all of it is there."""
+"""Answers, one for each message that gets a reply. An answer is sent once it is complete."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from timer_server.requests.room import ReplyRoom
 class JsonAnswer:
     """The answer to a JSON-RPC message: a response, or an array of them in the order of the requests.
 
-    `missing` counts the responses that are still to come; `held_bytes` is what is kept for the answer until then, and
-    `room` what else it may hold.
+    `missing` counts the responses that are still to come, `held_bytes` what is kept for the answer until then; `room`
+    is what may still be added.
     """
 
     __slots__ = ("_is_batch", "_replies", "envelope", "held_bytes", "missing", "room")
@@ -26,21 +26,21 @@ class JsonAnswer:
 
     @property
     def is_owed(self) -> bool:
-        """Whether there is anything to answer: notifications want nothing."""
+        """Whether there is a response to send: notifications get none."""
         return bool(self._replies)
 
     def add(self, reply: Result | Failure) -> None:
-        """Takes the response to the next request."""
+        """Adds the response to the next request."""
         self._replies.append(reply)
 
     def hold_place(self, request_id: RequestId) -> int:
-        """Keeps the place of a response that will come later, and returns its number."""
+        """Reserves a place for a response that will come later, and returns its number."""
         self.missing += 1
         self._replies.append(Result(None, request_id))
         return len(self._replies) - 1
 
     def fill_place(self, place: int, outcome: object) -> bool:
-        """Puts a result or a `Refusal` in a place that was kept; True if nothing is missing any more."""
+        """Puts a result or a `Refusal` in a reserved place; True if nothing is missing any more."""
         request_id = self._replies[place].id
         if isinstance(outcome, Refusal):
             self._replies[place] = Failure(outcome.to_error(), request_id)
@@ -50,11 +50,11 @@ class JsonAnswer:
         return self.missing == 0
 
     def size(self) -> int:
-        """Bytes of the whole message as far as it is there."""
+        """Bytes of the message so far."""
         return sum(map(len, self.frames()))
 
     def fail(self, refusal: Refusal) -> None:
-        """Turns every response into an error: nothing of this message can be vouched for."""
+        """Turns every response into an error."""
         self._replies = [Failure(refusal.to_error(), reply.id) for reply in self._replies]
 
     def frames(self) -> list[bytes]:
@@ -63,7 +63,7 @@ class JsonAnswer:
 
 
 class TextAnswer:
-    """The answer in the seed's dialogue: the texts echoed, or one that begins with `error: `."""
+    """The answer in the plain dialogue: the texts echoed, or one that begins with `error: `."""
 
     __slots__ = ("_texts", "envelope")
 

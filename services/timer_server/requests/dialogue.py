@@ -30,14 +30,14 @@ class _Triple(NamedTuple):
 
 
 class SeedDialogue:
-    """Takes the texts of all peers and has a timer started for each complete triple."""
+    """Takes the texts of all peers and starts a timer for each complete triple."""
 
     def __init__(self) -> None:
         self._triples: dict[bytes, _Triple] = {}
         self._log = SparingLog(DIALOGUE_LINES_A_SECOND)
 
     def reply(self, peer: bytes, texts: Sequence[bytes], now_ns: int, start: Start) -> list[bytes]:
-        """The frames to send back for the frames that came from a peer, in whose name `start` starts a timer."""
+        """The frames to send back to a peer for the frames it sent. `start` starts a timer in its name."""
         begun = self._take(peer, now_ns)
         try:
             amounts = _amounts(begun.amounts, texts)
@@ -66,7 +66,7 @@ class SeedDialogue:
 
 
 def _amounts(begun: tuple[int | float, ...], texts: Sequence[bytes]) -> tuple[int | float, ...]:
-    """The numbers there are with these texts. Raises ValueError."""
+    """The numbers so far, with those of these texts. Raises ValueError."""
     if len(texts) == 1:
         return (*begun, _amount(texts[0], _NAMES[len(begun)]))
     if len(texts) == len(_NAMES):
@@ -75,7 +75,7 @@ def _amounts(begun: tuple[int | float, ...], texts: Sequence[bytes]) -> tuple[in
 
 
 def _amount(text: bytes, name: str) -> int | float:
-    """Raises ValueError unless the text is a decimal number."""
+    """The number in a text. Raises ValueError unless it is a decimal one."""
     decimal = text.decode("ascii", errors="replace").strip()
     if not _DECIMAL.fullmatch(decimal):
         shown = repr(text[:_SHOWN].decode(errors="replace")) if text else "an empty frame"

@@ -1,4 +1,4 @@
-"""From the frames of a message to its answer. Nothing that a peer sends makes it raise."""
+"""Applying messages: from the frames of one to its answer. Nothing that a peer sends makes it raise."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,9 +32,9 @@ _TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes t
 
 
 class Dispatcher:
-    """Applies messages. Requests that wait are handed to `parked`, with the answer that waits with them.
+    """Applies messages. Requests that have to wait go to `parked`, together with their answer.
 
-    `failure` is set once the store has failed a request; nothing that was applied since the last commit counts then.
+    `failure` is set once the store has failed a request; what was applied since the last commit does not count then.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Dispatcher:
         self._new_id = new_id
 
     def handle(self, message: Message, now_ns: int) -> Answer | None:
-        """Applies one message, as far as its sender's rights go, and returns its answer; None where nothing is owed.
+        """Applies one message as far as its sender's rights go. Returns the answer, None where there is none to send.
 
-        An answer with missing parts is to be sent later, when `parked` says so.
+        An answer with missing parts is sent later, when `parked` has completed it.
         """
         frames, sender = message.frames, message.sender
         if sender is NOBODY:
@@ -74,7 +74,7 @@ class Dispatcher:
         return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns, start))
 
     def refuse(self, frames: list[bytes], refusal: Refusal) -> Answer | None:
-        """The answer to a message none of which is applied."""
+        """The answer to a message that is refused as a whole."""
         envelope, body = split_envelope(frames)
         answer: Answer | None = TextAnswer(envelope, [])
         if is_json(body):
@@ -126,7 +126,7 @@ class Dispatcher:
     def _apply_unanswered(
         self, handler: Handler, call: MethodCall, room: ReplyRoom, now_ns: int, sender: Sender
     ) -> None:
-        """Applies a notification: what it finds needs no room in the reply, and nobody hears how it went."""
+        """Applies a notification. Its result takes no room in the reply, and nobody is told of an error."""
         left_bytes = room.left_bytes
         try:
             handler(self._narrow(call, sender, now_ns) if sender.is_restricted else call.params, now_ns, room)
@@ -142,12 +142,12 @@ class Dispatcher:
         return self._handlers[type(call)](self._narrow(call, sender, now_ns), now_ns, ReplyRoom())
 
     def _narrow(self, call: MethodCall, sender: Sender, now_ns: int) -> Struct:
-        """The params of a call as far as its sender may ask for them. Raises `Refusal`."""
+        """The params of a call, narrowed to what its sender may do. Raises `Refusal`."""
         params: Struct = call.params
         return narrow(self._codec.method_of(call), params, sender, lambda: self._new_id(now_ns // NS_PER_MS))
 
     def _failed(self, error: Exception) -> Refusal:
-        """What to say of a request that failed in the server."""
+        """The error for a request that failed in the server."""
         if isinstance(error, StoreError):
             self.failure = error
             return Refusal(ErrorCode.STORAGE_FAILED, "the store could not be read; send the request again")
@@ -155,7 +155,7 @@ class Dispatcher:
         return Refusal(ErrorCode.INTERNAL_ERROR, "the server failed at this request; its log says how")
 
     def _echo(self, parsed: Parsed | list[Parsed], envelope: list[bytes]) -> JsonAnswer | None:
-        """An answer with a place for everything that is owed one, and nothing applied."""
+        """An answer with a place for each response, and nothing applied."""
         answer = JsonAnswer(envelope, isinstance(parsed, list))
         for item in parsed if isinstance(parsed, list) else (parsed,):
             if not isinstance(item, Ignored) and item.id is not UNSET:

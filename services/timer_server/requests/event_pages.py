@@ -1,4 +1,4 @@
-"""Pages of events: what `events.read` gives of all logs together."""
+"""Pages of events, as `events.read` gives them: from all logs together."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from timer_server.requests.shard import Shard
 
 
 def read_page(shards: Sequence[Shard], params: ReadEventsParams, room: ReplyRoom, page_bytes: int) -> EventPage:
-    """The events after a cursor, from each log in turn, cut short where their payloads come to `page_bytes`.
+    """The events after a cursor, from each log in turn. Payloads of `page_bytes` end the page early.
 
     Raises `StoreError`.
     """
     ends = {shard.log.id: shard.engine.last_seq for shard in shards}
     start = start_reading(params.after, [shard.log for shard in shards], ends)
     page = _Page(start.after, start.truncated, params, room, min(page_bytes, room.left_bytes))
-    # A page may be full before its last log: which one that is changes with where the reader stands.
+    # A page may be full before its last log, so which log comes last changes with the position of the reader.
     first = hash(tuple(start.after.values())) % len(shards)
     for number, shard in enumerate([*shards[first:], *shards[:first]]):
         page.take(shard, logs_left=len(shards) - number)
@@ -39,7 +39,7 @@ class _Page:
         self._left_bytes = left_bytes
 
     def take(self, shard: Shard, logs_left: int) -> None:
-        """Takes events of a log up to its share of what is left of the page, to which `logs_left` logs come yet."""
+        """Adds events of a log, up to its share of what is left of the page for `logs_left` logs."""
         log, after = shard.log, self.next[shard.log.id]
         share = -(-(self._params.limit - len(self.events)) // logs_left)
         bytes_for_others = self._left_bytes - self._left_bytes // logs_left
@@ -56,6 +56,6 @@ class _Page:
             if self._left_bytes < bytes_for_others:
                 self.next[log.id], self.more = event.seq, True
                 return
-        # Where nothing is left up to the horizon, the next page begins behind it.
+        # Where retention has removed all up to the horizon, the next page begins after it.
         self.next[log.id] = max(page.scanned_to, shard.engine.horizon_seq) if page.is_end else page.scanned_to
         self.more |= not page.is_end

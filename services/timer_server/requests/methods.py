@@ -1,4 +1,4 @@
-"""What each method of the protocol does: it asks the engine, reads the log where it must, and shapes the result."""
+"""The methods of the protocol: each asks the engine, reads the log where it must, and shapes the result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -34,7 +34,7 @@ from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard, total
 
 Handler = Callable[[Any, int, ReplyRoom], object]
-"""Takes the params of a call, the time and the room in the reply; returns the result, or what to wait for.
+"""Applies a call, given its params, the time and the room in the reply; returns the result or a `Wait`.
 
 May raise `Refusal`, and `StoreError`.
 """
@@ -46,7 +46,7 @@ def _document() -> Raw:
 
 
 class Methods:
-    """The methods, bound to the shards of a server."""
+    """The methods on the shards of a server."""
 
     def __init__(self, shards: Sequence[Shard], limits: Limits) -> None:
         (self._shard,) = self._shards = shards
@@ -55,7 +55,7 @@ class Methods:
         self._limits = limits
 
     def handlers(self) -> Mapping[str, Handler]:
-        """What to call for each method."""
+        """The handler of each method, by name."""
         return {
             "timer.start": self.timer,
             "timer.get": self.timer,
@@ -72,7 +72,7 @@ class Methods:
         }
 
     def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom) -> Timer:
-        """Any request about one timer."""
+        """Applies any request about one timer."""
         timer = self._engine.handle(params, now_ns)
         if isinstance(timer, Recall):
             timer = self._engine.handle(params, now_ns, self._log.event(timer.place))
@@ -81,7 +81,7 @@ class Methods:
         return timer.view(now_ns // NS_PER_MS)
 
     def list_timers(self, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
-        """A page of timers, cut short where its payloads grow large."""
+        """A page of timers. Large payloads end it early."""
         listing = self._engine.list_page(params, min(SCAN_MAXIMUM, room.left_entries))
         room.take_page(listing.scanned, len(listing.entries))
         timers: list[Timer] = []
@@ -96,7 +96,7 @@ class Methods:
         return TimerPage(timers, listing.next)
 
     def wait(self, params: WaitParams, now_ns: int, room: ReplyRoom) -> Timer | WaitForEnd:
-        """The timer if it has ended or there is no time to wait, otherwise the wait for its end."""
+        """The timer if it has ended or there is no time to wait; otherwise the wait for its end."""
         get = GetParams(params.id)
         timer = self.timer(get, now_ns, room)
         if timer.ended or params.wait_ms == 0:
@@ -110,11 +110,11 @@ class Methods:
         )
 
     def read_or_wait(self, params: ReadEventsParams, now_ns: int, room: ReplyRoom) -> EventPage | WaitForEvent:
-        """The events there are, or the wait for one."""
+        """A page of events if there is something to tell; otherwise the wait for an event."""
         page = read_page(self._shards, params, room, PAGE_BYTES)
         if page.events or page.truncated or page.more or params.wait_ms == 0:
             return page
-        # Up to `next` there is nothing for this request, so it need not be looked through again.
+        # There is nothing for this request up to `next`, so the log is not searched there again.
         rest = replace(params, after=page.next)
         return WaitForEvent(
             until_ns=now_ns + params.wait_ms * NS_PER_MS,

@@ -23,7 +23,7 @@ _COMMON = (
 
 @cache
 def describe() -> dict[str, Any]:
-    """The OpenRPC document. Built once; do not change what is returned."""
+    """The OpenRPC document. It is built once, so do not change it."""
     types = [Event, *(method.params for method in METHODS), *(method.result for method in METHODS)]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     results = dict(zip((method.name for method in METHODS), schemas[1 + len(METHODS) :], strict=True))

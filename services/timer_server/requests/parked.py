@@ -1,6 +1,6 @@
 """Requests that wait for the end of a timer or for an event. Each is answered once, at the latest when its time is up.
 
-One event may wake many of them. They are answered a few at a time, in their order.
+One event may wake many of them. They are answered in order, a few at a time.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ _SLACK = 64
 class Wait(Struct, frozen=True, kw_only=True):
     """What a request waits for, and until when.
 
-    `woken` makes the result when it happens, from the event and the time; `timed_out` when it has not, from the time.
+    `woken` makes the result from the event that ends the wait and the time, `timed_out` from the time alone.
     """
 
     until_ns: int
@@ -43,7 +43,7 @@ class WaitForEvent(Wait, frozen=True, kw_only=True):
 
 
 class _Waiter:
-    """A parked request. Until an event wakes it, `index` has it under `key`, with the others that wait for the same."""
+    """A parked request. Until an event wakes it, it is in `index` under `key`, with others that wait for the same."""
 
     __slots__ = ("after_seq", "answer", "event", "index", "is_done", "key", "number", "place", "wait")
 
@@ -60,7 +60,7 @@ class _Waiter:
 
 
 class Parked:
-    """All requests that wait for the timers of one log. Answers that are complete gather until they are taken."""
+    """All requests that wait for the timers of one log, and the answers that are complete but not taken yet."""
 
     def __init__(self) -> None:
         self._for_end: dict[str, dict[int, _Waiter]] = {}
@@ -76,7 +76,7 @@ class Parked:
         return self._count
 
     def park(self, wait: Wait, answer: JsonAnswer, request_id: RequestId) -> None:
-        """Lets a request wait; its place in the answer is kept. Raises `Refusal` (limit_reached)."""
+        """Lets a request wait, with a place reserved in its answer. Raises `Refusal` (limit_reached)."""
         if self._count >= PARKED_MAXIMUM:
             raise limit_reached("parked_requests", PARKED_MAXIMUM, f"{self._count} requests are waiting already")
         if self._held_bytes >= PARKED_BYTES:
@@ -92,7 +92,7 @@ class Parked:
         heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
 
     def hold(self, answer: JsonAnswer) -> None:
-        """Counts what is kept for an answer in which something waits. To be called once all else of it is there."""
+        """Counts the bytes kept for an answer with waiting requests. Call it once all other responses are there."""
         answer.held_bytes = answer.size()
         self._held_bytes += answer.held_bytes
 
@@ -102,20 +102,20 @@ class Parked:
         return ready
 
     def next_due_ns(self) -> int | None:
-        """When the first of them has to be answered: 0, at once, where some are awake; None where none waits."""
+        """When the next request has to be answered: 0 for now, where one was woken; None where none waits."""
         return 0 if self._woken or self._ready else self._next_time_ns()
 
     def _next_time_ns(self) -> int | None:
-        """When the first of them runs out of time."""
+        """When the next request runs out of time."""
         while self._by_time and self._by_time[0][2].is_done:
             heappop(self._by_time)
         return self._by_time[0][0] if self._by_time else None
 
     def notify(self, events: Iterable[Countdown]) -> None:
-        """Wakes those who waited for one of these events, which are durable by now."""
+        """Wakes the requests that waited for one of these events, which have to be durable."""
         if not self._count:
             return
-        # Looking a timer's prefixes up costs the same for one waiter and for thousands.
+        # Looking up the prefixes of an id costs the same for one waiter and for thousands.
         lengths = {len(prefix) for prefix in self._for_event}
         for event in events:
             timer_id = event.id
@@ -129,14 +129,14 @@ class Parked:
                     self._woken.append(waiter)
 
     def answer_woken(self, now_ns: int, most: int) -> None:
-        """Answers up to `most` of those who are awake, who woke first."""
+        """Answers up to `most` woken requests, in the order in which they woke."""
         for _ in range(min(most, len(self._woken))):
             waiter = self._woken.popleft()
             if not waiter.is_done:
                 self._finish(waiter, _outcome(waiter, now_ns))
 
     def expire(self, now_ns: int, most: int) -> None:
-        """Answers up to `most` of those whose time is up with how things stand, or with what woke them before."""
+        """Answers up to `most` requests whose time is up, with the event that woke them if there was one."""
         for _ in range(most):
             until_ns = self._next_time_ns()
             if until_ns is None or until_ns > now_ns:
@@ -145,7 +145,7 @@ class Parked:
             self._finish(waiter, _outcome(waiter, now_ns))
 
     def fail_all(self, refusal: Refusal) -> None:
-        """Answers everybody with an error."""
+        """Answers all requests with an error."""
         for _, _, waiter in list(self._by_time):
             if not waiter.is_done:
                 self._finish(waiter, refusal)
@@ -173,7 +173,7 @@ class Parked:
             heapify(self._by_time)
 
     def _kept(self, answer: JsonAnswer, outcome: object) -> object:
-        """A result that has to be kept until the rest of its message is there, or why it is not."""
+        """The outcome to keep until the rest of its message is there: a refusal where too much is kept already."""
         if isinstance(outcome, Refusal):
             return outcome
         size = len(encode(outcome))
@@ -189,7 +189,7 @@ def _no_more_bytes() -> Refusal:
 
 
 def _outcome(waiter: _Waiter, now_ns: int) -> object:
-    """What a waiter is answered: what it waited for, or how things stand without it."""
+    """The outcome for a waiter: from the event that woke it, or that its time is up."""
     try:
         if waiter.event is not None:
             return waiter.wait.woken(waiter.event, now_ns)

@@ -1,10 +1,10 @@
-"""What one reply may take: bytes of payloads, and entries looked at for pages."""
+"""Limits of one reply: bytes of payloads, and entries looked at for pages."""
 
 from timer_protocol.errors import limit_reached
 from timer_server.limits import REPLY_BYTES, REPLY_ENTRIES
 
 ENTRY_WEIGHT = 10
-"""An entry that is returned costs as much as ten that are only looked at: it is read whole, and encoded."""
+"""A returned entry costs as much as ten that are only looked at: it is read whole, and encoded."""
 
 
 class ReplyRoom:
@@ -17,7 +17,7 @@ class ReplyRoom:
         self.left_entries = REPLY_ENTRIES
 
     def take_page(self, scanned: int, returned: int) -> None:
-        """Counts the entries of a page: those that were looked at, and those among them that are in it."""
+        """Counts the entries of a page: those looked at, and those among them that it returns."""
         self.left_entries -= scanned + (ENTRY_WEIGHT - 1) * returned
 
     def check(self) -> None:

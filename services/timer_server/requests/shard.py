@@ -1,4 +1,4 @@
-"""One log, and all that goes with it."""
+"""A shard: one log and its timers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,15 +28,15 @@ class Shard:
 
     def __init__(self, engine: Engine, log: Log, number: int = 0) -> None:
         self.number = number
-        """Its place in the server's list."""
+        """Its index in the server's list."""
         self.engine = engine
         self.log = log
         self.parked = Parked()
         self.anchor: Anchor | None = None
-        """What is to be stored of the clock with the next commit."""
+        """The anchor of the clock to store with the next commit."""
 
     def take_writes(self) -> Writes | None:
-        """What has happened since the last call; None where nothing has to be stored."""
+        """What has to be stored since the last call; None where there is nothing."""
         changes = self.engine.take_changes()
         anchor, self.anchor = self.anchor, None
         if changes.events or changes.obsolete or anchor is not None:
@@ -45,7 +45,7 @@ class Shard:
 
 
 def total(counts: Sequence[StateCounts]) -> StateCounts:
-    """The counts of several shards together."""
+    """The sum of the counts of several shards."""
     return StateCounts(
         **{state: sum(getattr(part, state) for part in counts) for state in StateCounts.__struct_fields__}
     )

@@ -1,1 +1,1 @@
-"""Where logs are kept. A store knows how, never what or when."""
+"""Where logs are kept. A store decides nothing about timers."""

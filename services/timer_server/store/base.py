@@ -1,8 +1,8 @@
 """What the server asks of a store: a handful of calls about one append-only log of entries.
 
-Each entry is whole in itself, the timer as it was right after it, but for a large spec, which stands in one entry and
-is referred to by the others. So an entry can be removed as soon as it is neither the last of a pending timer, nor
-referred to, nor young enough to be read.
+An entry holds the whole timer as it was right after the event. Only a large spec stands in one entry, to which the
+others refer. So an entry older than retention can be removed if it is not the last of a pending timer and no other
+entry refers to it.
 """
 
 from collections.abc import Generator, Iterator, Mapping
@@ -17,7 +17,7 @@ class StoreError(Exception):
 
 
 class Anchor(NamedTuple):
-    """What ties the server's timeline to the world: four readings taken at one moment.
+    """Ties the server's timeline to the world: four readings taken at one moment.
 
     `boot_id` names the run of the operating system, `boot_ns` is the time since its start, `wall_ns` the wall
     clock's Unix time and `timeline_ns` the server's own time (see `loop.clock`).
@@ -30,7 +30,7 @@ class Anchor(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something that opening the store has done or met, for the log: what, and the figures that go with it."""
+    """Something that opening the store has done or found, for the operator: a text, and the figures that go with it."""
 
     text: str
     figures: Mapping[str, int | str]
@@ -40,7 +40,7 @@ class Notice(NamedTuple):
 class Header(NamedTuple):
     """What the store holds besides the entries.
 
-    `log_id` names the log, and `ancestors` are the logs of which it is a copy, each with the `seq` up to which it is.
+    `log_id` names the log, and `ancestors` are the logs it was copied from, each with the `seq` at the copy.
     `last_at_ms` is when the last event happened; `anchor` is None in a new store. `notices` are about this opening.
     """
 
@@ -53,7 +53,7 @@ class Header(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some entries that follow one another in the log, and the bytes that were read for them."""
+    """Consecutive entries of the log, and the number of bytes that were read for them."""
 
     entries: list[Entry]
     size: int
@@ -63,7 +63,7 @@ class Store(Protocol):
     """A log of entries. Every method but `close` raises `StoreError` when it cannot do what it says."""
 
     def open(self) -> Header:
-        """Makes the store ready, anew where there is none. Nobody else may have it open."""
+        """Opens the store, or makes a new one. Nobody else may have it open."""
 
     def load(self) -> Iterator[Entry]:
         """All entries in order. Raises `StoreError` where one is missing or is not what was written."""
@@ -78,7 +78,7 @@ class Store(Protocol):
         """The entries after a place, in order; the first block may begin before them."""
 
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
-        """The same for the entries after an event."""
+        """The same after the event with this `seq`."""
 
     def close(self) -> None:
-        """Lets go of the store. What was committed stays."""
+        """Closes the store. What was committed stays."""

@@ -1,8 +1,8 @@
-"""Entries as rows: some that were committed together share one, a block, so that appending costs little for each.
+"""Blocks: entries that were committed together share a row, so that appending costs little for each.
 
-The body of a block is their records as one MessagePack array. Its checksum covers the keys too, so a block that was
-moved is noticed like one that was altered. A block stands under the place of its last entry, and also tells the `seq`
-at its end; pruning takes entries out of it and leaves it there.
+The body of a block is the records of its entries as one MessagePack array. Its keys are the place of its last entry and
+the `seq` there; pruning takes entries out of it and leaves the keys. The checksum covers the keys too, so that a moved
+block is noticed like an altered one.
 """
 
 import struct
@@ -16,13 +16,13 @@ from timer_server.core.records import Head, Record, unpack_entry
 from timer_server.store.integrity import Damage, checksum_of, is_sound
 
 BLOCK_ENTRIES = 32
-"""Most entries in a block: enough that the row costs little, few enough that reading one of them costs little more."""
+"""Most entries in a block: enough to share the cost of a row, few enough that reading one of them costs little more."""
 
 BLOCK_BYTES = 4_000
-"""Where so many come to more bytes than this, about a page of SQLite's, there are fewer, down to a single one."""
+"""Bytes of a block, about a page of SQLite's. Where entries are large there are fewer, down to a single one."""
 
 Row = tuple[int, int, bytes, int]
-"""The place under which a block stands, the `seq` at its end, its body, its checksum."""
+"""The place of a block's last entry, the `seq` there, the body, and the checksum."""
 
 _ARRAY = struct.Struct(">BH")
 _ARRAY_16 = 0xDC
@@ -32,7 +32,7 @@ _decode_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
 def to_rows(events: Sequence[Countdown], records: Sequence[Record]) -> Iterator[Row]:
-    """The rows for some events, given also as the records of their entries, in their order."""
+    """The rows for some events. `records` are those of their entries, in the same order."""
     end = 0
     while end < len(events):
         block = records[end : end + BLOCK_ENTRIES]
@@ -51,13 +51,13 @@ def to_row(last_place: int, last_seq: int, records: Sequence[bytes]) -> Row:
 
 
 def entries_of(row: Row) -> list[Entry]:
-    """All entries of a block. Raises `Damage` where it was altered, or moved."""
+    """All entries of a block. Raises `Damage` where it was altered or moved."""
     with _decoding(row) as body:
         return _decode(body)
 
 
 def entry_in(row: Row, place: int) -> Entry | None:
-    """One entry of a block; None where it is not in there. Raises `Damage`."""
+    """One entry of a block; None where it is not there. Raises `Damage`."""
     with _decoding(row) as body:
         records = _decode_raw(body)
         if len(records) > row[0] - place:  # where nothing was pruned, its position is known
@@ -68,7 +68,7 @@ def entry_in(row: Row, place: int) -> Entry | None:
 
 
 def without(row: Row, obsolete: Collection[int]) -> tuple[Row | None, int]:
-    """What is left of a block without some places, None for nothing, and how many were taken out. Raises `Damage`."""
+    """A block without some places, None where nothing is left, and how many were taken out. Raises `Damage`."""
     with _decoding(row) as body:
         heads, records = _decode_heads(body), _decode_raw(body)
     kept = [bytes(record) for head, record in zip(heads, records, strict=True) if head.place not in obsolete]
@@ -77,7 +77,7 @@ def without(row: Row, obsolete: Collection[int]) -> tuple[Row | None, int]:
 
 @contextmanager
 def _decoding(row: Row) -> Iterator[bytes]:
-    """Gives the body of a block, once it is checked. Raises `Damage` also where what is done with it fails."""
+    """Checks a block and gives its body. Raises `Damage`, also where the body cannot be decoded."""
     last_place, last_seq, body, checksum = row
     if not is_sound(body, checksum, last_place, last_seq):
         raise Damage(f"the block of entries up to {last_place} does not match its checksum")

@@ -1,4 +1,4 @@
-"""What tells a damaged log from a whole one: a checksum on every block, and a count of what should be there."""
+"""Checks that tell a damaged log from a whole one: a checksum on every block, and counts of what should be there."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -15,12 +15,12 @@ class Damage(Exception):
 
 
 def checksum_of(body: bytes, key: int = 0, second_key: int = 0) -> int:
-    """The checksum to store beside a body, which covers the keys of its row as well."""
+    """The checksum to store beside a body. It covers the keys of the row as well."""
     return crc32(body, crc32(_KEYS.pack(key, second_key)))
 
 
 def is_sound(body: object, checksum: object, key: object = 0, second_key: object = 0) -> bool:
-    """Whether body and keys are what the checksum was made of; damage may have changed the types of what was stored."""
+    """Whether a checksum is that of body and keys, whose types damage may have changed too."""
     try:
         return isinstance(body, bytes) and checksum_of(body, key, second_key) == checksum  # type: ignore[arg-type]
     except struct.error:
@@ -28,10 +28,9 @@ def is_sound(body: object, checksum: object, key: object = 0, second_key: object
 
 
 def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Iterator[Entry]:
-    """The entries of a log, checked to be all that it should hold: `held` of them, none missing after the horizon, and
-    each spec there that another entry refers to.
+    """Passes the entries of a log on and checks that all are there. Raises `Damage`, at the latest after the last.
 
-    Raises `Damage` at the first that is out of place, or at the end.
+    There should be `held` entries, none missing after the horizon, and each spec that another entry refers to.
     """
     found, last, expected, seq = 0, 0, ends.horizon + 1, ends.horizon_seq
     specs: set[int] = set()
@@ -56,7 +55,7 @@ def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Itera
 
 
 def _check_reference(entry: Entry, specs: set[int]) -> None:
-    """Takes note of an entry that holds a spec for others. Raises `Damage` at one whose spec none of those holds."""
+    """Notes an entry that holds a spec for others. Raises `Damage` for one whose spec is missing."""
     if entry.holds_spec:
         specs.add(entry.place)
     elif entry.spec_place not in specs:

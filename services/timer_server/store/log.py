@@ -1,4 +1,4 @@
-"""A log as it stands: what is durable is read from its store, what is being made durable from the turns in flight."""
+"""Reading a log: durable entries come from its store, those that are being made durable from the turns in flight."""
 
 from collections import deque
 from contextlib import closing
@@ -12,8 +12,8 @@ from timer_server.store.base import Header, Store, StoreError
 
 
 class Page(NamedTuple):
-    """Some events in order. The log was looked through for them up to the event `scanned_to`, which is its end if
-    `is_end`; that took a look at `scanned` entries."""
+    """Some events of a log in order. It was searched up to the `seq` `scanned_to`, its end if `is_end`, which took a
+    look at `scanned` entries."""
 
     events: list[Countdown]
     scanned_to: int
@@ -24,7 +24,7 @@ class Page(NamedTuple):
 class Log:
     """Reads one log. All reads raise `StoreError`.
 
-    `durable_place` and `durable_seq` are where it ends as far as anybody may be told.
+    `durable_place` and `durable_seq` are the end of what is durable: nobody is told of anything after it.
     """
 
     def __init__(self, store: Store, header: Header) -> None:
@@ -35,11 +35,11 @@ class Log:
         self._in_flight: deque[Changes] = deque()
 
     def take_off(self, changes: Changes) -> None:
-        """Takes note of changes whose commit has begun."""
+        """Notes changes whose commit has begun."""
         self._in_flight.append(changes)
 
     def land(self) -> Changes:
-        """Takes note that the oldest changes in flight are durable, and returns them."""
+        """Notes that the oldest changes in flight are durable, and returns them."""
         changes = self._in_flight.popleft()
         if changes.events:
             self.durable_place, self.durable_seq = changes.events[-1].place, changes.events[-1].seq
@@ -54,16 +54,16 @@ class Log:
         return self._whole(self._store.entry(place))
 
     def holder(self, place: int) -> Countdown:
-        """The entry at a place, to which others refer for their spec."""
+        """The entry at a place that holds the spec of others."""
         entry = self._store.entry(place)
         if not isinstance(entry, Countdown):
             raise StoreError(f"the entry {place} holds no spec, though others refer to it for one")
         return entry
 
     def page(self, after: int, prefix: str, limit: int, scan: int) -> Page:
-        """Up to `limit` events after a `seq` whose timer's id begins with `prefix`, found by looking at `scan` entries.
+        """Up to `limit` events after a `seq`, of timers whose id begins with `prefix`, among the next `scan` entries.
 
-        Only what is durable is looked at. An entry that has to be read for a spec counts as one, too.
+        Only durable entries are looked at. One that is read for its spec counts too.
         """
         found: list[Countdown] = []
         scanned_to, scanned, size = after, 0, 0

@@ -1,4 +1,4 @@
-"""A store for trials and tests: it keeps what it is given until the process ends."""
+"""A store for trials and tests: it keeps the log in memory until the process ends."""
 
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
@@ -11,7 +11,7 @@ from timer_server.store.state import LogState
 
 
 class MemoryStore:
-    """The log as a list in order. What was removed stays in it until it is half of the list."""
+    """The log as a list in order. Removed entries stay in it until they are half of it."""
 
     def __init__(self, log_id: str) -> None:
         self._entries: list[Entry] = []
@@ -45,10 +45,10 @@ class MemoryStore:
         return self._blocks_from(bisect_right(self._entries, seq, key=lambda entry: entry.seq))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
     def _position(self, place: int) -> int:
-        """Where in the list the entries after a place begin."""
+        """The index of the first entry after a place."""
         return bisect_right(self._entries, place, key=lambda entry: entry.place)
 
     def _held(self, entries: list[Entry]) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""The one row beside the entries: what should be in the log, and the anchor. Every commit writes it."""
+"""The header of a log: what should be in it, and the anchor. Every commit writes it."""
 
 import msgspec
 from msgspec.structs import replace
@@ -11,8 +11,8 @@ from timer_server.store.integrity import Damage, checksum_of, is_sound
 class LogState(msgspec.Struct, frozen=True, array_like=True):
     """What a log holds after its last commit.
 
-    `log_id` is random and tells it from other logs, `commits` counts what was done to it, `held` the entries in it.
-    `ancestors` are the logs of which it is a copy, each with the `seq` up to which it is.
+    `log_id` is random and tells it from other logs, `commits` counts its commits, `held` the entries in it.
+    `ancestors` are the logs it was copied from, each with the `seq` at the copy.
     """
 
     log_id: str
@@ -24,7 +24,7 @@ class LogState(msgspec.Struct, frozen=True, array_like=True):
     ancestors: dict[str, int] = {}
 
     def after(self, changes: Changes, removed: int, anchor: Anchor | None) -> "LogState":
-        """The state after one more commit, which has removed so many entries."""
+        """The state after one more commit, which has removed `removed` entries."""
         last = changes.events[-1] if changes.events else None
         return LogState(
             self.log_id,
@@ -42,12 +42,12 @@ class LogState(msgspec.Struct, frozen=True, array_like=True):
         )
 
     def renamed(self, log_id: str) -> "LogState":
-        """The state of a copy of this log, which goes on under an id of its own."""
+        """The state of a copy of this log that goes on under its own id."""
         ancestors = {**self.ancestors, self.log_id: self.ends.last_seq}
         return replace(self, log_id=log_id, commits=self.commits + 1, ancestors=ancestors)
 
     def header(self, *notices: Notice) -> Header:
-        """The same for whoever opens the store."""
+        """The state as the store's header."""
         return Header(self.log_id, self.ends, self.last_at_ms, self.anchor, self.ancestors, notices)
 
 
@@ -56,13 +56,13 @@ _decode = msgspec.msgpack.Decoder(LogState).decode
 
 
 def state_to_row(state: LogState) -> tuple[bytes, int]:
-    """The row that a state is stored as: its body and the checksum of that."""
+    """The row for a state: its body, and the checksum of that."""
     body = _encode(state)
     return body, checksum_of(body)
 
 
 def row_to_state(row: tuple[bytes, int] | None) -> LogState:
-    """The state that was stored. Raises `Damage`."""
+    """The state in a row. Raises `Damage`."""
     if row is None:
         raise Damage("its header is missing")
     if not is_sound(*row):

@@ -1,8 +1,8 @@
-"""The mark: a small file beside a log that says how far the log has been acknowledged.
+"""The mark: a small file beside a log that says up to where the log has been acknowledged.
 
-SQLite drops whatever follows a damaged frame of its write-ahead log, as that is what a crash in mid-commit looks like.
-The mark tells the two apart. It is written after each commit and never synced: it survives the death of the process,
-and after a loss of power it may say too little, never too much.
+SQLite drops everything after a damaged frame of its write-ahead log, as a crash in mid-commit looks the same. The mark
+tells the two apart. It is written after each commit and never synced: it survives the death of the process, and after a
+loss of power it may say too little, never too much.
 """
 
 import errno
@@ -21,7 +21,7 @@ _SIZE = _FORM.size + _CHECKSUM.size
 
 
 class Mark(NamedTuple):
-    """The log that it belongs to, how many commits that has acknowledged, and the place of its last entry."""
+    """A log, how many of its commits were acknowledged, and the place of its last entry."""
 
     log_id: str
     commits: int
@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
 
 class MarkFile:
-    """Reads the mark, and keeps it up to date once it has been opened. Every method may raise `OSError`."""
+    """Reads the mark, and writes it once it has been opened. Every method may raise `OSError`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class MarkFile:
         return Mark(log_id.decode("ascii", errors="replace"), commits, place)
 
     def open(self, mark: Mark) -> None:
-        """Puts this mark into the file, whatever was there, and keeps it open to be written to."""
+        """Puts this mark into the file, whatever was there, and keeps the file open."""
         self.close()
         self.path.touch()
         self._file = FileIO(self.path, "r+")
@@ -64,7 +64,7 @@ class MarkFile:
             raise OSError(errno.EIO, "only a part could be written", str(self.path))
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -1,7 +1,7 @@
-"""The tables, their version, and the statements that touch them.
+"""The tables, their version, and the SQL statements.
 
 When the tables or the form of the entries change: raise `VERSION`, keep what reads the version before in a module of
-its own, and bring a log of it up in one transaction. `tests/store` opens a log that the first version has written.
+its own, and convert a log of it in one transaction. A test in `tests/store` compares rows with those of this version.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from timer_server.store.state import LogState, state_to_row
 VERSION = 1
 
 APPLICATION_ID = 0x54494D4C
-"""Tells our databases from those of other programs: "TIML"."""
+"""Marks the databases of this program: "TIML"."""
 
 _CREATE = (
     """
@@ -44,11 +44,11 @@ AFTER = f"{SELECT_BLOCKS} WHERE last_place > ? ORDER BY last_place"
 """The blocks with entries after a place."""
 
 STANDING_AFTER = "SELECT last_place, last_seq FROM blocks WHERE last_place > ? ORDER BY last_place LIMIT 1"
-"""Where the log stands at the end of the first block with entries after a place."""
+"""The keys of the first of those blocks."""
 
 
 def is_new(database: sqlite3.Connection, path: Path) -> bool:
-    """Whether a database has no tables yet.
+    """Whether a database is new and needs its tables.
 
     Raises `StoreError` for a database of another program or of a newer server, and `Damage`.
     """

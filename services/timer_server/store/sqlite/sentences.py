@@ -1,4 +1,4 @@
-"""What is said of a database that cannot be used: what was found, where, and what the operator can do."""
+"""Error sentences about a database: what was found, where, and what the operator can do."""
 
 import sqlite3
 from pathlib import Path
@@ -16,7 +16,7 @@ _OF_THE_DISK = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 }
-"""Errors that say nothing against what is in the file; all others mean that it is not what was written."""
+"""Errors of the disk or its use. All others mean that the file does not hold what was written."""
 
 
 def sentence(doing: str, path: Path, error: Damage | OSError | UnicodeDecodeError | sqlite3.Error) -> str:
@@ -27,7 +27,7 @@ def sentence(doing: str, path: Path, error: Damage | OSError | UnicodeDecodeErro
         return f"{path} is damaged: {error}; {REMEDY}"
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, UnicodeDecodeError) or code is None:
-        # Not from SQLite but from the module around it, and it may quote what nobody should read in a log.
+        # It comes from Python's module, not from SQLite, and its text may quote data that has no place in a log.
         return f"{path} is damaged: it holds text that is not UTF-8; {REMEDY}"
     if code & 0xFF not in _OF_THE_DISK:
         return f"{path} is damaged: {one_line(str(error))}; {REMEDY}"

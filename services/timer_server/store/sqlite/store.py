@@ -1,8 +1,8 @@
 """The log in SQLite: one table that is only appended to and pruned, and one transaction a turn.
 
 Write-ahead log with `synchronous=FULL`: when a commit returns, its pages have been fsynced (sqlite.org/pragma.html).
-The integer key rises with every row, so appending touches the last pages only, whatever the ids look like. What is
-read is checked: a log that is not what was written is refused, and left as it was found.
+The integer key rises with every row, so appending touches the last pages only, whatever the ids look like. All that is
+read is checked: a damaged log is refused, and left as it was found.
 """
 
 import sqlite3
@@ -37,7 +37,7 @@ _MAGIC = b"SQLite format 3\0"
 class SqliteStore:
     """One database file, held under an exclusive lock from `open` to `close`, and a mark beside it.
 
-    `new_log_id` names a log that is made here.
+    `new_log_id` makes the id of a new log.
     """
 
     def __init__(self, path: Path, new_log_id: Callable[[], str]) -> None:
@@ -57,9 +57,9 @@ class SqliteStore:
         return self._state.header(*(() if doubt is None else (notice,)))
 
     def restored(self) -> tuple[Header, Header]:
-        """Opens a store that was copied back, and gives its log an id of its own; returns the headers before and after.
+        """Opens a store that was copied back and gives its log a new id; returns the headers before and after.
 
-        What the log was once acknowledged to hold beyond this copy is given up, so the mark is not asked.
+        What was acknowledged beyond this copy is given up, so the mark is not read.
         """
         with self._explained("open"):
             if not self._path.exists() or not self._path.stat().st_size:
@@ -68,7 +68,7 @@ class SqliteStore:
         if not self._state.commits:
             raise StoreError(f"{self._path} holds nothing that could have been restored")
         for _ in self.load():
-            pass  # so that a copy that is damaged is left as it was found
+            pass  # a damaged copy is refused before anything is written
         before = self._state.header()
         with self._explained("write"):
             self._write_state(self._state.renamed(self._new_log_id()))
@@ -112,7 +112,7 @@ class SqliteStore:
     def close(self) -> None:
         if self._connection is not None:
             if self._has_failed:
-                # Closing merges the write-ahead log into the file; interrupted, it leaves both as they are.
+                # Closing would merge the write-ahead log into the file; interrupted, it leaves both as they are.
                 self._connection.interrupt()
             self._connection.close()
             self._connection = None
@@ -135,10 +135,10 @@ class SqliteStore:
             self._state = row_to_state(self._database.execute("SELECT body, checksum FROM header").fetchone())
 
     def _place_before_those_after(self, seq: int) -> int:
-        """A place behind which all events after a `seq` stand, with at most one block of others before them.
+        """A place before all events after a `seq`, with at most one block of others in between.
 
-        It is found by halving, since an index on `seq` would cost each commit a tenth. The place of an event is its
-        `seq` and as many more as there are other entries before it.
+        It is found by bisection, since an index on `seq` would cost each commit a tenth. The place of an event is its
+        `seq` plus the number of other entries before it.
         """
         low, high = seq, seq + self._state.ends.last_place - self._state.ends.last_seq
         with self._explained("read"):
@@ -152,17 +152,17 @@ class SqliteStore:
         return low
 
     def _block_with(self, place: int) -> Row | None:
-        """The block that an entry stands in, if it is there."""
+        """The block that an entry stands in, if the entry is there."""
         row: Row | None = self._database.execute(f"{AFTER} LIMIT 1", (place - 1,)).fetchone()
         return row
 
     def _write_state(self, state: LogState) -> None:
-        """Makes a state durable by itself."""
+        """Writes a state by itself, without entries."""
         self._database.execute(UPDATE_HEADER, state_to_row(state))
         self._state = state
 
     def _remove(self, obsolete: Iterable[int]) -> int:
-        """Takes entries out of their blocks, and returns how many were there."""
+        """Removes entries from their blocks, and returns how many were there."""
         removed, done = 0, 0
         gone = set(obsolete)
         for place in sorted(gone):
@@ -179,7 +179,7 @@ class SqliteStore:
         return removed
 
     def _check_file(self) -> None:
-        """Raises `StoreError` for what SQLite would take for a new database, or not for one at all.
+        """Raises `StoreError` for a file that is no database, and for an empty one whose log is lost.
 
         SQLite itself takes a short file for an empty one, and removes a write-ahead log beside an empty one.
         """
@@ -193,7 +193,7 @@ class SqliteStore:
             self._check_nothing_beside()
 
     def _check_nothing_beside(self) -> None:
-        """Raises `StoreError` where a log is gone of which something is left: it would be begun anew in silence."""
+        """Raises `StoreError` where a log is gone but its mark or write-ahead log is left, so that the loss shows."""
         wal = self._path.with_name(f"{self._path.name}-wal")
         for file in (wal, self._mark.path):
             if file.exists() and file.stat().st_size:
@@ -203,7 +203,7 @@ class SqliteStore:
                 )
 
     def _prepare(self) -> None:
-        """Sets the connection up, and makes the tables where there are none. Raises `StoreError` and `Damage`."""
+        """Sets up the connection, and makes the tables in a new database. Raises `StoreError` and `Damage`."""
         database = self._database
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA cell_size_check = ON")
@@ -218,13 +218,13 @@ class SqliteStore:
             create(database, LogState(self._new_log_id()))
 
     def _take_up(self) -> None:
-        """Makes sure that what was read is on the disk, and begins a mark for it."""
-        # What a failed fsync has left in the page cache reads like any other commit: it is written again.
+        """Makes sure that what was read is on the disk, and opens the mark."""
+        # A commit whose fsync failed may be in the page cache alone, and reads like any other: it is written again.
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._mark.open(_mark_of(self._state))
 
     def _check_mark(self) -> str | None:
-        """Why the mark tells nothing about this log; None where it agrees. Raises `StoreError` where it does not."""
+        """Why the mark says nothing of this log; None where it agrees. Raises `StoreError` where commits are lost."""
         state = self._state
         try:
             mark = self._mark.read()
@@ -244,7 +244,7 @@ class SqliteStore:
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
-        """Turns whatever a file can do to its reader into a `StoreError`."""
+        """Turns every error that the file can cause into a `StoreError`."""
         try:
             yield
         except StoreError:
