@@ -32,3 +32,14 @@ def test_the_layers_named_are_those_of_the_contract() -> None:
     contract = (ROOT / "pyproject.toml").read_text().partition("Imports of the server point one way")[2]
     layers = re.findall(r'"([^"]+)",\n', contract.partition("layers = [")[2].partition("]")[0])
     assert f"```\n{chr(10).join(layers)}\ntimer_protocol\n```" in PAGE
+
+
+def test_each_step_of_the_walks_names_one_room_that_is_there() -> None:
+    walks = PAGE.partition("## Three walks")[2].partition("\n## ")[0]
+    steps = re.findall(r"^\d+\. (.*?)(?=^\d+\. |^\*\*|\Z)", walks, re.MULTILINE | re.DOTALL)
+    assert len(steps) >= 3 * 5
+    services = ROOT / "services"
+    for step in steps:
+        (named,) = re.findall(r"`([a-z_]+/[a-z_]+)`", step)
+        place = services / named if named.startswith("timer_client/") else services / "timer_server" / named
+        assert place.is_dir() or place.with_suffix(".py").is_file(), step
