@@ -35,14 +35,14 @@ COMMANDS = {
     "keygen": ("keygen:keygen", "Make a key pair for an encrypted connection."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }
-"""Where each command is in this package, and what the list of commands says of it."""
+"""The module of each command in this package, and its line in the list of commands."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is needed, and lists all of them without importing any."""
+    """A group that imports a command when it is run, and lists all without importing any."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """The commands in the order in which they are likely to be needed."""
+        """The commands, the likeliest first."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -102,6 +102,6 @@ def root() -> None:
 
 def main() -> None:
     """Runs the command line. Exit codes: 0, 1 the server's error, 2 misuse, 3 cancelled, 4 unreachable, 130 Ctrl-C."""
-    # `docker stop` is as good as Ctrl-C. The first process of a container would otherwise ignore it.
+    # `docker stop` has the effect of Ctrl-C; without this, the first process of a container would ignore it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     root.main(prog_name="timer")
