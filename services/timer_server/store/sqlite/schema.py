@@ -1,7 +1,7 @@
 """The tables, their version, and the SQL statements.
 
 When the tables or the form of the entries change: raise `VERSION`, keep what reads the version before in a module of
-its own, and convert a log of it in one transaction. A test in `tests/store` compares rows with those of this version.
+its own, and convert a log of it in one transaction. `tests/store` opens a log that version 1 has written.
 """
 
 import sqlite3
