@@ -43,7 +43,6 @@ Key = Annotated[
     str, Meta(min_length=1, max_length=KEY_CHARACTERS, description="Names this change: repeated, it has no effect.")
 ]
 Amount = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
-Milliseconds = Annotated[int, Meta(ge=0)]
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 LogId = Annotated[str, Meta(min_length=1, max_length=LOG_ID_CHARACTERS, description="A log.")]
 Positions = Annotated[

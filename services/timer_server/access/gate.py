@@ -75,10 +75,6 @@ class Gate:
         refused, self._refused = self._refused, 0
         return refused
 
-    def close(self) -> None:
-        """Stops answering."""
-        self.socket.close(linger=0)
-
     def _read(self) -> dict[str, Sender]:
         senders = {**read_senders(self._folder), **self._always}
         bound = sum(bool(sender.prefix) for sender in senders.values())

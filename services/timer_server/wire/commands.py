@@ -79,10 +79,6 @@ class Commands:
         self.socket = self._open(endpoint)
         self._poller.register(self.socket, zmq.POLLIN)
 
-    def close(self) -> None:
-        """Closes the socket; replies that were sent have a moment to leave."""
-        self.socket.close(linger=LINGER_MS)
-
     def _open(self, endpoint: str) -> Socket:
         socket = new_socket(self._context, zmq.ROUTER, REPLIES_QUEUED, endpoint, self._gate)
         # No limit: if one holds up the input of a connection that is then lost, and a heartbeat is due or was read with

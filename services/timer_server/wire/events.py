@@ -14,7 +14,6 @@ from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
 from timer_server.wire.endpoints import (
     HEARTBEAT_TIMEOUT_MS,
-    LINGER_MS,
     Context,
     Socket,
     bind,
@@ -85,10 +84,6 @@ class Events:
         self.socket.close(linger=0)
         self.socket = self._open(endpoint)
         self._poller.register(self.socket, zmq.POLLIN)
-
-    def close(self) -> None:
-        """Closes the socket; events that were sent have a moment to leave."""
-        self.socket.close(linger=LINGER_MS)
 
     def _open(self, endpoint: str) -> Socket:
         socket = new_socket(self._context, zmq.XPUB, EVENTS_QUEUED, endpoint, self._gate)
