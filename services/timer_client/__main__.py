@@ -1,4 +1,4 @@
-"""`python -m timer_client` is the command `timer`."""
+"""Runs the command `timer` as `python -m timer_client`."""
 
 from timer_client.cli import main
 

@@ -31,7 +31,7 @@ Waiting = list[tuple[Call[Any], asyncio.Future[Any]]]
 class AsyncTimerClient:
     """A client for the tasks of one event loop.
 
-    Calls made in the same turn of the loop travel in one message. For the rest, see `TimerClient`.
+    Calls made in the same turn of the loop travel in one message. Otherwise it is like `TimerClient`.
     """
 
     start = awaitable(calls.start)
@@ -77,7 +77,7 @@ class AsyncTimerClient:
         """The result of any call. Raises `TimerError`."""
         result: T
         call = calls.below(call, self.settings.id_prefix)
-        if call.wait_ms:  # its answer may take long, and would hold back those of others in its message
+        if call.wait_ms:  # its answer may take long, and would hold back the others in its message
             (result,) = map(unwrapped, await self._carry([call]))
             return result
         loop = asyncio.get_running_loop()
@@ -175,10 +175,10 @@ class AsyncTimerClient:
             delivering.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self, batch: Sequence[Call[Any]], deliveries: Sequence[asyncio.Future[Any]]) -> None:
-        """Carries calls, and gives each outcome to whoever waits for it and has not been cancelled."""
+        """Carries calls, and sets each outcome on its future unless that was cancelled."""
         try:
             outcomes = await self._carry(batch)
-        except Exception as error:  # what `on_pause` raises, too, is for whoever waits
+        except Exception as error:  # the callers also get what `on_pause` raises
             outcomes = [error] * len(batch)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if delivery.done():

@@ -1,8 +1,8 @@
-"""Sockets for asyncio: exchanges carried and events received on the event loop.
+"""Sockets for asyncio: carries exchanges and receives events on the event loop.
 
 The loop watches the sockets' file descriptors, so the same `Link` serves threads and tasks; it has to be a loop that
-can watch descriptors (not Windows' proactor). ZeroMQ signals a descriptor once for any number of messages, so
-whoever was woken has to take all there are, and look again after sending.
+can watch descriptors (not Windows' proactor). ZeroMQ signals a descriptor once for any number of messages, so a woken
+task has to take all there are, and look again after sending.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from timer_client.retry import Unanswered
 from timer_client.session import Exchange
 
 MESSAGES_IN_FLIGHT = 16
-"""Enough to keep a server busy. More would wait in its queue, where their time-out already runs."""
+"""Messages that keep a server busy. More would wait in its queue, where their time-out already runs."""
 
 
 class AsyncTransport:
@@ -35,12 +35,12 @@ class AsyncTransport:
         self._closed = asyncio.Event()
 
     async def carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
-        """Sends what is unsettled in the exchange, and has it accept the reply.
+        """Sends the unsettled calls of the exchange, and has it accept the reply.
 
         Raises `Unanswered` for a connection that fails, or a reply that is not there after `timeout_s` and, where
         the connection stands, the time for which the server may hold it back. Raises `ClientClosed`.
         """
-        if exchange.wait_s:  # held back by the server, it would keep its place for long
+        if exchange.wait_s:  # the server may hold it back, so it takes none of the places
             await self._carry(exchange, endpoint, timeout_s)
             return
         if self._slots.locked():
@@ -88,7 +88,7 @@ class AsyncTransport:
         while self._subscriptions:
             self._subscriptions.pop().close()
         if self._owns_context:
-            terminate(self._context)  # at once: all its sockets are closed, and none of them lingers
+            terminate(self._context)  # returns at once, as all its sockets are closed and none lingers
 
     async def _carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
         if self._closed.is_set():
@@ -102,7 +102,7 @@ class AsyncTransport:
 
 
 class _AsyncLink:
-    """A link whose replies wake the tasks that wait for them. When it fails, all of them are told."""
+    """A link whose replies wake the tasks that wait for them. When it fails, all of them get the reason."""
 
     def __init__(self, link: Link) -> None:
         self._loop = asyncio.get_running_loop()
@@ -127,7 +127,7 @@ class _AsyncLink:
         try:
             await asyncio.wait((reply,), timeout=timeout_s)
             if not reply.done() and wait_s and self._link.connected:
-                # Only a server that has the request can be holding it back.
+                # The server can hold a request back only if it has it.
                 await asyncio.wait((reply,), timeout=wait_s)
             if not reply.done():
                 self.close(Unanswered(f"no reply within {timeout_s:.3g} s"))
@@ -139,7 +139,7 @@ class _AsyncLink:
             self._awaited.pop(token, None)
 
     def close(self, reason: TimerError | Unanswered) -> None:
-        """Closes the sockets; what waits for a reply gets the reason."""
+        """Closes the sockets; tasks that wait for a reply get the reason."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -160,7 +160,7 @@ class _AsyncLink:
                 reply.set_result(body)
 
     def _check(self) -> None:
-        """Takes what the monitor says of the connection."""
+        """Reads the monitor of the connection."""
         if not self.is_closed and self._link.check() is not None:
             self._receive()  # what came just before it was lost
             denial = self._link.denial
@@ -176,7 +176,7 @@ class AsyncSubscription:
         self._stop_waiting: Callable[[], None] = _do_nothing
 
     async def receive(self, timeout_s: float) -> list[bytes] | None:
-        """The next message's frames, or None where none comes in time. Raises `ClientClosed`."""
+        """The frames of the next message; None if none comes in time. Raises `ClientClosed`."""
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + timeout_s
         while not self._socket.closed:
@@ -207,7 +207,7 @@ class AsyncSubscription:
         woken = asyncio.Event()
 
         def stop_waiting() -> None:
-            # Once the socket is closed another may have its descriptor, so this comes first, and only once.
+            # Once the socket is closed another may have its descriptor, so this has to run before, and only once.
             self._stop_waiting = _do_nothing
             loop.remove_reader(descriptor)
             woken.set()

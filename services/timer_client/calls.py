@@ -1,7 +1,7 @@
 """The calls that a client can make, each written once for the blocking and the awaitable client.
 
-A function here returns a `Call`: what goes over the wire and what comes back. Ids and keys are made here,
-before the first try, so that sending a call again changes nothing that it has already changed.
+A function here returns a `Call`: what goes over the wire and what comes back. Ids and keys are made here, before the
+first try, so that a repeated call has no second effect.
 """
 
 import os
@@ -40,7 +40,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Call(Struct, Generic[T], frozen=True, gc=False):
-    """One request: `params` are encoded already, so that what cannot be encoded fails where it was passed."""
+    """One request. `params` are encoded already, so that a wrong value fails where it was passed."""
 
     method: str
     params: Raw
@@ -52,8 +52,8 @@ class Call(Struct, Generic[T], frozen=True, gc=False):
 
 
 def new_id() -> str:
-    """An id for a timer or a change: unique, and in the order of the time at which it was made (UUIDv7)."""
-    # The system's randomness, not a generator's state: after a fork both processes would go on with the same one.
+    """A unique id for a timer or a change, which sorts by the time it was made (UUIDv7)."""
+    # The system's randomness: after a fork, both processes would go on with the same state of a generator.
     return uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big") >> 6)
 
 
@@ -100,7 +100,7 @@ def start_spec(spec: TimerSpec) -> Call[Timer]:
 
 
 def below(call: Call[T], prefix: str) -> Call[T]:
-    """The same call; if its timer's id was made here, with an id that begins with `prefix`."""
+    """The same call, with `prefix` before the timer's id if that was made here."""
     if not prefix or not call.id_is_made:
         return call
     params = msgspec.json.decode(call.params)

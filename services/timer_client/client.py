@@ -29,13 +29,13 @@ Timers = list[Timer]
 Outcomes = list[Any]
 
 WAIT_CHUNK_S = 30.0
-"""How long one `timer.wait` is held back. A lost connection is noticed at once, so this need not be short."""
+"""How long the server holds one `timer.wait` back. A lost connection is noticed at once, so this need not be short."""
 
 SILENCE_S = 3.0
 """A beat comes every second; after this long without one the connection counts as dead."""
 
 MESSAGES_AT_ONCE = 16
-"""Messages that `start_many` has on the way: the server works on some while the next ones arrive."""
+"""Messages of `start_many` in flight: the server works on some while the next ones arrive."""
 
 
 class TimerClient:
@@ -154,7 +154,7 @@ class TimerClient:
             self._transport.unsubscribe(subscription)
 
     def _carry(self, batches: Sequence[Sequence[Call[Any]]]) -> Outcomes:
-        """The outcomes of all the calls, in their order. Each batch travels in a message of its own."""
+        """The outcomes of all calls, in their order. Each batch travels in a message of its own."""
         exchanges = [Exchange(batch) for batch in batches]
         patience = Patience(self.settings)
         try:
@@ -183,7 +183,7 @@ class TimerClient:
 
 
 def unwrapped(outcome: Any) -> Any:
-    """A result; raises what is an error."""
+    """The result in an outcome. Raises the error if it is one."""
     if isinstance(outcome, TimerError):
         raise outcome
     return outcome

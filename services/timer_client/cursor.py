@@ -1,4 +1,4 @@
-"""Positions in the event logs: the last `seq` seen of each, as a value that can be kept, compared and written down."""
+"""Cursors: positions in the event logs, as values that can be kept, compared and written down."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ class Cursor(Mapping[str, int]):
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """The cursor that a text says. Raises `ValueError`."""
+        """The cursor in a text. Raises `ValueError`."""
         if text == START:
             return cls()
         positions: dict[str, int] = {}
@@ -69,20 +69,20 @@ class Cursor(Mapping[str, int]):
         return ",".join(f"{log}:{seq}" for log, seq in self._positions.items()) or START
 
     def __repr__(self) -> str:
-        """How it is made."""
+        """The expression that makes it."""
         return f"Cursor({self._positions!r})"
 
     def __reduce__(self) -> tuple[type["Cursor"], tuple[dict[str, int]]]:
-        """What pickle keeps."""
+        """How pickle makes it again."""
         return Cursor, (self._positions,)
 
 
 After = Mapping[str, int] | str
-"""Where to begin: a `Cursor` or another mapping from logs to `seq`, a cursor's text, `"start"` or `"now"`."""
+"""Where to begin: a `Cursor` or another mapping from logs to `seq`, the text of a cursor, `"start"` or `"now"`."""
 
 
 def cursor_after(after: After) -> Cursor | None:
-    """The cursor that is meant; None is `"now"`. Raises `TypeError`, `ValueError`."""
+    """The cursor to begin after; None for `"now"`. Raises `TypeError`, `ValueError`."""
     if isinstance(after, Cursor):
         return after
     if isinstance(after, str):

@@ -1,4 +1,4 @@
-"""What the client raises: one base class, and one class for every reason that a program may want to act on."""
+"""The errors of the client: a base class, and a class for every reason that a program may act on."""
 
 from timer_client.cursor import Cursor
 from timer_protocol.errors import ErrorCode, RpcError
@@ -15,7 +15,7 @@ class TimerError(Exception):
 
 
 class ConfigError(TimerError):
-    """A setting that is not usable. The text names it, its value and what is allowed."""
+    """A setting cannot be used. The text names it, its value and what is allowed."""
 
 
 class ClientClosed(TimerError):
@@ -39,18 +39,18 @@ class ServerUnreachable(TimerError):
 
 
 class AccessDenied(TimerError):
-    """The server lets this client in only with another key, or only with one at all. Trying again cannot help."""
+    """The server refuses this client's key, or wants one. Trying again cannot help."""
 
 
 class BadReply(TimerError):
-    """What answered is no timer server, or one with a protocol that this client does not know."""
+    """The answer did not come from a timer server, or from one with a protocol that this client does not know."""
 
 
 class EventsTruncated(TimerError):
     """Events that were asked for are gone: retention has removed them, or the server has another or an older log.
 
-    Those that are left have been handed out before. `resume_after` is what to pass as `after` to go on; `timers` tells
-    how things stand meanwhile, in place of the events that are missing.
+    Those that are left were handed out before. Pass `resume_after` as `after` to go on; `timers` tells the present
+    state in place of the missing events.
     """
 
     def __init__(self, asked_after: Cursor, resume_after: Cursor) -> None:
@@ -75,7 +75,7 @@ class InvalidRequest(ServerError):
 
 
 class TimerNotFound(ServerError):
-    """There is no timer with this id: it never was, or it ended longer ago than retention keeps."""
+    """There is no timer with this id: it was never started, or it ended and retention has removed it."""
 
 
 class IdConflict(ServerError):

@@ -1,22 +1,22 @@
-"""How a watcher follows the events of all logs: nothing missed, nothing twice. No socket and no clock.
+"""Follows the events of all logs: none missed, none twice. No socket and no clock.
 
-Two channels tell of the same events. The events socket is fast, but what it drops while a connection is down or a
-queue is full it drops in silence, and since it carries only the events that match a prefix, a gap in their `seq`
-says nothing. `events.read` answers from the logs and leaves out nothing. So the rule is, for each log:
+Two channels tell of the same events. The events socket is fast, but it drops events in silence while a connection is
+down or a queue is full; and since it carries only the events that match a prefix, a gap in their `seq` says nothing.
+`events.read` answers from the logs and leaves out nothing. So the rule is, for each log:
 
-- The cursor is the point up to which everything that matches has been handed out.
+- The cursor is the point up to which all matching events have been handed out.
 - An event from the socket with the next `seq` of its log is handed out at once.
 - An event from the socket that is further ahead, or of a log that the cursor does not name, is not handed out, as
   others may lie before it. It only shows that there is something to read.
 - A beat that names another `seq` than the cursor, or a log that the cursor does not name, shows the same, so a gap
   that no later event reveals is closed within a beat. A beat never moves the cursor: an event may have been dropped
   before it.
-- What lies at or before the cursor is dropped.
+- Events at or before the cursor are dropped.
 - After the socket was connected or connected again, the watcher reads.
 
 Reading goes on for as long as a page says that there is more. Each page moves the cursor, also where nothing matched.
 A beat from before the cursor is late, or the server has an older copy of the log: reading tells which. Where the logs
-do not have what is asked for, the page is `truncated`, and its `next` is what they have.
+do not have what was asked for, the page is `truncated`, and its `next` is what they have.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,9 +52,9 @@ class Follower:
         self.topics: Final = (prefix.encode(), BEAT_TOPIC)
         """What to subscribe to."""
         self.id_prefix: Final = prefix.partition(" ")[0]
-        """What `events.read` can select by; the rest of the prefix is matched here."""
+        """The prefix for `events.read`, which selects by ids; the rest is matched here."""
         self.behind = True
-        """Whether the logs have to be read from the cursor on before listening any further."""
+        """Whether the logs have to be read from the cursor on before listening goes on."""
         self.has_begun = after is not None
         """Whether there is a cursor. Without one, `begin` has to be called first."""
         self._topic = prefix.encode()
@@ -72,13 +72,13 @@ class Follower:
         self.has_begun = True
 
     def resync(self) -> None:
-        """Says that the events socket was connected anew: whatever happened meanwhile went past it."""
+        """Notes that the events socket was connected anew, and has missed what happened before."""
         self.behind = True
 
     def hear(self, frames: Sequence[bytes]) -> Event | None:
-        """Takes a message of the events socket; gives the event if it is the next one of its log.
+        """Takes a message of the events socket; returns its event if it is the next one of its log.
 
-        Raises `BadReply` for what is no event.
+        Raises `BadReply` for a message that is none of the protocol's.
         """
         try:
             topic, body = frames
@@ -91,9 +91,9 @@ class Follower:
         return None
 
     def take(self, page: EventPage) -> Iterator[Event]:
-        """Takes the page that was read after the cursor; gives its events one by one, and moves the cursor with them.
+        """Takes the page read after the cursor; yields its events one by one, and moves the cursor with them.
 
-        Where some of what was asked for is gone, those events that are left come first, in this page and in those that
+        Where some of what was asked for is gone, the events that are left come first, in this page and in those that
         follow at once; `EventsTruncated` is raised after the last of them.
         """
         if page.truncated and self._lost_after is None:

@@ -12,7 +12,7 @@ _SERVER_FILE = f"{SERVER_NAME}{PUBLIC_SUFFIX}"
 
 
 class Keys(NamedTuple):
-    """What a socket needs to speak CURVE, as Z85: the client's two halves, and the server's public one."""
+    """The keys for a CURVE socket, as Z85: both halves of the client's, and the server's public one."""
 
     public: bytes
     secret: bytes
@@ -20,7 +20,7 @@ class Keys(NamedTuple):
 
 
 def load_keys(settings: Settings) -> Keys | None:
-    """The keys that settings name; None where they name none. Raises `ConfigError`."""
+    """The keys named by settings; None if there are none. Raises `ConfigError`."""
     if not settings.curve_client_secret:
         if settings.curve_server_public:
             raise ConfigError("TIMER_CURVE_SERVER_PUBLIC is set, but TIMER_CURVE_CLIENT_SECRET is not: set both")

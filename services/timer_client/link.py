@@ -1,7 +1,6 @@
 """One connection to the commands socket: requests go out under a token, replies come back with it.
 
-Nothing here blocks. The blocking and the awaitable transport wait, each in its own way, for the sockets of a link to
-become readable.
+Nothing here blocks. Each of the two transports waits in its own way until the sockets of a link become readable.
 """
 
 import contextlib
@@ -21,14 +20,14 @@ Socket = zmq.Socket[bytes]
 
 HEARTBEAT_INTERVAL_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 3000
-"""A peer that is silent this long is gone. Only then is its name resolved anew, and it may have moved."""
+"""A server that is silent for so long is gone. Only then its name is resolved again, as it may have moved."""
 
 CLOSING_LIMIT_S = 1.0
-"""What closing a client takes at most."""
+"""The longest that closing a client takes."""
 
 _NO_RECONNECT_MS = 86_400_000
-"""A link that has failed is replaced, so it need not connect again by itself. It must not either: each try is an event,
-and once as many as fit are unread in the monitor of an idle link, ZeroMQ's I/O thread waits for their reader."""
+"""Keeps a link from connecting again by itself: a failed one is replaced. Each try would be an event for the monitor,
+and once that of an idle link is full, ZeroMQ's I/O thread waits until it is read."""
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _MECHANISM_MISMATCH = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
@@ -37,12 +36,12 @@ _FAILURES = {
     zmq.EVENT_DISCONNECTED: "the connection was lost",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what is there does not speak ZeroMQ's protocol",
 }
-# Each pair: what is said without keys, and with them.
+# In each pair the first text is for links without keys, the second for those with keys.
 _MISMATCH = (
     "the server wants CURVE keys; TIMER_CURVE_CLIENT_SECRET names the file with this client's",
     "the server does not use CURVE keys; unset TIMER_CURVE_CLIENT_SECRET",
 )
-# A peer that closes the connection first leaves no time to hear why.
+# Where the peer closes the connection first, the reason may be lost.
 _NO_DETAIL = (
     "what is there wants CURVE keys (TIMER_CURVE_CLIENT_SECRET), or does not speak ZeroMQ's protocol",
     "what is there has another key than TIMER_CURVE_SERVER_PUBLIC says, or none, or does not speak ZeroMQ's protocol",
@@ -56,8 +55,8 @@ def prepare(context: Context, socket_type: int, endpoint: str, keys: Keys | None
     socket: Socket = context.socket(socket_type)
     if keys is not None:
         socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = keys
-    socket.linger = 0  # the default waits for ever for a server that is not there
-    # Only for a literal address: with it, `localhost` could resolve to ::1 alone, where no server listens.
+    socket.linger = 0  # by default, closing waits for ever for a missing server
+    # Only for a literal address: `localhost` could resolve to ::1 alone then, where no server may listen.
     socket.set(zmq.IPV6, int("[" in endpoint))
     return socket
 
@@ -65,8 +64,8 @@ def prepare(context: Context, socket_type: int, endpoint: str, keys: Keys | None
 def subscribed(context: Context, endpoint: str, topics: Sequence[bytes], keys: Keys | None = None) -> Socket:
     """A SUB socket that receives these topics.
 
-    It has the server's beat, and no heartbeats of its own: where one is due after a connection was lost whose messages
-    still fill the queue, libzmq 4.3.5 fails an assertion of its own (`!_io_error`) and ends the process.
+    It relies on the server's beat and has no heartbeats: if one is due while messages of a lost connection still fill
+    the queue, libzmq 4.3.5 fails its own assertion (`!_io_error`) and ends the process.
     """
     with contextlib.ExitStack() as undo:
         socket = undo.enter_context(prepare(context, zmq.SUB, endpoint, keys))
@@ -80,7 +79,7 @@ def subscribed(context: Context, endpoint: str, topics: Sequence[bytes], keys: K
 def terminate(context: Context) -> None:
     """Ends a context. Returns when all its sockets are closed, or after `CLOSING_LIMIT_S`.
 
-    Threads that wait in one of its sockets are woken by this, and close it.
+    It wakes the threads that wait in its sockets, which then close them.
     """
     ending = threading.Thread(target=context.term, name="timer-client-close", daemon=True)
     ending.start()
@@ -88,17 +87,17 @@ def terminate(context: Context) -> None:
 
 
 class Link:
-    """A DEALER, and the monitor that tells how its connection is.
+    """A DEALER, and the monitor of its connection.
 
-    A link that has failed stays so, and the next attempt uses a new one: that drops what was not sent, and looks the
-    name of the server up again. Wait for both sockets, and read the replies before the monitor.
+    A failed link stays so, and the next attempt uses a new one: that drops unsent requests, and resolves the name of
+    the server again. Wait for both sockets, and read the replies before the monitor.
     """
 
     def __init__(self, context: Context, endpoint: str, keys: Keys | None = None) -> None:
         with contextlib.ExitStack() as undo:
             self.dealer = undo.enter_context(prepare(context, zmq.DEALER, endpoint, keys))
             self.monitor: Socket = undo.enter_context(self.dealer.get_monitor_socket(_WATCHED))
-            # What is in flight is bounded by the transports; a limit here would lose replies in silence.
+            # The transports limit the messages in flight; a limit here would lose replies in silence.
             self.dealer.set_hwm(0)
             self.dealer.set(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS)
             self.dealer.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
@@ -106,26 +105,26 @@ class Link:
             self.dealer.connect(endpoint)
             undo.pop_all()
         self._tokens = itertools.count(1)
-        self.connected = endpoint.startswith("inproc:")  # which reports no connections
+        self.connected = endpoint.startswith("inproc:")  # inproc reports no connections
         """Whether the server has been reached."""
         self.failure: str | None = None
-        """Why the link is of no more use."""
+        """Why the link cannot be used any more; None while it can."""
         self.denial: str | None = None
-        """Why no other link would be of any use either."""
+        """Why no other link could be used either."""
         self._has_keys = keys is not None
 
     @property
     def has_replies(self) -> bool:
-        """Whether a reply is there. Asking is cheaper than trying to receive one in vain."""
+        """Whether a reply is there; cheaper than trying to receive one."""
         return bool(int(self.dealer.get(zmq.EVENTS)) & zmq.POLLIN)
 
     def send(self, body: bytes) -> bytes:
         """Sends a request, or keeps it until there is a connection. Returns the token that its reply will carry.
 
-        Raises `Unanswered` where the connection has just been lost, which the monitor tells a little later.
+        Raises `Unanswered` where the connection was just lost, which the monitor tells only a little later.
         """
         token = next(self._tokens).to_bytes(8, "big")
-        # A server returns everything up to the first empty frame, so a reply names its request unread.
+        # A server returns everything up to the first empty frame, so the token tells the request of a reply.
         try:
             self.dealer.send_multipart((token, b"", body), zmq.DONTWAIT)
         except zmq.Again:
@@ -139,7 +138,7 @@ class Link:
                 yield frames[0], frames[2]
 
     def check(self) -> str | None:
-        """Takes what the monitor has to say. Returns `failure`."""
+        """Reads the monitor. Returns `failure`."""
         while (frames := _receive_now(self.monitor)) is not None:
             event, value = struct.unpack("=HI", frames[0])
             self.connected |= event == _UP
@@ -154,7 +153,7 @@ class Link:
 
     def close(self) -> None:
         """Closes the sockets at once."""
-        # Before its reader is closed: an event that nobody can read stops ZeroMQ's I/O thread, and so all connections.
+        # Before the monitor is closed: an event that nobody reads stops ZeroMQ's I/O thread, and so all connections.
         with contextlib.suppress(zmq.ZMQError):
             self.dealer.disable_monitor()
         self.monitor.close(0)

@@ -1,8 +1,7 @@
-"""When an exchange is tried again: the tenacity policies, built from the settings.
+"""Trying exchanges again: tenacity policies, built from the settings.
 
-Each pause is drawn at random between `retry_min_s` and a bound that doubles up to `retry_max_s`, so that many
-clients of a server that comes back do not return in step. The last pause is cut so that one more try is made right
-at the deadline.
+Each pause is drawn at random between `retry_min_s` and a bound that doubles up to `retry_max_s`, so that the clients
+of a server that comes back do not return in step. The last pause is cut short for one more try right at the deadline.
 """
 
 import logging
@@ -16,18 +15,18 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 from timer_client.settings import Settings
 
 _LAST_TRY_S = 0.1
-"""What a try at the very end of the deadline still gets."""
+"""The time for a try at the very end of the deadline."""
 
 _log = logging.getLogger("timer_client")
 
 
 class Unfinished(Exception):
-    """An attempt left calls outstanding, for a reason that a later one may not meet."""
+    """An attempt left calls outstanding, for a reason that may pass."""
 
     def __init__(self, reason: str, parked_s: float = 0) -> None:
         super().__init__(reason)
         self.parked_s = parked_s
-        """How long the server had rightly held the answer back: not the deadline's time."""
+        """How long the server was allowed to hold the answer back; this does not count towards the deadline."""
 
 
 class Unanswered(Unfinished):
@@ -40,7 +39,7 @@ class Postponed(Unfinished):
 
 @dataclass(frozen=True)
 class Pause:
-    """What is told before an attempt is repeated."""
+    """What `on_pause` is told before an attempt is repeated."""
 
     endpoint: str
     tries: int
@@ -92,7 +91,7 @@ OnPause = Callable[[Pause], None]
 
 
 def log_pause(pause: Pause) -> None:
-    """The default for what is done before an attempt is repeated."""
+    """The default `on_pause`: logs the pause."""
     _log.info("%s: try %d failed (%s); again in %.1f s", pause.endpoint, pause.tries, pause.reason, pause.pause_s)
 
 
@@ -108,7 +107,7 @@ def try_blocking(
     `sleep` may end a pause early by raising something else.
     """
     try:
-        attempt()  # nearly always the only one, it is not made to pay for tenacity
+        attempt()  # nearly always the only one, and so without the cost of tenacity
     except Unfinished as first:
         failures = [first]
     else:
@@ -129,7 +128,7 @@ async def try_awaitable(
     on_pause: OnPause,
     sleep: Callable[[float], Awaitable[None]],
 ) -> None:
-    """The same for a task."""
+    """`try_blocking` for a task."""
     try:
         await attempt()
     except Unfinished as first:
@@ -142,12 +141,12 @@ async def try_awaitable(
             raise failures.pop()
         await attempt()
 
-    # Not shared between tasks: tenacity keeps the state of a run in the object.
+    # One object for each run, since tenacity keeps the state of the run in it.
     await AsyncRetrying(sleep=sleep, **_policy(settings, patience, on_pause))(attempt_again)
 
 
 def _policy(settings: Settings, patience: Patience, on_pause: OnPause) -> dict[str, Any]:
-    """What tenacity is told, by threads and tasks alike."""
+    """The arguments for tenacity, for threads and tasks alike."""
     return {
         "retry": retry_if_exception(patience.may_try_again),
         "wait": _pauses(settings, patience),

@@ -1,8 +1,8 @@
-"""Calls on their way to the server and back: messages out, replies in. No socket and no clock.
+"""Exchanges: calls on their way to the server and back, as messages. No socket and no clock.
 
-An `Exchange` is what one message asks. Sockets match a reply to its exchange by the envelope; inside, the JSON-RPC
-id of a request is its place in the exchange. The reply says which calls are done; those answered with an error
-that a retry can help stay outstanding, and only they are sent again.
+An `Exchange` holds the calls of one message. Transports match a reply to its exchange by the envelope; inside, the
+JSON-RPC id of a request is its place in the exchange. Calls answered with an error that a retry can help stay
+outstanding, and only they are sent again.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -20,13 +20,13 @@ from timer_protocol.errors import RpcError
 R = TypeVar("R")
 
 CALLS_PER_MESSAGE = 100
-"""Beyond this a larger message saves next to nothing, and its first call waits for its last."""
+"""Most calls in a message: more would save next to nothing, and the first waits for the last."""
 
 BYTES_PER_MESSAGE = 256 * 1024
-"""Well below what a server takes by default; large payloads gain nothing from travelling together."""
+"""Most bytes in a message, well below what a server takes by default: large payloads gain nothing from sharing one."""
 
 _REQUEST_OVERHEAD_BYTES = 64
-"""What a request needs around its method and its params, rounded up."""
+"""Bytes of a request around its method and params, rounded up."""
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -67,9 +67,9 @@ class Exchange:
         self.calls = calls
         self.outcomes: list[Any] = [None] * len(calls)
         self.outstanding: Sequence[int] = range(len(calls))
-        """Places of the calls that are to be sent, for the first time or again."""
+        """Places of the calls to send, for the first time or again."""
         self.oversize: LimitReached | None = None
-        """Set when the server takes no message as large as this; its calls fit in several."""
+        """Set when the server does not take a message as large as this; its calls fit in several."""
         self.wait_s = max(call.wait_ms for call in calls) / 1000
         types: set[Any] = {call.result for call in calls}
         self._success = _success_type(types.pop()) if len(types) == 1 else None
@@ -81,27 +81,27 @@ class Exchange:
 
     @property
     def reason(self) -> str:
-        """Why something is to be sent again: the first error that may pass."""
+        """Why calls have to be sent again: the first error that may pass."""
         return str(self.outcomes[self.outstanding[0]])
 
     def encode(self) -> bytes:
-        """The message that asks what is outstanding."""
+        """The message with the outstanding calls."""
         requests = [_Request(place, self.calls[place].method, self.calls[place].params) for place in self.outstanding]
         return _encoder.encode(requests[0] if len(requests) == 1 else requests)
 
     def accept(self, body: bytes) -> None:
-        """Takes the reply to what `encode` gave. Never raises for what a server sends: that becomes the outcome."""
+        """Takes the reply to the message of `encode`. Never raises for what a server sends: it becomes an outcome."""
         if not self._accept_results(body):
             self._accept_responses(body)
 
     def give_up(self, error: TimerError) -> None:
-        """Makes an error the outcome of all that is outstanding."""
+        """Makes an error the outcome of all outstanding calls."""
         for place in self.outstanding:
             self.outcomes[place] = error
         self.outstanding = ()
 
     def _accept_results(self, body: bytes) -> bool:
-        """The usual reply in one step: all succeeded, with results of one type, in the order of the requests."""
+        """Takes the usual reply in one step: all calls succeeded, with results of one type, in their order."""
         if self._success is None:
             return False
         try:
@@ -119,7 +119,7 @@ class Exchange:
         return True
 
     def _accept_responses(self, body: bytes) -> None:
-        """Any reply, response by response."""
+        """Takes any reply, response by response."""
         try:
             responses = _responses.decode(body)
         except _UNREADABLE as error:
@@ -140,7 +140,7 @@ class Exchange:
         self.outstanding = again
 
     def _accept_refusal(self, error: RpcError) -> None:
-        """An error that answers the message as a whole."""
+        """Takes an error that answers the message as a whole."""
         refusal = server_error(error)
         if len(self.outstanding) > 1 and isinstance(refusal, LimitReached):
             self.oversize = refusal
@@ -151,7 +151,7 @@ class Exchange:
             self.give_up(refusal)
 
     def _had_no_room(self, error: ServerError) -> bool:
-        """Whether a call was refused only because the answers to those before it filled the reply."""
+        """Whether a call was refused only because earlier answers filled the reply."""
         return error.data.get("limit") in ("reply_bytes", "reply_entries") and len(self.outstanding) > 1
 
     def _outcome(self, place: int, response: Response | None) -> Any:
@@ -170,14 +170,14 @@ class Exchange:
 
 
 class Batches:
-    """Cuts calls into messages that the server takes. It learns when the server's limits are lower than assumed."""
+    """Divides calls into messages that the server takes. It learns limits that are lower than assumed."""
 
     def __init__(self) -> None:
         self.max_calls = CALLS_PER_MESSAGE
         self.max_bytes = BYTES_PER_MESSAGE
 
     def cut(self, calls: Iterable[Call[Any]]) -> Iterator[list[Call[Any]]]:
-        """The calls in their order, in lists for one message each."""
+        """Divides calls, in their order, into lists for one message each."""
         batch: list[Call[Any]] = []
         size = 0
         for call in calls:
@@ -191,7 +191,7 @@ class Batches:
             yield batch
 
     def cut_smaller(self, exchange: Exchange) -> Iterator[list[Call[Any]]]:
-        """The calls of an exchange that was too large, in lists that are smaller. Nothing of it was applied."""
+        """Divides the calls of an exchange that was too large, and so not applied, into smaller lists."""
         self._learn(exchange)
         return self.cut(exchange.calls)
 

@@ -14,7 +14,7 @@ _DEFAULTS: dict[str, Any] = {variable.field: variable.read({}) for variable in C
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Where the server is and how patient the client is. Raises `ConfigError` for what is not allowed."""
+    """Where the server is and how patient the client is. Raises `ConfigError` for a value that is not allowed."""
 
     server: str = _DEFAULTS["server"]
     """Endpoint of the commands socket."""
@@ -29,9 +29,9 @@ class Settings:
     retry_max_s: float = _DEFAULTS["retry_max_s"]
     """The longest pause between two attempts."""
     command: str = _DEFAULTS["command"]
-    """What to type for the command line, as its hints say it."""
+    """The name of the command in its hints."""
     id_prefix: str = _DEFAULTS["id_prefix"]
-    """What ids begin with that the client makes."""
+    """The beginning of the ids that the client makes."""
     curve_client_secret: str = _DEFAULTS["curve_client_secret"]
     """The file with the client's key pair; empty for no encryption."""
     curve_server_public: str = _DEFAULTS["curve_server_public"]
@@ -52,7 +52,7 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
 ) -> Settings:
-    """The settings: options of a command line first, then the environment, then `.env`, then the defaults.
+    """The settings: from options of a command line, else the environment, else `.env`, else the defaults.
 
     `options` maps a setting's name to its text. An empty variable counts as unset. The `.env` file is that of
     `directory`, by default the working directory. Raises `ConfigError` for a value that is not allowed.
@@ -72,12 +72,12 @@ def load_settings(
 
 
 def option_of(variable: Variable) -> str:
-    """The name of the command line's option for a setting."""
+    """The name of the command-line option for a setting."""
     return "--" + variable.field.removesuffix("_s").replace("_", "-")
 
 
 def _check(variable: Variable, value: Any) -> None:
-    """Raises `ConfigError` unless the value is what its own text would be parsed to."""
+    """Raises `ConfigError` unless parsing the value's text gives the value."""
     try:
         is_allowed = variable.kind.parse(str(value)) == value
     except ValueError:

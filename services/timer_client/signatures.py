@@ -1,4 +1,4 @@
-"""Turns the functions of `calls` into methods of the clients: exact types for checkers, docstrings for people."""
+"""Turns the functions of `calls` into methods of the clients, with exact types and docstrings."""
 
 import inspect
 from collections.abc import Callable, Coroutine
@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 class BlockingCaller(Protocol):
-    """What carries a call and returns its result."""
+    """Carries a call and returns its result."""
 
     def call(self, call: Call[T]) -> T: ...
 
 
 class AwaitableCaller(Protocol):
-    """What carries a call, and whose caller awaits the result."""
+    """Carries a call, and returns its result when awaited."""
 
     async def call(self, call: Call[T]) -> T: ...
 

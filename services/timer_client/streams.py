@@ -1,4 +1,4 @@
-"""Streams of events, for threads and for tasks: iterators that know how far they have come."""
+"""Streams of events, for threads and for tasks: iterators with a cursor."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 

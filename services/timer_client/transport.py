@@ -1,4 +1,4 @@
-"""Sockets for threads: exchanges carried and events received by waiting for them."""
+"""Sockets for threads: carries exchanges and receives events by waiting for them."""
 
 import threading
 import time
@@ -17,21 +17,20 @@ from timer_client.session import Exchange
 class Transport:
     """Connections to one server, shared by any number of threads.
 
-    Each call borrows a link of its own, so threads neither wait for each other nor share a socket, and a long wait
-    holds nobody up.
+    Each call borrows a link of its own, so threads share no socket, and a long wait holds no other call up.
     """
 
     def __init__(self, context: Context | None = None, keys: Keys | None = None) -> None:
         self._context: Context = zmq.Context() if context is None else context
         self._owns_context = context is None
         self._keys = keys
-        self._lock = threading.Lock()  # for the three that follow; never held while a socket is waited for
+        self._lock = threading.Lock()  # for the next three; never held while waiting for a socket
         self._idle: list[Link] = []
         self._subscriptions: set[Subscription] = set()
         self._closed = threading.Event()
 
     def carry(self, exchanges: Sequence[Exchange], endpoint: str, timeout_s: float) -> None:
-        """Sends what is unsettled in the exchanges, and has each accept its reply.
+        """Sends the unsettled calls of the exchanges, and has each accept its reply.
 
         Raises `Unanswered` for a connection that fails, or a reply that is not there after `timeout_s` and, where
         the connection stands, the time for which the server may hold it back. Raises `AccessDenied`, `ClientClosed`.
@@ -79,7 +78,7 @@ class Transport:
         """Closes all connections; calls under way raise `ClientClosed`."""
         with self._lock:
             if self._closed.is_set():
-                return  # two threads that end one context at the same time crash
+                return  # ending a context in two threads at once crashes
             self._closed.set()
             idle, self._idle = self._idle, []
             subscriptions, self._subscriptions = self._subscriptions, set()
@@ -117,7 +116,7 @@ def _converse(link: Link, exchanges: Sequence[Exchange], timeout_s: float) -> No
     awaited = {link.send(exchange.encode()): exchange for exchange in exchanges}
     while awaited:
         elapsed_s = time.monotonic() - started_s
-        # Only a server that has the request can be holding it back.
+        # The server can hold a request back only if it has it.
         left_s = timeout_s - elapsed_s + (wait_s if link.connected else 0)
         if left_s <= 0:
             raise Unanswered(f"no reply within {timeout_s:.3g} s", wait_s if link.connected else 0)
@@ -151,7 +150,7 @@ class Subscription:
         self._socket = connect()
 
     def receive(self, timeout_s: float) -> list[bytes] | None:
-        """The next message's frames, or None where none comes in time. Raises `ClientClosed`."""
+        """The frames of the next message; None if none comes in time. Raises `ClientClosed`."""
         with self._lock:
             try:
                 there_is_one = not self._closing.is_set() and self._socket.poll(int(timeout_s * 1000) + 1)

@@ -1,4 +1,4 @@
-"""A countdown between two looks at the server: a pure model, told the time by whoever draws it."""
+"""A countdown between two replies of the server: a pure model, which is told the time."""
 
 from dataclasses import dataclass
 
@@ -26,20 +26,20 @@ class Countdown:
     told_at_s: float
 
     def remaining_ms(self, now_s: float) -> int:
-        """Time to go, never below zero: at zero it is the server's word that the timer has fired that counts."""
+        """Time to go, never below zero. That it is zero does not say that the timer has fired: only the server does."""
         if self.timer.state != "running":
             return self.timer.remaining_ms
         return max(self.timer.remaining_ms - round((now_s - self.told_at_s) * MS_PER_SECOND), 0)
 
     def done(self, now_s: float) -> float:
-        """The part of the timer's time that is over, from 0 to 1. Extending a timer moves it back."""
+        """The elapsed part of the timer's time, from 0 to 1. Extending a timer moves it back."""
         if self.timer.ended or self.timer.duration_ms <= 0:
             return 1.0
         return min(max(1 - self.remaining_ms(now_s) / self.timer.duration_ms, 0.0), 1.0)
 
 
 def clock_face(remaining_ms: int) -> str:
-    """Time to go as `0:00:03` or `2d 03:04:05`, rounded up to whole seconds: zero only when it is over."""
+    """Time to go as `0:00:03` or `2d 03:04:05`, rounded up to whole seconds, so that zero is the end."""
     seconds = -(-remaining_ms // MS_PER_SECOND)
     days, seconds = divmod(seconds, _MS_PER_DAY // MS_PER_SECOND)
     hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
@@ -47,7 +47,7 @@ def clock_face(remaining_ms: int) -> str:
 
 
 def next_milestone_ms(remaining_ms: int) -> int:
-    """The next time to go that is worth a line where nothing can be redrawn; closer together towards the end."""
+    """The next time to go at which a display of plain lines prints one; closer together towards the end."""
     if remaining_ms > _MS_PER_DAY:
         return (remaining_ms - 1) // _MS_PER_DAY * _MS_PER_DAY
     return max((milestone_ms for milestone_ms in _MILESTONES_MS if milestone_ms < remaining_ms), default=0)

@@ -1,4 +1,4 @@
-"""What server and clients agree on: messages, errors, limits and frames. Knows no socket and no clock."""
+"""What server and clients share: messages, errors, limits and frames. No socket and no clock."""
 
 __version__ = "0.1.0"
 

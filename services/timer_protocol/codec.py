@@ -1,7 +1,7 @@
 """JSON-RPC 2.0 (jsonrpc.org/specification) over a table of methods: bodies to typed calls, results to bodies.
 
-A whole message is decoded in one step into typed requests; only where that fails is each request looked at on
-its own, to say what is wrong with it and to save the others of its batch.
+A message is decoded into typed requests in one step. Where that fails, each request is decoded by itself, to say what
+is wrong with it and to save the others of its batch.
 """
 
 import re
@@ -35,7 +35,7 @@ class Malformed(Struct):
 
 
 class Ignored(Struct):
-    """A notification that cannot be applied: nobody is told."""
+    """A notification that cannot be applied, and so gets no answer."""
 
 
 class Result(Struct, tag_field="jsonrpc", tag="2.0", gc=False):
@@ -64,7 +64,7 @@ Parsed = MethodCall | Malformed | Ignored
 
 
 class _Outline(Struct):
-    """A request with nothing checked but that it is an object."""
+    """A request of which only is known that it is an object."""
 
     jsonrpc: Any = None
     method: Any = None
@@ -105,9 +105,9 @@ class Codec:
         return self._calls[method]
 
     def decode(self, body: bytes, max_batch: int) -> Parsed | list[Parsed]:
-        """One request as one item, a batch as a list of at least one.
+        """A single request as one item, a batch as a list of at least one.
 
-        Never raises for what a peer sent: what cannot be read comes back as `Malformed`.
+        Never raises for what a peer sent: a request that cannot be read becomes `Malformed`.
         """
         try:
             if not body.isascii():
@@ -135,7 +135,7 @@ class Codec:
         return [self._diagnose_one(bytes(element)) for element in elements]
 
     def _diagnose_one(self, raw: bytes) -> Parsed:
-        """One request on its own. Raises what msgspec raises where `raw` is no JSON at all."""
+        """Decodes one request by itself. Raises an error of msgspec's where `raw` is not JSON."""
         try:
             outline = _outline.decode(raw)
         except msgspec.ValidationError as error:
@@ -151,7 +151,7 @@ class Codec:
         return call
 
     def _read(self, name: str, params: bytes) -> MethodCall:
-        """A call whose params are positional, absent or wrong. Raises `Refusal`."""
+        """The call of a method by name, given its params as JSON. Raises `Refusal`."""
         method = self._methods.get(name)
         if method is None:
             raise Refusal(
@@ -198,14 +198,14 @@ def _names(method: Method) -> str:
 
 
 def _meaning(where: str, method: Method) -> str:
-    """What the parameter is that an error is about, as far as its type says so."""
+    """The description of the parameter that an error is about, if its type has one."""
     named = _PARAMETER.search(where)
     kind = get_type_hints(method.params, include_extras=True).get(named[1]) if named else None
     return "".join(f": {meta.description}" for meta in getattr(kind, "__metadata__", ()) if meta.description)
 
 
 def _examine(outline: _Outline) -> tuple[RequestId, str | None]:
-    """The id of a request, where it can be told, and what keeps it from being one."""
+    """The id of a request, if it can be read, and what is wrong with the request, if anything is."""
     request_id = None if outline.id is UNSET else outline.id
     if isinstance(request_id, bool) or not isinstance(request_id, int | float | str | None):
         return None, "id must be a string, a number or null"

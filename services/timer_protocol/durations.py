@@ -8,7 +8,7 @@ MS_PER_HOUR = 3_600_000
 NS_PER_MS = 1_000_000
 
 MAXIMUM_MS = 2**53
-"""The largest sum: what every JSON reader can tell exactly (RFC 8259, section 6), and far beyond any duration."""
+"""The largest sum: every JSON reader takes it exactly (RFC 8259, section 6), and no duration comes near it."""
 
 Number = int | float
 

@@ -1,4 +1,4 @@
-"""The environment and a `.env` file. No other module reads either."""
+"""Reads the environment and a `.env` file. No other module does."""
 
 import os
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from timer_protocol.settings import SettingError
 
 
 def read_environment(folder: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of the environment, and those in the `.env` file of `folder` which it does not set.
+    """The variables of the environment, and those it does not set from the `.env` file in `folder`, if there is one.
 
-    An empty value counts as unset. `environment` is by default the real one, which is not changed. Raises
-    `SettingError` where the file cannot be read; it need not be there.
+    An empty value counts as unset. `environment` is the real one by default, which is not changed. Raises
+    `SettingError` where the file cannot be read.
     """
-    from dotenv import dotenv_values  # noqa: PLC0415 - a help text has no use for it, and is quicker without
+    from dotenv import dotenv_values  # noqa: PLC0415 - help texts do without it, and are quicker
 
     path = folder / ".env"
     try:

@@ -1,4 +1,4 @@
-"""ZeroMQ frames: a message with its sender, its envelope, and the topics of events."""
+"""ZeroMQ frames: messages with their senders and envelopes, and the topics of events."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 from timer_protocol.sender import Sender
 
 SERVICE_TOPICS = b"~"
-"""What topics begin with that are no timer's. Those that are not known are for later clients."""
+"""What topics begin with that are not of timers. Clients drop those they do not know, which are for later ones."""
 
 BEAT_TOPIC = b"~beat"
 
@@ -16,14 +16,14 @@ _JSON_BEGINS = (b"{", b"[")
 
 
 class Message(Struct, frozen=True, gc=False):
-    """What has come in at the commands socket: the frames, the routing id first, and who has sent them."""
+    """A message to the commands socket: its frames, the routing id first, and its sender."""
 
     frames: list[bytes]
     sender: Sender
 
 
 def split_envelope(frames: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """A ROUTER's message as envelope and body; the envelope goes back unchanged before the reply.
+    """Splits a ROUTER's message into envelope and body; the envelope goes back unchanged before the reply.
 
     The envelope is the routing id and everything up to and including the first empty frame, or the routing id
     alone where there is none. So it holds the delimiter of a REQ (zguide, chapter 3) and the request id that

@@ -1,14 +1,14 @@
-"""Timer ids: what is allowed, and ids that sort by the time they were made."""
+"""Timer ids: which ones are allowed, and making ids that sort by their time."""
 
 import re
 
 from timer_protocol.errors import ErrorCode, Refusal
 
 ID_PATTERN = r"^[A-Za-z0-9._:/-]{1,128}$"
-"""As JSON Schema reads it, where `$` is the end of the text; Python code uses `is_valid_id`."""
+"""For JSON Schema, where `$` is the end of the text; Python code uses `is_valid_id`."""
 
 KNOWN_ID_PATTERN = r"^[A-Za-z0-9._:/-][A-Za-z0-9._:/~-]{0,127}$"
-"""The same for ids of timers that there are: those that later features make may have `~` inside, never first."""
+"""The same for ids of existing timers: ids that later features make may have `~` inside, never first."""
 
 _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 

@@ -1,7 +1,7 @@
-"""Files with CURVE keys, in the format of ZeroMQ's own tools (ZPL, RFC 4): as text, without touching a disk.
+"""The text of files with CURVE keys, in the format of ZeroMQ's own tools (ZPL, RFC 4).
 
-A public file holds one half, a secret file both. In the server's folder of allowed clients a public file may bind its
-key to a prefix of timer ids. What is not understood is refused: a prefix that was overlooked would bind to nothing.
+A public file holds one half of a pair, a secret file both. In the server's folder of allowed clients a public file may
+bind its key to a prefix of timer ids. Unknown lines are refused: an overlooked prefix would leave a key unbound.
 """
 
 import re
@@ -13,10 +13,10 @@ PUBLIC_SUFFIX = ".key"
 SECRET_SUFFIX = ".key_secret"  # noqa: S105 - the end of a file name
 
 SERVER_NAME = "server"
-"""What the server's own files are named; no client's are."""
+"""The name of the server's own files, which no client's may have."""
 
 PREFIX_CHARACTERS = 92
-"""Leaves room in an id for the 36 characters of one that the server makes below the prefix."""
+"""The longest prefix: it leaves room in an id for the 36 characters of one that the server makes."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECTIONS = {"metadata": ("prefix",), "curve": ("public-key", "secret-key")}
@@ -28,7 +28,7 @@ _SECRET_HEAD = "#   A ZeroMQ CURVE key pair. SECRET: whoever reads this file can
 
 
 class Key(NamedTuple):
-    """A key as 40 characters of Z85 (RFC 32), with its secret half and the prefix of ids it is bound to, if any."""
+    """A public key as 40 characters of Z85 (RFC 32), with its secret half and the prefix it is bound to, if any."""
 
     public: str
     secret: str | None = None
@@ -36,7 +36,7 @@ class Key(NamedTuple):
 
 
 def to_text(key: Key) -> str:
-    """What stands in the file of a key."""
+    """The text of a key's file."""
     lines = [_SECRET_HEAD if key.secret else _PUBLIC_HEAD, "metadata"]
     if key.prefix:
         lines.append(f'    prefix = "{key.prefix}"')
@@ -72,7 +72,7 @@ def check_prefix(prefix: str) -> None:
 
 
 def _entries(text: str) -> dict[str, str]:
-    """The values by name. Raises ValueError for every line that is not understood, or says something twice."""
+    """The values by name. Raises ValueError for a line that is not understood or repeats a name."""
     found: dict[str, str] = {}
     allowed: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):

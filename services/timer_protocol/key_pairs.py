@@ -1,4 +1,4 @@
-"""Key files on disk: read, and written once. A key that is there is never overwritten."""
+"""Reads and writes key files. An existing key is never overwritten."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
 class KeyFileError(Exception):
-    """A key file cannot be used. The text is a sentence for whoever named it."""
+    """A key file cannot be used. The text is a sentence for the user."""
 
 
 def read_key(path: Path) -> Key:
@@ -24,7 +24,7 @@ def read_key(path: Path) -> Key:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder, which is its owner's alone, where it is missing. Raises `KeyFileError`."""
+    """Makes a folder for its owner alone, where it is missing. Raises `KeyFileError`."""
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     except OSError as error:
@@ -32,9 +32,9 @@ def make_folder(folder: Path) -> None:
 
 
 def write_key(path: Path, key: Key) -> bool:
-    """Writes a key to a new file, which is its owner's alone where the key is secret; False where it is there already.
+    """Writes a key to a new file, a secret one for its owner alone; False where the file has the key already.
 
-    Raises `KeyFileError` where the file has another key or cannot be written, which leaves no part of it.
+    Raises `KeyFileError` where the file has another key, or cannot be written; then no part of it is left.
     """
     make_folder(path.parent)
     try:
@@ -54,9 +54,9 @@ def write_key(path: Path, key: Key) -> bool:
 
 
 def make_pair(secret: Path, public: Path, prefix: str = "") -> list[tuple[Path, bool]]:
-    """Makes what is missing of a pair: the secret file, and the public one, bound to a prefix of ids if one is given.
+    """Makes the missing files of a pair: the secret one, and the public one, bound to a prefix of ids if one is given.
 
-    Returns each file with whether it is new. Raises `KeyFileError`, and a secret made in vain is removed.
+    Returns each file with whether it is new. Raises `KeyFileError`; a new secret is removed then.
     """
     if public.exists() and not secret.exists():
         raise KeyFileError(f"{public} is there already, and its secret is not in {secret.parent}; remove it first")
@@ -71,7 +71,7 @@ def make_pair(secret: Path, public: Path, prefix: str = "") -> list[tuple[Path, 
 
 
 def _new_pair() -> Key:
-    import zmq  # noqa: PLC0415 - whoever makes keys has it; the protocol needs no socket
+    import zmq  # noqa: PLC0415 - the protocol itself needs no socket
 
     public, secret = zmq.curve_keypair()
     return Key(public.decode(), secret.decode())

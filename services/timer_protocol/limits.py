@@ -1,4 +1,4 @@
-"""Bounds that client and server both look at. Those in `Limits` are the operator's to set; the constants are fixed."""
+"""Limits that client and server both use. The operator sets those in `Limits`; the constants are fixed."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ ID_CHARACTERS = 128
 LABEL_CHARACTERS = 256
 KEY_CHARACTERS = 128
 LOG_ID_CHARACTERS = 11
-"""The id of a log: 64 random bits in URL-safe base64 without padding. It stands in every event, so it is short."""
+"""The id of a log: 64 random bits in URL-safe base64 without padding, short since every event has it."""
 
 LOGS_MAXIMUM = 1024
 """Logs that one store can have, and so the positions in a cursor."""
@@ -17,7 +17,7 @@ WAIT_MAXIMUM_MS = 3_600_000
 """The longest a request may stay parked. Clients that wait longer ask again."""
 
 REQUEST_ID_CHARACTERS = 256
-"""The `id` of a request, for the same reason."""
+"""The `id` of a request, which is kept while the request is parked."""
 
 BEAT_INTERVAL_MS = 1000
 

@@ -27,11 +27,11 @@ State = Literal["running", "paused", "fired", "cancelled"]
 EventKind = Literal["started", "paused", "resumed", "extended", "restarted", "cancelled", "fired"]
 
 Scope = Literal["id", "ids", "prefix", "queue", "none"]
-"""Where in its params a request says which ids it touches. For a queue it is the queue that has a prefix of ids."""
+"""Where the params of a request say which ids it touches; a queue has a prefix of ids."""
 
 ENDED: frozenset[State] = frozenset({"fired", "cancelled"})
 
-# The pattern is checked by `ids.check_id` where an id is new: msgspec would run it on every request.
+# Only in the schema: `ids.check_id` checks new ids, while msgspec would match the pattern on every request.
 _NEW_ID_SCHEMA = {"pattern": ID_PATTERN}
 _ID_SCHEMA = {"pattern": KNOWN_ID_PATTERN}
 NewId = Annotated[
@@ -225,9 +225,10 @@ class ServerInfo(Struct, frozen=True):
 
 
 class Method(Struct, frozen=True):
-    """One line of the table of methods. Whoever adds one has to say what it takes to call it.
+    """One line of the table of methods.
 
-    `right` is what a sender needs, None where it needs nothing; `scope` says where in the params the ids stand.
+    `right` is what a sender needs, None for nothing; `scope` says where in the params the ids stand. Neither has a
+    default, so that each new method declares both.
     """
 
     name: str

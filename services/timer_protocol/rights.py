@@ -1,4 +1,4 @@
-"""Holds a request to the rights and the prefix of its sender: what reaches beyond them is narrowed or refused."""
+"""Limits requests to the rights and the prefix of their sender: what reaches beyond is narrowed or refused."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -17,11 +17,11 @@ P = TypeVar("P", bound=Struct)
 def narrow(
     method: Method | None, params: P, sender: Sender, make_id: Callable[[], str], queue_prefix: str | None = None
 ) -> P:
-    """The same request as far as its sender may make it. Raises `Refusal` (not_permitted).
+    """The params of a request, narrowed to what its sender may do. Raises `Refusal` (not_permitted).
 
-    `method` is what the table of methods has for the request: None where it has nothing, which is refused. `make_id`
-    makes an id for a timer that has none. `queue_prefix` is the prefix of the queue that the request names, which
-    only the caller can look up.
+    `method` is the method's line in the table, None where it has none: that is refused. `make_id` makes an id for a
+    timer without one. `queue_prefix` is the prefix of the queue that the request names, which only the caller can look
+    up.
     """
     if method is None:
         raise Refusal(ErrorCode.NOT_PERMITTED, "nothing is declared about who may call this method")
@@ -42,7 +42,7 @@ def narrow(
 def with_prefix(
     scope: Scope, params: Any, prefix: str, make_id: Callable[[], str], queue_prefix: str | None = None
 ) -> Any:
-    """The same params for one who may only touch ids that begin with `prefix`. Raises `Refusal` (not_permitted).
+    """The params narrowed to ids that begin with `prefix`. Raises `Refusal` (not_permitted).
 
     A page is cut down to those ids, and a timer without an id gets one of them.
     """
@@ -61,7 +61,7 @@ def with_prefix(
 
 
 def narrow_topic(topic: bytes, sender: Sender) -> list[bytes]:
-    """The topics to put into force where `sender` subscribes to `topic`: what lies under its prefix, and the beat."""
+    """The topics that `sender` gets when it subscribes to `topic`: those below its prefix, and the beat."""
     if sender is NOBODY:
         return []
     if sender.hears_all:
@@ -78,7 +78,7 @@ def narrow_topic(topic: bytes, sender: Sender) -> list[bytes]:
 
 
 def _touched(scope: Scope, params: Any, queue_prefix: str | None) -> Sequence[str]:
-    """The ids, or what ids begin with, that a request names."""
+    """The ids, or prefixes of ids, that a request names."""
     match scope:
         case "id":
             return (params.id,)

@@ -1,4 +1,4 @@
-"""Who has sent a message, and what they may do: their rights, and the prefix of the ids they may touch."""
+"""The sender of a message, with its rights and the prefix of the ids it may touch."""
 
 from typing import Final, Literal, get_args
 
@@ -8,9 +8,9 @@ ALL_RIGHTS: frozenset[Right] = frozenset(get_args(Right))
 
 
 class Sender:
-    """A client as the rules see it: `name` is that of its key, `prefix` what the ids it may touch begin with.
+    """A client and what it may do: `name` is that of its key, `prefix` what the ids it may touch begin with.
 
-    `is_restricted` is false for who may do everything. It is a plain attribute since each request looks at it.
+    `is_restricted` is false if it may do everything; a plain attribute, since each request looks at it.
     """
 
     __slots__ = ("is_restricted", "name", "prefix", "rights")
@@ -23,7 +23,7 @@ class Sender:
 
     @property
     def hears_all(self) -> bool:
-        """Whether every subscription of this sender is put into force as it is."""
+        """Whether this sender may subscribe to every topic."""
         return "read" in self.rights and not self.prefix
 
     def may_the_same_as(self, other: "Sender") -> bool:
@@ -32,7 +32,7 @@ class Sender:
 
 
 EVERYBODY = Sender("everybody", "", ALL_RIGHTS)
-"""The sender of every message where no keys are wanted."""
+"""The sender of all messages where encryption is off."""
 
 NOBODY = Sender("nobody", "", frozenset())
-"""A sender who is refused whatever it asks: its key is allowed no longer, or its socket has named itself."""
+"""The sender of messages that are refused: its key is no longer allowed, or its socket has named itself."""

@@ -1,6 +1,6 @@
-"""The table of settings: each environment variable of server and client, its default, and what it may be.
+"""The table of settings: each environment variable of server and client, its default, and what is allowed.
 
-Both programs, their help texts and `.env.example` are made from it. Where the texts come from is not decided here.
+Both programs, their help texts and `.env.example` use it. `environment` and the command line supply the texts.
 """
 
 import re
@@ -19,7 +19,7 @@ class SettingError(ValueError):
 
 
 class Kind(NamedTuple):
-    """What a variable may be: `convert` makes a value of its text, or raises ValueError; `is_allowed` judges that."""
+    """The values of a variable: `convert` makes one of its text or raises ValueError; `is_allowed` checks it."""
 
     convert: Callable[[str], Any]
     allowed: str
@@ -34,7 +34,7 @@ class Kind(NamedTuple):
 
 
 class Variable(NamedTuple):
-    """One line of the table."""
+    """One variable of the table."""
 
     name: str
     default: str

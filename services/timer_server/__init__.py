@@ -1,1 +1,1 @@
-"""The timer server: a pure core, a durable store, and the one loop that joins them to the world."""
+"""The timer server: a pure core, a durable store, and one loop that joins them to sockets and clocks."""

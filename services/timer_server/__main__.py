@@ -33,7 +33,7 @@ _RESTORED_HELP = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can read its keys again, it must not end it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # must not end the server before it can read its keys again
     parsed = _parser().parse_args(arguments)
     if parsed.command == "keygen":
         return _make_keys(parsed)
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(config: Config) -> int:
-    # Imported here, as the health check, which runs every few seconds, needs none of it.
+    # Imported here, since the health check runs every few seconds and needs none of it.
     from timer_server.loop.clock import system_sources  # noqa: PLC0415
     from timer_server.loop.garbage import GarbagePolicy  # noqa: PLC0415
     from timer_server.loop.signals import operator_signals  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The health check: one real request to a server, as a container's HEALTHCHECK makes it."""
+"""The health check: one request to a server, for a container's HEALTHCHECK."""
 
 import re
 

@@ -4,51 +4,51 @@ KEYS_REMEMBERED = 64
 """Keys of changes kept for each timer: more than any client has in flight at once."""
 
 PAYLOAD_DEPTH = 100
-"""Objects and arrays within one another in a payload. Readers of JSON differ in how much they bear; all bear this."""
+"""Objects and arrays within one another in a payload. JSON readers differ in how many they accept; all accept this."""
 
 PAGE_BYTES = 4 * 1024 * 1024
 """A page of timers or events ends early once its payloads reach this, so that one request cannot fill memory."""
 
 PARKED_PAGE_BYTES = 65_536
-"""The same for a page that was waited for: what has just happened is little, and many may have waited for it."""
+"""The same for a page that was waited for: many requests may wake at once, and each has little to read."""
 
 SCAN_MAXIMUM = 10_000
-"""Entries looked at for one page; a page that found less than it could still tells where to go on."""
+"""Entries looked at for one page. A page that ends early tells where to go on."""
 
 SCAN_BYTES = 16 * 1024 * 1024
-"""Bytes of the log looked through for one page of events, for the same reason: they have to be read and checked."""
+"""Bytes of the log read and checked for one page of events."""
 
 REPLY_ENTRIES = 20_000
-"""Entries looked at for all pages of one reply, those that are returned ten times: some ten milliseconds of the
+"""Entries looked at for all pages of one reply, where a returned one counts as ten: some ten milliseconds of the
 server's time."""
 
 REPLY_BYTES = 16 * 1024 * 1024
-"""Payloads in one reply: the requests of a batch beyond it are refused, unapplied."""
+"""Bytes of payloads in one reply: the requests of a batch beyond it are refused."""
 
 FRAMES_MAXIMUM = 16
-"""Frames of one message, as a peer sends it; the longest form in use has five."""
+"""Frames of one message from a peer; the longest form in use has five."""
 
 ENVELOPE_BYTES = 1024
-"""What a peer puts before its body comes back with the reply, and is kept while that waits: a few ids fit."""
+"""Bytes that a peer may put before its body. They come back with the reply, and are kept while it waits."""
 
 PARKED_MAXIMUM = 20_000
 """Requests that may wait at once: two for each of the ten thousand clients a server should carry."""
 
 INTAKE_BYTES = 512 * 1024 * 1024
-"""Bytes of requests that have come in and wait to be handled, as far as the server's memory tells: half a minute of the
-fastest honest load. Beyond it all connections are cut, and what waited is sent again by whoever still wants it."""
+"""Bytes of requests that have come in and wait to be handled, by the growth of the server's memory: half a minute of
+the fastest honest load. Beyond it all connections are cut, and clients send again what they still want."""
 
 PARKED_BYTES = 64 * 1024 * 1024
-"""Envelopes and results kept for messages in which something waits: three thousand bytes for each of them."""
+"""Bytes of envelopes and results kept for messages with waiting requests: three thousand for each."""
 
 TRIPLE_EXPIRES_S = 60
-"""A half-finished triple of the dialogue is dropped after this: whoever began it has gone."""
+"""A half-finished triple of the dialogue is dropped after this: its peer has gone."""
 
 TRIPLES_MAXIMUM = 10_000
 """Half-finished triples kept at once; beyond it the oldest is dropped."""
 
 DIALOGUE_LINES_A_SECOND = 100
-"""Texts of the dialogue that are logged: more than people type, and less than fills a disk."""
+"""Texts of the dialogue that are logged: more than people type, too few to fill a disk."""
 
 REPLIES_QUEUED = 10_000
 """Replies held for one peer that does not read; more are dropped and counted."""
@@ -68,13 +68,13 @@ EVENTS_BYTES = 256 * 1024 * 1024
 subscribers are cut off; they connect again."""
 
 SUBSCRIPTION_BYTES = 600
-"""A frame to the events socket; a larger one cuts its peer off. The longest topic has 138, a handshake up to 544."""
+"""Bytes of a frame to the events socket; a larger one cuts its peer off. A topic has 138 at most, a handshake 544."""
 
 SUBSCRIBED_BYTES = 4 * 1024 * 1024
-"""All topics subscribed to, each counted once; each byte costs some fifty in the socket. That is three topics of a
-hundred bytes for each of ten thousand subscribers. Beyond it all subscribers are cut off; they connect again."""
+"""Bytes of all subscribed topics, each counted once: three of a hundred bytes for each of ten thousand subscribers.
+Each byte costs some fifty in the socket. Beyond it all subscribers are cut off; they connect again."""
 
 
 def frame_maximum_bytes(max_message_bytes: int) -> int:
-    """A frame beyond this cuts its peer off without a reply. What is only a little too large is refused instead."""
+    """The largest frame; a larger one cuts its peer off without a reply. A message a little too large is refused."""
     return 4 * max_message_bytes + 65_536

@@ -1,4 +1,4 @@
-"""Logs: one line a decision on standard error, as text for people or JSON for programs. Never a payload."""
+"""The server's log: lines on standard error, as text for people or JSON for programs. Payloads are never logged."""
 
 import logging
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ _NS_PER_S = 1_000_000_000
 
 
 def fields(**values: Any) -> dict[str, dict[str, Any]]:
-    """What goes beside an event's name: `log.info("listening", extra=fields(commands=...))`."""
+    """The fields of a line, as in `log.info("listening", extra=fields(commands=...))`."""
     return {"fields": values}
 
 
@@ -26,7 +26,7 @@ def set_up(level: str, form: str) -> None:
 
 
 class SparingLog:
-    """Lines that peers cause: at most so many a second. How many were left out stands before the next one."""
+    """Logs lines that peers cause, a limited number a second. The next line after that tells how many were left out."""
 
     def __init__(self, lines_a_second: int) -> None:
         self._lines_a_second = lines_a_second
@@ -34,7 +34,7 @@ class SparingLog:
         self._lines = 0
 
     def info(self, now_ns: int, text: str, *arguments: object) -> None:
-        """Logs a line at a moment, unless there were too many within the second."""
+        """Logs a line, unless there were too many within the second."""
         if now_ns >= self._until_ns:
             if self._lines > self._lines_a_second:
                 log.info("lines left out", extra=fields(count=self._lines - self._lines_a_second))
@@ -50,7 +50,7 @@ def _time_of(record: logging.LogRecord) -> str:
 
 
 def _in_one_line(value: object) -> str:
-    """What a peer has sent may be part of it, and must not look like a line of ours."""
+    """A value as one line. It may hold text from a peer, which must not look like a line of ours."""
     text = str(value)
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 

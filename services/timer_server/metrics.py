@@ -1,6 +1,6 @@
 """Metrics for Prometheus. The names follow its conventions: base units, `_total` for counters.
 
-The loop only counts in plain numbers; what Prometheus reads is made of them when it asks.
+The loop only counts in plain numbers, which become text when Prometheus asks.
 """
 
 from collections import Counter as Tally
@@ -21,10 +21,10 @@ _NS_PER_S = 1e9
 
 
 class Metrics(Collector):
-    """What the server counts about itself. Of what is not durable it does not tell either."""
+    """The server's counts about itself. They leave out what is not durable."""
 
     def __init__(self, counts: Sequence[StateCounts]) -> None:
-        """`counts` are those of all shards as they were restored."""
+        """`counts` are those of all shards after the restore."""
         self._counts = list(counts)
         self._events: Tally[str] = Tally()
         self._messages = 0
@@ -47,7 +47,7 @@ class Metrics(Collector):
         self._dropped += 1
 
     def settled(self, number: int, writes: Writes, took_ns: int, now_ns: int) -> None:
-        """Counts what has become durable in the shard with this number, and notes how late the ends among it are."""
+        """Counts the changes of a shard that have become durable, and how late the ends among them are."""
         self._commit.add(took_ns / _NS_PER_S)
         self._counts[number] = writes.counts
         events = writes.changes.events
@@ -60,7 +60,7 @@ class Metrics(Collector):
                     self._lateness.add(max(now_s - event.due_at_ms / _MS_PER_S, 0.0))
 
     def collect(self) -> Iterator[Metric]:
-        """What there is to tell, for Prometheus; called in the thread that serves it."""
+        """The metrics, for Prometheus; called in the thread that serves them."""
         events = CounterMetricFamily("timer_events", "Events by kind", labels=["kind"])
         for kind, count in dict(self._events).items():
             events.add_metric([kind], count)

@@ -1,4 +1,4 @@
-"""Ids that the server makes: of timers where a request has none, and of logs."""
+"""Ids that the server makes, for timers whose request has none and for logs."""
 
 import secrets
 
@@ -8,7 +8,7 @@ _LOG_ID_BYTES = 8
 
 
 def new_id(now_ms: int) -> str:
-    """An id that nobody has, and that sorts by the time it was made."""
+    """A unique id for a timer, which sorts by the time it was made."""
     return uuid7(now_ms, secrets.randbits(ENTROPY_BITS))
 
 

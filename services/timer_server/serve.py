@@ -1,4 +1,4 @@
-"""The whole server from its settings: opens, recovers, serves, closes."""
+"""Builds the server from its settings and runs it: opens, recovers, serves, closes."""
 
 import logging
 import time
@@ -40,7 +40,7 @@ from timer_server.wire.routing_ids import begin_anywhere
 
 
 class Recovered(NamedTuple):
-    """What a store has been opened to."""
+    """The parts of a server that come from its store."""
 
     clock: Clock
     shard: Shard
@@ -48,7 +48,7 @@ class Recovered(NamedTuple):
 
 
 class Sockets(NamedTuple):
-    """All sockets of a server; no gate, no encryption."""
+    """All sockets of a server. Without a gate there is no encryption."""
 
     commands: Commands
     events: Events
@@ -58,7 +58,7 @@ class Sockets(NamedTuple):
 def serve(
     config: Config, sources: Sources, signals: OperatorSignals, make_garbage_policy: type[GarbagePolicy] | None = None
 ) -> None:
-    """Runs a server until it is told to stop. A process of its own gives it a policy for the garbage collector.
+    """Runs a server until it is told to stop. Only in its own process it gets a policy for the garbage collector.
 
     Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound, `KeyFileError`
     where a key file cannot be read.
@@ -79,7 +79,7 @@ def make_store(config: Config) -> Store:
 
 
 def make_committer(shard: Shard, store: Store) -> Committer:
-    """What makes the turns of a store durable."""
+    """The committer for a shard on a store."""
     return InlineCommitter({shard.log.id: store})
 
 
@@ -105,7 +105,7 @@ def _recover(store: Store, config: Config, sources: Sources) -> Recovered:
 
 
 def _tell(notices: Iterable[Notice], begun: float) -> None:
-    """Logs what opening the store was about, with how long all of it took."""
+    """Logs what opening the store has done or found, and how long it took."""
     took_ms = round((time.perf_counter() - begun) * 1000)
     for notice in notices:
         level = logging.WARNING if notice.is_warning else logging.INFO
@@ -114,7 +114,7 @@ def _tell(notices: Iterable[Notice], begun: float) -> None:
 
 @contextmanager
 def _sockets(config: Config) -> Iterator[Sockets]:
-    """All sockets, bound; what was sent has a moment to leave when they are closed."""
+    """All sockets, bound. Sent messages have a moment to leave when they are closed."""
     context = zmq.Context()
     try:
         gate = None if config.curve is None else Gate(context, config.curve)
@@ -168,7 +168,7 @@ def _say_listening(config: Config, sockets: Sockets, exporter: WSGIServer | None
 
 
 def _export(metrics: Metrics, host: str, port: int) -> WSGIServer:
-    """Serves the metrics; the thread that does ends with the process."""
+    """Serves the metrics, in a thread that ends with the process."""
     try:
         server, _ = metrics.serve(host, port)
     except OSError as error:

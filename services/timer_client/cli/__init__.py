@@ -35,14 +35,14 @@ COMMANDS = {
     "keygen": ("keygen:keygen", "Make a key pair for an encrypted connection."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }
-"""Where each command is in this package, and what the list of commands says of it."""
+"""The module of each command in this package, and its line in the list of commands."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is needed, and lists all of them without importing any."""
+    """A group that imports a command when it is run, and lists all without importing any."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """The commands in the order in which they are likely to be needed."""
+        """The commands, the likeliest first."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:

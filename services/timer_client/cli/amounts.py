@@ -26,7 +26,7 @@ FORMS = "90 (seconds), 1h30m, 25m, 00:05:00, PT5M, or hours minutes seconds as i
 
 
 class Amounts(NamedTuple):
-    """A duration as it is asked of the server. Not normalized: 90 seconds stay 90 seconds."""
+    """A duration as the server gets it. Not normalized: 90 seconds stay 90 seconds."""
 
     hours: Number = 0
     minutes: Number = 0
@@ -34,7 +34,7 @@ class Amounts(NamedTuple):
 
 
 def parse_duration(words: Sequence[str]) -> Amounts:
-    """A duration from one word or several, negative ones included. Raises `ValueError` with a sentence."""
+    """The duration in one word or several; it may be negative. Raises `ValueError` with a sentence."""
     if len(words) in (1, 3) and all(_PLAIN.fullmatch(word) for word in words):
         numbers = [parse_number(word) for word in words]
         return Amounts(*numbers) if len(words) == 3 else Amounts(seconds=numbers[0])

@@ -1,4 +1,4 @@
-"""`timer completion`."""
+"""The command `timer completion`."""
 
 import click
 from click.shell_completion import get_completion_class

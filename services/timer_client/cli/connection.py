@@ -1,4 +1,4 @@
-"""How commands reach the server, and what they say when it cannot be reached or says no."""
+"""Connects commands to the server, and turns its absence and its errors into sentences and exit codes."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from timer_client.retry import Pause
 from timer_client.settings import Settings, load_settings
 
 _QUIET_S = 10.0
-"""One outage is told once, however many calls it holds up."""
+"""The least time between two notices: one outage may hold up many calls."""
 
 _ADVICE: dict[type[TimerError], str] = {
     ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
@@ -33,7 +33,7 @@ _ADVICE: dict[type[TimerError], str] = {
 
 
 class Failure(click.ClickException):
-    """Ends the command with a sentence on stderr: here, the server's own error."""
+    """Ends the command with a sentence on stderr. By itself it stands for an error from the server."""
 
     exit_code = 1
 
@@ -58,14 +58,14 @@ _FAILURES: dict[type[TimerError], type[Failure]] = {ServerUnreachable: Unreachab
 
 
 class PauseNotice:
-    """Says on stderr that the server is waited for: one line for an outage."""
+    """Tells on stderr that the command waits for the server, once for each outage."""
 
     def __init__(self, settings: Settings) -> None:
         self._deadline_s = settings.retry_deadline_s
         self._told_at_s = -_QUIET_S
 
     def __call__(self, pause: Pause) -> None:
-        """Tells of a pause between two tries, if that is news."""
+        """Tells of a pause between two tries, if it begins an outage."""
         now_s = time.monotonic()
         if pause.tries == 1 and now_s - self._told_at_s >= _QUIET_S:
             self._told_at_s = now_s
@@ -83,7 +83,7 @@ def settings_of(context: click.Context) -> Settings:
 
 @contextmanager
 def connected(context: click.Context) -> Iterator[TimerClient]:
-    """A client for the length of a block. What it raises there ends the command with a sentence and an exit code."""
+    """A client for the length of a block. Its errors end the command with a sentence and an exit code."""
     settings = settings_of(context)
     with failures_told(), TimerClient(settings=settings, on_pause=PauseNotice(settings)) as client:
         yield client
@@ -91,7 +91,7 @@ def connected(context: click.Context) -> Iterator[TimerClient]:
 
 @contextmanager
 def failures_told() -> Iterator[None]:
-    """Turns what the client raises into the end of the command."""
+    """Ends the command with a `Failure` where the client raises an error."""
     try:
         yield
     except TimerError as error:

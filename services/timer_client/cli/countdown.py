@@ -1,7 +1,7 @@
-"""Watching one timer to its end.
+"""Watches one timer to its end.
 
-Its end comes by `wait`, what else happens to it comes by events, and the countdown in between is drawn from the time
-to go that the server last told. Nothing of it depends on the connection holding.
+The end comes by `wait`, other changes come by events, and the countdown in between is drawn from the time to go that
+the server last told. The connection may be lost at any time.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from timer_client.watch import Countdown
 from timer_protocol.messages import Timer
 
 FRAME_S = 0.1
-"""Ten frames a second: the last second of a countdown should not look late."""
+"""The time between two frames: ten a second, so that the end of a countdown does not look late."""
 
 
 async def watch(settings: Settings, timer_id: str, display: Display) -> Timer:
@@ -43,7 +43,7 @@ class _Watch:
         self._out_of_reach = out_of_reach
 
     async def run(self) -> Timer:
-        # In one message and in this order, so that no event is between the two.
+        # In one message and in this order: an event between the two is read again, and none is missed.
         info, timer = await asyncio.gather(self._client.info(), self._client.get(self._timer_id))
         if not timer.ended:
             self._out_of_reach.clear()
@@ -56,7 +56,7 @@ class _Watch:
         ending: asyncio.Task[Timer] = asyncio.create_task(self._client.wait(self._timer_id))
         others = [asyncio.create_task(task) for task in (self._follow(after), self._return_into_reach(), self._draw())]
         try:
-            # The others have no end of their own: the first to finish is the end, or has failed.
+            # The others never end by themselves: the first task to finish is the end, or has failed.
             await asyncio.wait([ending, *others], return_when=asyncio.FIRST_COMPLETED)
             for failed in (task for task in others if task.done()):
                 failed.result()
@@ -67,7 +67,7 @@ class _Watch:
             await asyncio.gather(ending, *others, return_exceptions=True)
 
     async def _follow(self, after: Cursor) -> None:
-        """Shows what happens to the timer, but for its end."""
+        """Shows what happens to the timer before its end."""
         while True:
             try:
                 async for event in self._client.events(f"{self._timer_id} ", after):
@@ -78,7 +78,7 @@ class _Watch:
                 after = truncated.resume_after
 
     async def _return_into_reach(self) -> None:
-        """After the server was out of reach, looks how the timer stands."""
+        """Shows the timer as it stands when the server was out of reach and is back."""
         while True:
             await self._out_of_reach.wait()
             timer = await self._client.get(self._timer_id)

@@ -16,7 +16,7 @@ class CursorFile:
         self._saved: Cursor | None = None
 
     def read(self) -> Cursor | None:
-        """The cursor, or None where there is no file yet. Ends the command where it holds something else."""
+        """The cursor; None where there is no file yet. Ends the command where the file holds something else."""
         try:
             return Cursor.parse(self._path.read_text("utf-8").strip())
         except FileNotFoundError:
@@ -29,7 +29,7 @@ class CursorFile:
             raise Misuse(f"the file {self._path} holds no cursor: {error}") from None
 
     def save(self, cursor: Cursor | None) -> None:
-        """Puts a cursor, where there is one, in place of what is there. Ends the command where that fails."""
+        """Replaces the text in the file, unless there is no cursor. Ends the command where that fails."""
         if cursor is None or cursor == self._saved:
             return
         try:

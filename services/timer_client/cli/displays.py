@@ -20,23 +20,23 @@ BELL = "\a"
 _BAR_WIDTH = 12
 _NAME_WIDTH = 10
 _CLOCK_WIDTH = 12
-"""Characters that the parts of the line get, at the least, however narrow the terminal."""
+"""The least width of the parts of the line, however narrow the terminal is."""
 
 
 class Display(Protocol):
-    """Shows a countdown from its beginning to its end, or until its user has seen enough."""
+    """Shows a countdown from the beginning of a watch to the end of the timer or of the watch."""
 
     def begin(self, countdown: Countdown, /) -> None:
         """The timer as it stands when the watch begins."""
 
     def change(self, kind: EventKind, countdown: Countdown, /) -> None:
-        """Something happened to the timer, which is not its end."""
+        """Something happened to the timer, but it has not ended."""
 
     def draw(self, now_s: float, /) -> None:
-        """A moment has passed."""
+        """A frame is due."""
 
     def wait(self, pause: Pause, /) -> None:
-        """The server is out of reach; the timer may well run on."""
+        """The server is out of reach; the timer may run on."""
 
     def resume(self, countdown: Countdown, /) -> None:
         """The server is back."""
@@ -116,7 +116,7 @@ class BarDisplay:
 
 
 class LineDisplay:
-    """A line for what happens, and one now and then for the time to go. No control codes."""
+    """A line for each event, and some for the time to go. No control codes."""
 
     def __init__(self, settings: Settings) -> None:
         self.wait = PauseNotice(settings)
@@ -154,7 +154,7 @@ class LineDisplay:
 
 
 class JsonDisplay:
-    """The timer as a line of JSON: when the watch begins, whenever something happens to it, and at its end."""
+    """The timer as a line of JSON when the watch begins, at each event, and at its end."""
 
     def __init__(self, settings: Settings) -> None:
         self.wait = PauseNotice(settings)

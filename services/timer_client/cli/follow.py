@@ -1,4 +1,4 @@
-"""Commands about the server as a whole: its events, and itself."""
+"""Commands about the server as a whole: `events` and `info`."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -50,11 +50,11 @@ def events(
                 show_json(event)
             else:
                 click.echo(event_row(event))
-            keep(cursor)  # only now: an event that was not printed comes again
+            keep(cursor)  # only after it was printed, as one that was not has to come again
 
 
 def _begins_after(after: str | None, file: CursorFile | None) -> Cursor | None:
-    """The position to begin after; None is where the logs end. Ends the command where what was given is none."""
+    """The position to begin after; None for where the logs end. Ends the command where the text is not a position."""
     if file is not None:
         if after is not None:
             raise Misuse("--after and --cursor-file both say where to begin; give one of them")
@@ -70,7 +70,7 @@ def _without_end(
 ) -> Iterator[tuple[Event, Cursor | None]]:
     """Events, each with the position after it, and a word on stderr where some are gone.
 
-    Where the iteration begins, and where it ends while it waits for an event, is kept here.
+    It keeps the positions without an event itself: at the beginning, and where the iteration ends in a wait.
     """
     after = Cursor(client.info().cursor) if after is None else after
     while True:

@@ -1,4 +1,4 @@
-"""`timer keygen`."""
+"""The command `timer keygen`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Options that several commands have. Light: nothing here opens a socket or reads the environment."""
+"""Options of several commands. Quick to import: nothing here opens a socket or reads the environment."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,22 +11,22 @@ from timer_protocol.settings import CLIENT_VARIABLES
 F = TypeVar("F", bound=Callable[..., Any])
 
 _METAVARS = {"server": "ENDPOINT", "events": "ENDPOINT", "timeout_s": "SECONDS", "retry_deadline_s": "SECONDS"}
-"""The settings that have an option, and what it takes."""
+"""The settings that have an option, with what it takes."""
 
 ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.field not in _METAVARS)
-"""The others."""
+"""The settings without an option."""
 
 
 class SettingOption(click.Option):
-    """An option whose variable is shown here, but read by `settings`, which knows `.env` as well."""
+    """An option that shows its variable but does not read it: `settings` does, from `.env` too."""
 
     def resolve_envvar_value(self, _ctx: click.Context) -> str | None:
-        """Nothing: see above."""
+        """Always None, so that click reads no variable."""
         return None
 
 
 def connection_options(command: F) -> F:
-    """The options that say where the server is; before a command or after it, where they win."""
+    """Adds the options that say where the server is. They may stand before a command too; those after it win."""
     for variable in reversed(CLIENT_VARIABLES):
         if variable in ENVIRONMENT_ONLY:
             continue
@@ -45,12 +45,12 @@ def connection_options(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """`--json`, for programs."""
+    """Adds `--json`, for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")(command)
 
 
 def given_settings(context: click.Context) -> dict[str, str]:
-    """The texts of the connection options that were given, by the setting's name."""
+    """The texts of the given connection options, by the setting's name."""
     return context.ensure_object(dict)
 
 

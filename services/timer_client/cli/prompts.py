@@ -1,4 +1,4 @@
-"""The three questions: hours, minutes and seconds."""
+"""Asks the three questions: hours, minutes and seconds."""
 
 import sys
 
@@ -14,7 +14,7 @@ _NO_TIME = "That is no time at all: a timer needs more than zero."
 def ask_for_amounts(*, to_stderr: bool) -> Amounts:
     """Asks until there is an answer that makes sense, or reads the answers from what is piped in.
 
-    Where nobody can be asked again, raises `click.UsageError` for an answer that does not make sense.
+    Raises `click.UsageError` for a piped answer that does not make sense, as nobody can be asked again.
     """
     if not sys.stdin.isatty():
         return _read_amounts(to_stderr=to_stderr)

@@ -1,4 +1,4 @@
-"""The commands that show a countdown."""
+"""The commands that show a countdown: `start` and `watch`."""
 
 import asyncio
 import shlex
@@ -56,7 +56,7 @@ def start(  # noqa: PLR0913 - the options of a command
     """Start a timer."""
     settings = settings_of(context)
     value = _read_payload(payload)
-    # Questions go where they are seen, and stay out of what a program reads.
+    # Questions go where people see them, and stay out of output for programs.
     questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
     amounts = _read_duration(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
     timer_id = settings.id_prefix + new_id() if timer_id is None else timer_id
@@ -125,7 +125,7 @@ def _read_payload(text: str | None) -> object:
 
 
 def _command(context: click.Context, settings: Settings, verb: str, timer_id: str) -> str:
-    """The command line that does something with a timer on the same server."""
+    """The command line for doing something with a timer on the same server."""
     options = [f"--{name} {shlex.quote(text)}" for name, text in given_settings(context).items() if name in _WHERE]
     dashes = ["--"] if timer_id.startswith("-") else []
     return " ".join([settings.command, *options, verb, *dashes, timer_id])

@@ -13,7 +13,7 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0
 
 
 def printable(text: str) -> str:
-    """Text of others, with nothing in it that a terminal would obey."""
+    """Text from elsewhere, with all control characters escaped."""
     return text.translate(_CONTROLS)
 
 
@@ -74,7 +74,7 @@ def event_row(event: Event) -> str:
 
 
 def local_time(at_ms: int) -> str:
-    """A moment on the clock of the reader: the date only where it is not today's."""
+    """A moment in local time, with the date if it is not today's."""
     moment = datetime.fromtimestamp(at_ms / 1000)
     today = datetime.now().date()
     return moment.strftime("%H:%M:%S" if moment.date() == today else "%Y-%m-%d %H:%M:%S")

@@ -13,7 +13,7 @@ from timer_client.settings import load_settings
 
 _COMPLETIONS = 50
 _PATIENCE_S = 0.5
-"""Someone waits at the keyboard: no suggestion is better than a slow one."""
+"""How long a completion may take, as someone waits at the keyboard: no suggestion is better than a slow one."""
 
 
 def complete_id(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

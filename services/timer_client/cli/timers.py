@@ -43,7 +43,7 @@ restart = _command("restart", "Run a timer's full time again.", lambda client, t
 
 
 @click.command(
-    # What looks like an unknown option is a negative duration.
+    # A negative duration looks like an unknown option.
     context_settings={"ignore_unknown_options": True},
     help=f"""Add time to a timer, or take some away.
 
@@ -93,7 +93,7 @@ def list_timers(
 
 
 def _table(timers: Iterable[Timer]) -> str:
-    """Timers in columns as wide as they need to be: an id that is cut cannot be copied."""
+    """Timers in columns as wide as needed, since an id that is cut off cannot be copied."""
     timers = list(timers)
     if not timers:
         return "No timers."

@@ -1,1 +1,1 @@
-"""Who may connect, and what their keys are good for."""
+"""Who may connect, and what their keys allow."""

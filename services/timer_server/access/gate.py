@@ -1,7 +1,7 @@
-"""Who may connect, and to which timers: CURVE keys, and ZeroMQ's questions about them (ZAP, RFC 27).
+"""The gate decides who may connect, by CURVE keys, and answers ZeroMQ's questions about them (ZAP, RFC 27).
 
-ZeroMQ asks once for each connection, while it is being made, and marks every message of it with the answer's user id:
-here the client's public key. It is the loop's own thread that answers.
+ZeroMQ asks once while a connection is being made, and marks every message of it with the user id in the answer: here
+the client's public key. The loop's own thread answers.
 """
 
 import zmq
@@ -19,9 +19,9 @@ _OWN = Sender("the server's own key", "", ALL_RIGHTS)
 
 
 class Gate:
-    """Lets in those whose public keys are in a folder, and whoever has the server's own pair.
+    """Admits clients whose public keys are in a folder, and holders of the server's own pair.
 
-    One for each context, made before its sockets. Raises `KeyFileError`.
+    Each context has one, made before its sockets. Raises `KeyFileError`.
     """
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", files: CurveFiles) -> None:
@@ -35,20 +35,20 @@ class Gate:
         self.socket.bind(_ZAP_ENDPOINT)
 
     def guard(self, socket: "zmq.Socket[bytes]") -> None:
-        """Makes a socket that is not yet bound speak CURVE only."""
+        """Makes a socket speak CURVE only. It must not be bound yet."""
         socket.curve_server = True
         socket.curve_secretkey = self._secret
         socket.zap_domain = _DOMAIN
 
     def sender_of(self, frame: zmq.Frame) -> Sender:
-        """Who has sent a frame; `NOBODY` for a key that is allowed no longer."""
+        """The sender of a frame; `NOBODY` for a key that is no longer allowed."""
         try:
             return self._senders.get(str(frame.get("User-Id")), NOBODY)
-        except zmq.ZMQError:  # the frame is ZeroMQ's own, about a peer that has gone
+        except zmq.ZMQError:  # a frame of ZeroMQ's own, about a gone peer
             return NOBODY
 
     def admit(self) -> None:
-        """Answers all questions that ZeroMQ has."""
+        """Answers all questions that wait."""
         while self.socket.poll(0):
             _version, request_id, _domain, address, _identity, _mechanism, *credentials = self.socket.recv_multipart()
             public = z85.encode(credentials[0]) if _is_key(credentials) else b""
@@ -59,19 +59,19 @@ class Gate:
             self.socket.send_multipart([_ZAP_VERSION, request_id, status, text, public if is_known else b"", b""])
 
     def reload(self) -> bool:
-        """Reads the folder again. Returns whether some key was taken away or bound anew. Raises `KeyFileError`."""
+        """Reads the folder again. Returns whether a key was removed or has other rights. Raises `KeyFileError`."""
         before, self._senders = self._senders, self._read()
         return any(not sender.may_the_same_as(self._senders.get(public, NOBODY)) for public, sender in before.items())
 
     def suspend(self, frame: zmq.Frame) -> None:
-        """Refuses the key of a frame's sender until the folder is read again."""
+        """Refuses the key of the sender of a frame until the folder is read again."""
         public = str(frame.get("User-Id"))
         sender = self._senders.pop(public, None)
         if sender is not None:
             log.error("a key is suspended until keys are read again", extra=fields(client=sender.name))
 
     def take_refused(self) -> int:
-        """How many connections were refused since the last call."""
+        """The number of connections refused since the last call."""
         refused, self._refused = self._refused, 0
         return refused
 

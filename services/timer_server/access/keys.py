@@ -1,4 +1,4 @@
-"""The key files of a server with encryption on: its own pair, and the public keys of those who may connect."""
+"""The key files of a server: its own pair, and the public keys of allowed clients."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ _OF_OTHERS = 0o077
 
 
 class CurveFiles(NamedTuple):
-    """Where the keys are: the server's secret file, and the folder with the public files of allowed clients."""
+    """The server's secret file, and the folder with the public files of allowed clients."""
 
     secret: Path
     clients: Path
@@ -36,13 +36,13 @@ def read_pair(path: Path) -> tuple[bytes, bytes]:
 
 
 def read_senders(folder: Path) -> Mapping[str, Sender]:
-    """Those whose public files are in a folder, by public key; each is named as its file. Raises `KeyFileError`."""
+    """The clients whose public files are in a folder, by public key, named as their files. Raises `KeyFileError`."""
     if not folder.is_dir():
         raise KeyFileError(f"there is no folder {folder} for the public keys of clients")
     senders: dict[str, Sender] = {}
     for path in sorted(folder.glob(f"*{PUBLIC_SUFFIX}")):
         if path.name.startswith("."):
-            continue  # an editor's, and no key
+            continue  # an editor's file
         key = read_key(path)
         if key.secret is not None:
             raise KeyFileError(

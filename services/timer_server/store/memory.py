@@ -56,5 +56,6 @@ class MemoryStore:
 
     def _blocks_from(self, position: int) -> Generator[Block, None, None]:
         for begin in range(position, len(self._entries), BLOCK_ENTRIES):
-            entries = self._held(self._entries[begin : begin + BLOCK_ENTRIES])
+            if not (entries := self._held(self._entries[begin : begin + BLOCK_ENTRIES])):
+                continue
             yield Block(entries, sum(len(entry.payload) for entry in entries if isinstance(entry, Countdown)))

@@ -1,1 +1,1 @@
-"""The sockets, and what is known of the queues behind them."""
+"""The sockets of the server, and what it knows of the queues behind them."""

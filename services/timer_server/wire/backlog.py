@@ -9,17 +9,17 @@ from timer_server.wire.fences import FENCE_BYTES, Fences, send_fence
 from timer_server.wire.multipart import send
 
 _PEERS_COUNTED = 20_000
-"""Peers whose bytes since their last fence are known. Past it all are counted anew: peers that have gone are."""
+"""Peers whose bytes since their last fence are counted. Past it all counts begin anew, without those of gone peers."""
 
 _PEERS_SETTLED = 2
-"""Looked at for each fence, so that queues of peers that have gone are found as fast as others are made."""
+"""Queues looked at for each fence, so that those of gone peers are found as fast as others are made."""
 
 _PEERS_SETTLED_IF_FULL = 32
 """The same for each reply, where all peers together hold too much."""
 
 
 class Backlog:
-    """Sends replies, as long as their peers read."""
+    """Sends replies to peers as long as they read."""
 
     def __init__(self) -> None:
         self._since_fence: dict[bytes, int] = {}
@@ -28,7 +28,7 @@ class Backlog:
 
     @property
     def size(self) -> int:
-        """Bytes that wait behind fences, of all peers; those that have gone since may still be among them."""
+        """Bytes that wait behind fences, for all peers; gone ones may still be among them."""
         return self._size
 
     def send(self, socket: zmq.Socket[bytes], frames: list[bytes]) -> bool:
@@ -49,7 +49,7 @@ class Backlog:
         return True
 
     def _has_room(self, peer: bytes, size: int) -> bool:
-        """Whether more may wait for a peer. Where all together hold too much, those who read get what is small."""
+        """Whether more may wait for a peer. Where all peers hold too much, those that read still get small replies."""
         queue = self._settled(peer)
         if queue is not None and queue.size >= PEER_BACKLOG_BYTES:
             return False

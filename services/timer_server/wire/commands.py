@@ -22,11 +22,11 @@ from timer_server.wire.multipart import receive_from_router
 _HEARTBEAT_MS = 5_000
 
 _MADE_ROUTING_ID = b"\0"
-"""What a routing id begins with that the ROUTER has made."""
+"""The first byte of the routing ids that a ROUTER makes."""
 
 
 class Commands:
-    """Binds the commands endpoint; with a gate, whoever connects needs a key. Raises `BindError`."""
+    """The socket bound to the commands endpoint. With a gate, clients need a key. Raises `BindError`."""
 
     def __init__(self, context: Context, endpoint: str, max_message_bytes: int, gate: Gate | None = None) -> None:
         self._context = context
@@ -48,13 +48,13 @@ class Commands:
     def receive(self) -> Message | None:
         """The next message; None if there is none.
 
-        With keys, a message is nobody's where its key is allowed no longer, or its socket has a name of its own.
+        With a gate its sender is `NOBODY` where the key is no longer allowed, or the socket has named itself.
         """
         try:
             if self._gate is None:
                 return Message(receive_from_router(self.socket), EVERYBODY)
             frames = self.socket.recv_multipart(zmq.DONTWAIT, copy=False)
-            # Who names its socket could take up the name of another, and so get replies meant for that one.
+            # A socket that names itself could take the name of another, and so get the replies to that one.
             is_named = frames[0].bytes[:1] != _MADE_ROUTING_ID
             sender = NOBODY if is_named else self._gate.sender_of(frames[0])
             return Message([frame.bytes for frame in frames], sender)
@@ -71,7 +71,7 @@ class Commands:
             raise
 
     def reopen(self) -> None:
-        """Cuts all connections and binds again: whoever is still allowed connects anew. Raises `BindError`."""
+        """Cuts all connections and binds again; allowed clients connect anew. Raises `BindError`."""
         endpoint = self.endpoint
         self._poller.unregister(self.socket)
         unbind(self.socket, endpoint)
@@ -85,8 +85,8 @@ class Commands:
 
     def _open(self, endpoint: str) -> Socket:
         socket = new_socket(self._context, zmq.ROUTER, REPLIES_QUEUED, endpoint, self._gate)
-        # No limit: where one holds up the input of a connection that is lost, and a heartbeat is due or was read with
-        # the rest, libzmq 4.3.5 fails an assertion of its own (`!_io_error`) and ends the process.
+        # No limit: if one holds up the input of a connection that is then lost, and a heartbeat is due or was read with
+        # the rest, libzmq 4.3.5 fails its own assertion (`!_io_error`) and ends the process.
         socket.rcvhwm = 0
         socket.heartbeat_ivl = _HEARTBEAT_MS
         socket.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS

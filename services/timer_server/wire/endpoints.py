@@ -1,4 +1,4 @@
-"""Binding addresses, giving them back, and what all sockets of the server have in common."""
+"""Endpoints: binding and unbinding them, and the options that all sockets of the server share."""
 
 import re
 from ipaddress import ip_address
@@ -8,10 +8,10 @@ import zmq
 from timer_server.access.gate import Gate
 
 LINGER_MS = 300
-"""How long what was sent may take to leave once a socket is closed."""
+"""How long sent messages may take to leave after their socket is closed."""
 
 HEARTBEAT_TIMEOUT_MS = 15_000
-"""A peer that is silent for as long is gone."""
+"""A peer that is silent for so long is gone."""
 
 _CONNECTIONS_QUEUED = 1024
 
@@ -27,7 +27,7 @@ class BindError(Exception):
 
 
 def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str, gate: Gate | None) -> Socket:
-    """A socket for an endpoint, not yet bound: all other options have to be set before it is."""
+    """A socket for an endpoint, not yet bound: its other options have to be set first."""
     socket = context.socket(kind)
     if gate is not None:
         gate.guard(socket)
@@ -39,7 +39,7 @@ def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str, ga
 
 
 def bind(socket: Socket, endpoint: str) -> None:
-    """Binds. Raises `BindError`."""
+    """Binds a socket. Raises `BindError`."""
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
@@ -47,7 +47,7 @@ def bind(socket: Socket, endpoint: str) -> None:
 
 
 def unbind(socket: Socket, endpoint: str) -> None:
-    """Gives an address back. Another thread closes the old listener; only then it can be bound again."""
+    """Unbinds a socket, and waits until libzmq's thread has closed the listener, as the address is free only then."""
     closed = socket.get_monitor_socket(zmq.EVENT_CLOSED)
     socket.unbind(endpoint)
     closed.poll(_UNBIND_LIMIT_MS)

@@ -1,4 +1,4 @@
-"""The events socket: an XPUB that publishes events and the beat to whoever has subscribed."""
+"""The events socket: an XPUB that publishes events and the beat to subscribers."""
 
 from collections.abc import Iterable, Iterator
 
@@ -26,17 +26,17 @@ from timer_server.wire.feed import Feed
 from timer_server.wire.subscriptions import Subscriptions
 
 _SUBSCRIPTIONS_A_TURN = 500
-"""Taken note of in one turn: whoever subscribes to a million topics holds nobody up."""
+"""Subscriptions handled in one turn, so that one subscriber with a million topics holds nobody up."""
 
 _SUBSCRIPTIONS_QUEUED = 2
-"""Of one subscriber. libzmq takes in all that is queued before anything else: a longer queue never ends in a flood.
+"""For one subscriber. libzmq takes in all that is queued before anything else: in a flood, a longer queue never ends.
 With a shorter one, its questions to the gate are not answered."""
 
 _SUBSCRIBING = {b"\x01": zmq.SUBSCRIBE, b"\x00": zmq.UNSUBSCRIBE}
 
 
 class Events:
-    """Binds the events endpoint; with a gate, subscribers hear what their keys allow. Raises `BindError`."""
+    """The socket bound to the events endpoint. With a gate, keys limit what subscribers get. Raises `BindError`."""
 
     def __init__(self, context: Context, endpoint: str, gate: Gate | None = None) -> None:
         self._context = context
@@ -55,7 +55,7 @@ class Events:
         poller.register(self.socket, zmq.POLLIN)
 
     def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
-        """Sends events of a log to their subscribers. Where nobody listens, none is even encoded."""
+        """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
         if not self._subscriptions.is_anything_wanted:
             return
         for event in events:
@@ -66,11 +66,11 @@ class Events:
             self._cut_off("too many bytes of events wait for subscribers that do not read")
 
     def beat(self, beat: Beat) -> None:
-        """Sends a sign of life."""
+        """Sends the beat to its subscribers."""
         self.socket.send_multipart((BEAT_TOPIC, encode(beat)), zmq.DONTWAIT)
 
     def take_subscriptions(self) -> None:
-        """Takes note of who wants what. Where that is too much to keep, all subscribers have to connect again."""
+        """Notes new subscriptions. Where they are too many, all subscribers are cut off and may connect again."""
         self._subscriptions.take(self._notices())
         if self._is_out_of_step:
             self._cut_off("a subscriber sent what is no subscription")
@@ -78,7 +78,7 @@ class Events:
             self._cut_off("too many subscriptions")
 
     def reopen(self) -> None:
-        """Makes the socket anew at the same address. Subscribers connect again, and read what they missed."""
+        """Closes the socket and binds a new one. Subscribers connect again, and read what they missed."""
         endpoint = self.endpoint
         self._poller.unregister(self.socket)
         unbind(self.socket, endpoint)
@@ -94,7 +94,7 @@ class Events:
         socket = new_socket(self._context, zmq.XPUB, EVENTS_QUEUED, endpoint, self._gate)
         socket.maxmsgsize = SUBSCRIPTION_BYTES
         socket.rcvhwm = _SUBSCRIPTIONS_QUEUED
-        # Subscribers may well be full, so they get no heartbeats, and a dead one is known by what it leaves unread.
+        # Queues of subscribers may be full, so heartbeats cannot be used: a dead one is known by unread data.
         socket.tcp_maxrt = HEARTBEAT_TIMEOUT_MS
         socket.setsockopt(zmq.XPUB_MANUAL, int(self._gate is not None))
         self._feed = Feed()
@@ -121,14 +121,14 @@ class Events:
     def _permit(self, notice: zmq.Frame, gate: Gate) -> bool:
         """Puts a subscription into force as far as its sender's rights go.
 
-        False for what is no subscription: after such a frame, libzmq 4.3.5 takes one subscriber for another.
+        False for a frame that is no subscription: after one, libzmq 4.3.5 takes one subscriber for another.
         """
         option, sender = _SUBSCRIBING.get(notice.bytes[:1]), gate.sender_of(notice)
         if option is None:
             gate.suspend(notice)
             return False
-        # Several topics that were narrowed may have become one, so only the end of the connection takes them back.
+        # Narrowing may turn several topics into one, so only the end of the connection takes it back.
         if option == zmq.SUBSCRIBE or sender.hears_all:
             for topic in narrow_topic(notice.bytes[1:], sender):
-                self.socket.setsockopt(option, topic)  # which is about the sender of the last notice
+                self.socket.setsockopt(option, topic)  # applies to the sender of the last notice
         return True

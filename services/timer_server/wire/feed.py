@@ -1,7 +1,7 @@
 """The events that wait in ZeroMQ for subscribers who do not read.
 
-The socket hands one event to all its subscribers, and lets go of it when the slowest has it. Which one that is nobody
-can tell, so all of them are sent away where it leaves too much lying; who reads comes back and has lost nothing.
+The socket releases an event when the slowest of its subscribers has it, and does not tell which one that is. So all are
+cut off where too much waits; those that read connect again and lose nothing.
 """
 
 import zmq
@@ -12,14 +12,14 @@ from timer_server.wire.multipart import send
 
 
 class Feed:
-    """Publishes events, and knows how many of their bytes the slowest subscriber has left lying."""
+    """Publishes events, and counts the bytes that wait for the slowest subscriber."""
 
     def __init__(self) -> None:
         self._fences = Fences()
         self._since_fence = 0
 
     def send(self, socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:
-        """Sends one event to whoever has subscribed to its topic."""
+        """Sends one event to the subscribers of its topic."""
         size = self._since_fence + len(body)
         if size < FENCE_BYTES:
             send(socket, (topic, body))
@@ -30,7 +30,7 @@ class Feed:
 
     @property
     def is_too_long(self) -> bool:
-        """Whether more is held than may be."""
+        """Whether more than `EVENTS_BYTES` wait."""
         if self._fences.size > EVENTS_BYTES:
             self._fences.settle()
         return self._fences.size > EVENTS_BYTES

@@ -1,8 +1,7 @@
-"""How much of what was sent is still held by ZeroMQ, which bounds its queues by messages and not by bytes.
+"""Fences count the bytes that ZeroMQ still holds, which bounds its queues by messages and not by bytes.
 
-A message now and then is sent without a copy, as a fence: ZeroMQ tells when it has let go of it. Queues are first in,
-first out, so everything that was sent before has gone as well. A fence costs some ten microseconds, which is why most
-messages are none.
+Some messages are sent without a copy, as fences: ZeroMQ tells when it has released one. Queues are first in, first out,
+so everything sent before has left as well. A fence costs some ten microseconds, so most messages are none.
 """
 
 from collections import deque
@@ -14,11 +13,11 @@ import zmq
 from timer_server.wire.multipart import DONTWAIT, MORE
 
 FENCE_BYTES = 65_536
-"""Sent between two fences; with this much, a fence costs a few percent of making what was sent."""
+"""Bytes sent between two fences. With so many, a fence costs a few percent of making them."""
 
 
 def send_fence(socket: zmq.Socket[bytes], frames: Sequence[bytes]) -> zmq.MessageTracker:
-    """Sends a message that tells when ZeroMQ has let go of it. Raises `ZMQError`."""
+    """Sends a message whose tracker tells when ZeroMQ has released it. Raises `ZMQError`."""
     for frame in frames[:-1]:
         socket.send(frame, MORE)
     fence = zmq.Frame(frames[-1], track=True, copy=False)
@@ -33,7 +32,7 @@ class _Fence(NamedTuple):
 
 
 class Fences:
-    """The fences of one queue, the oldest first, each with the bytes since the one before."""
+    """The fences of one queue, the oldest first, each with the bytes sent since the one before."""
 
     __slots__ = ("_fences", "size")
 
@@ -42,12 +41,12 @@ class Fences:
         self.size = 0
 
     def add(self, tracker: zmq.MessageTracker, size: int) -> None:
-        """Takes note of a fence, and of the bytes since the last one."""
+        """Adds a fence, with the bytes sent since the last one."""
         self._fences.append(_Fence(tracker, size))
         self.size += size
 
     def settle(self) -> int:
-        """Drops the fences that ZeroMQ has let go of, and returns their bytes. `size` is what is still held."""
+        """Drops the fences that ZeroMQ has released, and returns their bytes. `size` is what it still holds."""
         settled = 0
         while self._fences and self._fences[0].tracker.done:
             settled += self._fences.popleft().size

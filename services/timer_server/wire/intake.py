@@ -1,5 +1,7 @@
-"""Requests that have been taken in and wait to be handled. libzmq keeps them without a limit (see `sockets`), and tells
-nobody how many they are. So the memory of the process is watched while the loop never catches up with them.
+"""The requests that libzmq has received and the loop has not handled yet.
+
+libzmq keeps them without a limit (see `wire.commands`) and cannot tell how many there are. So the memory of the process
+is watched for as long as the loop does not catch up with them.
 """
 
 from pathlib import Path
@@ -8,13 +10,13 @@ from resource import getpagesize
 from timer_server.limits import INTAKE_BYTES
 
 _EVENT_BYTES = 4096
-"""What an event may have added to memory by itself: a timer with a small payload, several times over."""
+"""Memory that an event may have added by itself: a timer with a small payload, several times over."""
 
 _STATM = Path("/proc/self/statm")
 
 
 class Intake:
-    """Whether what waits has grown too much since the loop last caught up. Linux only: elsewhere it never has."""
+    """Tells whether too many requests have come in since the loop last caught up. Only on Linux; elsewhere never."""
 
     def __init__(self, seq: int) -> None:
         self._caught_up = True
@@ -23,15 +25,15 @@ class Intake:
 
     @property
     def has_caught_up(self) -> bool:
-        """Whether the loop has been through with everything since that was last asked."""
+        """Whether the loop has seen the queue empty since the last call of `is_too_much`."""
         return self._caught_up
 
     def note(self, is_empty: bool) -> None:
-        """Takes note, in each turn, of whether any request is left."""
+        """Notes in each turn whether the queue is empty."""
         self._caught_up |= is_empty
 
     def is_too_much(self, seq: int) -> bool:
-        """To be asked once a second, with the `seq` of the last event."""
+        """Whether connections have to be cut. Asked once a second, with the number of events so far."""
         resident_bytes = _resident_bytes()
         if self._caught_up:
             self._caught_up = False

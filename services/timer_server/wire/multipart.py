@@ -1,11 +1,11 @@
-"""Messages of several frames through a socket, without what pyzmq's own calls for it cost: twice the time."""
+"""Sending and receiving messages of several frames, in half the time of pyzmq's own calls for it."""
 
 from collections.abc import Sequence
 
 import zmq
 
 DONTWAIT = int(zmq.DONTWAIT)
-"""As plain numbers: putting flags together as enumerations takes longer than sending a frame."""
+"""Flags as plain numbers: combining enumerations takes longer than sending a frame."""
 
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 

@@ -1,4 +1,4 @@
-"""Which topics somebody wants, as far as the events socket can be believed about it."""
+"""The topics that may have subscribers, from what the events socket tells."""
 
 from collections.abc import Iterable
 
@@ -8,16 +8,15 @@ from timer_protocol.frames import BEAT_TOPIC
 from timer_server.limits import SUBSCRIBED_BYTES
 
 _PREFIXES_MATCHED = 64
-"""With more subscriptions than this, every event is handed to the socket, which finds its subscribers faster."""
+"""With more topics than this, every event goes to the socket, which finds the subscribers faster."""
 
 
 class Subscriptions:
-    """The subscriptions that are in force, by what the XPUB tells: a topic's first subscriber, and the last to leave.
+    """Topics that may have subscribers.
 
-    Whoever speaks ZMTP can take back what it never subscribed to, and libzmq passes that on. So what a peer has taken
-    back is published on; only where libzmq itself says that its last subscriber has gone, a topic is given up.
-    Publishing one too long costs encoding, no more. A manual XPUB tells of every subscriber, not of the first and the
-    last alone.
+    An unsubscribe frame can be forged, so a topic is given up only when libzmq itself made the unsubscribe. Publishing
+    too much only costs encoding. An XPUB tells of the first subscriber of a topic and of the last to leave, a manual
+    one of every subscriber.
     """
 
     def __init__(self, is_manual: bool) -> None:
@@ -29,20 +28,20 @@ class Subscriptions:
 
     @property
     def is_anything_wanted(self) -> bool:
-        """Whether there is any use in publishing events."""
+        """Whether any event may have subscribers."""
         return bool(self._wanted)
 
     @property
     def are_too_many(self) -> bool:
-        """Whether their topics have more bytes in all than may be kept."""
+        """Whether the topics have more than `SUBSCRIBED_BYTES` in all."""
         return self._bytes > SUBSCRIBED_BYTES
 
     def wants(self, topic: bytes) -> bool:
-        """Whether somebody may have subscribed to this topic."""
+        """Whether a topic may have subscribers."""
         return topic.startswith(self._wanted)
 
     def take(self, notices: Iterable[zmq.Frame]) -> None:
-        """Takes note of what the socket has told."""
+        """Notes the subscribe and unsubscribe frames that the socket has received."""
         for notice in notices:
             told = notice.bytes
             if told[:1] == b"\x01":
@@ -70,7 +69,7 @@ class Subscriptions:
             self._bytes -= len(prefix)
 
     def _keep(self, prefix: bytes) -> None:
-        """Goes on publishing a topic that was taken back; past so many, everything."""
+        """Goes on publishing a topic after a peer's unsubscribe; once those are too many, everything."""
         if prefix in self._prefixes and len(self._taken_back) < _PREFIXES_MATCHED:
             self._taken_back.add(prefix)
         elif prefix in self._prefixes:
@@ -78,7 +77,7 @@ class Subscriptions:
 
 
 def _is_from_a_peer(notice: zmq.Frame) -> bool:
-    """Whether it came over a connection: libzmq's own notices, and those of `inproc` peers, have no properties."""
+    """Whether a frame came over a connection: those of libzmq itself, and of `inproc` peers, have no properties."""
     try:
         notice.get("__fd")
     except zmq.ZMQError:
