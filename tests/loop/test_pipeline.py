@@ -6,7 +6,7 @@ and starts it on what its store had. Whatever is told is looked at as it leaves,
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -27,7 +27,7 @@ from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
-from timer_server.requests.shard import Writes
+from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import StoreError
 from timer_server.store.memory import MemoryStore
 from timer_server.wire.commands import Commands
@@ -66,8 +66,8 @@ class SlowCommitter:
         self.has_failed = False
         self._submitted = 0
 
-    def submit(self, writes: Mapping[str, Writes]) -> Ticket:
-        (part,) = writes.values()
+    def submit(self, writes: Sequence[tuple[Shard, Writes]]) -> Ticket:
+        ((_, part),) = writes
         self.waiting.append(part)
         self._submitted += 1
         assert len(self.waiting) <= self.most_in_flight

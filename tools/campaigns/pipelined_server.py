@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 from threading import Thread
 from typing import NamedTuple
@@ -30,7 +30,7 @@ MOST_IN_FLIGHT = 4
 
 class _Submitted(NamedTuple):
     ticket: Ticket
-    writes: Mapping[str, Writes]
+    writes: Sequence[tuple[Shard, Writes]]
     due_s: float
 
 
@@ -49,7 +49,7 @@ class DelayedCommitter:
         self._reader.setblocking(False)
         Thread(target=self._wake, daemon=True).start()
 
-    def submit(self, writes: Mapping[str, Writes]) -> Ticket:
+    def submit(self, writes: Sequence[tuple[Shard, Writes]]) -> Ticket:
         self._last = Ticket(self._last + 1)
         due_s = time.monotonic() + COMMIT_S
         self._submitted.append(_Submitted(self._last, writes, due_s))
@@ -61,8 +61,8 @@ class DelayedCommitter:
             self._reader.recv(64)
         while self._submitted and self._submitted[0].due_s <= time.monotonic():
             submitted = self._submitted.popleft()
-            for log_id, part in submitted.writes.items():
-                self._stores[log_id].commit(part.changes, part.anchor)
+            for shard, part in submitted.writes:
+                self._stores[shard.log.id].commit(part.changes, part.anchor)
             self._settled = submitted.ticket
         return self._settled
 

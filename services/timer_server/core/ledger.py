@@ -154,12 +154,7 @@ class Ledger:
 
     def counts(self) -> StateCounts:
         """How many timers are in each state."""
-        return StateCounts(
-            running=len(self._pending) - self._paused,
-            paused=self._paused,
-            fired=len(self._fired),
-            cancelled=len(self._cancelled),
-        )
+        return StateCounts(len(self._pending) - self._paused, self._paused, len(self._fired), len(self._cancelled))
 
     @property
     def pending_count(self) -> int:

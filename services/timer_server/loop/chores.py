@@ -24,7 +24,12 @@ class Chore(Protocol):
 
 def next_due_ns(chores: Iterable[Chore]) -> int | None:
     """When the next of some chores is due."""
-    return min((due_ns for chore in chores if (due_ns := chore.next_due_ns()) is not None), default=None)
+    first_ns: int | None = None
+    for chore in chores:
+        due_ns = chore.next_due_ns()
+        if due_ns is not None and (first_ns is None or due_ns < first_ns):
+            first_ns = due_ns
+    return first_ns
 
 
 class Expiry:
@@ -50,8 +55,9 @@ class Waking:
         return self._parked.next_due_ns()
 
     def step(self, now_ns: int, budget: int) -> None:
-        self._parked.expire(now_ns, budget)
-        self._parked.answer_woken(now_ns, budget // _WAKE_COST)
+        if len(self._parked):
+            self._parked.expire(now_ns, budget)
+            self._parked.answer_woken(now_ns, budget // _WAKE_COST)
 
 
 class Retention:

@@ -1,11 +1,11 @@
 """Committers make turns durable: the changes of a turn are submitted, and have settled some time later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NewType, Protocol
 
 import zmq
 
-from timer_server.requests.shard import Writes
+from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import Store
 
 Ticket = NewType("Ticket", int)
@@ -22,7 +22,7 @@ class Committer(Protocol):
     is_inline: bool
     most_in_flight: int
 
-    def submit(self, writes: Mapping[str, Writes]) -> Ticket:
+    def submit(self, writes: Sequence[tuple[Shard, Writes]]) -> Ticket:
         """Begins to make the changes of a turn durable, given by log id. Raises `StoreError`."""
 
     def settled(self) -> Ticket:
@@ -48,9 +48,9 @@ class InlineCommitter:
         self._stores = stores
         self._ticket = Ticket(0)
 
-    def submit(self, writes: Mapping[str, Writes]) -> Ticket:
-        for log_id, part in writes.items():
-            self._stores[log_id].commit(part.changes, part.anchor)
+    def submit(self, writes: Sequence[tuple[Shard, Writes]]) -> Ticket:
+        for shard, part in writes:
+            self._stores[shard.log.id].commit(part.changes, part.anchor)
         self._ticket = Ticket(self._ticket + 1)
         return self._ticket
 

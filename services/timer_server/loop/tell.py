@@ -46,8 +46,9 @@ class Teller:
 
     def wake(self, shard: Shard, writes: Writes, now_ns: int) -> None:
         """Wakes the requests that waited for an event of a turn, and answers some."""
-        shard.parked.notify(writes.changes.events)
-        shard.parked.answer_woken(now_ns, WAKE_MOST)
+        if len(shard.parked):
+            shard.parked.notify(writes.changes.events)
+            shard.parked.answer_woken(now_ns, WAKE_MOST)
 
     def publish(self, shard: Shard, writes: Writes) -> None:
         """Publishes the events of a turn."""

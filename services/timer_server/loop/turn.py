@@ -79,6 +79,7 @@ class Loop:
             *(kind(shard) for kind in (Waking, Retention) for shard in parts.shards),
             self._upkeep,
         ]
+        self._chores = [*self._expiries, *self._other_chores]
         self._answers: list[Answer] = []
         self.in_flight: deque[InFlight] = deque()
         """Turns that are submitted and not told yet, the oldest first."""
@@ -132,7 +133,7 @@ class Loop:
         else:
             self._upkeep.intake.note(is_empty=True)
         now_ns = self._clock.now_ns()
-        for chore in (*self._expiries, *self._other_chores):
+        for chore in self._chores:
             chore.step(now_ns, CHORE_BUDGET)
         self._submit()
         self._tell_settled()
@@ -161,17 +162,19 @@ class Loop:
 
     def _submit(self) -> None:
         """Submits what was done since the last call as a turn. Raises `StoreError`."""
-        writes = [(shard, part) for shard in self._shards if (part := shard.take_writes()) is not None]
+        writes: list[tuple[Shard, Writes]] = []
         for shard in self._shards:
-            self._answers += shard.parked.take_ready()
+            if (part := shard.take_writes()) is not None:
+                shard.log.take_off(part.changes)
+                writes.append((shard, part))
+            if shard.parked.has_ready:
+                self._answers += shard.parked.take_ready()
         if not writes and not self._answers:
             return
         turn = Turn(writes, self._answers)
         begun_ns = self._clock.now_ns()
         if writes:
-            for shard, part in writes:
-                shard.log.take_off(part.changes)
-            self._ticket = self._committer.submit({shard.log.id: part for shard, part in writes})
+            self._ticket = self._committer.submit(writes)
         self._answers = []
         self.in_flight.append(InFlight(self._ticket, turn, begun_ns))
 
@@ -179,18 +182,18 @@ class Loop:
         """Tells settled turns, in order; cuts connections if that is due. Raises `StoreError`, `BindError`."""
         if self.in_flight:
             settled = self._committer.settled()
-            now_ns = self._clock.now_ns()
+            settled_ns = now_ns = self._clock.now_ns()
             if now_ns < not_before_ns:
                 now_ns = self._clock.wait_until(not_before_ns)
             while self.in_flight and self.in_flight[0].ticket <= settled:
-                self._tell(self.in_flight.popleft(), now_ns)
+                self._tell(self.in_flight.popleft(), settled_ns, now_ns)
         if self._upkeep.has_to_cut and not self.in_flight:
             self._upkeep.cut_connections()
 
-    def _tell(self, settled: InFlight, now_ns: int) -> None:
+    def _tell(self, settled: InFlight, settled_ns: int, now_ns: int) -> None:
         turn = settled.turn
         if turn.writes:
-            self._commit_ns = now_ns - settled.begun_ns
+            self._commit_ns = settled_ns - settled.begun_ns
         for shard, part in turn.writes:
             self._metrics.settled(shard.number, part, self._commit_ns, now_ns)
             shard.log.land()
@@ -198,7 +201,8 @@ class Loop:
         self._teller.send(turn.answers)
         if not self.in_flight:  # part of a woken answer may depend on a turn behind this one
             for shard in self._shards:
-                self._teller.send(shard.parked.take_ready())
+                if shard.parked.has_ready:
+                    self._teller.send(shard.parked.take_ready())
         for shard, part in turn.writes:
             self._teller.publish(shard, part)
 

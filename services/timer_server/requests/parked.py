@@ -96,6 +96,11 @@ class Parked:
         answer.held_bytes = answer.size()
         self._held_bytes += answer.held_bytes
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether there is an answer to take."""
+        return bool(self._ready)
+
     def take_ready(self) -> list[Answer]:
         """The answers that have become complete since the last call."""
         ready, self._ready = self._ready, []
