@@ -54,7 +54,7 @@ class EventsTruncated(TimerError):
     """
 
     def __init__(self, asked_after: Cursor, resume_after: Cursor) -> None:
-        super().__init__(f"some of the events after {asked_after} are gone; go on after {resume_after}")
+        super().__init__(f"some of the events after {asked_after} are gone; going on after {resume_after}")
         self.asked_after = asked_after
         self.resume_after = resume_after
 

@@ -116,10 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
     parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="keygen, restored", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="keygen, restored", title="commands", prog="timer-server")
     _add_keygen(commands)
     about = "give the log in TIMER_STORE a new id: for once after a copy of it was put back, before a server starts"
-    commands.add_parser("restored", help=about, description=f"{about.capitalize()}.", epilog=_RESTORED_HELP)
+    commands.add_parser("restored", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_RESTORED_HELP)
     return parser
 
 

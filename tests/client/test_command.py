@@ -147,7 +147,7 @@ def test_events(server: LocalServer, tmp_path: Path) -> None:
 def test_events_of_another_log(server: LocalServer, tmp_path: Path) -> None:
     _start(tmp_path, server, "1h", "--id", "a")
     with running(tmp_path, "events", "--after", "another:99", "--count", "1", server=server) as program:
-        program.expect("timer: some of the events after another:99 are gone; go on after [^ ]+:1;")
+        program.expect("timer: some of the events after another:99 are gone; going on after [^ ]+:1;")
         _start(tmp_path, server, "1h", "--id", "b")
         program.expect(":2\t.*\tstarted\tb")
         assert program.wait() == 0

@@ -27,12 +27,12 @@ def _serve(fake: FakeServer) -> None:
 
 
 def test_each_run_goes_on_where_the_one_before_ended(fake: FakeServer, tmp_path: Path) -> None:
+    """Where the first one begins, --after says."""
     kept = tmp_path / "position"
-    kept.write_text("start\n")
+    arguments = ["--cursor-file", "position", "--after", "start", "--json"]
     for seqs in ([1, 2], [3], [4, 5]):
         _serve(fake)
-        count = str(len(seqs))
-        ran = run(tmp_path, "events", "--cursor-file", "position", "--count", count, "--json", server=fake)
+        ran = run(tmp_path, "events", *arguments, "--count", str(len(seqs)), server=fake)
         assert [msgspec.json.decode(line)["seq"] for line in ran.stdout.splitlines()] == seqs, ran.stderr
         assert kept.read_text() == f"{LOG}:{seqs[-1]}\n"
         fake.faults.clear()
@@ -82,17 +82,10 @@ def test_a_file_with_something_else_in_it_is_left_alone(tmp_path: Path, content:
     assert kept.read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (["--after", "0"], "timer: --after: '0' is no cursor"),
-        (["--after", "start", "--cursor-file", "position"], "timer: --after and --cursor-file both say where to begin"),
-    ],
-)
-def test_where_to_begin_is_said_once_and_as_a_cursor(tmp_path: Path, arguments: list[str], reason: str) -> None:
-    ran = run(tmp_path, "events", *arguments)
+def test_what_is_no_position_is_told(tmp_path: Path) -> None:
+    ran = run(tmp_path, "events", "--after", "0")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert reason in ran.stderr
+    assert "timer: --after: '0' is no cursor" in ran.stderr
 
 
 def test_a_folder_that_is_not_there_ends_it_before_the_first_event(fake: FakeServer, tmp_path: Path) -> None:

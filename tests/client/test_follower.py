@@ -176,7 +176,7 @@ def test_what_is_left_is_handed_out_before_the_loss_is_told() -> None:
     assert _taken(follower, event(5), event(6), more=True, truncated=True, a=6) == [event(5), event(6)]
     rest = follower.take(EventPage([event(8)], {"a": 10}, False, False))
     assert next(rest) == event(8)
-    with pytest.raises(EventsTruncated, match="some of the events after a:3 are gone; go on after a:10") as caught:
+    with pytest.raises(EventsTruncated, match="some of the events after a:3 are gone; going on after a:10") as caught:
         next(rest)
     resumed = Follower("", caught.value.resume_after)
     assert _taken(resumed, event(11), a=11) == [event(11)]

@@ -27,7 +27,7 @@ Keep = Callable[[Cursor | None], None]
     "--cursor-file",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep the position in this file, and go on from it where it exists.",
+    help="Keep the position in this file; where it exists, go on from it, whatever --after says.",
 )
 @click.option("--count", "most", type=click.IntRange(min=1), help="Stop after so many events.")
 @json_option
@@ -55,10 +55,8 @@ def events(
 
 def _begins_after(after: str | None, file: CursorFile | None) -> Cursor | None:
     """The position to begin after; None for where the logs end. Ends the command where the text is not a position."""
-    if file is not None:
-        if after is not None:
-            raise Misuse("--after and --cursor-file both say where to begin; give one of them")
-        return file.read()
+    if file is not None and (kept := file.read()) is not None:
+        return kept
     try:
         return cursor_after(NOW if after is None else after)
     except ValueError as error:

@@ -237,8 +237,8 @@ class SqliteStore:
         if mark.commits > state.commits:
             raise StoreError(
                 f"{self._path} ends at commit {state.commits} (entry {state.ends.last_place}), but commit"
-                f" {mark.commits} (entry {mark.place}) had been acknowledged; {REMEDY}, or accept the loss and remove"
-                f" {self._mark.path}"
+                f" {mark.commits} (entry {mark.place}) had been acknowledged; {REMEDY}, or accept the loss and run"
+                " `timer-server restored` once, so that watchers notice it"
             )
         return None
 
