@@ -31,12 +31,12 @@ from timer_protocol.frames import BEAT_TOPIC, SERVICE_TOPICS, event_topic
 from timer_protocol.messages import Beat, Event, EventPage
 
 
-class _Place(Struct, gc=False):
+class _Position(Struct, gc=False):
     log: str
     seq: int
 
 
-_place = msgspec.json.Decoder(_Place)
+_position = msgspec.json.Decoder(_Position)
 _beat = msgspec.json.Decoder(Beat)
 _event = msgspec.json.Decoder(Event)
 
@@ -60,11 +60,21 @@ class Follower:
         self._topic = prefix.encode()
         self._positions = dict(after or {})
         self._lost_after: Cursor | None = None
+        self.passed = 0
+        """Events that the cursor has moved past."""
+        self._before: tuple[str, int | None] = ("", None)
 
     @property
     def cursor(self) -> Cursor:
         """The position after the last event that was handed out."""
         return Cursor(self._positions)
+
+    @property
+    def cursor_before(self) -> Cursor:
+        """The position before the last event that the cursor has moved past."""
+        log, seq = self._before
+        others = {name: at for name, at in self._positions.items() if name != log}
+        return Cursor(others if seq is None else {**others, log: seq})
 
     def begin(self, now: Mapping[str, int]) -> None:
         """Sets the cursor to where the logs end."""
@@ -100,25 +110,31 @@ class Follower:
             self._lost_after = self.cursor
         for event in page.events:
             if event_topic(event.timer.id, event.kind).startswith(self._topic):
-                self._positions[event.log] = event.seq
+                self._pass(event)
                 yield event
         self._positions = dict(page.next)
         self.behind = page.more
         if self._lost_after is not None and not page.more:
             raise EventsTruncated(self._lost_after, self.cursor)
 
+    def _pass(self, event: Event) -> None:
+        """Moves the cursor past an event. In this order: an interrupt in between repeats the event and loses none."""
+        self._before = event.log, self._positions.get(event.log)
+        self.passed += 1
+        self._positions[event.log] = event.seq
+
     def _hear_beat(self, body: bytes) -> None:
         for log, standing in _beat.decode(body).logs.items():
             self.behind |= self._positions.get(log) != standing.seq
 
     def _hear_event(self, topic: bytes, body: bytes) -> Event | None:
-        place = _place.decode(body)
-        seen = self._positions.get(place.log)
-        if seen is not None and place.seq <= seen:
+        position = _position.decode(body)
+        seen = self._positions.get(position.log)
+        if seen is not None and position.seq <= seen:
             return None
-        if place.seq - 1 == seen and topic.startswith(self._topic):
+        if position.seq - 1 == seen and topic.startswith(self._topic):
             event = _event.decode(body)
-            self._positions[event.log] = event.seq
+            self._pass(event)
             return event
         self.behind = True
         return None

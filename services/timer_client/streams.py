@@ -16,15 +16,18 @@ class EventStream(Iterator[Event]):
     def __init__(self, follower: Follower, events: Generator[Event, None, None]) -> None:
         self._follower = follower
         self._events = events
+        self._handed_out = 0
 
     @property
     def cursor(self) -> Cursor | None:
         """The position after the last event handed out; None where "now" has not been asked for yet."""
-        return self._follower.cursor if self._follower.has_begun else None
+        return _cursor_of(self._follower, self._handed_out)
 
     def __next__(self) -> Event:
         """The next event, once it is there."""
-        return next(self._events)
+        event = next(self._events)
+        self._handed_out += 1
+        return event
 
     def close(self) -> None:
         """Ends the stream, and closes its connection."""
@@ -47,15 +50,18 @@ class AsyncEventStream(AsyncIterator[Event]):
     def __init__(self, follower: Follower, events: AsyncGenerator[Event, None]) -> None:
         self._follower = follower
         self._events = events
+        self._handed_out = 0
 
     @property
     def cursor(self) -> Cursor | None:
         """The position after the last event handed out; None where "now" has not been asked for yet."""
-        return self._follower.cursor if self._follower.has_begun else None
+        return _cursor_of(self._follower, self._handed_out)
 
     async def __anext__(self) -> Event:
         """The next event, once it is there."""
-        return await anext(self._events)
+        event = await anext(self._events)
+        self._handed_out += 1
+        return event
 
     async def aclose(self) -> None:
         """Ends the stream, and closes its connection."""
@@ -66,3 +72,10 @@ class AsyncEventStream(AsyncIterator[Event]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _cursor_of(follower: Follower, handed_out: int) -> Cursor | None:
+    """The position after the last event that was handed out: an interrupt may have come before the next one was."""
+    if not follower.has_begun:
+        return None
+    return follower.cursor if follower.passed == handed_out else follower.cursor_before

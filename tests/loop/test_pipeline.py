@@ -6,7 +6,7 @@ and starts it on what its store had. Whatever is told is looked at as it leaves,
 
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -28,7 +28,7 @@ from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
 from timer_server.requests.shard import Shard, Writes
-from timer_server.store.base import StoreError
+from timer_server.store.base import Block, StoreError
 from timer_server.store.memory import MemoryStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
@@ -46,6 +46,12 @@ class Recording(MemoryStore):
         self.versions: set[tuple[str, int, str]] = set()
         self.counts = {"running": 0, "paused": 0, "fired": 0, "cancelled": 0}
         self.last_seq = 0
+        self.reads_fail = False
+
+    def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
+        if self.reads_fail:
+            raise StoreError("the log cannot be read")
+        return super().blocks_after_seq(seq)
 
     def note(self, writes: Writes) -> None:
         self.commit(writes.changes, writes.anchor)
@@ -93,6 +99,7 @@ class Wire:
         self._store = store
         self.requests: deque[bytes] = deque()
         self.answered: list[Any] = []
+        self.messages: list[bytes] = []
         self.errors: list[str] = []
         self.published = store.last_seq
 
@@ -113,6 +120,7 @@ class Wire:
             assert (event.id, event.version, event.state) in self._store.versions
 
     def reply(self, frames: list[bytes]) -> bool:
+        self.messages.append(frames[-1])
         reply = json.loads(frames[-1])
         for response in reply if isinstance(reply, list) else [reply]:
             self.answered.append(response["id"])
@@ -158,7 +166,7 @@ class Server(Desk):
 
     @property
     def is_full(self) -> bool:
-        return len(self.loop.in_flight) >= MOST_IN_FLIGHT
+        return self.loop._is_full()
 
     def close(self) -> None:
         self.loop.close()
@@ -254,6 +262,24 @@ class Pipeline(RuleBasedStateMachine):
         assert len(server.wire.errors) == len(server.wire.answered) - told >= len(owed)
         assert set(server.wire.errors) <= {"storage_failed"}
         self.restart(are_durable)
+
+    @rule()
+    @precondition(lambda self: self.server.loop.in_flight)
+    def reads_fail(self) -> None:
+        """The log cannot be read for those who are woken: what has settled is told all the same, or refused."""
+        server = self.server
+        owed = {answer for flying in server.loop.in_flight for answer in flying.turn.answers}
+        told = len(server.wire.messages)
+        while server.committer.waiting:
+            server.committer.settle_next()
+        self.store.reads_fail = True
+        try:
+            server.loop._tell_settled()
+        except StoreError as error:
+            server.loop._give_up(error)
+        self.store.reads_fail = False
+        assert len(server.wire.messages) - told >= len(owed)
+        self.restart(0)
 
     @rule(are_durable=st.integers(0, MOST_IN_FLIGHT))
     def kill(self, are_durable: int) -> None:

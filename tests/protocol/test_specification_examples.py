@@ -47,11 +47,11 @@ class Nothing(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 METHODS = (
-    Method("subtract", Subtract, None, "none", int, ""),
-    Method("sum", Sum, None, "none", int, ""),
-    Method("update", Update, None, "none", int, ""),
-    Method("notify_hello", Greeting, None, "none", int, ""),
-    Method("notify_sum", Sum, None, "none", int, ""),
+    Method("subtract", Subtract, "change", "none", int, ""),
+    Method("sum", Sum, "change", "none", int, ""),
+    Method("update", Update, "change", "none", int, ""),
+    Method("notify_hello", Greeting, "change", "none", int, ""),
+    Method("notify_sum", Sum, "change", "none", int, ""),
     Method("get_data", Nothing, None, "none", list[Any], ""),
 )
 

@@ -39,6 +39,9 @@ for at least as long as the last commit took."""
 CHORE_BUDGET = 500
 """Timers fired in one turn, so that no request waits for a herd of ends; other chores do as much work."""
 
+_TURNS_MOST = 64
+"""Turns in flight, those among them that only answer: their replies are kept meanwhile."""
+
 _SETTLE_LIMIT_MS = 5_000
 """How long a stopping server waits for the turns in flight."""
 
@@ -109,7 +112,7 @@ class Loop:
 
     def _step(self) -> None:
         """Waits until there is something to do, and does it."""
-        is_full = len(self.in_flight) >= (1 if self._upkeep.has_to_cut else self._committer.most_in_flight)
+        is_full = self._is_full()
         timeout_ms = (
             self._alarm.set(self._upkeep.next_due_ns(), self._clock.now_ns()) if is_full else self._timeout_ms()
         )
@@ -122,6 +125,14 @@ class Loop:
             self._upkeep.step(self._clock.now_ns())
         elif not (is_quiet and self._end_ahead()):
             self._turn(ready)
+
+    def _is_full(self) -> bool:
+        """Whether a turn has to settle before another may begin. Turns that write nothing have a bound of their own."""
+        if not self.in_flight:
+            return False
+        written = sum(1 for flying in self.in_flight if flying.turn.writes)
+        is_bounded = written >= self._committer.most_in_flight or len(self.in_flight) >= _TURNS_MOST
+        return is_bounded or self._upkeep.has_to_cut
 
     def _turn(self, ready: Mapping[object, int]) -> None:
         if self._gate is not None and self._gate.socket in ready:
@@ -194,11 +205,11 @@ class Loop:
         turn = settled.turn
         if turn.writes:
             self._commit_ns = settled_ns - settled.begun_ns
+        self._teller.send(turn.answers)  # before those who are woken read the log, which may fail
         for shard, part in turn.writes:
             self._metrics.settled(shard.number, part, self._commit_ns, now_ns)
             shard.log.land()
             self._teller.wake(shard, part, now_ns)
-        self._teller.send(turn.answers)
         if not self.in_flight:  # part of a woken answer may depend on a turn behind this one
             for shard in self._shards:
                 if shard.parked.has_ready:
@@ -253,11 +264,13 @@ class Loop:
     def _settle_all(self) -> None:
         """Waits for the turns in flight, and tells them. Raises `StoreError` where that takes too long."""
         until_ns = self._clock.now_ns() + _SETTLE_LIMIT_MS * NS_PER_MS
+        settling = zmq.Poller()
+        self._committer.register(settling)
         while self.in_flight:
             left_ms = (until_ns - self._clock.now_ns()) // NS_PER_MS
             if left_ms <= 0:
                 raise StoreError(f"what was to be stored was not durable within {_SETTLE_LIMIT_MS} ms")
-            self._settling.poll(left_ms)
+            settling.poll(left_ms)
             self._tell_settled()
 
     def _say_goodbye(self) -> None:

@@ -33,19 +33,19 @@ class JsonAnswer:
         """Adds the response to the next request."""
         self._replies.append(reply)
 
-    def hold_place(self, request_id: RequestId) -> int:
-        """Reserves a place for a response that will come later, and returns its number."""
+    def hold_slot(self, request_id: RequestId) -> int:
+        """Reserves a slot for a response that will come later, and returns its number."""
         self.missing += 1
         self._replies.append(Result(None, request_id))
         return len(self._replies) - 1
 
-    def fill_place(self, place: int, outcome: object) -> bool:
-        """Puts a result or a `Refusal` in a reserved place; True if nothing is missing any more."""
-        request_id = self._replies[place].id
+    def fill_slot(self, slot: int, outcome: object) -> bool:
+        """Puts a result or a `Refusal` in a reserved slot; True if nothing is missing any more."""
+        request_id = self._replies[slot].id
         if isinstance(outcome, Refusal):
-            self._replies[place] = Failure(outcome.to_error(), request_id)
+            self._replies[slot] = Failure(outcome.to_error(), request_id)
         else:
-            self._replies[place] = Result(outcome, request_id)
+            self._replies[slot] = Result(outcome, request_id)
         self.missing -= 1
         return self.missing == 0
 

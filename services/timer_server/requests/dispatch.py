@@ -126,7 +126,12 @@ class Dispatcher:
     def _apply_unanswered(
         self, handler: Handler, call: MethodCall, room: ReplyRoom, now_ns: int, sender: Sender
     ) -> None:
-        """Applies a notification. Its result takes no room in the reply, and nobody is told of an error."""
+        """Applies a notification. Its result takes no room in the reply, and nobody is told of an error.
+
+        One that only reads is not applied: it would cost as much as a request, and show its result to nobody.
+        """
+        if self._codec.method_of(call).right in (None, "read"):
+            return
         left_bytes = room.left_bytes
         try:
             handler(self._narrow(call, sender, now_ns) if sender.is_restricted else call.params, now_ns, room)

@@ -42,20 +42,17 @@ class _Page:
         """Adds events of a log, up to its share of what is left of the page for `logs_left` logs."""
         log, after = shard.log, self.next[shard.log.id]
         share = -(-(self._params.limit - len(self.events)) // logs_left)
-        bytes_for_others = self._left_bytes - self._left_bytes // logs_left
         self.truncated |= after < shard.engine.horizon_seq
         if share <= 0 or self._left_bytes < 0:
             self.more |= after < log.durable_seq
             return
-        page = log.page(after, self._params.prefix, share, min(SCAN_MAXIMUM, max(self._room.left_entries, share)))
+        scan = min(SCAN_MAXIMUM, max(self._room.left_entries, share))
+        page = log.page(after, self._params.prefix, share, scan, self._left_bytes // logs_left)
         self._room.take_page(page.scanned, len(page.events))
         for event in page.events:
             self.events.append(event.event_view(log.id))
             self._left_bytes -= len(event.payload)
             self._room.left_bytes -= len(event.payload)
-            if self._left_bytes < bytes_for_others:
-                self.next[log.id], self.more = event.seq, True
-                return
         # Where retention has removed all up to the horizon, the next page begins after it.
         self.next[log.id] = max(page.scanned_to, shard.engine.horizon_seq) if page.is_end else page.scanned_to
         self.more |= not page.is_end

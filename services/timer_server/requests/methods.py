@@ -103,7 +103,7 @@ class Methods:
             return timer
         return WaitForEnd(
             until_ns=now_ns + params.wait_ms * NS_PER_MS,
-            woken=lambda event, then_ns: event.view(then_ns // NS_PER_MS),
+            woken=lambda event, then_ns, _: event.view(then_ns // NS_PER_MS),
             timed_out=lambda then_ns: self.timer(get, then_ns, ReplyRoom()),
             timer_id=params.id,
             after_seq=self._engine.last_seq,
@@ -118,7 +118,7 @@ class Methods:
         rest = replace(params, after=page.next)
         return WaitForEvent(
             until_ns=now_ns + params.wait_ms * NS_PER_MS,
-            woken=lambda _, __: read_page(self._shards, rest, ReplyRoom(), PARKED_PAGE_BYTES),
+            woken=lambda _, __, room: read_page(self._shards, rest, room, PARKED_PAGE_BYTES),
             timed_out=lambda _: page,
             prefix=params.prefix,
         )

@@ -14,6 +14,7 @@ from timer_protocol.errors import Refusal, limit_reached
 from timer_server.core.model import Countdown
 from timer_server.limits import PARKED_BYTES, PARKED_MAXIMUM
 from timer_server.requests.answers import Answer, JsonAnswer
+from timer_server.requests.room import ReplyRoom
 
 _SLACK = 64
 
@@ -25,7 +26,7 @@ class Wait(Struct, frozen=True, kw_only=True):
     """
 
     until_ns: int
-    woken: Callable[[Countdown, int], object]
+    woken: Callable[[Countdown, int, ReplyRoom], object]
     timed_out: Callable[[int], object]
 
 
@@ -45,13 +46,13 @@ class WaitForEvent(Wait, frozen=True, kw_only=True):
 class _Waiter:
     """A parked request. Until an event wakes it, it is in `index` under `key`, with others that wait for the same."""
 
-    __slots__ = ("after_seq", "answer", "event", "index", "is_done", "key", "number", "place", "wait")
+    __slots__ = ("after_seq", "answer", "event", "index", "is_done", "key", "number", "slot", "wait")
 
-    def __init__(self, number: int, wait: Wait, answer: JsonAnswer, place: int) -> None:
+    def __init__(self, number: int, wait: Wait, answer: JsonAnswer, slot: int) -> None:
         self.number = number
         self.wait = wait
         self.answer = answer
-        self.place = place
+        self.slot = slot
         self.is_done = False
         self.event: Countdown | None = None
         self.index: dict[str, dict[int, _Waiter]] = {}
@@ -83,7 +84,7 @@ class Parked:
             raise _no_more_bytes()
         self._count += 1
         self._number += 1
-        waiter = _Waiter(self._number, wait, answer, answer.hold_place(request_id))
+        waiter = _Waiter(self._number, wait, answer, answer.hold_slot(request_id))
         if isinstance(wait, WaitForEnd):
             waiter.index, waiter.key, waiter.after_seq = self._for_end, wait.timer_id, wait.after_seq
         elif isinstance(wait, WaitForEvent):
@@ -134,11 +135,17 @@ class Parked:
                     self._woken.append(waiter)
 
     def answer_woken(self, now_ns: int, most: int) -> None:
-        """Answers up to `most` woken requests, in the order in which they woke."""
+        """Answers up to `most` woken requests, in the order in which they woke, as far as the room of one reply goes.
+
+        Each may read a page of the log, so together they have no more room than the requests of one message.
+        """
+        room = ReplyRoom()
         for _ in range(min(most, len(self._woken))):
+            if not room.is_left:
+                return
             waiter = self._woken.popleft()
             if not waiter.is_done:
-                self._finish(waiter, _outcome(waiter, now_ns))
+                self._finish(waiter, _outcome(waiter, now_ns, room))
 
     def expire(self, now_ns: int, most: int) -> None:
         """Answers up to `most` requests whose time is up, with the event that woke them if there was one."""
@@ -147,7 +154,7 @@ class Parked:
             if until_ns is None or until_ns > now_ns:
                 return
             waiter = self._by_time[0][2]
-            self._finish(waiter, _outcome(waiter, now_ns))
+            self._finish(waiter, _outcome(waiter, now_ns, ReplyRoom()))
 
     def fail_all(self, refusal: Refusal) -> None:
         """Answers all requests with an error."""
@@ -170,7 +177,7 @@ class Parked:
         answer = waiter.answer
         if answer.missing > 1:
             outcome = self._kept(answer, outcome)
-        if answer.fill_place(waiter.place, outcome):
+        if answer.fill_slot(waiter.slot, outcome):
             self._held_bytes -= answer.held_bytes
             self._ready.append(answer)
         if len(self._by_time) > 2 * self._count + _SLACK:
@@ -193,11 +200,11 @@ def _no_more_bytes() -> Refusal:
     return limit_reached("parked_bytes", PARKED_BYTES, "too much is kept for requests that are waiting already")
 
 
-def _outcome(waiter: _Waiter, now_ns: int) -> object:
+def _outcome(waiter: _Waiter, now_ns: int, room: ReplyRoom) -> object:
     """The outcome for a waiter: from the event that woke it, or that its time is up."""
     try:
         if waiter.event is not None:
-            return waiter.wait.woken(waiter.event, now_ns)
+            return waiter.wait.woken(waiter.event, now_ns, room)
         return waiter.wait.timed_out(now_ns)
     except Refusal as refusal:
         return refusal

@@ -20,6 +20,11 @@ class ReplyRoom:
         """Counts the entries of a page: those looked at, and those among them that it returns."""
         self.left_entries -= scanned + (ENTRY_WEIGHT - 1) * returned
 
+    @property
+    def is_left(self) -> bool:
+        """Whether there is room for anything."""
+        return self.left_bytes >= 0 and self.left_entries > 0
+
     def check(self) -> None:
         """Raises `Refusal` (limit_reached) where there is no room left."""
         if self.left_bytes < 0:

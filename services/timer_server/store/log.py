@@ -60,23 +60,26 @@ class Log:
             raise StoreError(f"the entry {place} holds no spec, though others refer to it for one")
         return entry
 
-    def page(self, after: int, prefix: str, limit: int, scan: int) -> Page:
+    def page(self, after: int, prefix: str, limit: int, scan: int, most_bytes: int = SCAN_BYTES) -> Page:
         """Up to `limit` events after a `seq`, of timers whose id begins with `prefix`, among the next `scan` entries.
 
-        Only durable entries are looked at. One that is read for its spec counts too.
+        It ends with the event whose payload goes beyond `most_bytes`. Only durable entries are looked at; one that is
+        read for its spec counts too.
         """
         found: list[Countdown] = []
-        scanned_to, scanned, size = after, 0, 0
+        scanned_to, scanned, size, found_bytes = after, 0, 0, 0
         with closing(self._store.blocks_after_seq(after)) as blocks:
             for block in blocks:
                 for entry in block.entries:
                     if entry.seq <= after:
                         continue
-                    if scanned >= scan or size > SCAN_BYTES or len(found) == limit:
+                    is_enough = scanned >= scan or size > SCAN_BYTES or found_bytes > most_bytes
+                    if is_enough or len(found) == limit:
                         return Page(found, scanned_to, scanned, is_end=False)
                     scanned_to, scanned = entry.seq, scanned + 1
                     if entry.id.startswith(prefix):
                         found.append(event := self._whole(entry))
+                        found_bytes += len(event.payload)
                         if event is not entry:
                             scanned, size = scanned + 1, size + len(event.payload)
                 size += block.size
