@@ -11,6 +11,7 @@ from drivers.desk import ENVELOPE, Desk, batch, body, request
 from protocol.requests import request_texts
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import Message
+from timer_protocol.messages import METHODS
 from timer_protocol.sender import EVERYBODY
 from timer_server.core.model import Countdown
 from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
@@ -316,3 +317,18 @@ def test_a_timer_that_ended_is_read_from_the_store() -> None:
 
     assert desk.result("timer.get", id="a")["label"] == "tea"
     assert isinstance(desk.get("a"), Countdown)
+
+
+@pytest.mark.parametrize("method", ["events.read", "timer.list", "server.info"])
+def test_a_notification_that_would_only_read_is_dropped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """It would cost as much as a request that is answered, without the bounds of a reply."""
+    called: list[str] = []
+    dispatcher = desk.dispatching({m.name: lambda *_: called.append("handled") for m in METHODS})
+    params = {"after": {}} if method == "events.read" else {}
+    message = json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode()
+    start = json.dumps({"jsonrpc": "2.0", "method": "timer.start", "params": {"seconds": 1}}).encode()
+
+    assert dispatcher.handle(Message([*ENVELOPE, batch(message, start)], EVERYBODY), desk.now_ns) is None
+    assert called == ["handled"]  # the start

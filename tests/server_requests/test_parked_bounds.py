@@ -225,3 +225,20 @@ def test_no_more_run_out_of_time_in_one_turn_than_may() -> None:
     assert parked.take_ready() == answers[:3]
     parked.expire(5, 3)
     assert parked.take_ready() == answers[3:]
+
+
+def test_readers_that_wake_together_share_the_room_of_one_reply(desk: Desk) -> None:
+    """Each of them reads a page of the log: hundreds of pages would hold everybody up for seconds."""
+    after = desk.result("server.info")["cursor"]
+    waiting = [desk.park("events.read", after=after, limit=1000, wait_ms=60_000) for _ in range(100)]
+    for number in range(500):
+        desk.start(f"many/{number}", desk.now_ns)
+
+    answered = desk.end_turn(most=100)
+
+    assert 0 < len(answered) < 10
+    assert desk.parked.next_due_ns() == 0
+    while desk.parked.next_due_ns() == 0:
+        answered += desk.end_turn(most=100)
+    assert answered == waiting
+    assert {len(body(answer)["result"]["events"]) for answer in answered} == {500}
