@@ -5,12 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client.command import CONTROLS, Server, environment, run, running
+from client.command import COMMAND, CONTROLS, Server, environment, run, running
+from drivers.program import Program
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
 from timer_client.cli import COMMANDS, root
@@ -277,6 +279,20 @@ def test_ctrl_c_ends_events(server: LocalServer, tmp_path: Path) -> None:
         program.signal(signal.SIGINT)
         assert program.wait() == 130
         assert "Traceback" not in program.output
+
+
+@pytest.mark.parametrize("arguments", [("events", "--after", "start"), ("watch", "a")])
+def test_sigterm_ends_a_command_whose_shell_ignores_ctrl_c(
+    server: LocalServer, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """As a background job of a script has it."""
+    _start(tmp_path, server, "1h", "--id", "a")
+    ignoring = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+    program = Program([*ignoring, *COMMAND, *arguments], environment(server), tmp_path)
+    with closing(program):
+        program.expect("started|is running")
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 130
 
 
 def test_a_watch_survives_a_crash_of_the_server(server_process: ServerProcess, tmp_path: Path) -> None:

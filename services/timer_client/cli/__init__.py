@@ -2,6 +2,7 @@
 
 import importlib
 import signal
+from types import FrameType
 from typing import Any
 
 import click
@@ -102,7 +103,17 @@ def root() -> None:
 
 def main() -> None:
     """Runs the command line. Exit codes: 0, 1 the server's error, 2 misuse, 3 cancelled, 4 unreachable, 130 Ctrl-C."""
-    # `docker stop` is as good as Ctrl-C; the first process of a container would otherwise ignore it. It is passed on
-    # as SIGINT, which asyncio turns into the end of a task: an exception from nowhere may be lost in a callback.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # `docker stop` is as good as Ctrl-C; the first process of a container would otherwise ignore it.
+    signal.signal(signal.SIGTERM, _interrupt)
     root.main(prog_name="timer")
+
+
+def _interrupt(_number: int, frame: FrameType | None) -> None:
+    """Does on SIGTERM what Ctrl-C would do at this moment, also where a shell has had SIGINT ignored.
+
+    While asyncio runs, its own handler ends the task: an exception that comes from nowhere may be lost in a callback.
+    """
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    if not callable(on_interrupt):
+        raise KeyboardInterrupt
+    on_interrupt(signal.SIGINT, frame)
