@@ -65,11 +65,12 @@ class Deadlines:
         heap = self._earliest()
         if not heap:
             return None
-        due_at_ms = head(heap[0]).due_at_ms
-        assert due_at_ms is not None
-        if due_at_ms > now_ms or not self._is_alive(heap[0]):
+        timer = unpack(heap[0])
+        assert timer.due_at_ms is not None
+        if timer.due_at_ms > now_ms or self._pending.get(timer.id) is not heap[0]:
             return None
-        return unpack(heappop(heap))
+        heappop(heap)
+        return timer
 
     def _earliest(self) -> list[Record]:
         """The heap with the earliest record; empty only if both are."""
