@@ -2,8 +2,10 @@
 
 import asyncio
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import click
 import msgspec
@@ -20,6 +22,7 @@ from timer_client.cli.text import asked, on_terminal, show_timer
 from timer_client.cli.timer_ids import timer_id_argument
 from timer_client.settings import Settings
 from timer_protocol.durations import total_ms
+from timer_protocol.messages import Timer
 
 EXIT_CANCELLED = 3
 
@@ -91,7 +94,7 @@ def watch(context: click.Context, timer_id: str, *, as_json: bool) -> None:
 def _watch(context: click.Context, settings: Settings, timer_id: str, *, as_json: bool) -> None:
     try:
         with failures_told():
-            timer = asyncio.run(watch_timer(settings, timer_id, _display(settings, as_json=as_json)))
+            timer = asyncio.run(_until_sigterm(watch_timer(settings, timer_id, _display(settings, as_json=as_json))))
     except KeyboardInterrupt:
         click.echo(f"Left; the timer goes on. To come back: {_command(context, settings, 'watch', timer_id)}", err=True)
         raise
@@ -129,3 +132,18 @@ def _command(context: click.Context, settings: Settings, verb: str, timer_id: st
     options = [f"--{name} {shlex.quote(text)}" for name, text in given_settings(context).items() if name in _WHERE]
     dashes = ["--"] if timer_id.startswith("-") else []
     return " ".join([settings.command, *options, verb, *dashes, timer_id])
+
+
+async def _until_sigterm(watching: Coroutine[Any, Any, Timer]) -> Timer:
+    """Watches until SIGTERM, which ends the task: an exception from a signal may be lost in a callback.
+
+    Raises `KeyboardInterrupt`, as Ctrl-C does.
+    """
+    task = asyncio.ensure_future(watching)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel, "SIGTERM")
+    try:
+        return await task
+    except asyncio.CancelledError as ended:
+        if ended.args == ("SIGTERM",):
+            raise KeyboardInterrupt from None
+        raise
