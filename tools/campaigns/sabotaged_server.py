@@ -15,7 +15,7 @@ from timer_protocol.messages import ExtendParams, RestartParams
 from timer_server.__main__ import main
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Changes, Ledger, Recall
-from timer_server.core.model import Countdown
+from timer_server.core.model import Countdown, Revision
 from timer_server.store.base import Anchor
 from timer_server.store.sqlite.store import SqliteStore
 
@@ -63,7 +63,8 @@ def fires_twice() -> None:
     def take_up_twice(self: Ledger, timer: Countdown, before: Countdown) -> None:
         take_up(self, timer, before)
         if timer.kind == "fired":
-            take_up(self, replace(timer, place=timer.place + 1, version=timer.version + 1), timer)
+            again = Revision(timer.version + 1, timer.at_ms - timer.started_at_ms, keys=timer.keys)
+            take_up(self, replace(timer, place=timer.place + 1, revision=again), timer)
 
     Ledger._take_up = take_up_twice  # type: ignore[method-assign]
 

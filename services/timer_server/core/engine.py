@@ -28,7 +28,7 @@ from timer_protocol.messages import (
 )
 from timer_server.core.keys import knows, remembering
 from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
-from timer_server.core.model import NUMBER_OF, STARTED, Countdown, Entry
+from timer_server.core.model import NUMBER_OF, STARTED, Countdown, Entry, Revision
 from timer_server.core.payloads import check_payload, is_same_json
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
@@ -99,7 +99,8 @@ class Engine:
         if isinstance(params, GetParams):
             return found
         key = params.key
-        if key is not None and knows(found.keys, key):
+        keys = found.keys
+        if key is not None and knows(keys, key):
             return found
         request, effect = _EFFECTS[type(params)]
         change = _permitted(request, found)
@@ -108,9 +109,7 @@ class Engine:
         if found.has_ended:
             self._check_room()
         changed = effect(found, params, now_ns, self._limits)
-        if key is not None:
-            changed["keys"] = remembering(found.keys, key)
-        after = self._changed(found, change, now_ns, changed)
+        after = self._changed(found, change, now_ns, changed, keys if key is None else remembering(keys, key))
         self._ledger.change(after, found)
         return after
 
@@ -194,12 +193,9 @@ class Engine:
             self._ledger.others,
             STARTED,
             at_ms,
-            0,
             timer_id,
             duration_ms,
-            0,
-            1,
-            b"",
+            None,
             place if len(payload) + len(params.label) > SURELY_SMALL_BYTES and is_large(params.label, payload) else 0,
             params.hours,
             params.minutes,
@@ -240,18 +236,19 @@ class Engine:
     def _fired(self, timer: Countdown, now_ns: int) -> Countdown:
         change = _permitted("expire", timer)
         assert change is not None
-        return self._changed(timer, change, now_ns, {})
+        return self._changed(timer, change, now_ns, {}, timer.keys)
 
-    def _changed(self, timer: Countdown, change: Change, now_ns: int, changed: dict[str, Any]) -> Countdown:
-        """The next version of a timer, not yet logged."""
-        started_at_ms = changed.get("started_at_ms", timer.started_at_ms)
+    def _changed(
+        self, timer: Countdown, change: Change, now_ns: int, changed: dict[str, Any], keys: bytes
+    ) -> Countdown:
+        """The next version of a timer, not yet logged: `changed` has its fields, and `remaining_ms` where it pauses."""
+        elapsed_ms = _round_up(now_ns) - changed.get("started_at_ms", timer.started_at_ms)
         return replace(
             timer,
             place=self._ledger.last_place + 1,
             others=self._ledger.others,
             kind_number=NUMBER_OF[change.kind],
-            elapsed_ms=_round_up(now_ns) - started_at_ms,
-            version=timer.version + 1,
+            revision=Revision(timer.version + 1, elapsed_ms, changed.pop("remaining_ms", 0), keys),
             **changed,
         )
 
@@ -265,11 +262,11 @@ def _pause(timer: Countdown, _: PauseParams, now_ns: int, __: Limits) -> dict[st
 
 
 def _resume(timer: Countdown, _: ResumeParams, now_ns: int, __: Limits) -> dict[str, Any]:
-    return {"due_at_ms": _round_up(now_ns) + timer.remaining_ms, "remaining_ms": 0}
+    return {"due_at_ms": _round_up(now_ns) + timer.remaining_ms}
 
 
 def _cancel(_: Countdown, __: CancelParams, ___: int, ____: Limits) -> dict[str, Any]:
-    return {"remaining_ms": 0}
+    return {}
 
 
 def _extend(timer: Countdown, params: ExtendParams, now_ns: int, limits: Limits) -> dict[str, Any]:
@@ -299,7 +296,6 @@ def _restart(timer: Countdown, _: RestartParams, now_ns: int, __: Limits) -> dic
     return {
         "duration_ms": duration_ms,
         "due_at_ms": at_ms + duration_ms,
-        "remaining_ms": 0,
         "started_at_ms": at_ms,
     }
 

@@ -29,14 +29,26 @@ ENDED_KINDS = frozenset({CANCELLED, FIRED})
 Natural = Annotated[int, Meta(ge=0)]
 
 
+class Revision(Struct, frozen=True, gc=False, array_like=True):
+    """What only a changed timer has. Most timers are never changed, and hold one byte in place of these.
+
+    The latest event happened `elapsed_ms` after `started_at_ms`. `remaining_ms` is more than 0 only while paused.
+    `keys` are digests of the latest keys (see `core.keys`).
+    """
+
+    version: int
+    elapsed_ms: Natural = 0
+    remaining_ms: Natural = 0
+    keys: bytes = b""
+
+
 class _Entry(Struct, frozen=True, gc=False, array_like=True):
     """An event of a timer: the timer right after it, without its spec. `records` relies on the order of the fields.
 
-    The event is of the kind `KINDS[kind_number]` and happened `elapsed_ms` after `started_at_ms`. `others` counts the
-    entries before it that are not events of timers. `duration_ms` is the whole countdown, extensions included.
-    `due_at_ms` is None while paused, and only then is `remaining_ms` more than 0; an end does not change `due_at_ms`.
-    `keys` are digests of the latest keys (see `core.keys`). `spec_place` is the place of the entry that holds a large
-    spec; 0 stands for a small one, which is repeated in every entry.
+    The event is of the kind `KINDS[kind_number]`. `others` counts the entries before it that are not events of timers.
+    `due_at_ms` is None while paused; an end does not change it. `duration_ms` is the whole countdown, extensions
+    included. `revision` is None in a first start. `spec_place` is the place of the entry that holds a large spec; 0
+    stands for a small one, which is repeated in every entry.
     """
 
     due_at_ms: Natural | None
@@ -44,12 +56,9 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
     others: int
     kind_number: Annotated[int, Meta(ge=0, lt=len(KINDS))]
     started_at_ms: Natural
-    elapsed_ms: Natural
     id: str
     duration_ms: int
-    remaining_ms: Natural
-    version: int
-    keys: bytes
+    revision: Revision | None
     spec_place: int
 
     @property
@@ -65,7 +74,22 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
     @property
     def at_ms(self) -> int:
         """When it happened."""
-        return self.started_at_ms + self.elapsed_ms
+        return self.started_at_ms if self.revision is None else self.started_at_ms + self.revision.elapsed_ms
+
+    @property
+    def version(self) -> int:
+        """The number of the event among those of its id, from 1."""
+        return 1 if self.revision is None else self.revision.version
+
+    @property
+    def remaining_ms(self) -> int:
+        """Time to go of a paused timer; 0 for all others."""
+        return 0 if self.revision is None else self.revision.remaining_ms
+
+    @property
+    def keys(self) -> bytes:
+        """Digests of the latest keys of changes."""
+        return b"" if self.revision is None else self.revision.keys
 
     @property
     def has_ended(self) -> bool:

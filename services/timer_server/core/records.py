@@ -22,7 +22,7 @@ SURELY_SMALL_BYTES = SPEC_REPEATED_BYTES // 4
 """As many characters never have more bytes than that. This quick test settles most starts."""
 
 _NIL = 0xC0
-_BEHIND_LENGTH_AND_TAG = 4
+_BEHIND_LENGTH_AND_TAG = 2
 
 
 class Head(Struct, frozen=True, gc=False, array_like=True):
@@ -34,7 +34,6 @@ class Head(Struct, frozen=True, gc=False, array_like=True):
     others: int
     kind_number: int
     started_at_ms: int
-    elapsed_ms: int
     id: str
 
 
@@ -53,7 +52,7 @@ head = msgpack.Decoder(Head).decode
 
 
 def is_paused(record: Record) -> bool:
-    """Whether a pending timer's record has no deadline. That comes after three bytes of array length and one of tag."""
+    """Whether a pending timer's record has no deadline. That comes after a byte of array length and one of tag."""
     return record[_BEHIND_LENGTH_AND_TAG] == _NIL
 
 
