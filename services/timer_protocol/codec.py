@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from timer_protocol.errors import ErrorCode, Refusal, RpcError, limit_reached
 from timer_protocol.limits import REQUEST_ID_CHARACTERS
 from timer_protocol.messages import Method
+from timer_protocol.plurals import counted
 
 RequestId = int | float | Annotated[str, Meta(max_length=REQUEST_ID_CHARACTERS)] | None
 
@@ -225,9 +226,8 @@ def _name_positions(params: bytes, method: Method) -> bytes:
     values = _raw_list.decode(params)
     names = [field.encode_name for field in msgspec.structs.fields(method.params)]
     if len(values) > len(names):
-        raise Refusal(
-            ErrorCode.INVALID_PARAMS, f"{method.name} takes at most {len(names)} parameters, got {len(values)}"
-        )
+        most = counted(len(names), "parameter")
+        raise Refusal(ErrorCode.INVALID_PARAMS, f"{method.name} takes at most {most}, got {len(values)}")
     return encode(dict(zip(names, values, strict=False)))
 
 
@@ -238,5 +238,5 @@ def _malformed(request_id: RequestId, code: ErrorCode, reason: str) -> Malformed
 def _refused_batch(length: int, max_batch: int) -> Malformed:
     if length == 0:
         return _malformed(None, ErrorCode.INVALID_REQUEST, "a batch needs at least one request")
-    refusal = limit_reached("max_batch", max_batch, f"the batch has {length} requests")
+    refusal = limit_reached("max_batch", max_batch, f"the batch has {counted(length, 'request')}")
     return Malformed(None, refusal.to_error())

@@ -10,6 +10,9 @@ NS_PER_MS = 1_000_000
 MAXIMUM_MS = 2**53
 """The largest sum: every JSON reader takes it exactly (RFC 8259, section 6), and no duration comes near it."""
 
+LONGEST_S = 3_153_600_000
+"""A hundred years: no operator can allow a timer more."""
+
 Number = int | float
 
 

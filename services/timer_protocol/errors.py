@@ -77,5 +77,9 @@ class Refusal(Exception):
 
 
 def limit_reached(limit: str, maximum: int, what: str) -> Refusal:
-    """The refusal of something that is too large or too many; `what` says what there is."""
-    return Refusal(ErrorCode.LIMIT_REACHED, f"{what}; {limit} is {maximum}", limit=limit, maximum=maximum)
+    """The refusal of something that is too large or too many.
+
+    `what` says what there is; the limit is added where it does not name it.
+    """
+    reason = what if limit in what else f"{what}; {limit} is {maximum}"
+    return Refusal(ErrorCode.LIMIT_REACHED, reason, limit=limit, maximum=maximum)

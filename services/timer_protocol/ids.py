@@ -3,6 +3,7 @@
 import re
 
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.plurals import counted
 
 ID_PATTERN = r"^[A-Za-z0-9._:/-]{1,128}$"
 """For JSON Schema, where `$` is the end of the text; Python code uses `is_valid_id`."""
@@ -26,7 +27,8 @@ def check_id(text: str) -> None:
         shown = text if len(text) <= 40 else text[:40] + "…"
         raise Refusal(
             ErrorCode.INVALID_PARAMS,
-            f"id must be 1 to 128 of the characters A-Z a-z 0-9 . _ : / - ; got {shown!r} ({len(text)} characters)",
+            "id must be 1 to 128 of the characters A-Z a-z 0-9 . _ : / - ; "
+            f"got {shown!r} ({counted(len(text), 'character')})",
         )
 
 

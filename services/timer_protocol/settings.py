@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from timer_protocol.durations import LONGEST_S
 from timer_protocol.key_files import PREFIX_CHARACTERS, check_prefix
 from timer_protocol.limits import Limits
 
@@ -175,7 +176,7 @@ SERVER_VARIABLES = (
     _limit("TIMER_MAX_PAYLOAD_BYTES", 16_777_216, "bytes", "The largest payload of a timer"),
     _limit("TIMER_MAX_BATCH", 100_000, "requests", "The most requests in one message"),
     _limit("TIMER_MAX_MESSAGE_BYTES", 268_435_456, "bytes", "The largest message"),
-    _limit("TIMER_MAX_DURATION_S", 3_153_600_000, "seconds", "The longest a timer may run: ten years"),
+    _limit("TIMER_MAX_DURATION_S", LONGEST_S, "seconds", "The longest a timer may run: ten years"),
     _limit("TIMER_RETENTION_S", 3_153_600_000, "seconds", "How long ended timers and events can still be read: a day"),
 )
 

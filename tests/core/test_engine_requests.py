@@ -57,6 +57,7 @@ class TestStart:
         conflict = refusal(lambda: bench.start(**{"payload": b"1", **other}))  # type: ignore[arg-type]
 
         assert (conflict.code, conflict.help["state"]) == (ErrorCode.ID_CONFLICT, "running")
+        assert "restart runs it again as it was, another id starts another" in conflict.reason
 
     def test_retry_returns_a_timer_that_has_ended_or_was_changed_meanwhile(self) -> None:
         bench = Bench()
@@ -209,6 +210,7 @@ class TestRoom:
         bench.ask(CancelParams("a"))
 
         assert (refused.code, refused.help) == (ErrorCode.LIMIT_REACHED, {"limit": "max_timers", "maximum": 2})
+        assert refused.reason == "2 timers are pending and max_timers allows no more"
         assert bench.start("c").state == "running"
 
     def test_restart_of_an_ended_timer_needs_room_and_of_a_pending_one_does_not(self) -> None:
@@ -217,7 +219,9 @@ class TestRoom:
         bench.ask(CancelParams("a"))
         bench.start("b")
 
-        assert code(lambda: bench.ask(RestartParams("a"))) is ErrorCode.LIMIT_REACHED
+        refused = refusal(lambda: bench.ask(RestartParams("a")))
+        assert refused.code is ErrorCode.LIMIT_REACHED
+        assert refused.reason == "1 timer is pending and max_timers allows no more"
         assert bench.ask(RestartParams("b")).state == "running"
 
     def test_retry_of_a_start_needs_no_room(self) -> None:

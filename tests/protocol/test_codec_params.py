@@ -86,8 +86,8 @@ def test_payload_by_position_is_passed_on_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("method", "params", "hint"),
     [
-        ("timer.get", ["a", "b"], "at most 1"),
-        ("server.info", [1], "at most 0"),
+        ("timer.get", ["a", "b"], "at most 1 parameter, got 2"),
+        ("server.info", [1], "at most 0 parameters, got 1"),
         ("timer.get", [7], "params.id"),
         ("timer.get", {"id": 7}, "params.id"),
         ("timer.get", {"id": None}, "params.id"),

@@ -55,7 +55,12 @@ def test_a_refusal_shows_no_more_than_the_beginning() -> None:
         check_id("*" * 10_000)
 
     assert len(refused.value.reason) < 200
-    assert "10000" in refused.value.reason
+    assert "10000 characters" in refused.value.reason
+
+
+def test_a_refusal_counts_one_character() -> None:
+    with pytest.raises(Refusal, match=r"\(1 character\)"):
+        check_id("*")
 
 
 @given(st.text(max_size=6) | st.text(ALPHABET + "\n ~", max_size=130))

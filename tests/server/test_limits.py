@@ -24,7 +24,11 @@ TESTS = Path(__file__).parent.parent
 OWN = Limits(max_timers=3, max_payload_bytes=100, max_batch=3, max_message_bytes=20_000, max_duration_s=1000)
 
 STATED: dict[str, tuple[Any, int, str]] = {
-    "max_timers": (request("timer.start", 1, id="one-too-many", minutes=1), -32004, "max_timers is 3"),
+    "max_timers": (
+        request("timer.start", 1, id="one-too-many", minutes=1),
+        -32004,
+        "3 timers are pending and max_timers allows no more",
+    ),
     "max_payload_bytes": (
         request("timer.start", 1, minutes=1, payload="x" * 99),
         -32004,

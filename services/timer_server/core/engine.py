@@ -26,6 +26,7 @@ from timer_protocol.messages import (
     State,
     StateCounts,
 )
+from timer_protocol.plurals import counted
 from timer_server.core.keys import knows, remembering
 from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
 from timer_server.core.model import NUMBER_OF, STARTED, Countdown, Entry, Revision
@@ -216,7 +217,10 @@ class Engine:
             asked = (params.hours, params.minutes, params.seconds, params.label)
             is_same = asked == (found.hours, found.minutes, found.seconds, found.label)
             if not (is_same and is_same_json(payload, found.payload)):
-                what = "exists with other hours, minutes, seconds, label or payload"
+                what = (
+                    "exists with other hours, minutes, seconds, label or payload; "
+                    "restart runs it again as it was, another id starts another"
+                )
                 raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
         return found
 
@@ -253,8 +257,10 @@ class Engine:
         )
 
     def _check_room(self) -> None:
-        if self._ledger.pending_count >= self._limits.max_timers:
-            raise limit_reached("max_timers", self._limits.max_timers, "as many timers are pending")
+        pending = self._ledger.pending_count
+        if pending >= self._limits.max_timers:
+            what = f"{counted(pending, 'timer is', 'timers are')} pending and max_timers allows no more"
+            raise limit_reached("max_timers", self._limits.max_timers, what)
 
 
 def _pause(timer: Countdown, _: PauseParams, now_ns: int, __: Limits) -> dict[str, Any]:

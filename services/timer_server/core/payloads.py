@@ -3,6 +3,7 @@
 from msgspec import ValidationError, json
 
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
+from timer_protocol.plurals import counted
 from timer_server.limits import PAYLOAD_DEPTH
 
 _decode = json.Decoder().decode
@@ -11,7 +12,7 @@ _decode = json.Decoder().decode
 def check_payload(payload: bytes, max_payload_bytes: int) -> None:
     """Raises `Refusal` (limit_reached, invalid_params) unless readers of JSON can take the payload."""
     if len(payload) > max_payload_bytes:
-        raise limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {len(payload)} bytes")
+        raise limit_reached("max_payload_bytes", max_payload_bytes, f"payload has {counted(len(payload), 'byte')}")
     try:
         value = _decode(payload)
     except (ValidationError, RecursionError) as error:

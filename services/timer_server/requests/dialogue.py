@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from timer_protocol.errors import Refusal
 from timer_protocol.messages import StartParams
+from timer_protocol.plurals import counted
 from timer_server.limits import DIALOGUE_LINES_A_SECOND, TRIPLE_EXPIRES_S, TRIPLES_MAXIMUM
 from timer_server.logs import SparingLog
 
@@ -71,7 +72,8 @@ def _amounts(begun: tuple[int | float, ...], texts: Sequence[bytes]) -> tuple[in
         return (*begun, _amount(texts[0], _NAMES[len(begun)]))
     if len(texts) == len(_NAMES):
         return tuple(_amount(text, name) for text, name in zip(texts, _NAMES, strict=True))
-    raise ValueError(f"expected hours, minutes and seconds in 3 frames, or one of them in 1; got {len(texts)} frames")
+    got = counted(len(texts), "frame")
+    raise ValueError(f"expected hours, minutes and seconds in 3 frames, or one of them in 1; got {got}")
 
 
 def _amount(text: bytes, name: str) -> int | float:

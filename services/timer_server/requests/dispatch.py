@@ -11,6 +11,7 @@ from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.frames import Message, is_json, split_envelope
 from timer_protocol.limits import Limits
 from timer_protocol.messages import StartParams
+from timer_protocol.plurals import counted
 from timer_protocol.rights import narrow
 from timer_protocol.sender import NOBODY, Sender
 from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
@@ -86,7 +87,7 @@ class Dispatcher:
     def _parse(self, body: bytes) -> Parsed | list[Parsed]:
         if len(body) > self._limits.max_message_bytes:
             maximum = self._limits.max_message_bytes
-            refusal = limit_reached("max_message_bytes", maximum, f"the message has {len(body)} bytes")
+            refusal = limit_reached("max_message_bytes", maximum, f"the message has {counted(len(body), 'byte')}")
             return Malformed(None, refusal.to_error())
         return self._codec.decode(body, self._limits.max_batch)
 

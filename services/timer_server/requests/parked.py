@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from timer_protocol.codec import RequestId, encode
 from timer_protocol.errors import Refusal, limit_reached
+from timer_protocol.plurals import counted
 from timer_server.core.model import Countdown
 from timer_server.limits import PARKED_BYTES, PARKED_MAXIMUM
 from timer_server.requests.answers import Answer, JsonAnswer
@@ -79,7 +80,8 @@ class Parked:
     def park(self, wait: Wait, answer: JsonAnswer, request_id: RequestId) -> None:
         """Lets a request wait, with a place reserved in its answer. Raises `Refusal` (limit_reached)."""
         if self._count >= PARKED_MAXIMUM:
-            raise limit_reached("parked_requests", PARKED_MAXIMUM, f"{self._count} requests are waiting already")
+            what = f"{counted(self._count, 'request is', 'requests are')} waiting already"
+            raise limit_reached("parked_requests", PARKED_MAXIMUM, what)
         if self._held_bytes >= PARKED_BYTES:
             raise _no_more_bytes()
         self._count += 1

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from zlib import crc32
 
+from timer_protocol.plurals import counted
 from timer_server.core.ledger import LogEnds
 from timer_server.core.model import Entry
 
@@ -51,7 +52,7 @@ def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Itera
     if seq != max(ends.last_seq, ends.horizon_seq):
         raise Damage(f"it ends at event {seq}, and should end at {ends.last_seq}")
     if found != held:
-        raise Damage(f"it holds {found} entries, and should hold {held}")
+        raise Damage(f"it holds {counted(found, 'entry', 'entries')}, and should hold {held}")
 
 
 def _check_reference(entry: Entry, specs: set[int]) -> None:
