@@ -25,7 +25,6 @@ from timer_protocol.settings import SettingError
 START_LIMIT_S = 15.0
 STOP_LIMIT_S = 10.0
 MISUSED = 2
-INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
@@ -100,7 +99,7 @@ def _client(arguments: list[str], addresses: dict[str, str]) -> int:
         code = client.wait()
     finally:
         _stop(client)
-    if code == INTERRUPTED:
+    if code == -signal.SIGINT:
         sys.stderr.write("The local server stops too; its timers outlive it only where TIMER_STORE is set.\n")
     return code if code >= 0 else 128 - code
 

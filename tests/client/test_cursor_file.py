@@ -61,7 +61,7 @@ def test_where_nothing_matched_the_position_is_kept_at_the_end(fake: FakeServer,
         fake.next_message()
         fake.next_message()  # after the silence of the events socket: the page before it was taken
         program.signal(signal.SIGINT)
-        assert program.wait() == 130
+        assert program.wait() == -signal.SIGINT
     assert kept.read_text() == f"{LOG}:{LAST}\n"
 
 

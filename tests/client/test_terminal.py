@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_no_time_at_all_is_asked_again(server: LocalServer, tmp_path: Path) -> N
         program.expect("no time at all")
         program.expect(r"Enter your time in hours\.")
         _interrupt(program, "Nothing was started")
-        assert program.wait() == 130
+        assert program.wait() == -signal.SIGINT
 
 
 def _interrupt(program: Program, expected: str) -> None:
@@ -60,7 +61,7 @@ def test_ctrl_c_leaves_the_countdown_and_not_the_timer(server: LocalServer, tmp_
         program.expect("tea .*━.*0:59:59")
         program.send("\x03")
         program.expect("timer watch order/42")
-        assert program.wait() == 130
+        assert program.wait() == -signal.SIGINT
         assert BELL not in program.output
         assert "\x1b[?25h" in program.output, "the cursor is shown again"
     assert run(tmp_path, "get", "order/42", server=server).stdout.split("\t")[1] == "running"
@@ -100,7 +101,7 @@ def test_labels_of_others_do_not_reach_the_terminal(server: LocalServer, tmp_pat
     with running(tmp_path, "watch", "a", server=server, terminal=True) as program:
         program.expect(re.escape(r"\x1b]0;owned\x07 [bold]tea"))
         program.send("\x03")
-        assert program.wait() == 130
+        assert program.wait() == -signal.SIGINT
         assert "\x1b]0" not in program.output
 
 

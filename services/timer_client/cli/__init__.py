@@ -1,25 +1,14 @@
 """The command `timer`. Each subcommand is imported when it is run, so that help and completion are quick."""
 
 import importlib
-import signal
-from types import FrameType
 from typing import Any
 
 import click
 
+from timer_client.cli import exit_codes
+from timer_client.cli.interrupts import Interrupted, die, take_sigterm
 from timer_client.cli.options import ENVIRONMENT_ONLY, connection_options
 from timer_protocol import __version__
-
-EXIT_INTERRUPTED = 130
-
-EXIT_CODES = (
-    ("0", "Done; of a countdown: the timer fired."),
-    ("1", "The server refused: no such timer, a wrong state, a limit, a key that is not allowed."),
-    ("2", "A wrong argument or setting."),
-    ("3", "The timer was cancelled while it was watched."),
-    ("4", "The server could not be reached in time."),
-    ("130", "Ctrl-C."),
-)
 
 COMMANDS = {
     "start": ("start:start", "Start a timer and watch it to its end."),
@@ -56,14 +45,16 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; Ctrl-C ends it as a shell expects."""
+        """Runs a command. Raises `Interrupted` where a signal ends it."""
         try:
             return super().invoke(ctx)
-        except click.Abort:  # at a question
+        except click.Abort as left:  # at a question
             click.echo("\nNothing was started.", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
-        except KeyboardInterrupt:
-            ctx.exit(EXIT_INTERRUPTED)
+            if isinstance(left.__context__, KeyboardInterrupt):
+                raise Interrupted(left.__context__) from None
+            ctx.exit(exit_codes.ExitCode.MISUSED)  # the answers ended: Ctrl-D
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(interrupt) from None
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list of commands."""
@@ -83,7 +74,7 @@ class LazyGroup(click.Group):
                 ]
             )
         with formatter.section("Exit codes"):
-            formatter.write_dl(EXIT_CODES)
+            formatter.write_dl(exit_codes.MEANINGS)
         with formatter.indentation():
             formatter.write_text("All variables may stand in a .env file in the working directory.")
 
@@ -102,18 +93,9 @@ def root() -> None:
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0, 1 the server's error, 2 misuse, 3 cancelled, 4 unreachable, 130 Ctrl-C."""
-    # `docker stop` is as good as Ctrl-C; the first process of a container would otherwise ignore it.
-    signal.signal(signal.SIGTERM, _interrupt)
-    root.main(prog_name="timer")
-
-
-def _interrupt(_number: int, frame: FrameType | None) -> None:
-    """Does on SIGTERM what Ctrl-C would do at this moment, also where a shell has had SIGINT ignored.
-
-    While asyncio runs, its own handler ends the task: an exception that comes from nowhere may be lost in a callback.
-    """
-    on_interrupt = signal.getsignal(signal.SIGINT)
-    if not callable(on_interrupt):
-        raise KeyboardInterrupt
-    on_interrupt(signal.SIGINT, frame)
+    """Runs the command line and ends the process: with one of the `exit_codes`, or by the signal that ended it."""
+    take_sigterm()
+    try:
+        root.main(prog_name="timer")
+    except Interrupted as interrupted:
+        die(interrupted)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import click
 
+from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.options import given_settings
 from timer_client.client import TimerClient
 from timer_client.errors import (
@@ -27,7 +28,7 @@ _ADVICE: dict[type[TimerError], str] = {
     ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
     AccessDenied: "The server's operator has a folder of allowed keys.",
     TimerNotFound: "The command `list` shows those there are.",
-    IdConflict: "Choose another --id, or leave it out.",
+    IdConflict: "Choose another --id, leave it out, or run the one that is there again with the command `restart`.",
     LimitReached: "It is the server's limit; the command `info` shows them all.",
 }
 
@@ -35,7 +36,7 @@ _ADVICE: dict[type[TimerError], str] = {
 class Failure(click.ClickException):
     """Ends the command with a sentence on stderr. By itself it stands for an error from the server."""
 
-    exit_code = 1
+    exit_code = ExitCode.REFUSED
 
     def show(self, _file: object = None) -> None:
         """Prints the sentence."""
@@ -43,15 +44,15 @@ class Failure(click.ClickException):
 
 
 class Misuse(Failure):
-    """A setting is wrong."""
+    """An argument, a setting or a file is wrong."""
 
-    exit_code = 2
+    exit_code = ExitCode.MISUSED
 
 
 class Unreachable(Failure):
     """The server could not be reached in time."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNREACHABLE
 
 
 _FAILURES: dict[type[TimerError], type[Failure]] = {ServerUnreachable: Unreachable, ConfigError: Misuse}
@@ -63,9 +64,12 @@ class PauseNotice:
     def __init__(self, settings: Settings) -> None:
         self._deadline_s = settings.retry_deadline_s
         self._told_at_s = -_QUIET_S
+        self.pauses = 0
+        """How many there were."""
 
     def __call__(self, pause: Pause) -> None:
         """Tells of a pause between two tries, if it begins an outage."""
+        self.pauses += 1
         now_s = time.monotonic()
         if pause.tries == 1 and now_s - self._told_at_s >= _QUIET_S:
             self._told_at_s = now_s
@@ -82,10 +86,10 @@ def settings_of(context: click.Context) -> Settings:
 
 
 @contextmanager
-def connected(context: click.Context) -> Iterator[TimerClient]:
+def connected(context: click.Context, on_pause: PauseNotice | None = None) -> Iterator[TimerClient]:
     """A client for the length of a block. Its errors end the command with a sentence and an exit code."""
     settings = settings_of(context)
-    with failures_told(), TimerClient(settings=settings, on_pause=PauseNotice(settings)) as client:
+    with failures_told(), TimerClient(settings=settings, on_pause=on_pause or PauseNotice(settings)) as client:
         yield client
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from timer_client.cli.connection import Failure
+from timer_client.cli.connection import Misuse
 from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, check_name
 from timer_protocol.key_pairs import KeyFileError, make_pair
 
@@ -28,10 +28,10 @@ def keygen(name: str, folder: Path) -> None:
     secret, public = folder / f"{name}{SECRET_SUFFIX}", folder / f"{name}{PUBLIC_SUFFIX}"
     for path in (secret, public):
         if path.exists():
-            raise Failure(f"{path} is there already; keys are never overwritten")
+            raise Misuse(f"{path} is there already; keys are never overwritten")
     try:
         make_pair(secret, public)
     except KeyFileError as error:
-        raise Failure(str(error)) from None
+        raise Misuse(str(error)) from None
     click.echo(f"made {secret}: keep it; TIMER_CURVE_CLIENT_SECRET names it, with the server's server.key beside it")
     click.echo(f"made {public}: for the server's folder of allowed keys")

@@ -1,0 +1,24 @@
+"""The exit codes of the command, with what each means. The help text and the README say the same."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended, for scripts."""
+
+    DONE = 0
+    REFUSED = 1
+    MISUSED = 2
+    CANCELLED = 3
+    UNREACHABLE = 4
+
+
+MEANINGS = (
+    ("0", "Done; of a countdown: the timer fired."),
+    ("1", "The server refused (no such timer, wrong state, a value, a limit, a key); of `start`: it had ended before."),
+    ("2", "A wrong argument, answer, setting or file."),
+    ("3", "The timer was cancelled while it was watched."),
+    ("4", "The server could not be reached in time."),
+    ("130", "Ctrl-C: what a shell shows for a program that SIGINT has ended."),
+    ("143", "SIGTERM: the same."),
+)
