@@ -8,6 +8,8 @@ from pathlib import Path
 
 from drivers.server_process import SERVICES, ServerProcess
 from timer_client.cli import COMMANDS
+from timer_client.cli.amounts import EXAMPLES, parse_duration
+from timer_client.cli.exit_codes import MEANINGS, ExitCode
 from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -46,6 +48,23 @@ def test_the_tables_of_variables_are_complete_and_true() -> None:
 def test_every_command_is_in_the_table() -> None:
     named = set(re.findall(r"`timer (\w+)", README))
     assert named == set(COMMANDS)
+
+
+def test_the_forms_of_a_duration_are_the_ones_that_are_taken() -> None:
+    rows = _table("duration", "is")
+    assert rows == [(f"`{example}`", parse_duration(example.split()).spoken()) for example in EXAMPLES]
+
+
+def test_the_exit_codes_are_those_of_the_command() -> None:
+    assert _table("exit code", "means") == list(MEANINGS)
+    assert [code for code, _ in MEANINGS] == [str(code.value) for code in ExitCode] + ["130", "143"]
+
+
+def _table(*header: str) -> list[tuple[str, ...]]:
+    """The rows of the README's table with this header."""
+    _, _, rows = README.partition(f"| {' | '.join(header)} |\n")
+    lines = rows.partition("\n\n")[0].splitlines()[1:]
+    return [tuple(line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in lines]
 
 
 def test_the_make_targets_that_documents_name_exist() -> None:

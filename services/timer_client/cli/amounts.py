@@ -1,28 +1,63 @@
-"""Durations as people write them: `90`, `1h30m`, `25m`, `00:05:00`, `PT5M`, or hours, minutes and seconds."""
+"""Durations as people write them, read as hours, minutes and seconds."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
+
+from timer_protocol.durations import LONGEST_S, MS_PER_SECOND, total_ms
+from timer_protocol.errors import Refusal
+from timer_protocol.plurals import counted
 
 Number = int | float
 
 HOURS_PER_DAY = 24
 
-_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
-_PLAIN = re.compile(rf"[+-]?{_NUMBER}")
-_UNITS = re.compile(
-    rf"(?:(?P<days>{_NUMBER})d)?(?:(?P<hours>{_NUMBER})h)?"
-    rf"(?:(?P<minutes>{_NUMBER})m(?:in)?)?(?:(?P<seconds>{_NUMBER})s)?",
-    re.IGNORECASE,
+EXAMPLES = (
+    "90",
+    "25m",
+    "1h30m",
+    "1h30",
+    "1.5h",
+    ".5h",
+    "2d",
+    "1 h 30 m",
+    "5 minutes",
+    "1 hour 5 min",
+    "90 sec",
+    "1:30",
+    "1:30:00",
+    "PT5M",
+    "0 25 0",
 )
+"""Each form that is taken. The help texts and the table in the README are made from them."""
+
+FORMS = (
+    "90 (seconds), 25m, 1h30m, 1 hour 5 min, 5:00 (minutes:seconds), 00:05:00, PT5M, "
+    "or hours minutes seconds as in 0 25 0"
+)
+
+_NAMES = {
+    "days": ("d", "day", "days"),
+    "hours": ("h", "hr", "hrs", "hour", "hours"),
+    "minutes": ("m", "min", "mins", "minute", "minutes"),
+    "seconds": ("s", "sec", "secs", "second", "seconds"),
+}
+"""How each unit may be written; the largest first."""
+
+_UNITS = list(_NAMES)
+_RANK = {name: rank for rank, unit in enumerate(_UNITS) for name in _NAMES[unit]}
+
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+_PLAIN = re.compile(rf"[+-]?{_NUMBER}")
+_PART = re.compile(rf"(?P<number>{_NUMBER}) ?(?P<name>[a-z]*) ?", re.IGNORECASE | re.ASCII)
 _ISO_8601 = re.compile(
     rf"P(?:(?P<days>{_NUMBER})D)?"
     rf"(?:T(?:(?P<hours>{_NUMBER})H)?(?:(?P<minutes>{_NUMBER})M)?(?:(?P<seconds>{_NUMBER})S)?)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_CLOCK = re.compile(rf"(?:(?P<hours>[0-9]{{1,9}}):)?(?P<minutes>[0-9]{{1,9}}):(?P<seconds>{_NUMBER})")
-
-FORMS = "90 (seconds), 1h30m, 25m, 00:05:00, PT5M, or hours minutes seconds as in 0 25 0"
+_CLOCK = re.compile(rf"(?:(?P<hours>[0-9]+):)?(?P<minutes>[0-9]+):(?P<seconds>{_NUMBER})")
+_TWO_PARTS = re.compile(r"[+-]?(?P<first>[0-9]+):(?P<second>[0-9]+)")
 
 
 class Amounts(NamedTuple):
@@ -32,40 +67,112 @@ class Amounts(NamedTuple):
     minutes: Number = 0
     seconds: Number = 0
 
+    def spoken(self) -> str:
+        """The amounts in words, without those that are zero."""
+        parts = zip(self, ("hour", "minute", "second"), strict=True)
+        return " ".join(counted(amount, unit) for amount, unit in parts if amount) or counted(0, "second")
+
 
 def parse_duration(words: Sequence[str]) -> Amounts:
     """The duration in one word or several; it may be negative. Raises `ValueError` with a sentence."""
-    if len(words) in (1, 3) and all(_PLAIN.fullmatch(word) for word in words):
-        numbers = [parse_number(word) for word in words]
-        return Amounts(*numbers) if len(words) == 3 else Amounts(seconds=numbers[0])
-    text = "".join(words)
-    sign, unsigned = (text[0], text[1:]) if text[:1] in ("+", "-") else ("", text)
-    for form in (_UNITS, _ISO_8601, _CLOCK):
-        match = form.fullmatch(unsigned)
-        parts = {name: part for name, part in match.groupdict().items() if part} if match else {}
-        if parts:
-            return _signed(parts, sign)
-    raise ValueError(f"{' '.join(words)!r} is no duration; write {FORMS}")
+    text = _joined(words)
+    numbers = text.split()
+    if len(numbers) == 3 and all(map(_PLAIN.fullmatch, numbers)):
+        amounts = Amounts(*map(_number, numbers))
+    else:
+        amounts = _signed(text)
+    if _is_too_long(amounts):
+        raise ValueError(f"{text!r} is longer than any timer may run: {counted(LONGEST_S, 'second')}, a hundred years")
+    return amounts
 
 
-def parse_number(text: str) -> Number:
-    """A decimal number; whole ones stay whole. Raises `ValueError` with a sentence."""
-    stripped = text.strip()
-    if not _PLAIN.fullmatch(stripped):
-        raise ValueError(f"{text.strip()!r} is no number such as 5 or 1.5")
-    return float(stripped) if "." in stripped else int(stripped)
+def taken_for(words: Sequence[str]) -> str | None:
+    """What `1:30` is taken for, as a sentence; None for a duration that can be read in one way only."""
+    match = _TWO_PARTS.fullmatch(_joined(words))
+    if match is None:
+        return None
+    first, second = match.groups()
+    taken, other = Amounts(0, _number(first), _number(second)), Amounts(_number(first), _number(second))
+    return f"{first}:{second} is taken for {taken.spoken()}; {first}:{second}:00 is {other.spoken()}"
 
 
-def parse_amount(text: str) -> Number:
-    """A number that is not negative, as an answer to one of the three questions. Raises `ValueError`."""
-    number = parse_number(text)
-    if number < 0:
-        raise ValueError(f"{text.strip()} is negative; a timer can only run forward")
+def parse_answer(text: str, unit: str) -> Number:
+    """The answer to the question for hours, minutes or seconds: one number. Raises `ValueError` with a sentence."""
+    text = text.strip()
+    most = LONGEST_S * MS_PER_SECOND // total_ms(**{"hours": 0, "minutes": 0, "seconds": 0, unit: 1})
+    takes = f"what is asked for is a number of {unit} from 0 to {most}, such as 5 or 1.5"
+    if not _PLAIN.fullmatch(text):
+        elsewhere = f"; on the command line, `start {text}` takes it" if _is_duration(text) else ""
+        raise ValueError(f"{text!r} is no number: {takes}{elsewhere}")
+    number = _number(text)
+    if not 0 <= number <= most:
+        raise ValueError(f"{text} is {'negative' if number < 0 else 'too large'}: {takes}")
     return number
 
 
-def _signed(parts: dict[str, str], sign: str) -> Amounts:
-    days, hours, minutes, seconds = (
-        parse_number(sign + parts.get(name, "0")) for name in ("days", "hours", "minutes", "seconds")
-    )
+def _joined(words: Sequence[str]) -> str:
+    return " ".join(" ".join(words).split())
+
+
+def _number(text: str) -> Number:
+    """A decimal number; whole ones stay whole, but for those with more digits than any duration has."""
+    return float(text) if "." in text or len(text) > len(str(LONGEST_S * MS_PER_SECOND)) else int(text)
+
+
+def _signed(text: str) -> Amounts:
+    """A duration with at most one sign, which stands before all of it."""
+    sign = text[:1] if text[:1] in ("+", "-") else ""
+    unsigned = text.removeprefix(sign).lstrip()
+    match = _ISO_8601.fullmatch(unsigned) or _CLOCK.fullmatch(unsigned)
+    parts = {unit: part for unit, part in match.groupdict().items() if part} if match else dict(_parts(text, unsigned))
+    if not parts:
+        raise _no_duration(text)
+    days, hours, minutes, seconds = (_number(sign + parts.get(unit, "0")) for unit in _UNITS)
     return Amounts(hours + days * HOURS_PER_DAY, minutes, seconds)
+
+
+def _parts(text: str, unsigned: str) -> Iterator[tuple[str, str]]:
+    """The units in a text such as `1h30m` or `1 hour 5`, each with its number.
+
+    A number at the end without a unit counts the next smaller one; where it stands alone, seconds. No other may lack
+    one: in `1 30m` it may be meant as the hours, or as the beginning of 130.
+    """
+    parts = [*_PART.finditer(unsigned)]
+    if "".join(part.group() for part in parts) != unsigned:
+        raise _no_duration(text)
+    for part, following in pairwise(parts):
+        if not part["name"]:
+            first, second = part.group().strip(), following.group().strip()
+            raise ValueError(
+                f"{text!r} is understood as {first!r} and {second!r}, and what the first counts is not said; "
+                "write a unit after each, as in 1h 30m, or hours minutes seconds, as in 0 25 0"
+            )
+    last = -1
+    for part in parts:
+        if part["name"]:
+            rank = _RANK.get(part["name"].lower(), -1)
+        else:
+            rank = last + 1 if last >= 0 else _UNITS.index("seconds")
+        if not last < rank < len(_UNITS):
+            raise _no_duration(text)
+        last = rank
+        yield _UNITS[rank], part["number"]
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        parse_duration([text])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_too_long(amounts: Amounts) -> bool:
+    try:
+        return abs(total_ms(*amounts)) > LONGEST_S * MS_PER_SECOND
+    except Refusal:
+        return True
+
+
+def _no_duration(text: str) -> ValueError:
+    return ValueError(f"{text!r} is no duration; write {FORMS}")

@@ -4,10 +4,9 @@ import sys
 
 import click
 
-from timer_client.cli.amounts import Amounts, Number, parse_amount
+from timer_client.cli.amounts import Amounts, Number, parse_answer
 from timer_protocol.durations import total_ms
 
-_QUESTIONS = ("Enter your time in hours.", "Enter your time in minutes.", "Enter your time in seconds.")
 _NO_TIME = "That is no time at all: a timer needs more than zero."
 
 
@@ -19,35 +18,41 @@ def ask_for_amounts(*, to_stderr: bool) -> Amounts:
     if not sys.stdin.isatty():
         return _read_amounts(to_stderr=to_stderr)
     while True:
-        amounts = Amounts(*(_ask(question, to_stderr=to_stderr) for question in _QUESTIONS))
+        amounts = Amounts(*(_ask(unit, to_stderr=to_stderr) for unit in Amounts._fields))
         if total_ms(*amounts) > 0:
             return amounts
         click.echo(_NO_TIME, err=to_stderr)
 
 
-def _ask(question: str, *, to_stderr: bool) -> Number:
-    answer: Number = click.prompt(question, default="0", prompt_suffix=" ", value_proc=_checked, err=to_stderr)
+def _ask(unit: str, *, to_stderr: bool) -> Number:
+    answer: Number = click.prompt(
+        _question(unit), default="0", prompt_suffix=" ", value_proc=lambda text: _checked(text, unit), err=to_stderr
+    )
     return answer
 
 
 def _read_amounts(*, to_stderr: bool) -> Amounts:
-    amounts = Amounts(*(_read(question, to_stderr=to_stderr) for question in _QUESTIONS))
+    amounts = Amounts(*(_read(unit, to_stderr=to_stderr) for unit in Amounts._fields))
     if total_ms(*amounts) <= 0:
         raise click.UsageError(_NO_TIME)
     return amounts
 
 
-def _read(question: str, *, to_stderr: bool) -> Number:
+def _read(unit: str, *, to_stderr: bool) -> Number:
     answer = sys.stdin.readline()
     if not answer:
-        raise click.UsageError(f"The input ended where an answer was expected: {question}")
+        raise click.UsageError(f"The input ended where an answer was expected: {_question(unit)}")
     text = answer.strip() or "0"
-    click.echo(f"{question} {text}", err=to_stderr)
-    return _checked(text)
+    click.echo(f"{_question(unit)} {text}", err=to_stderr)
+    return _checked(text, unit)
 
 
-def _checked(text: str) -> Number:
+def _question(unit: str) -> str:
+    return f"Enter your time in {unit}."
+
+
+def _checked(text: str, unit: str) -> Number:
     try:
-        return parse_amount(text)
+        return parse_answer(text, unit)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

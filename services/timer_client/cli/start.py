@@ -4,6 +4,7 @@ import asyncio
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -12,33 +13,26 @@ import msgspec
 from rich.console import Console
 
 from timer_client.calls import new_id
-from timer_client.cli.amounts import FORMS, Amounts, parse_duration
-from timer_client.cli.connection import connected, failures_told, settings_of
+from timer_client.cli.amounts import Amounts
+from timer_client.cli.connection import Failure, PauseNotice, connected, failures_told, settings_of
 from timer_client.cli.countdown import watch as watch_timer
 from timer_client.cli.displays import BarDisplay, Display, JsonDisplay, LineDisplay
+from timer_client.cli.duration_argument import DurationCommand, duration_argument, read_duration
+from timer_client.cli.exit_codes import ExitCode
+from timer_client.cli.interrupts import Terminated
 from timer_client.cli.options import connection_options, given_settings, json_option
 from timer_client.cli.prompts import ask_for_amounts
-from timer_client.cli.text import asked, on_terminal, show_timer
+from timer_client.cli.text import asked, ended_before, on_terminal, show_timer
 from timer_client.cli.timer_ids import timer_id_argument
 from timer_client.settings import Settings
-from timer_protocol.durations import total_ms
+from timer_protocol.durations import MS_PER_SECOND, total_ms
 from timer_protocol.messages import Timer
-
-EXIT_CANCELLED = 3
 
 _WHERE = ("server", "events")
 
 
-@click.command(
-    help=f"""Start a timer and watch it to its end.
-
-    DURATION is {FORMS}. Without one, hours, minutes and seconds are asked for.
-
-    Ctrl-C leaves the countdown, not the timer: it runs on, and `timer watch` comes back to it. Exit code 0 when it
-    fired, 3 when it was cancelled, 4 when the server could not be reached.""",
-    short_help="Start a timer and watch it to its end.",
-)
-@click.argument("duration", metavar="[DURATION | H M S]", nargs=-1)
+@click.command(cls=DurationCommand)
+@duration_argument("[DURATION | H M S]", required=False)
 @click.option("--id", "timer_id", metavar="ID", help="Its id; made where left out. The same start twice is one timer.")
 @click.option("--label", default="", metavar="TEXT", help="A name for people.")
 @click.option("--payload", metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
@@ -56,25 +50,31 @@ def start(  # noqa: PLR0913 - the options of a command
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Start a timer."""
+    """Start a timer and watch it to its end.
+
+    Without a DURATION, hours, minutes and seconds are asked for.
+
+    Ctrl-C leaves the countdown, not the timer: it runs on, and `timer watch` comes back to it. Exit code 0 when it
+    fired, 3 when it was cancelled, 4 when the server could not be reached, 1 when a timer of this id had ended before.
+    """
     settings = settings_of(context)
     value = _read_payload(payload)
     # Questions go where people see them, and stay out of output for programs.
     questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
-    amounts = _read_duration(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
+    amounts = _read_time_to_run(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
     timer_id = settings.id_prefix + new_id() if timer_id is None else timer_id
-    try:
-        with connected(context) as client:
-            timer = client.start(*amounts, id=timer_id, label=label, payload=value)
-    except KeyboardInterrupt:
-        click.echo(f"It may have started. To look: {_command(context, settings, 'get', timer_id)}", err=True)
-        raise
-    if detach:
+    timer, had_ended = _started(context, settings, amounts, timer_id, label, value)
+    if detach or (had_ended and as_json):
         show_timer(timer, as_json=as_json)
-        return
-    if not as_json:
-        click.echo(f"Server: {asked(timer)}, timer {timer.id}")
-    _watch(context, settings, timer_id, as_json=as_json)
+    if had_ended:
+        notice = Failure(f"{ended_before(timer)}; `{_command(context, settings, 'restart', timer_id)}` runs it again")
+        if not detach:
+            raise notice
+        notice.show()
+    elif not detach:
+        if not as_json:
+            click.echo(f"Server: {asked(timer)}, timer {timer.id}")
+        _watch(context, settings, timer_id, as_json=as_json)
 
 
 @click.command
@@ -91,6 +91,25 @@ def watch(context: click.Context, timer_id: str, *, as_json: bool) -> None:
     _watch(context, settings_of(context), timer_id, as_json=as_json)
 
 
+def _started(
+    context: click.Context, settings: Settings, amounts: Amounts, timer_id: str, label: str, payload: object
+) -> tuple[Timer, bool]:
+    """The timer, and whether it had ended before it was asked for here.
+
+    Where the reply to the first try was lost, the timer may also have been started by it, and have ended meanwhile.
+    """
+    on_pause = PauseNotice(settings)
+    asked_at_s = time.monotonic()
+    try:
+        with connected(context, on_pause) as client:
+            timer = client.start(*amounts, id=timer_id, label=label, payload=payload)
+    except KeyboardInterrupt:
+        click.echo(f"It may have started. To look: {_command(context, settings, 'get', timer_id)}", err=True)
+        raise
+    tried_ms = (time.monotonic() - asked_at_s) * MS_PER_SECOND if on_pause.pauses else 0
+    return timer, timer.ended_at_ms is not None and timer.ended_at_ms - timer.started_at_ms > tried_ms
+
+
 def _watch(context: click.Context, settings: Settings, timer_id: str, *, as_json: bool) -> None:
     try:
         with failures_told():
@@ -99,7 +118,7 @@ def _watch(context: click.Context, settings: Settings, timer_id: str, *, as_json
         click.echo(f"Left; the timer goes on. To come back: {_command(context, settings, 'watch', timer_id)}", err=True)
         raise
     if timer.state == "cancelled":
-        sys.exit(EXIT_CANCELLED)
+        sys.exit(ExitCode.CANCELLED)
 
 
 def _display(settings: Settings, *, as_json: bool) -> Display:
@@ -108,13 +127,12 @@ def _display(settings: Settings, *, as_json: bool) -> Display:
     return BarDisplay(Console(highlight=False)) if on_terminal() else LineDisplay(settings)
 
 
-def _read_duration(words: Sequence[str]) -> Amounts:
-    try:
-        amounts = parse_duration(words)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    if total_ms(*amounts) <= 0:
-        raise click.UsageError(f"{' '.join(words)} is no time at all: a timer needs more than zero.")
+def _read_time_to_run(words: Sequence[str]) -> Amounts:
+    amounts = read_duration(words)
+    total = total_ms(*amounts)
+    if total <= 0:
+        what = "is negative" if total < 0 else "is no time at all"
+        raise click.UsageError(f"{' '.join(words)} {what}: a timer needs more than zero.")
     return amounts
 
 
@@ -137,7 +155,7 @@ def _command(context: click.Context, settings: Settings, verb: str, timer_id: st
 async def _until_sigterm(watching: Coroutine[Any, Any, Timer]) -> Timer:
     """Watches until SIGTERM, which ends the task: an exception from a signal may be lost in a callback.
 
-    Raises `KeyboardInterrupt`, as Ctrl-C does.
+    Raises `Terminated`, as elsewhere.
     """
     task = asyncio.ensure_future(watching)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel, "SIGTERM")
@@ -145,5 +163,5 @@ async def _until_sigterm(watching: Coroutine[Any, Any, Timer]) -> Timer:
         return await task
     except asyncio.CancelledError as ended:
         if ended.args == ("SIGTERM",):
-            raise KeyboardInterrupt from None
+            raise Terminated from None
         raise

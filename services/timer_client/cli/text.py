@@ -8,6 +8,7 @@ import msgspec
 
 from timer_client.watch import clock_face
 from timer_protocol.messages import Event, Timer
+from timer_protocol.plurals import counted
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
@@ -36,8 +37,8 @@ def show_timer(timer: Timer, *, as_json: bool) -> None:
 
 
 def row(timer: Timer) -> str:
-    """A timer as a line: id, state, seconds to go, label."""
-    return "\t".join((timer.id, timer.state, f"{timer.remaining_ms / 1000:.3f}", printable(timer.label)))
+    """A timer as a line: id, state, seconds to go, and its label if it has one."""
+    return _columns(timer.id, timer.state, f"{timer.remaining_ms / 1000:.3f}", label=timer.label)
 
 
 def sentence(timer: Timer) -> str:
@@ -55,6 +56,13 @@ def standing(timer: Timer) -> str:
     return f"has fired{ended}" if timer.state == "fired" else f"was cancelled{ended}"
 
 
+def ended_before(timer: Timer) -> str:
+    """That a timer to be started is one that has ended already, without the full stop."""
+    ended = "fired" if timer.state == "fired" else "was cancelled"
+    at = "" if timer.ended_at_ms is None else f" at {local_time(timer.ended_at_ms)}"
+    return f"{title(timer)} was started before and {ended}{at}"
+
+
 def title(timer: Timer) -> str:
     """A timer's name for people."""
     return f"{printable(timer.label)} ({timer.id})" if timer.label else f"Timer {timer.id}"
@@ -63,14 +71,14 @@ def title(timer: Timer) -> str:
 def asked(timer: Timer) -> str:
     """What was asked for, as the server repeats it."""
     parts = ((timer.hours, "hour"), (timer.minutes, "minute"), (timer.seconds, "second"))
-    return ", ".join(f"{amount:.12g} {unit}" + "s" * (amount != 1) for amount, unit in parts)
+    return ", ".join(counted(amount, unit) for amount, unit in parts)
 
 
 def event_row(event: Event) -> str:
-    """An event as a line: its position, time, kind, id, label."""
+    """An event as a line: its position, time, kind, id, and the timer's label if it has one."""
     moment = datetime.fromtimestamp(event.at_ms / 1000).astimezone().isoformat(timespec="milliseconds")
     position = f"{event.log}:{event.seq}"
-    return "\t".join((position, moment, event.kind, event.timer.id, printable(event.timer.label)))
+    return _columns(position, moment, event.kind, event.timer.id, label=event.timer.label)
 
 
 def local_time(at_ms: int) -> str:
@@ -78,3 +86,7 @@ def local_time(at_ms: int) -> str:
     moment = datetime.fromtimestamp(at_ms / 1000)
     today = datetime.now().date()
     return moment.strftime("%H:%M:%S" if moment.date() == today else "%Y-%m-%d %H:%M:%S")
+
+
+def _columns(*columns: str, label: str) -> str:
+    return "\t".join([*columns, printable(label)] if label else columns)

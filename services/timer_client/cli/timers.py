@@ -6,8 +6,8 @@ from typing import get_args
 
 import click
 
-from timer_client.cli.amounts import FORMS, parse_duration
 from timer_client.cli.connection import connected
+from timer_client.cli.duration_argument import DurationCommand, duration_argument, read_duration
 from timer_client.cli.options import connection_options, json_option
 from timer_client.cli.text import local_time, on_terminal, printable, row, show_json, show_timer
 from timer_client.cli.timer_ids import timer_id_argument
@@ -42,25 +42,18 @@ cancel = _command("cancel", "End a timer before its time.", lambda client, timer
 restart = _command("restart", "Run a timer's full time again.", lambda client, timer_id: client.restart(timer_id))
 
 
-@click.command(
-    # A negative duration looks like an unknown option.
-    context_settings={"ignore_unknown_options": True},
-    help=f"""Add time to a timer, or take some away.
-
-    DURATION is {FORMS}; negative, as in -30s, it takes time away.""",
-    short_help="Add time to a timer, or take some away.",
-)
+@click.command(cls=DurationCommand)
 @timer_id_argument
-@click.argument("duration", metavar="DURATION | H M S", nargs=-1, required=True, type=click.UNPROCESSED)
+@duration_argument("DURATION | H M S", required=True)
 @json_option
 @connection_options
 @click.pass_context
 def extend(context: click.Context, timer_id: str, duration: Sequence[str], *, as_json: bool) -> None:
-    """Add time to a timer."""
-    try:
-        amounts = parse_duration(duration)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    """Add time to a timer, or take some away.
+
+    A negative DURATION, such as -30s, takes time away.
+    """
+    amounts = read_duration(duration)
     with connected(context) as client:
         timer = client.extend(timer_id, *amounts)
     show_timer(timer, as_json=as_json)
