@@ -27,7 +27,7 @@ STATED: dict[str, tuple[Any, int, str]] = {
     "max_timers": (
         request("timer.start", 1, id="one-too-many", minutes=1),
         -32004,
-        "3 timers are pending and max_timers allows no more",
+        "max_timers allows no more",
     ),
     "max_payload_bytes": (
         request("timer.start", 1, minutes=1, payload="x" * 99),
