@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from client.fake_server import LOG, FakeServer, answered, page_of, timer, unanswered
 from drivers.both_clients import LIMIT_S, Driver, quick
 from drivers.server_process import ServerProcess
+from fake_time import FakeTime
 from local_server import LocalServer
 from timer_client import (
     AsyncTimerClient,
@@ -160,6 +162,36 @@ def _until_truncated(client: Driver) -> tuple[list[tuple[str, str]], EventsTrunc
         except EventsTruncated as truncated:
             return seen, truncated
     raise AssertionError("retention removes nothing")
+
+
+def test_a_watcher_of_a_quiet_prefix_that_comes_back_within_retention_has_lost_nothing(connect: Connect) -> None:
+    """Its cursor moves with what others do: their events go, and none of its own was among them."""
+    clocks = FakeTime()
+    limits = Limits(retention_s=100)
+    with LocalServer(sources=clocks.sources(), limits=limits) as server:
+        client, watching = connect(_settings(server)), TimerClient(settings=_settings(server))
+        quiet = watching.events("quiet/")
+        with ThreadPoolExecutor(1) as threads, closing(watching):
+            nothing = threads.submit(next, quiet)
+            _until(lambda: quiet.cursor is not None)
+            client.cancel(client.start(60, id="busy/1"))
+            _until(lambda: quiet.cursor == client.info().cursor)  # the beat comes once a second
+            watching.close()
+            assert isinstance(nothing.exception(LIMIT_S), ClientClosed)
+        clocks.pass_s(101)
+        _until(lambda: not client.list("busy/").timers)
+        assert client.read_events("start").truncated
+
+        client.start(60, id="quiet/1")
+
+        assert _take(client.events("quiet/", after=quiet.cursor), 1) == [("quiet/1", "started")]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Asks again and again."""
+    ends_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < ends_s
 
 
 def test_a_silent_events_socket_is_replaced(
