@@ -1,7 +1,7 @@
 """The errors of the protocol: one table of numbers, names and whether a retry can help."""
 
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -76,10 +76,17 @@ class Refusal(Exception):
         return RpcError(int(self.code), TITLES[self.code], data)
 
 
-def limit_reached(limit: str, maximum: int, what: str) -> Refusal:
+LimitScope = Literal["server", "key", "connection"]
+"""For whom a limit holds: for all together, for the connections of one key together, or for one connection."""
+
+_WHOSE: dict[LimitScope, str] = {"server": "", "key": " for one key", "connection": " for one connection"}
+
+
+def limit_reached(limit: str, maximum: int, what: str, *, scope: LimitScope = "server", later: bool = False) -> Refusal:
     """The refusal of something that is too large or too many.
 
-    `what` says what there is; the limit is added where it does not name it.
+    `what` says what there is; the limit is added where it does not name it. `later` says that the same may succeed once
+    others have ended. A client does not wait for that by itself.
     """
-    reason = what if limit in what else f"{what}; {limit} is {maximum}"
-    return Refusal(ErrorCode.LIMIT_REACHED, reason, limit=limit, maximum=maximum)
+    reason = what if limit in what else f"{what}; {limit} is {maximum}{_WHOSE[scope]}"
+    return Refusal(ErrorCode.LIMIT_REACHED, reason, limit=limit, maximum=maximum, scope=scope, later=later)

@@ -39,7 +39,21 @@ INTAKE_BYTES = 512 * 1024 * 1024
 the fastest honest load. Beyond it all connections are cut, and clients send again what they still want."""
 
 PARKED_BYTES = 64 * 1024 * 1024
-"""Bytes of envelopes and results kept for messages with waiting requests: three thousand for each."""
+"""Bytes of envelopes and results kept for batches with waiting requests. A single request keeps no more than its
+envelope and its `id`, and is bounded by the number of those that wait."""
+
+CONNECTION_PERCENT = 50
+"""The share of one connection in what waits: thousands of tasks of one client fit, and as much is left for others."""
+
+KEY_PERCENT = 75
+"""The share of all connections of one key together: more than one of them can take, and never all."""
+
+PARKED_LEAST_MS = 1000
+"""How long a request waits at least before another may take its place: nobody can ask again faster than that for each
+place, so giving way costs little; and whoever fills all places has to fill them anew every second."""
+
+GIVING_WAY_MOST = 500
+"""Waiting requests that give way to one message: as many as are answered in one turn when their time is up."""
 
 TRIPLE_EXPIRES_S = 60
 """A half-finished triple of the dialogue is dropped after this: its peer has gone."""

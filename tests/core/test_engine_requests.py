@@ -127,7 +127,7 @@ class TestStart:
 
         assert (refused.code, refused.help) == (
             ErrorCode.LIMIT_REACHED,
-            {"limit": "max_payload_bytes", "maximum": 10},
+            {"limit": "max_payload_bytes", "maximum": 10, "scope": "server", "later": False},
         )
 
 
@@ -209,7 +209,8 @@ class TestRoom:
         refused = refusal(lambda: bench.start("c"))
         bench.ask(CancelParams("a"))
 
-        assert (refused.code, refused.help) == (ErrorCode.LIMIT_REACHED, {"limit": "max_timers", "maximum": 2})
+        told = {"limit": "max_timers", "maximum": 2, "scope": "server", "later": True}
+        assert (refused.code, refused.help) == (ErrorCode.LIMIT_REACHED, told)
         assert refused.reason == "2 timers are pending and max_timers allows no more"
         assert bench.start("c").state == "running"
 

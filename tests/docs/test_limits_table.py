@@ -14,6 +14,10 @@ MODULES = (timer_protocol.limits, timer_server.limits)
 OF_CONSTANTS = {
     "parked_requests": "PARKED_MAXIMUM",
     "parked_bytes": "PARKED_BYTES",
+    "percent of these two for one connection": "CONNECTION_PERCENT",
+    "percent of these two for all connections of one key": "KEY_PERCENT",
+    "a request waits at least, ms": "PARKED_LEAST_MS",
+    "requests that give way to one message": "GIVING_WAY_MOST",
     "bytes of the envelope": "ENVELOPE_BYTES",
     "characters of a request's id": "REQUEST_ID_CHARACTERS",
     "frames of a message": "FRAMES_MAXIMUM",

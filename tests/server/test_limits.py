@@ -38,7 +38,7 @@ STATED: dict[str, tuple[Any, int, str]] = {
     "max_message_bytes": (b"{".ljust(20_001), -32004, "max_message_bytes is 20000"),
     "max_duration_s": (request("timer.start", 1, seconds=1001), -32602, "1000"),
     "parked_requests": (request("timer.wait", 1, id="t/0", wait_ms=60_000), -32004, "parked_requests is 0"),
-    "parked_bytes": (request("timer.wait", 1, id="t/0", wait_ms=60_000), -32004, "parked_bytes is 0"),
+    "parked_bytes": ([request("timer.wait", 1, id="t/0", wait_ms=60_000)], -32004, "parked_bytes is 0"),
     "characters of a request's id": (request("server.info", "x" * 257), -32600, "at most 256 characters"),
     "characters of an id, a prefix or after": (request("timer.get", 1, id="x" * 129), -32602, "length <= 128"),
     "characters of a label": (request("timer.start", 1, minutes=1, label="x" * 257), -32602, "length <= 256"),
@@ -77,6 +77,18 @@ IN_TEXTS: dict[str, tuple[list[bytes], str]] = {
 """Frames of a DEALER that exceed it, and what the text says that begins with `error: `."""
 
 SHOWN: dict[str, str] = {
+    "percent of these two for one connection": (
+        "server/test_shares.py::test_one_connection_has_half_of_the_places_and_is_told_so"
+    ),
+    "percent of these two for all connections of one key": (
+        "server/test_shares.py::test_one_key_has_three_quarters_of_them"
+    ),
+    "a request waits at least, ms": (
+        "server_requests/test_shares.py::test_what_has_waited_for_a_second_is_answered_as_it_stands"
+    ),
+    "requests that give way to one message": (
+        "server_requests/test_shares.py::test_no_more_give_way_to_one_message_than_are_answered_in_a_turn"
+    ),
     "retention_s": "server/test_retention.py::test_ended_timers_go_and_pending_ones_stay",
     "bytes of requests that wait to be handled, of all peers": (
         "server/test_intake.py::test_a_flood_of_requests_is_cut_off_and_honest_clients_come_back"
@@ -127,8 +139,10 @@ SHOWN: dict[str, str] = {
 
 
 @pytest.fixture
-def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
+def limited(limit: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
     """A server with limits that are soon reached, and as many timers as it takes."""
+    if limit in LOWERED:
+        monkeypatch.setattr(*LOWERED[limit])
     with LocalServer(limits=OWN) as server, requester(server.commands) as rpc:
         for number in range(3):
             rpc.call("timer.start", id=f"t/{number}", minutes=1, payload="x" * 60)
@@ -136,10 +150,8 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
 
 
 @pytest.mark.parametrize("limit", STATED)
-def test_is_stated_by_an_error(limited: LocalServer, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_stated_by_an_error(limited: LocalServer, limit: str) -> None:
     message, code, said = STATED[limit]
-    if limit in LOWERED:
-        monkeypatch.setattr(*LOWERED[limit])
     with socket_to(zmq.REQ, limited.commands) as socket:
         socket.send(message if isinstance(message, bytes) else json.dumps(message).encode())
         reply = json.loads(socket.recv())
@@ -148,6 +160,8 @@ def test_is_stated_by_an_error(limited: LocalServer, limit: str, monkeypatch: py
     assert said in error["data"]["reason"]
     if code == -32004:
         assert said.startswith(error["data"]["limit"])
+        assert error["data"]["scope"] in ("server", "key", "connection")
+        assert error["data"]["later"] is (limit in ("max_timers", "parked_requests", "parked_bytes"))
 
 
 def test_nesting_is_stated_by_an_error(rpc: Requester) -> None:

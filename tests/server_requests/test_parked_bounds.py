@@ -9,12 +9,23 @@ import pytest
 from drivers.builders import LOG_ID
 from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.sender import EVERYBODY
 from timer_server.requests import parked as parked_module
 from timer_server.requests.answers import JsonAnswer
 from timer_server.requests.parked import Parked, WaitForEnd, WaitForEvent
 
 MINUTE_MS = 60_000
 REFUSAL = Refusal(ErrorCode.SHUTTING_DOWN, "later")
+
+
+def _narrow_desk(monkeypatch: pytest.MonkeyPatch, **limits: int) -> Desk:
+    """A desk with lower limits and one timer of a minute, stored. Half of them is for one connection."""
+    for name, value in limits.items():
+        monkeypatch.setattr(parked_module, name, value)
+    desk = Desk()
+    desk.start("a")
+    desk.end_turn()
+    return desk
 
 
 class TestBounds:
@@ -28,8 +39,8 @@ class TestBounds:
 
         assert desk.parked.next_due_ns() == desk.now_ns + 3000 * 1_000_000
 
-    def test_one_more_than_may_wait_is_refused(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(parked_module, "PARKED_MAXIMUM", 2)
+    def test_one_more_than_may_wait_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk = _narrow_desk(monkeypatch, PARKED_MAXIMUM=4)
         desk.park("timer.wait", id="a", wait_ms=1000)
         desk.park("timer.wait", id="a", wait_ms=1000)
 
@@ -39,20 +50,23 @@ class TestBounds:
 
         desk.park("timer.wait", id="a", wait_ms=1000)
 
-    def test_bytes_kept_for_those_who_wait_are_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(parked_module, "PARKED_BYTES", 1000)
+    def test_bytes_kept_for_those_who_wait_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk = _narrow_desk(monkeypatch, PARKED_BYTES=6000)
         desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
         desk.commit()
-        kept = desk.send(batch(request("timer.get", 1, id="large"), request("timer.wait", 2, id="a", wait_ms=1000)))
+        asked = batch(request("timer.get", 1, id="large"), request("timer.wait", 2, id="a", wait_ms=1000))
+        kept = desk.send(asked)
 
-        error = desk.call("timer.wait", id="a", wait_ms=1000)["error"]
+        _, waiting = body(desk.send(asked))
+        error = waiting["error"]
         assert (error["code"], error["data"]["limit"]) == (ErrorCode.LIMIT_REACHED, "parked_bytes")
         assert desk.wait(1000) == [kept]
 
-        desk.park("timer.wait", id="a", wait_ms=1000)
+        assert isinstance(again := desk.send(asked), JsonAnswer)
+        assert again.missing == 1
 
-    def test_what_one_part_waits_with_for_another_is_bounded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(parked_module, "PARKED_BYTES", 1000)
+    def test_what_one_part_waits_with_for_another_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk = _narrow_desk(monkeypatch, PARKED_BYTES=2000)
         desk.start("large", payload=b'"' + b"x" * 2000 + b'"')
         desk.commit()
         answer = desk.send(
@@ -70,10 +84,8 @@ class TestBounds:
         assert large["error"]["data"]["limit"] == "parked_bytes"
         assert small["result"]["state"] == "cancelled"
 
-    def test_what_one_part_waited_with_is_let_go_with_the_answer(
-        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(parked_module, "PARKED_BYTES", 1000)
+    def test_what_one_part_waited_with_is_let_go_with_the_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk = _narrow_desk(monkeypatch, PARKED_BYTES=2000)
         for _ in range(5):
             answer = desk.send(
                 batch(
@@ -195,21 +207,24 @@ def _parked(desk: Desk, wait_ms: int) -> "weakref.ref[_Answer]":
     wait = WaitForEnd(
         until_ns=desk.now_ns + wait_ms * 1_000_000,
         woken=lambda *_: None,
-        timed_out=lambda _: None,
+        timed_out=lambda *_: None,
         timer_id="a",
         after_seq=desk.engine.last_seq,
     )
-    desk.parked.park(wait, answer, 1)
+    desk.parked.park(wait, answer, 1, EVERYBODY, desk.now_ns)
+    desk.parked.hold(answer)
     return weakref.ref(answer)
 
 
 def test_a_wait_that_nothing_can_come_of_any_more_is_answered_with_the_refusal() -> None:
-    def gone(_: int) -> object:
+    def gone(*_: object) -> object:
         raise Refusal(ErrorCode.TIMER_NOT_FOUND, "gone")
 
     parked = Parked()
     answer = JsonAnswer([b"peer", b""], is_batch=False)
-    parked.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=gone, prefix=""), answer, 1)
+    wait = WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=gone, prefix="")
+    parked.park(wait, answer, 1, EVERYBODY, 0)
+    parked.hold(answer)
     parked.expire(5, 500)
 
     assert parked.take_ready() == [answer]
@@ -220,14 +235,16 @@ def test_no_more_run_out_of_time_in_one_turn_than_may() -> None:
     parked = Parked()
     answers = [JsonAnswer([b"peer", b""], is_batch=False) for _ in range(5)]
     for answer in answers:
-        parked.park(WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=lambda _: 1, prefix=""), answer, 1)
+        wait = WaitForEvent(until_ns=5, woken=lambda *_: None, timed_out=lambda *_: 1, prefix="")
+        parked.park(wait, answer, 1, EVERYBODY, 0)
+        parked.hold(answer)
     parked.expire(5, 3)
     assert parked.take_ready() == answers[:3]
     parked.expire(5, 3)
     assert parked.take_ready() == answers[3:]
 
 
-def test_readers_that_wake_together_share_the_room_of_one_reply(desk: Desk) -> None:
+def test_readers_that_wake_together_read_no_more_in_a_turn_than_one_reply_has_room_for(desk: Desk) -> None:
     """Each of them reads a page of the log: hundreds of pages would hold everybody up for seconds."""
     after = desk.result("server.info")["cursor"]
     waiting = [desk.park("events.read", after=after, limit=1000, wait_ms=60_000) for _ in range(100)]
@@ -242,3 +259,31 @@ def test_readers_that_wake_together_share_the_room_of_one_reply(desk: Desk) -> N
         answered += desk.end_turn(most=100)
     assert answered == waiting
     assert {len(body(answer)["result"]["events"]) for answer in answered} == {500}
+
+
+def test_a_reader_is_told_its_event_however_much_others_read_in_the_same_turn(desk: Desk) -> None:
+    """Each answer has a room of its own, also where those before it have left hardly anything of the turn's."""
+    after = desk.result("server.info")["cursor"]
+    for limit in (1000, 999):  # ten entries are left after these two
+        desk.park("events.read", after=after, limit=limit, wait_ms=60_000)
+    quiet = desk.park("events.read", after=after, prefix="quiet/", limit=1, wait_ms=60_000)
+    for number in range(1000):
+        desk.start(f"many/{number}", desk.now_ns)
+    desk.start("quiet/1", desk.now_ns)
+    desk.end_turn()
+
+    assert quiet.missing == 0
+    assert [event["timer"]["id"] for event in body(quiet)["result"]["events"]] == ["quiet/1"]
+
+
+def test_a_batch_that_has_used_its_room_up_is_told_so_where_it_waited_for_a_page(desk: Desk) -> None:
+    after = desk.result("server.info")["cursor"]
+    answer = desk.send(batch(*(request("events.read", n, after=after, limit=1000, wait_ms=60_000) for n in range(3))))
+    for number in range(1000):
+        desk.start(f"many/{number}", desk.now_ns)
+    while desk.end_turn() == []:
+        pass
+
+    first, second, third = body(answer)
+    assert len(first["result"]["events"]) == len(second["result"]["events"]) == 1000
+    assert third["error"]["data"]["limit"] == "reply_entries"

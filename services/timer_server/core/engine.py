@@ -260,7 +260,7 @@ class Engine:
         pending = self._ledger.pending_count
         if pending >= self._limits.max_timers:
             what = f"{counted(pending, 'timer is', 'timers are')} pending and max_timers allows no more"
-            raise limit_reached("max_timers", self._limits.max_timers, what)
+            raise limit_reached("max_timers", self._limits.max_timers, what, later=True)
 
 
 def _pause(timer: Countdown, _: PauseParams, now_ns: int, __: Limits) -> dict[str, Any]:

@@ -10,18 +10,16 @@ from timer_server.requests.room import ReplyRoom
 class JsonAnswer:
     """The answer to a JSON-RPC message: a response, or an array of them in the order of the requests.
 
-    `missing` counts the responses that are still to come, `held_bytes` what is kept for the answer until then; `room`
-    is what may still be added.
+    `missing` counts the responses that are still to come; `room` is what may still be added.
     """
 
-    __slots__ = ("_is_batch", "_replies", "envelope", "held_bytes", "missing", "room")
+    __slots__ = ("_replies", "envelope", "is_batch", "missing", "room")
 
     def __init__(self, envelope: list[bytes], is_batch: bool) -> None:
         self.envelope = envelope
         self.missing = 0
-        self.held_bytes = 0
         self.room = ReplyRoom()
-        self._is_batch = is_batch
+        self.is_batch = is_batch
         self._replies: list[Result | Failure] = []
 
     @property
@@ -59,7 +57,7 @@ class JsonAnswer:
 
     def frames(self) -> list[bytes]:
         """The whole message, envelope first."""
-        return [*self.envelope, encode(self._replies if self._is_batch else self._replies[0])]
+        return [*self.envelope, encode(self._replies if self.is_batch else self._replies[0])]
 
 
 class TextAnswer:

@@ -115,7 +115,7 @@ class Dispatcher:
             params = self._narrow(call, sender, now_ns) if sender.is_restricted else call.params
             result = handler(params, now_ns, answer.room)
             if isinstance(result, Wait):
-                self._parked.park(result, answer, request_id)
+                self._parked.park(result, answer, request_id, sender, now_ns)
             else:
                 answer.add(Result(result, request_id))
         except Refusal as refusal:

@@ -104,7 +104,7 @@ class Methods:
         return WaitForEnd(
             until_ns=now_ns + params.wait_ms * NS_PER_MS,
             woken=lambda event, then_ns, _: event.view(then_ns // NS_PER_MS),
-            timed_out=lambda then_ns: self.timer(get, then_ns, ReplyRoom()),
+            timed_out=lambda then_ns, room: self.timer(get, then_ns, room),
             timer_id=params.id,
             after_seq=self._engine.last_seq,
         )
@@ -118,10 +118,14 @@ class Methods:
         rest = replace(params, after=page.next)
         return WaitForEvent(
             until_ns=now_ns + params.wait_ms * NS_PER_MS,
-            woken=lambda _, __, room: read_page(self._shards, rest, room, PARKED_PAGE_BYTES),
-            timed_out=lambda _: page,
+            woken=lambda _, __, room: self._read_woken(rest, room),
+            timed_out=lambda _, __: page,
             prefix=params.prefix,
         )
+
+    def _read_woken(self, params: ReadEventsParams, room: ReplyRoom) -> EventPage:
+        room.check()  # a batch may have used it up meanwhile
+        return read_page(self._shards, params, room, PARKED_PAGE_BYTES)
 
     def info(self, _: InfoParams, now_ns: int, __: ReplyRoom) -> ServerInfo:
         """The server about itself."""

@@ -1,6 +1,10 @@
 """Requests that wait for the end of a timer or for an event. Each is answered once, at the latest when its time is up.
 
 One event may wake many of them. They are answered in order, a few at a time.
+
+How many may wait is limited, for all together and for each connection and key. The server cannot see that a client has
+given a request up, or has gone. So where there is no room for a new one, an older one gives way (`shares`): it is
+answered as if its time were up. Whoever still wants to wait asks again.
 """
 
 from collections import deque
@@ -10,12 +14,13 @@ from heapq import heapify, heappop, heappush
 from msgspec import Struct
 
 from timer_protocol.codec import RequestId, encode
-from timer_protocol.errors import Refusal, limit_reached
-from timer_protocol.plurals import counted
+from timer_protocol.errors import Refusal
+from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.core.model import Countdown
-from timer_server.limits import PARKED_BYTES, PARKED_MAXIMUM
+from timer_server.limits import GIVING_WAY_MOST, PARKED_BYTES, PARKED_MAXIMUM
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.shares import Claimant, SharedLimit
 
 _SLACK = 64
 
@@ -23,12 +28,13 @@ _SLACK = 64
 class Wait(Struct, frozen=True, kw_only=True):
     """What a request waits for, and until when.
 
-    `woken` makes the result from the event that ends the wait and the time, `timed_out` from the time alone.
+    `woken` makes the result from the event that ends the wait and the time, `timed_out` from the time alone. Both take
+    what they need from the room of a reply.
     """
 
     until_ns: int
     woken: Callable[[Countdown, int, ReplyRoom], object]
-    timed_out: Callable[[int], object]
+    timed_out: Callable[[int, ReplyRoom], object]
 
 
 class WaitForEnd(Wait, frozen=True, kw_only=True):
@@ -44,15 +50,31 @@ class WaitForEvent(Wait, frozen=True, kw_only=True):
     prefix: str
 
 
+class _Message(Claimant):
+    """A message with waiting requests, and its answer.
+
+    `is_held` says that all its other requests have been applied: before, its answer is in the dispatcher's hands.
+    """
+
+    __slots__ = ("answer", "held_bytes", "is_held", "waiters")
+
+    def __init__(self, answer: JsonAnswer, sender: Sender, since_ns: int) -> None:
+        super().__init__(answer.envelope[0], None if sender is EVERYBODY else sender.name, since_ns)
+        self.answer = answer
+        self.waiters: list[_Waiter] = []
+        self.held_bytes = 0
+        self.is_held = False
+
+
 class _Waiter:
     """A parked request. Until an event wakes it, it is in `index` under `key`, with others that wait for the same."""
 
-    __slots__ = ("after_seq", "answer", "event", "index", "is_done", "key", "number", "slot", "wait")
+    __slots__ = ("after_seq", "event", "index", "is_done", "key", "message", "number", "slot", "wait")
 
-    def __init__(self, number: int, wait: Wait, answer: JsonAnswer, slot: int) -> None:
+    def __init__(self, number: int, wait: Wait, message: _Message, slot: int) -> None:
         self.number = number
         self.wait = wait
-        self.answer = answer
+        self.message = message
         self.slot = slot
         self.is_done = False
         self.event: Countdown | None = None
@@ -70,23 +92,32 @@ class Parked:
         self._by_time: list[tuple[int, int, _Waiter]] = []
         self._woken: deque[_Waiter] = deque()
         self._count = 0
-        self._held_bytes = 0
         self._number = 0
+        self._places: SharedLimit[_Message] = SharedLimit(
+            "parked_requests", PARKED_MAXIMUM, ("request is waiting", "requests are waiting")
+        )
+        self._bytes: SharedLimit[_Message] = SharedLimit(
+            "parked_bytes", PARKED_BYTES, ("byte is kept for batches", "bytes are kept for batches")
+        )
+        self._applied: _Message | None = None
+        """The message that is being applied, once one of its requests waits."""
         self._ready: list[Answer] = []
 
     def __len__(self) -> int:
         return self._count
 
-    def park(self, wait: Wait, answer: JsonAnswer, request_id: RequestId) -> None:
-        """Lets a request wait, with a place reserved in its answer. Raises `Refusal` (limit_reached)."""
-        if self._count >= PARKED_MAXIMUM:
-            what = f"{counted(self._count, 'request is', 'requests are')} waiting already"
-            raise limit_reached("parked_requests", PARKED_MAXIMUM, what)
-        if self._held_bytes >= PARKED_BYTES:
-            raise _no_more_bytes()
+    def park(self, wait: Wait, answer: JsonAnswer, request_id: RequestId, sender: Sender, now_ns: int) -> None:
+        """Lets a request wait, with a slot reserved in its answer. Raises `Refusal` (limit_reached)."""
+        message = self._applied
+        if message is None or message.answer is not answer:
+            message = _Message(answer, sender, now_ns)
+        self._make_room(self._places, message, 1)
+        self._places.take(message, 1)
+        self._applied = message
         self._count += 1
         self._number += 1
-        waiter = _Waiter(self._number, wait, answer, answer.hold_slot(request_id))
+        waiter = _Waiter(self._number, wait, message, answer.hold_slot(request_id))
+        message.waiters.append(waiter)
         if isinstance(wait, WaitForEnd):
             waiter.index, waiter.key, waiter.after_seq = self._for_end, wait.timer_id, wait.after_seq
         elif isinstance(wait, WaitForEvent):
@@ -95,9 +126,24 @@ class Parked:
         heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
 
     def hold(self, answer: JsonAnswer) -> None:
-        """Counts the bytes kept for an answer with waiting requests. Call it once all other responses are there."""
-        answer.held_bytes = answer.size()
-        self._held_bytes += answer.held_bytes
+        """Keeps an answer with missing responses until they are there. Call it once all others are in it.
+
+        Where there is no room for so many bytes, the requests that wait are refused, and the answer is complete.
+        """
+        message, self._applied = self._applied, None
+        assert message is not None
+        assert message.answer is answer
+        message.is_held = True
+        if answer.is_batch:
+            size = answer.size()
+            try:
+                self._make_room(self._bytes, message, size)
+            except Refusal as refusal:
+                message.is_held = False
+                for waiter in [*message.waiters]:
+                    self._finish(waiter, refusal)
+            else:
+                self._keep(message, size)
 
     @property
     def has_ready(self) -> bool:
@@ -137,17 +183,22 @@ class Parked:
                     self._woken.append(waiter)
 
     def answer_woken(self, now_ns: int, most: int) -> None:
-        """Answers up to `most` woken requests, in the order in which they woke, as far as the room of one reply goes.
+        """Answers up to `most` woken requests, in the order in which they woke.
 
-        Each may read a page of the log, so together they have no more room than the requests of one message.
+        Each may read a page of the log, into the room of its own reply. Once they have taken as much as one reply has,
+        the others are left for the next turn.
         """
-        room = ReplyRoom()
+        turn = ReplyRoom()
         for _ in range(min(most, len(self._woken))):
-            if not room.is_left:
+            if not turn.is_left:
                 return
             waiter = self._woken.popleft()
             if not waiter.is_done:
+                room = waiter.message.answer.room
+                left_bytes, left_entries = room.left_bytes, room.left_entries
                 self._finish(waiter, _outcome(waiter, now_ns, room))
+                turn.left_bytes -= left_bytes - room.left_bytes
+                turn.left_entries -= left_entries - room.left_entries
 
     def expire(self, now_ns: int, most: int) -> None:
         """Answers up to `most` requests whose time is up, with the event that woke them if there was one."""
@@ -156,7 +207,7 @@ class Parked:
             if until_ns is None or until_ns > now_ns:
                 return
             waiter = self._by_time[0][2]
-            self._finish(waiter, _outcome(waiter, now_ns, ReplyRoom()))
+            self._finish(waiter, _outcome(waiter, now_ns, waiter.message.answer.room))
 
     def fail_all(self, refusal: Refusal) -> None:
         """Answers all requests with an error."""
@@ -165,41 +216,61 @@ class Parked:
                 self._finish(waiter, refusal)
         self._woken.clear()
 
+    def _make_room(self, limit: SharedLimit[_Message], message: _Message, amount: int) -> None:
+        """Has others give way until a limit has room for so much more of a message. Raises `Refusal`."""
+        left = GIVING_WAY_MOST
+        while (part := limit.full_part(message, amount)) is not None:
+            giver = limit.take_giver(part, message, amount) if left > 0 else None
+            if giver is None:
+                raise limit.refusal(part)
+            # Those that were woken meanwhile are answered soon, by what woke them.
+            waiting = [waiter for waiter in giver.waiters if not waiter.is_done and waiter.event is None]
+            left -= len(waiting) + 1
+            for waiter in waiting:
+                outcome = _outcome(waiter, message.since_ns, message.answer.room)
+                self._finish(waiter, outcome, is_counted=False)  # as the others end with it, it is kept for no time
+
     def _leave_index(self, waiter: _Waiter) -> None:
         group = waiter.index[waiter.key]
         del group[waiter.number]
         if not group:
             del waiter.index[waiter.key]
 
-    def _finish(self, waiter: _Waiter, outcome: object) -> None:
+    def _finish(self, waiter: _Waiter, outcome: object, is_counted: bool = True) -> None:
+        """Ends a wait. Where the rest of its message is still to come, its outcome counts as bytes that are kept."""
         waiter.is_done = True
         self._count -= 1
         if waiter.event is None:
             self._leave_index(waiter)
-        answer = waiter.answer
-        if answer.missing > 1:
-            outcome = self._kept(answer, outcome)
-        if answer.fill_slot(waiter.slot, outcome):
-            self._held_bytes -= answer.held_bytes
-            self._ready.append(answer)
+        message = waiter.message
+        answer = message.answer
+        if is_counted and message.is_held and answer.missing > 1:
+            outcome = self._kept(message, outcome)
+        is_complete = answer.fill_slot(waiter.slot, outcome)
+        self._places.give_back(message, 1, is_all=is_complete)
+        if is_complete:
+            message.waiters.clear()  # a cycle would outlive the request: the garbage policy sets old objects aside
+            if message.held_bytes:
+                self._bytes.give_back(message, message.held_bytes, is_all=True)
+            if message.is_held:
+                self._ready.append(answer)
         if len(self._by_time) > 2 * self._count + _SLACK:
             self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
             heapify(self._by_time)
 
-    def _kept(self, answer: JsonAnswer, outcome: object) -> object:
+    def _kept(self, message: _Message, outcome: object) -> object:
         """The outcome to keep until the rest of its message is there: a refusal where too much is kept already."""
         if isinstance(outcome, Refusal):
             return outcome
         size = len(encode(outcome))
-        if self._held_bytes + size > PARKED_BYTES:
-            return _no_more_bytes()
-        answer.held_bytes += size
-        self._held_bytes += size
+        if (part := self._bytes.full_part(message, size)) is not None:
+            return self._bytes.refusal(part)
+        self._keep(message, size)
         return outcome
 
-
-def _no_more_bytes() -> Refusal:
-    return limit_reached("parked_bytes", PARKED_BYTES, "too much is kept for requests that are waiting already")
+    def _keep(self, message: _Message, size: int) -> None:
+        self._bytes.take(message, size)
+        message.held_bytes += size
 
 
 def _outcome(waiter: _Waiter, now_ns: int, room: ReplyRoom) -> object:
@@ -207,6 +278,6 @@ def _outcome(waiter: _Waiter, now_ns: int, room: ReplyRoom) -> object:
     try:
         if waiter.event is not None:
             return waiter.wait.woken(waiter.event, now_ns, room)
-        return waiter.wait.timed_out(now_ns)
+        return waiter.wait.timed_out(now_ns, room)
     except Refusal as refusal:
         return refusal
