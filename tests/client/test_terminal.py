@@ -6,7 +6,9 @@ import signal
 import time
 from pathlib import Path
 
-from client.command import LIMIT_S, run, running
+import pytest
+
+from client.command import COMMAND, LIMIT_S, environment, run, running
 from drivers.program import Program
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
@@ -103,6 +105,33 @@ def test_labels_of_others_do_not_reach_the_terminal(server: LocalServer, tmp_pat
         program.send("\x03")
         assert program.wait() == -signal.SIGINT
         assert "\x1b]0" not in program.output
+
+
+@pytest.mark.parametrize("kind", ["dumb", "unknown"])
+def test_a_terminal_without_control_codes_gets_plain_lines(server: LocalServer, tmp_path: Path, kind: str) -> None:
+    for command, told in (
+        (["start", "2", "--id", "a"], r"Timer a is running: 0:00:02 to go.*0:00:01 to go.*Timer a has fired"),
+        (["list", "--all"], "fired"),
+    ):
+        program = Program([*COMMAND, *command], environment(server, TERM=kind), tmp_path, terminal=True)
+        with contextlib.closing(program):
+            program.expect(f"(?s){told}")
+            assert program.wait() == 0
+            assert "\x1b" not in program.output
+
+
+def test_several_are_watched_at_once(server: LocalServer, tmp_path: Path) -> None:
+    for name, amount in (("eggs", "4"), ("oven", "1h")):
+        run(tmp_path, "start", amount, "--id", name, "--detach", server=server)
+    with running(tmp_path, "watch", "eggs", "oven", server=server, terminal=True) as program:
+        program.expect("oven .*━.*(1:00:00|0:59:)")
+        program.expect("Timer eggs has fired")
+        program.expect(BELL)
+        program.expect("oven .*━.*0:59:5")
+        program.send("\x03")
+        program.expect("timer watch eggs oven")
+        assert program.wait() in (130, -2)
+        assert "\x1b[?25h" in program.output, "the cursor is shown again"
 
 
 def test_list_is_a_table(server: LocalServer, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Watches one timer to its end.
+"""Watches timers to their ends.
 
-The end comes by `wait`, other changes come by events, and the countdown in between is drawn from the time to go that
+An end comes by `wait`, other changes come by events, and the countdown in between is drawn from the time to go that
 the server last told. The connection may be lost at any time.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from timer_client.async_client import AsyncTimerClient
 from timer_client.cli.displays import Display
@@ -20,8 +21,8 @@ FRAME_S = 0.1
 """The time between two frames: ten a second, so that the end of a countdown does not look late."""
 
 
-async def watch(settings: Settings, timer_id: str, display: Display) -> Timer:
-    """Shows a timer until it has ended, and returns it. Raises `TimerError`."""
+async def watch(settings: Settings, timer_ids: Sequence[str], display: Display) -> list[Timer]:
+    """Shows timers until all have ended, and returns them. Raises `TimerError`."""
     out_of_reach = asyncio.Event()
 
     def wait(pause: Pause) -> None:
@@ -30,60 +31,81 @@ async def watch(settings: Settings, timer_id: str, display: Display) -> Timer:
 
     async with AsyncTimerClient(settings=settings, on_pause=wait) as client:
         try:
-            return await _Watch(client, timer_id, display, out_of_reach).run()
+            return await _Watch(client, timer_ids, display, out_of_reach).run()
         finally:
             display.leave()
 
 
 class _Watch:
-    def __init__(self, client: AsyncTimerClient, timer_id: str, display: Display, out_of_reach: asyncio.Event) -> None:
+    def __init__(
+        self, client: AsyncTimerClient, timer_ids: Sequence[str], display: Display, out_of_reach: asyncio.Event
+    ) -> None:
         self._client = client
-        self._timer_id = timer_id
+        self._timer_ids = timer_ids
         self._display = display
         self._out_of_reach = out_of_reach
+        self._pending: set[str] = set()
 
-    async def run(self) -> Timer:
+    async def run(self) -> list[Timer]:
         # In one message and in this order: an event between the two is read again, and none is missed.
-        info, timer = await asyncio.gather(self._client.info(), self._client.get(self._timer_id))
-        if not timer.ended:
-            self._out_of_reach.clear()
-            self._display.begin(_told_now(timer))
-            timer = await self._until_the_end(Cursor(info.cursor))
+        asking = asyncio.ensure_future(self._client.info())
+        info, timers = await asyncio.gather(asking, asyncio.gather(*map(self._client.get, self._timer_ids)))
+        self._pending = {timer.id for timer in timers if not timer.ended}
+        self._out_of_reach.clear()
+        for timer in timers:
+            if timer.ended:
+                self._display.end(timer)
+            else:
+                self._display.begin(_told_now(timer))
+        ended = await self._until_all_ended(Cursor(info.cursor)) if self._pending else {}
+        return [ended.get(timer.id, timer) for timer in timers]
+
+    async def _until_all_ended(self, after: Cursor) -> dict[str, Timer]:
+        endings = [asyncio.create_task(self._until_the_end(timer_id)) for timer_id in self._pending]
+        others = [
+            self._draw(),
+            self._return_into_reach(),
+            *(self._follow(timer_id, after) for timer_id in self._pending),
+        ]
+        beside = [asyncio.create_task(other) for other in others]
+        left = set(endings)
+        try:
+            while left:
+                # Those beside never end by themselves: one that has finished has failed.
+                finished, _ = await asyncio.wait([*left, *beside], return_when=asyncio.FIRST_COMPLETED)
+                for task in finished:
+                    task.result()
+                left -= finished
+            return {timer.id: timer for timer in (ending.result() for ending in endings)}
+        finally:
+            for task in (*endings, *beside):
+                task.cancel()
+            await asyncio.gather(*endings, *beside, return_exceptions=True)
+
+    async def _until_the_end(self, timer_id: str) -> Timer:
+        timer = await self._client.wait(timer_id)
+        self._pending.discard(timer_id)
         self._display.end(timer)
         return timer
 
-    async def _until_the_end(self, after: Cursor) -> Timer:
-        ending: asyncio.Task[Timer] = asyncio.create_task(self._client.wait(self._timer_id))
-        others = [asyncio.create_task(task) for task in (self._follow(after), self._return_into_reach(), self._draw())]
-        try:
-            # The others never end by themselves: the first task to finish is the end, or has failed.
-            await asyncio.wait([ending, *others], return_when=asyncio.FIRST_COMPLETED)
-            for failed in (task for task in others if task.done()):
-                failed.result()
-            return await ending
-        finally:
-            for task in (ending, *others):
-                task.cancel()
-            await asyncio.gather(ending, *others, return_exceptions=True)
-
-    async def _follow(self, after: Cursor) -> None:
-        """Shows what happens to the timer before its end."""
+    async def _follow(self, timer_id: str, after: Cursor) -> None:
+        """Shows what happens to a timer before its end."""
         while True:
             try:
-                async for event in self._client.events(f"{self._timer_id} ", after):
-                    timer = event.timer if event.timer.ended else await self._client.get(self._timer_id)
-                    if not timer.ended:
+                async for event in self._client.events(f"{timer_id} ", after):
+                    timer = event.timer if event.timer.ended else await self._client.get(timer_id)
+                    if not timer.ended and timer_id in self._pending:
                         self._display.change(event.kind, _told_now(timer))
             except EventsTruncated as truncated:
                 after = truncated.resume_after
 
     async def _return_into_reach(self) -> None:
-        """Shows the timer as it stands when the server was out of reach and is back."""
+        """Shows the timers as they stand when the server was out of reach and is back."""
         while True:
             await self._out_of_reach.wait()
-            timer = await self._client.get(self._timer_id)
+            timers = await asyncio.gather(*map(self._client.get, self._pending))
             self._out_of_reach.clear()
-            self._display.resume(_told_now(timer))
+            self._display.resume([_told_now(timer) for timer in timers if not timer.ended])
 
     async def _draw(self) -> None:
         while True:

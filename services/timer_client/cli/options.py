@@ -1,5 +1,7 @@
 """Options of several commands. Quick to import: nothing here opens a socket or reads the environment."""
 
+import os
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,8 +15,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 _METAVARS = {"server": "ENDPOINT", "events": "ENDPOINT", "timeout_s": "SECONDS", "retry_deadline_s": "SECONDS"}
 """The settings that have an option, with what it takes."""
 
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes that are no text in the locale's encoding."""
+
 ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.field not in _METAVARS)
 """The settings without an option."""
+
+
+def text(argument: str) -> str:
+    """The type of arguments that are sent: text in the locale's encoding, else in UTF-8.
+
+    Arguments are bytes, and those that are neither end the command.
+    """
+    if not _NO_TEXT.search(argument):
+        return argument
+    given = os.fsencode(argument)
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        raise click.BadParameter(f"'{given.decode(errors='backslashreplace')}' is no text in UTF-8") from None
 
 
 class SettingOption(click.Option):

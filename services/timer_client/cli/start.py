@@ -14,16 +14,17 @@ from rich.console import Console
 
 from timer_client.calls import new_id
 from timer_client.cli.amounts import Amounts
+from timer_client.cli.bar_display import BarDisplay
 from timer_client.cli.connection import Failure, PauseNotice, connected, failures_told, settings_of
-from timer_client.cli.countdown import watch as watch_timer
-from timer_client.cli.displays import BarDisplay, Display, JsonDisplay, LineDisplay
+from timer_client.cli.countdown import watch as watch_timers
+from timer_client.cli.displays import Display, JsonDisplay, LineDisplay
 from timer_client.cli.duration_argument import DurationCommand, duration_argument, read_duration
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.interrupts import Terminated
-from timer_client.cli.options import connection_options, given_settings, json_option
+from timer_client.cli.options import connection_options, given_settings, json_option, text
 from timer_client.cli.prompts import ask_for_amounts
 from timer_client.cli.text import asked, ended_before, on_terminal, show_timer
-from timer_client.cli.timer_ids import timer_id_argument
+from timer_client.cli.timer_ids import timer_ids_argument
 from timer_client.settings import Settings
 from timer_protocol.durations import MS_PER_SECOND, total_ms
 from timer_protocol.messages import Timer
@@ -33,9 +34,15 @@ _WHERE = ("server", "events")
 
 @click.command(cls=DurationCommand)
 @duration_argument("[DURATION | H M S]", required=False)
-@click.option("--id", "timer_id", metavar="ID", help="Its id; made where left out. The same start twice is one timer.")
-@click.option("--label", default="", metavar="TEXT", help="A name for people.")
-@click.option("--payload", metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
+@click.option(
+    "--id",
+    "timer_id",
+    type=text,
+    metavar="ID",
+    help="Its id; made where left out. The same start twice is one timer.",
+)
+@click.option("--label", type=text, default="", metavar="TEXT", help="A name for people.")
+@click.option("--payload", type=text, metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
 @click.option("--detach", is_flag=True, help="Do not watch it.")
 @json_option
 @connection_options
@@ -74,21 +81,21 @@ def start(  # noqa: PLR0913 - the options of a command
     elif not detach:
         if not as_json:
             click.echo(f"Server: {asked(timer)}, timer {timer.id}")
-        _watch(context, settings, timer_id, as_json=as_json)
+        _watch(context, settings, [timer_id], as_json=as_json)
 
 
 @click.command
-@timer_id_argument
+@timer_ids_argument
 @json_option
 @connection_options
 @click.pass_context
-def watch(context: click.Context, timer_id: str, *, as_json: bool) -> None:
-    """Watch a timer to its end.
+def watch(context: click.Context, timer_ids: Sequence[str], *, as_json: bool) -> None:
+    """Watch timers to their ends.
 
-    Ctrl-C leaves the countdown, not the timer. Exit code 0 when it fired, 3 when it was cancelled, 4 when the server
-    could not be reached.
+    Ctrl-C leaves the countdown, not the timer. Exit code 0 when all have fired, 3 when one was cancelled, 4 when the
+    server could not be reached.
     """
-    _watch(context, settings_of(context), timer_id, as_json=as_json)
+    _watch(context, settings_of(context), list(dict.fromkeys(timer_ids)), as_json=as_json)
 
 
 def _started(
@@ -110,21 +117,25 @@ def _started(
     return timer, timer.ended_at_ms is not None and timer.ended_at_ms - timer.started_at_ms > tried_ms
 
 
-def _watch(context: click.Context, settings: Settings, timer_id: str, *, as_json: bool) -> None:
+def _watch(context: click.Context, settings: Settings, timer_ids: Sequence[str], *, as_json: bool) -> None:
     try:
         with failures_told():
-            timer = asyncio.run(_until_sigterm(watch_timer(settings, timer_id, _display(settings, as_json=as_json))))
+            watching = watch_timers(settings, timer_ids, _display(settings, as_json=as_json))
+            timers = asyncio.run(_until_sigterm(watching))
     except KeyboardInterrupt:
-        click.echo(f"Left; the timer goes on. To come back: {_command(context, settings, 'watch', timer_id)}", err=True)
+        what = "the timer goes" if len(timer_ids) == 1 else "the timers go"
+        click.echo(f"Left; {what} on. To come back: {_command(context, settings, 'watch', *timer_ids)}", err=True)
         raise
-    if timer.state == "cancelled":
-        sys.exit(ExitCode.CANCELLED)
+    if any(timer.state == "cancelled" for timer in timers):
+        context.exit(ExitCode.CANCELLED)
 
 
 def _display(settings: Settings, *, as_json: bool) -> Display:
     if as_json:
         return JsonDisplay(settings)
-    return BarDisplay(Console(highlight=False)) if on_terminal() else LineDisplay(settings)
+    console = Console(highlight=False)
+    can_draw = on_terminal() and console.width and not console.is_dumb_terminal
+    return BarDisplay(console) if can_draw else LineDisplay(settings)
 
 
 def _read_time_to_run(words: Sequence[str]) -> Amounts:
@@ -141,18 +152,18 @@ def _read_payload(text: str | None) -> object:
         return None
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise click.UsageError(f"--payload is not JSON ({error}); a text needs quotes, as in '\"text\"'") from None
 
 
-def _command(context: click.Context, settings: Settings, verb: str, timer_id: str) -> str:
-    """The command line for doing something with a timer on the same server."""
+def _command(context: click.Context, settings: Settings, verb: str, *timer_ids: str) -> str:
+    """The command line for doing something with timers on the same server."""
     options = [f"--{name} {shlex.quote(text)}" for name, text in given_settings(context).items() if name in _WHERE]
-    dashes = ["--"] if timer_id.startswith("-") else []
-    return " ".join([settings.command, *options, verb, *dashes, timer_id])
+    dashes = ["--"] if any(timer_id.startswith("-") for timer_id in timer_ids) else []
+    return " ".join([settings.command, *options, verb, *dashes, *timer_ids])
 
 
-async def _until_sigterm(watching: Coroutine[Any, Any, Timer]) -> Timer:
+async def _until_sigterm(watching: Coroutine[Any, Any, list[Timer]]) -> list[Timer]:
     """Watches until SIGTERM, which ends the task: an exception from a signal may be lost in a callback.
 
     Raises `Terminated`, as elsewhere.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import click
 from click.shell_completion import CompletionItem
 
-from timer_client.cli.options import given_settings
+from timer_client.cli.options import given_settings, text
 from timer_client.cli.text import printable
 from timer_client.client import TimerClient
 from timer_client.errors import TimerError
@@ -27,4 +27,8 @@ def complete_id(context: click.Context, _: click.Parameter, incomplete: str) -> 
     return [CompletionItem(timer.id, help=f"{timer.state} {printable(timer.label)}".rstrip()) for timer in timers]
 
 
-timer_id_argument = click.argument("timer_id", metavar="ID", shell_complete=complete_id)
+timer_id_argument = click.argument("timer_id", metavar="ID", type=text, shell_complete=complete_id)
+
+timer_ids_argument = click.argument(
+    "timer_ids", metavar="ID...", type=text, nargs=-1, required=True, shell_complete=complete_id
+)
