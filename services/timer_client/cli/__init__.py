@@ -12,8 +12,8 @@ from timer_protocol import __version__
 
 COMMANDS = {
     "start": ("start:start", "Start a timer and watch it to its end."),
-    "watch": ("start:watch", "Watch a timer to its end."),
-    "list": ("timers:list_timers", "List timers in the order of their ids."),
+    "watch": ("start:watch", "Watch timers to their ends."),
+    "list": ("listing:list_timers", "List pending timers in the order of their ids."),
     "get": ("timers:get", "Show a timer."),
     "pause": ("timers:pause", "Stop a countdown until it is resumed."),
     "resume": ("timers:resume", "Let a paused timer run on."),
