@@ -7,10 +7,10 @@ with TimerClient() as client:
     client.wait(timer)
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it, without the wait for `typing`
 if TYPE_CHECKING:
+    from typing import Any
+
     from timer_client.async_client import AsyncTimerClient
     from timer_client.calls import Call, TimerSpec, new_id
     from timer_client.client import TimerClient
@@ -92,8 +92,10 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Imports a name when it is first used, so that `timer --help` does not wait for the sockets' library."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # noqa: PLC0415 - the command needs it later than Ctrl-C
+
     return getattr(importlib.import_module(_MODULES.get(name, "timer_client.errors")), name)

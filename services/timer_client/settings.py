@@ -55,11 +55,12 @@ def load_settings(
     """The settings: from options of a command line, else the environment, else `.env`, else the defaults.
 
     `options` maps a setting's name to its text. An empty variable counts as unset. The `.env` file is that of
-    `directory`, by default the working directory. Raises `ConfigError` for a value that is not allowed.
+    `directory`, by default the working directory; one that is gone has none. Raises `ConfigError` for a value that is
+    not allowed.
     """
     given = options or {}
     try:
-        texts = read_environment(directory or Path.cwd(), environ)
+        texts = read_environment(directory or Path(), environ)
         values = {
             variable.field: variable.parse(given[variable.field], option_of(variable))
             if variable.field in given

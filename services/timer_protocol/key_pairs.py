@@ -23,6 +23,14 @@ def read_key(path: Path) -> Key:
         raise KeyFileError(f"cannot use the key file {path}: {error}") from None
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file. Raises `KeyFileError` where its folder cannot be searched."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise KeyFileError(f"cannot look for {path}: {error.strerror}") from None
+
+
 def make_folder(folder: Path) -> None:
     """Makes a folder for its owner alone, where it is missing. Raises `KeyFileError`."""
     try:
@@ -58,9 +66,10 @@ def make_pair(secret: Path, public: Path, prefix: str = "") -> list[tuple[Path, 
 
     Returns each file with whether it is new. Raises `KeyFileError`; a new secret is removed then.
     """
-    if public.exists() and not secret.exists():
+    has_secret = is_there(secret)
+    if is_there(public) and not has_secret:
         raise KeyFileError(f"{public} is there already, and its secret is not in {secret.parent}; remove it first")
-    pair = read_key(secret) if secret.exists() else _new_pair()
+    pair = read_key(secret) if has_secret else _new_pair()
     secret_is_new = write_key(secret, pair)
     try:
         return [(secret, secret_is_new), (public, write_key(public, Key(pair.public, prefix=prefix)))]

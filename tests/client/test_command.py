@@ -12,6 +12,7 @@ import pytest
 from client.command import CONTROLS, Server, environment, run, running
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
+from timer_client import TimerClient, TimerSpec
 from timer_client.cli import COMMANDS, root
 from timer_protocol import __version__
 
@@ -101,15 +102,56 @@ def test_list(server: LocalServer, tmp_path: Path) -> None:
     def ids(*options: str) -> list[str]:
         return [line.split("\t")[0] for line in run(tmp_path, "list", *options, server=server).stdout.splitlines()]
 
-    assert ids() == ["order/1", "order/2", "tea"]
-    assert ids("--prefix", "order/") == ["order/1", "order/2"]
+    assert ids() == ["order/1", "tea"]
+    assert ids("--all") == ["order/1", "tea", "order/2"]
+    assert ids("--prefix", "order/") == ["order/1"]
     assert ids("--state", "cancelled") == ["order/2"]
-    assert ids("--limit", "2") == ["order/1", "order/2"]
-    assert ids("--limit", "1", "--all") == ["order/1", "order/2", "tea"]
+    assert ids("--limit", "1") == ["order/1"]
+    assert ids("--limit", "2", "--all") == ["order/1", "tea"]
     plain = run(tmp_path, "list", server=server).stdout
     assert "the tea\\x1b[31m\\x0a" in plain
     timers = _json_lines(run(tmp_path, "list", "--json", server=server).stdout)
     assert [timer["label"] for timer in timers] == [f"the {timer['id']}\x1b[31m\n" for timer in timers]
+
+
+def test_list_tells_what_it_leaves_out(server: LocalServer, tmp_path: Path) -> None:
+    with TimerClient(server.commands, server.events) as client:
+        client.start_many(TimerSpec(id=f"t{number:04}", hours=1) for number in range(1_203))
+        for number in range(2):
+            client.cancel(f"t{number:04}")
+        client.pause("t0700")
+
+    def listed(*options: str) -> tuple[int, str]:
+        ran = run(tmp_path, "list", *options, server=server)
+        return len(ran.stdout.splitlines()), ran.stderr
+
+    assert listed() == (1_201, "Left out: 2 that ended; --all lists them.\n")
+    assert listed("--all") == (1_203, "")
+    assert listed("--prefix", "t1") == (203, "")
+    assert listed("--state", "paused") == (1, "")
+    assert listed("--limit", "1200", "--state", "running") == (1_200, "")
+    assert listed("--limit", "1000", "--all") == (1_000, "Left out: 203 more, by --limit 1000.\n")
+    assert listed("--limit", "1", "--json", "--all") == (1, "Left out: more than 1000 more, by --limit 1.\n")
+
+
+def test_watching_several(server: LocalServer, tmp_path: Path) -> None:
+    for name, amount in (("eggs", "5"), ("oven", "1h"), ("cake", "1h")):
+        _start(tmp_path, server, amount, "--id", name)
+    run(tmp_path, "cancel", "cake", server=server)
+    with running(tmp_path, "watch", "eggs", "oven", "cake", "oven", server=server) as program:
+        program.expect("Timer oven is running")
+        program.expect("Timer eggs has fired")
+        run(tmp_path, "extend", "oven", "5", server=server)
+        program.expect("Extended: Timer oven")
+        run(tmp_path, "cancel", "oven", server=server)
+        program.expect("Timer oven was cancelled")
+        assert program.wait() == 3
+        assert program.has_written("Timer cake was cancelled")
+        assert program.has_written(r"Timer eggs: 0:00:0\d to go")
+        assert program.output.count("Timer oven was cancelled") == 1
+    ran = run(tmp_path, "watch", "oven", "nobody", server=server)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "timer 'nobody' is not there" in ran.stderr
 
 
 def test_events(server: LocalServer, tmp_path: Path) -> None:
@@ -302,6 +344,30 @@ def test_completion_without_a_server_suggests_nothing(tmp_path: Path) -> None:
     ran = run(tmp_path, _TIMER_COMPLETE="bash_complete", COMP_WORDS="timer watch o", COMP_CWORD="2")
     assert ran.stdout.strip() == ""
     assert "Traceback" not in ran.stderr
+
+
+UNSAFE = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))))
+
+
+def test_no_output_has_what_a_terminal_obeys(server: LocalServer, tmp_path: Path) -> None:
+    with TimerClient(server.commands, server.events) as client:
+        client.start(hours=1, id="a", label=f"tea{UNSAFE}\xa0", payload={UNSAFE: [UNSAFE]})
+        client.cancel("a")
+    for command in (
+        ["get", "a"],
+        ["list", "--all"],
+        ["watch", "a"],
+        ["events", "--after", "start", "--count", "2"],
+        ["get", UNSAFE[1:]],
+        ["--server", server.commands, "info"],
+    ):
+        for options in ([], ["--json"]):
+            ran = run(tmp_path, *command, *options, server=server)
+            assert not set(ran.stdout + ran.stderr) & set(UNSAFE) - set("\n\t"), command
+    assert r"tea\x00\x01" in run(tmp_path, "get", "a", server=server).stdout
+    assert r"\x9f\u2028\u2029\u202a" in run(tmp_path, "get", "a", server=server).stdout
+    (timer,) = _json_lines(run(tmp_path, "get", "a", "--json", server=server).stdout)
+    assert (timer["label"], timer["payload"]) == (f"tea{UNSAFE}\xa0", {UNSAFE: [UNSAFE]})
 
 
 def test_labels_of_others_reach_no_completion_raw(server: LocalServer, tmp_path: Path) -> None:

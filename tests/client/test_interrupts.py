@@ -115,7 +115,7 @@ def test_where_the_signal_has_no_effect_its_exit_code_is_left() -> None:
     """The first process of a container is spared."""
     code = (
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
-        "from timer_client.cli.interrupts import Interrupted, die\ndie(Interrupted(KeyboardInterrupt()))"
+        "from timer_client.cli.interrupts import die_of\ndie_of(signal.SIGINT)"
     )
     ran = subprocess.run([sys.executable, "-c", code], env=environment(), timeout=LIMIT_S, check=False)
     assert ran.returncode == 130

@@ -57,7 +57,7 @@ def test_the_forms_of_a_duration_are_the_ones_that_are_taken() -> None:
 
 def test_the_exit_codes_are_those_of_the_command() -> None:
     assert _table("exit code", "means") == list(MEANINGS)
-    assert [code for code, _ in MEANINGS] == [str(code.value) for code in ExitCode] + ["130", "143"]
+    assert [code for code, _ in MEANINGS] == [str(code.value) for code in ExitCode] + ["130", "141", "143"]
 
 
 def _table(*header: str) -> list[tuple[str, ...]]:

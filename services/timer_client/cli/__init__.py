@@ -1,13 +1,17 @@
 """The command `timer`. Each subcommand is imported when it is run, so that help and completion are quick."""
 
+import errno
 import importlib
-from typing import Any
+import signal
+import sys
+from typing import Any, NoReturn
 
 import click
 
 from timer_client.cli import exit_codes
-from timer_client.cli.interrupts import Interrupted, die, take_sigterm
+from timer_client.cli.interrupts import Interrupted, die_of, take_signals
 from timer_client.cli.options import ENVIRONMENT_ONLY, connection_options
+from timer_client.cli.standard_streams import OutputFailed, make_usable
 from timer_protocol import __version__
 
 COMMANDS = {
@@ -92,10 +96,31 @@ def root() -> None:
     """
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Runs the command line and ends the process: with one of the `exit_codes`, or by the signal that ended it."""
-    take_sigterm()
+    make_usable()
+    take_signals()
     try:
-        root.main(prog_name="timer")
+        sys.exit(_exit_code())
     except Interrupted as interrupted:
-        die(interrupted)
+        die_of(interrupted.number)
+
+
+def _exit_code() -> int:
+    """Runs a command, and turns whatever ends it into a sentence and an exit code. Raises `Interrupted`."""
+    try:
+        return root.main(prog_name="timer", standalone_mode=False) or exit_codes.ExitCode.DONE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(interrupt) from None
+    except click.Abort as left:  # what click makes of Ctrl-C while it reads arguments
+        raise Interrupted(left.__cause__) from None
+    except OutputFailed as failed:
+        if failed.errno == errno.EPIPE:  # as in `timer list | head`: no fault, and no more to do
+            die_of(signal.SIGPIPE)
+        click.echo(f"timer: the output cannot be written: {failed}", err=True)
+    except OSError as error:
+        click.echo(f"timer: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
+    return exit_codes.ExitCode.SYSTEM

@@ -8,6 +8,7 @@ import click
 
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.options import given_settings
+from timer_client.cli.text import printable
 from timer_client.client import TimerClient
 from timer_client.errors import (
     AccessDenied,
@@ -39,8 +40,8 @@ class Failure(click.ClickException):
     exit_code = ExitCode.REFUSED
 
     def show(self, _file: object = None) -> None:
-        """Prints the sentence."""
-        click.echo(f"timer: {self.message}", err=True)
+        """Prints the sentence, parts of which others may have written."""
+        click.echo(f"timer: {printable(self.message)}", err=True)
 
 
 class Misuse(Failure):
@@ -74,7 +75,7 @@ class PauseNotice:
         if pause.tries == 1 and now_s - self._told_at_s >= _QUIET_S:
             self._told_at_s = now_s
             limit = f"for up to {self._deadline_s:g} s"
-            click.echo(f"timer: waiting for {pause.endpoint}, {limit} (try 1: {pause.reason}) …", err=True)
+            click.echo(f"timer: waiting for {pause.endpoint}, {limit} (try 1: {printable(pause.reason)}) …", err=True)
 
 
 def settings_of(context: click.Context) -> Settings:

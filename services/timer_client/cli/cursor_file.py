@@ -11,7 +11,10 @@ class CursorFile:
     """A file that holds a cursor's text. Whoever opens it sees the old text or the new one, also after a power cut."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.resolve()  # a link stays a link
+        try:
+            self._path = path.resolve()  # a link stays a link
+        except (OSError, RuntimeError) as error:  # the working directory is gone, or links go in a circle
+            raise Misuse(f"the cursor file {path} cannot be found: {getattr(error, 'strerror', error)}") from None
         self._new_path = self._path.with_name(f"{self._path.name}.new")
         self._saved: Cursor | None = None
 
@@ -24,9 +27,9 @@ class CursorFile:
         except OSError as error:
             raise Misuse(f"the cursor file {self._path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise Misuse(f"the file {self._path} holds no cursor, and is no text at all") from None
+            raise Misuse(f"the file {self._path} holds no cursor: it is no text at all") from None
         except ValueError as error:
-            raise Misuse(f"the file {self._path} holds no cursor: {error}") from None
+            raise Misuse(f"in the file {self._path}, {error}") from None
 
     def save(self, cursor: Cursor | None) -> None:
         """Replaces the text in the file, unless there is no cursor. Ends the command where that fails."""

@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
     MISUSED = 2
     CANCELLED = 3
     UNREACHABLE = 4
+    SYSTEM = 5
 
 
 MEANINGS = (
@@ -19,6 +20,8 @@ MEANINGS = (
     ("2", "A wrong argument, answer, setting or file."),
     ("3", "The timer was cancelled while it was watched."),
     ("4", "The server could not be reached in time."),
+    ("5", "The output could not be written, or the system refused something else."),
     ("130", "Ctrl-C: what a shell shows for a program that SIGINT has ended."),
+    ("141", "SIGPIPE: the same, where the reader of the output has gone, as `head` does."),
     ("143", "SIGTERM: the same."),
 )

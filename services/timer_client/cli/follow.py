@@ -8,8 +8,8 @@ import click
 
 from timer_client.cli.connection import Misuse, connected
 from timer_client.cli.cursor_file import CursorFile
-from timer_client.cli.options import connection_options, json_option
-from timer_client.cli.text import event_row, local_time, show_json
+from timer_client.cli.options import connection_options, json_option, text
+from timer_client.cli.text import event_row, local_time, printable, show_json
 from timer_client.client import TimerClient
 from timer_client.cursor import NOW, Cursor, cursor_after
 from timer_client.errors import EventsTruncated, TimerError
@@ -19,7 +19,7 @@ Keep = Callable[[Cursor | None], None]
 
 
 @click.command
-@click.argument("prefix", default="")
+@click.argument("prefix", type=text, default="")
 @click.option(
     "--after", metavar="CURSOR", help='Begin after this position: "start" is all there is, "now" is the default.'
 )
@@ -78,7 +78,7 @@ def _without_end(
             for event in stream:
                 yield event, stream.cursor
         except EventsTruncated as truncated:
-            click.echo(f"timer: {truncated}; the command `list` tells how things stand", err=True)
+            click.echo(f"timer: {printable(str(truncated))}; the command `list` tells how things stand", err=True)
             after = truncated.resume_after
         except (KeyboardInterrupt, TimerError):
             keep(stream.cursor)
@@ -101,7 +101,7 @@ def info(context: click.Context, *, as_json: bool) -> None:
         show_json(about)
         return
     for name, value in _lines(about):
-        click.echo(f"{name:18} {value}")
+        click.echo(f"{printable(name):18} {printable(str(value))}")
 
 
 def _lines(about: ServerInfo) -> list[tuple[str, object]]:

@@ -10,6 +10,10 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from timer_client.cli.standard_streams import OutputFailed
+
+_PRESS_AGAIN_S = 0.01
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM. It ends the command wherever Ctrl-C would."""
@@ -18,25 +22,30 @@ class Terminated(KeyboardInterrupt):
 class Interrupted(SystemExit):
     """The end of a command by a signal. Its exit code is what a shell shows for that signal."""
 
-    def __init__(self, cause: KeyboardInterrupt) -> None:
+    def __init__(self, cause: BaseException | None) -> None:
         self.number = signal.SIGTERM if isinstance(cause, Terminated) else signal.SIGINT
         super().__init__(128 + self.number)
 
 
-def take_sigterm() -> None:
-    """Lets SIGTERM end the command as Ctrl-C does: the first process of a container would otherwise ignore it."""
+def take_signals() -> None:
+    """Lets SIGINT raise `KeyboardInterrupt`, unless a shell has had it ignored, and SIGTERM end the command likewise.
+
+    The first process of a container would otherwise ignore SIGTERM.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _on_sigterm)
+    sys.unraisablehook = _on_unraisable
 
 
-def die(interrupted: Interrupted) -> NoReturn:
-    """Ends the process by the signal, or with its exit code where the kernel spares it (the first of a container)."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a second one ends it at once
-        signal.signal(number, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or never there
-            stream.flush()
-    signal.raise_signal(interrupted.number)
-    raise interrupted
+def die_of(number: int) -> NoReturn:
+    """Ends the process by a signal, or with its exit code where the kernel spares it (the first of a container)."""
+    for each in (signal.SIGINT, signal.SIGTERM, number):  # a second one ends it at once
+        signal.signal(each, signal.SIG_DFL)
+    with contextlib.suppress(OutputFailed):
+        sys.stdout.flush()
+    signal.raise_signal(number)
+    sys.exit(128 + number)
 
 
 def _on_sigterm(_number: int, frame: FrameType | None) -> None:
@@ -48,3 +57,17 @@ def _on_sigterm(_number: int, frame: FrameType | None) -> None:
     if not callable(on_interrupt) or on_interrupt is signal.default_int_handler:
         raise Terminated
     on_interrupt(signal.SIGINT, frame)
+
+
+def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Sends the signal once more, in a moment, whose exception Python has dropped.
+
+    It drops what is raised in a finalizer, and only prints a traceback.
+    """
+    dropped = unraisable.exc_type
+    if not issubclass(dropped, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = signal.SIGTERM if issubclass(dropped, Terminated) else signal.SIGINT
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
+    signal.setitimer(signal.ITIMER_REAL, _PRESS_AGAIN_S)

@@ -6,7 +6,7 @@ import click
 
 from timer_client.cli.connection import Misuse
 from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, check_name
-from timer_protocol.key_pairs import KeyFileError, make_pair
+from timer_protocol.key_pairs import KeyFileError, is_there, make_pair
 
 
 def _file_name(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
@@ -26,10 +26,9 @@ def keygen(name: str, folder: Path) -> None:
     NAME.key_secret is to be kept, NAME.key is for the server's operator.
     """
     secret, public = folder / f"{name}{SECRET_SUFFIX}", folder / f"{name}{PUBLIC_SUFFIX}"
-    for path in (secret, public):
-        if path.exists():
-            raise Misuse(f"{path} is there already; keys are never overwritten")
     try:
+        for path in filter(is_there, (secret, public)):
+            raise Misuse(f"{path} is there already; keys are never overwritten")
         make_pair(secret, public)
     except KeyFileError as error:
         raise Misuse(str(error)) from None

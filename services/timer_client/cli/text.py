@@ -1,4 +1,7 @@
-"""Timers and events as text: for people on a terminal, as tab-separated lines elsewhere, as JSON for programs."""
+"""Timers and events as text: for people on a terminal, as tab-separated lines elsewhere, as JSON for programs.
+
+What others have written is shown with escapes in place of everything that drives a terminal or turns its text around.
+"""
 
 import sys
 from datetime import datetime
@@ -10,12 +13,20 @@ from timer_client.watch import clock_face
 from timer_protocol.messages import Event, Timer
 from timer_protocol.plurals import counted
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0))
+_LINE_BREAKS = (0x2028, 0x2029)
+_DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""They make text look like another one, with its letters in another order."""
+
+_UNSAFE = (*_CONTROLS, *_LINE_BREAKS, *_DIRECTIONS)
+_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNSAFE}
+_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in _UNSAFE if code >= 0x20}
+"""JSON has the others escaped already. None of these stands outside a string there."""
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere, with all control characters escaped."""
-    return text.translate(_CONTROLS)
+    """Text from elsewhere, with escapes in place of what a terminal would obey."""
+    return text.translate(_ESCAPES)
 
 
 def on_terminal() -> bool:
@@ -24,8 +35,8 @@ def on_terminal() -> bool:
 
 
 def show_json(value: object) -> None:
-    """Prints a value as one line of JSON."""
-    click.echo(msgspec.json.encode(value))
+    """Prints a value as one line of JSON, in UTF-8 whatever the terminal's encoding."""
+    click.echo(msgspec.json.encode(value).decode().translate(_JSON_ESCAPES).encode())
 
 
 def show_timer(timer: Timer, *, as_json: bool) -> None:
@@ -65,7 +76,7 @@ def ended_before(timer: Timer) -> str:
 
 def title(timer: Timer) -> str:
     """A timer's name for people."""
-    return f"{printable(timer.label)} ({timer.id})" if timer.label else f"Timer {timer.id}"
+    return printable(f"{timer.label} ({timer.id})" if timer.label else f"Timer {timer.id}")
 
 
 def asked(timer: Timer) -> str:
@@ -77,8 +88,7 @@ def asked(timer: Timer) -> str:
 def event_row(event: Event) -> str:
     """An event as a line: its position, time, kind, id, and the timer's label if it has one."""
     moment = datetime.fromtimestamp(event.at_ms / 1000).astimezone().isoformat(timespec="milliseconds")
-    position = f"{event.log}:{event.seq}"
-    return _columns(position, moment, event.kind, event.timer.id, label=event.timer.label)
+    return _columns(f"{event.log}:{event.seq}", moment, event.kind, event.timer.id, label=event.timer.label)
 
 
 def local_time(at_ms: int) -> str:
@@ -89,4 +99,4 @@ def local_time(at_ms: int) -> str:
 
 
 def _columns(*columns: str, label: str) -> str:
-    return "\t".join([*columns, printable(label)] if label else columns)
+    return "\t".join(map(printable, [*columns, label] if label else columns))

@@ -1,0 +1,227 @@
+"""The command `timer` in a shell that has made something unusual of its streams, folder, arguments or encoding."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from client.command import COMMAND, LIMIT_S, environment, run
+from client.fake_server import FakeServer
+from local_server import LocalServer
+
+TRACES = ("Traceback", "Exception ignored", "Error in sys", "lost sys")
+
+# Lets a test that runs as root meet permissions all the same.
+WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+
+PRESSES_AT_AN_IMPORT = """
+import signal, sys
+class Press:
+    left = None
+    def find_spec(self, name, path=None, target=None):
+        if name == "timer_client.cli":
+            Press.left = int(sys.argv.pop(1))
+        if Press.left is not None:
+            Press.left -= 1
+            if Press.left == 0:
+                signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Press())
+from timer_client.__main__ import main
+main()
+"""
+
+PRESSES_AT_THE_END = """
+import atexit, signal
+atexit.register(signal.raise_signal, signal.SIGINT)
+from timer_client.__main__ import main
+main()
+"""
+
+PRESSES_IN_A_FINALIZER = """
+import signal, time
+from timer_client.cli.interrupts import take_signals
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+take_signals()
+try:
+    Finalized()
+    time.sleep(20)
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def _shell(
+    folder: Path, script: str, server: LocalServer | FakeServer | None = None, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a script of bash in which `timer` is the command."""
+    function = f'timer() {{ {" ".join(COMMAND)} "$@"; }}'
+    return subprocess.run(
+        [*WITHOUT_PRIVILEGES, "bash", "-c", f"{function}\n{script}"],
+        cwd=folder,
+        env=environment(server, **variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def _check_quiet(ran: "subprocess.CompletedProcess[str]") -> None:
+    assert not [trace for trace in TRACES if trace in ran.stdout + ran.stderr], ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "exit_code", "told"),
+    [
+        ("timer start 1h --id a --detach >&-", 0, ""),
+        ("timer list >&-", 0, ""),
+        ("timer start 0.1 <&- >/dev/null", 0, ""),
+        ("timer start 0.1 <&- >&- 2>&-", 0, ""),
+        ("timer start <&-", 2, "The input ended where an answer was expected"),
+        ("timer info 2>&- >/dev/null", 0, ""),
+        ("timer get nobody 2>&-", 1, ""),
+        ("timer get nobody 2>/dev/full", 1, ""),
+        ("timer frobnicate 2>/dev/full", 2, ""),
+        ("timer --help >/dev/full", 5, "timer: the output cannot be written: No space left on device\n"),
+        ("timer info --json >/dev/full", 5, "timer: the output cannot be written: No space left on device\n"),
+        ("timer start 1h --id b --detach >/dev/full", 5, "cannot be written: No space left"),
+        ("timer start 0.1 >/dev/full 2>&1", 5, ""),
+        ("timer info | true; exit ${PIPESTATUS[0]}", 141, ""),
+        ("timer --help | true; exit ${PIPESTATUS[0]}", 141, ""),
+        ("timer start 2 | head -n 1; exit ${PIPESTATUS[0]}", 141, ""),
+        (r"printf '\xff\n' | timer start", 2, r"xff' is no"),
+    ],
+)
+def test_streams(server: LocalServer, tmp_path: Path, line: str, exit_code: int, told: str) -> None:
+    ran = _shell(tmp_path, line, server)
+    _check_quiet(ran)
+    assert ran.returncode == exit_code, ran.stderr
+    assert told in ran.stderr
+    assert told or not ran.stderr
+
+
+@pytest.mark.parametrize("unmake", ["rmdir ../gone", "chmod 0 ."])
+def test_a_working_directory_that_is_gone_or_locked(server: LocalServer, tmp_path: Path, unmake: str) -> None:
+    enter = f"mkdir gone; cd gone; {unmake}"
+    for line, exit_code in (("timer info", 0), ("timer events --cursor-file x", 2), ("timer keygen x", None)):
+        ran = _shell(tmp_path, f"{enter}; {line}", server)
+        (tmp_path / "gone").exists() and (tmp_path / "gone").rmdir()
+        _check_quiet(ran)
+        if exit_code is None:
+            assert ran.returncode in (1, 2)
+        else:
+            assert ran.returncode == exit_code, ran.stderr
+        assert ran.stderr.count("\n") == (1 if ran.returncode else 0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (b"get", b"\xff"),
+        (b"watch", b"a", b"\xff"),
+        (b"start", b"1h", b"--id", b"\xff"),
+        (b"start", b"1h", b"--label", b"tea\xff"),
+        (b"start", b"1h", b"--payload", b'"\xff"'),
+        (b"start", b"\xff"),
+        (b"extend", b"a", b"\xff"),
+        (b"list", b"--prefix", b"\xff"),
+        (b"events", b"\xff"),
+        (b"events", b"--after", b"\xff"),
+        (b"--server", b"tcp://\xff", b"info"),
+        (b"\xff",),
+        (b"--\xff",),
+        (b"keygen", b"\xff"),
+    ],
+)
+def test_arguments_that_are_no_text(server: LocalServer, tmp_path: Path, arguments: Sequence[bytes]) -> None:
+    ran = subprocess.run(
+        [*COMMAND, *arguments], cwd=tmp_path, env=environment(server), capture_output=True, timeout=LIMIT_S, check=False
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert re.search(rb"\\(xff|udcff)", ran.stderr)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 5_000 + "]" * 5_000, "{"])
+def test_a_payload_that_cannot_be_read(server: LocalServer, tmp_path: Path, text: str) -> None:
+    ran = run(tmp_path, "start", "1h", "--payload", text, server=server)
+    _check_quiet(ran)
+    assert ran.returncode == 2
+    assert "--payload is not JSON" in ran.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_letters_that_the_output_lacks(server: LocalServer, tmp_path: Path, encoding: str) -> None:
+    variables = {"PYTHONUTF8": "0", "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    for line in (
+        "timer start 0.1 --id a --label $'\\xe7\\xb4\\x85\\xe8\\x8c\\xb6'",
+        "timer list --all",
+        "timer get a --json",
+        "timer events --after start --count 2",
+        "timer get $'\\xe7\\xb4\\x85'; [ $? = 1 ]",
+        "TIMER_RETRY_DEADLINE_S=0.2 timer --server tcp://127.0.0.1:1 info; [ $? = 4 ]",
+    ):
+        visible = f"({line}) >out 2>err; code=$?; cat -v out; cat -v err >&2; exit $code"
+        ran = _shell(tmp_path, visible, server, **variables)
+        _check_quiet(ran)
+        assert ran.returncode == 0, (line, ran.stderr)
+
+
+@pytest.mark.parametrize("imports", [1, 2, 3, 5, 10, 20, 40, 80, 120, 160])
+def test_ctrl_c_while_the_command_is_imported(server: LocalServer, tmp_path: Path, imports: int) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PRESSES_AT_AN_IMPORT, str(imports), "info"],
+        cwd=tmp_path,
+        env=environment(server),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    _check_quiet(ran)
+    assert ran.returncode in (-2, 130)
+    assert ran.stdout == ""
+    assert ran.stderr.strip() == ""
+
+
+def test_nothing_is_loaded_before_ctrl_c_is_dealt_with(tmp_path: Path) -> None:
+    code = "import sys; before = set(sys.modules); import timer_client.__main__; print(*set(sys.modules) - before)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=LIMIT_S, check=True
+    )
+    assert set(ran.stdout.split()) == {"timer_client", "timer_client.__main__"}
+
+
+def test_ctrl_c_once_the_command_is_done(server: LocalServer, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PRESSES_AT_THE_END, "info"],
+        cwd=tmp_path,
+        env=environment(server),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert ran.stderr == ""
+    assert ran.returncode == -2
+    assert "version" in ran.stdout
+
+
+def test_ctrl_c_that_python_drops_is_heard(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PRESSES_IN_A_FINALIZER],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr) == ("heard\n", "")
