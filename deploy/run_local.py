@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit)
     try:
-        configured = read_environment(Path.cwd())
+        configured = read_environment()
     except SettingError as error:
         sys.stderr.write(f"{error}\n")
         return MISUSED

@@ -1,14 +1,17 @@
 """The client's settings: typed, and read from options, the environment and a `.env` file."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from timer_client.errors import ConfigError
-from timer_protocol.environment import read_environment
+from timer_protocol.environment import read_environment, told_unknown
 from timer_protocol.settings import CLIENT_VARIABLES, SettingError, Variable
 
+_log = logging.getLogger("timer_client")
 _DEFAULTS: dict[str, Any] = {variable.field: variable.read({}) for variable in CLIENT_VARIABLES}
 
 
@@ -47,20 +50,28 @@ class Settings:
             )
 
 
+@cache
+def _log_once(sentence: str) -> None:
+    _log.warning(sentence)
+
+
 def load_settings(
     options: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
+    *,
+    warn: Callable[[str], object] = _log_once,
 ) -> Settings:
     """The settings: from options of a command line, else the environment, else `.env`, else the defaults.
 
     `options` maps a setting's name to its text. An empty variable counts as unset. The `.env` file is that of
-    `directory`, by default the working directory; one that is gone has none. Raises `ConfigError` for a value that is
-    not allowed.
+    `directory`, by default the working directory; one that is gone has none. `warn` is called with a sentence for each
+    variable `TIMER_…` that is no setting; by default it is logged, once in a process. Raises `ConfigError` for a value
+    that is not allowed.
     """
     given = options or {}
     try:
-        texts = read_environment(directory or Path(), environ)
+        texts = read_environment(directory, environ)
         values = {
             variable.field: variable.parse(given[variable.field], option_of(variable))
             if variable.field in given
@@ -69,6 +80,8 @@ def load_settings(
         }
     except SettingError as error:
         raise ConfigError(str(error)) from None
+    for sentence in told_unknown(texts):
+        warn(sentence)
     return Settings(**values)
 
 

@@ -1,26 +1,93 @@
-"""Reads the environment and a `.env` file. No other module does."""
+"""Reads the environment and a `.env` file, and finds names in them that are no settings. No other module reads them."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 
-from timer_protocol.settings import SettingError
+from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, SettingError
+
+_PREFIX = "TIMER_"
+_KNOWN = {
+    *(variable.name for variable in (*SERVER_VARIABLES, *CLIENT_VARIABLES)),
+    "TIMER_BIN",  # the folder of the commands, where scripts try several installations
+}
+_NAME = re.compile(r"[\w.-]+")
 
 
-def read_environment(folder: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def read_environment(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The variables of the environment, and those it does not set from the `.env` file in `folder`, if there is one.
 
-    An empty value counts as unset. `environment` is the real one by default, which is not changed. Raises
-    `SettingError` where the file cannot be read.
+    An empty value counts as unset. The folder is the working directory by default; one that cannot be reached has no
+    such file. `environment` is the real one by default, which is not changed. Raises `SettingError` where the file
+    cannot be read, or one of its lines.
     """
-    from dotenv import dotenv_values  # noqa: PLC0415 - help texts do without it, and are quicker
-
-    path = folder / ".env"
-    try:
-        stored = dotenv_values(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} cannot be read: {error}") from None
+    path = (_working_directory() if folder is None else folder) / ".env"
+    text = _text_of(path)
+    stored = _values_of(path, text) if text else {}
     return {**_filled(stored), **_filled(os.environ if environment is None else environment)}
+
+
+def told_unknown(variables: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that has the name of a setting, `TIMER_…`, but is none. It offers the nearest one.
+
+    Those of the other program are known too, since both read one `.env` file.
+    """
+    return [_sentence(name) for name in _unknown(variables)]
+
+
+def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
+    # Kubernetes tells every container where its services are: one called `timer-server` sets TIMER_SERVER_SERVICE_HOST,
+    # TIMER_SERVER_PORT_8888_TCP and so on.
+    services = [name.removesuffix("SERVICE_HOST") for name in variables if name.endswith("_SERVICE_HOST")]
+    of_services = tuple(service + rest for service in services for rest in ("SERVICE_", "PORT"))
+    for name in variables:
+        if name.startswith(_PREFIX) and name not in _KNOWN and not name.startswith(of_services):
+            yield name
+
+
+def _sentence(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    near = get_close_matches(name.removeprefix(_PREFIX), [known.removeprefix(_PREFIX) for known in _KNOWN], 1)
+    hint = f"did you mean {_PREFIX}{near[0]}?" if near else "--help lists the settings"
+    return f"{name} is no setting and has no effect; {hint}"
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed, or is out of reach
+        return Path()
+
+
+def _text_of(path: Path) -> str:
+    try:
+        path.lstat()
+    except OSError:  # there is none, or the folder cannot be reached
+        return ""
+    try:
+        stored = b"" if path.is_dir() else path.read_bytes()  # a folder of that name is an environment of Python's
+        return stored.decode("utf-8-sig")
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = stored.count(b"\n", 0, error.start) + 1
+        raise SettingError(f"{path}, line {line}, cannot be read: it is not text in UTF-8") from None
+
+
+def _values_of(path: Path, text: str) -> dict[str, str | None]:
+    from dotenv import dotenv_values  # noqa: PLC0415 - where there is no file, programs do without and are quicker
+    from dotenv.parser import parse_stream  # noqa: PLC0415
+
+    for binding in parse_stream(StringIO(text, newline=None)):
+        is_name = binding.key is None or binding.value is not None or _NAME.fullmatch(binding.key)
+        if binding.error or not is_name:
+            blank = binding.original.string.removesuffix(binding.original.string.lstrip())
+            line = binding.original.line + blank.count("\n")
+            raise SettingError(f"{path}, line {line}, cannot be read: write NAME=value, or # before a remark")
+    return dotenv_values(stream=StringIO(text, newline=None))
 
 
 def _filled(variables: Mapping[str, str | None]) -> dict[str, str]:

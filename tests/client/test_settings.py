@@ -27,12 +27,28 @@ def test_the_working_directory_and_the_environment_are_used_by_default(
 
 @pytest.mark.parametrize(
     ("env_file", "named"),
-    [(b"TIMER_TIMEOUT_S=soon\n", "TIMER_TIMEOUT_S is 'soon', but must be"), (b"\xff\xfe\n", r"\.env cannot be read")],
+    [
+        (b"TIMER_TIMEOUT_S=soon\n", "TIMER_TIMEOUT_S is 'soon', but must be"),
+        (b"\n\xff\xfe\n", r"\.env, line 2, cannot be read"),
+        (b"A=1\nB 2\n", r"\.env, line 2, cannot be read"),
+    ],
 )
 def test_nonsense_in_an_env_file_is_named(tmp_path: Path, env_file: bytes, named: str) -> None:
     (tmp_path / ".env").write_bytes(env_file)
     with pytest.raises(ConfigError, match=named):
         _load({}, tmp_path)
+
+
+def test_a_variable_that_is_no_setting_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ".env").write_text("TIMER_TIMEOUT=5\nTIMER_STORE=memory:\n")
+    told: list[str] = []
+
+    load_settings({}, {}, tmp_path, warn=told.append)
+    for _ in range(2):
+        _load({}, tmp_path)
+
+    assert told == ["TIMER_TIMEOUT is no setting and has no effect; did you mean TIMER_TIMEOUT_S?"]
+    assert caplog.messages == told
 
 
 def test_options_win_and_are_named_as_such(tmp_path: Path) -> None:

@@ -110,5 +110,5 @@ def test_an_env_file_that_is_no_text_is_a_sentence(run_local: RunLocal, tmp_path
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
     program = run_local("0", "0", "1")
     assert program.wait() == 2
-    assert ".env cannot be read" in program.output
+    assert ".env, line 1, cannot be read" in program.output
     assert "Traceback" not in program.output

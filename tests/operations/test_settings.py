@@ -69,9 +69,10 @@ def test_a_folder_of_clients_without_a_pair_is_refused() -> None:
     [
         ({"TIMER_BIND": "somewhere"}, b"", ["TIMER_BIND", "'somewhere'", "tcp://HOST:PORT"]),
         ({}, b"TIMER_RETENTION_S=never\n", ["TIMER_RETENTION_S", "'never'", "a whole number of seconds"]),
-        ({}, b"\xff\xfe", [".env"]),
+        ({}, b"\xff\xfe", [".env, line 1, cannot be read"]),
+        ({}, b"TIMER_STORE=memory:\nTIMER_BIND tcp://*:1\n", [".env, line 2, cannot be read"]),
     ],
-    ids=["variable", "env file", "broken env file"],
+    ids=["variable", "env file", "broken env file", "broken line"],
 )
 def test_program_stops_with_one_sentence(
     tmp_path: Path, environment: dict[str, str], env_file: bytes, named: list[str]

@@ -23,6 +23,15 @@ def test_a_wrong_value_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
         assert part in refused.stderr
 
 
+def test_an_unknown_setting_is_a_warning(tmp_path: Path) -> None:
+    said = "TIMER_RETENTION is no setting and has no effect; did you mean TIMER_RETENTION_S?"
+    with ServerProcess(tmp_path, {"TIMER_RETENTION": "5", "TIMER_SERVER": "tcp://127.0.0.1:1"}) as server:
+        server.terminate()
+    assert [line["event"] for line in server.lines if line["level"] == "warning"] == [said]
+    checked = timer_server("--check", folder=tmp_path, TIMER_RETENTION="5", TIMER_BIND="inproc://x")
+    assert checked.stderr.splitlines()[0] == f"timer-server: {said}"
+
+
 def test_a_second_server_on_the_same_store_is_refused(server_process: ServerProcess) -> None:
     store = server_process.environment["TIMER_STORE"]
     second = timer_server(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import click
 
@@ -78,10 +79,15 @@ class PauseNotice:
             click.echo(f"timer: waiting for {pause.endpoint}, {limit} (try 1: {printable(pause.reason)}) …", err=True)
 
 
+@cache
+def _warn_once(sentence: str) -> None:
+    click.echo(f"timer: {printable(sentence)}", err=True)
+
+
 def settings_of(context: click.Context) -> Settings:
     """The settings of this run. Ends the command where one is wrong."""
     try:
-        return load_settings(given_settings(context))
+        return load_settings(given_settings(context), warn=_warn_once)
     except ConfigError as error:
         raise Misuse(str(error)) from None
 

@@ -19,7 +19,8 @@ _PATIENCE_S = 0.5
 def complete_id(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The ids that begin as typed; none where the server does not answer at once."""
     try:
-        settings = replace(load_settings(given_settings(context)), timeout_s=_PATIENCE_S, retry_deadline_s=0)
+        settings = load_settings(given_settings(context), warn=lambda _sentence: None)
+        settings = replace(settings, timeout_s=_PATIENCE_S, retry_deadline_s=0)
         with TimerClient(settings=settings) as client:
             timers = client.list(incomplete, limit=_COMPLETIONS).timers
     except TimerError:
