@@ -1,161 +1,26 @@
-"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; renames a log."""
+"""Begins the command `timer-server`. Ctrl-C is dealt with before anything else is loaded, so it shows no traceback."""
 
-import argparse
+import os
 import signal
 import sys
-from pathlib import Path
-
-from timer_protocol import __version__
-from timer_protocol.environment import read_environment
-from timer_protocol.key_files import check_name, check_prefix
-from timer_protocol.key_pairs import KeyFileError
-from timer_protocol.settings import SERVER_VARIABLES, SettingError
-from timer_server.access.keys import make_client_keys, make_server_keys
-from timer_server.health import check
-from timer_server.logs import set_up
-from timer_server.settings import Config, read_config
-
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_MISUSED = 2
-
-_KEYGEN_HELP = (
-    "TIMER_CURVE_SERVER_SECRET=FOLDER/server.key_secret turns encryption on. A client needs its own .key_secret file,"
-    " and server.key; one that makes its pair itself with `timer keygen` hands over its .key file for FOLDER/clients."
-)
-
-
-_RESTORED_HELP = (
-    "Watchers then notice that events are gone which they may have seen: they go on where the copy ends. Whatever the"
-    " log held beyond the copy is given up."
-)
+from types import FrameType
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # must not end the server before it can read its keys again
-    parsed = _parser().parse_args(arguments)
-    if parsed.command == "keygen":
-        return _make_keys(parsed)
-    try:
-        config = read_config(read_environment(Path.cwd()))
-    except SettingError as error:
-        return _complain(str(error), EXIT_MISUSED)
-    if parsed.check:
-        fault = check(config.bind, config.curve)
-        return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
-    return _rename_log(config) if parsed.command == "restored" else _serve(config)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+    from timer_server.command import run  # noqa: PLC0415 - what it loads takes a while
+
+    return run(arguments)
 
 
-def _serve(config: Config) -> int:
-    # Imported here, since the health check runs every few seconds and needs none of it.
-    from timer_server.loop.clock import system_sources  # noqa: PLC0415
-    from timer_server.loop.garbage import GarbagePolicy  # noqa: PLC0415
-    from timer_server.loop.signals import operator_signals  # noqa: PLC0415
-    from timer_server.serve import serve  # noqa: PLC0415
-    from timer_server.store.base import StoreError  # noqa: PLC0415
-    from timer_server.wire.endpoints import BindError  # noqa: PLC0415
-
-    set_up(config.log_level, config.log_format)
-    try:
-        with operator_signals() as signals:
-            serve(config, system_sources(), signals, GarbagePolicy)
-    except KeyFileError as error:
-        return _complain(f"{error} (TIMER_CURVE_SERVER_SECRET, TIMER_CURVE_CLIENTS)", EXIT_MISUSED)
-    except (StoreError, BindError) as error:
-        return _complain(str(error), EXIT_FAILED)
-    return EXIT_OK
-
-
-def _rename_log(config: Config) -> int:
-    from timer_server.random_ids import new_log_id  # noqa: PLC0415 - nor this
-    from timer_server.store.base import StoreError  # noqa: PLC0415
-    from timer_server.store.sqlite.store import SqliteStore  # noqa: PLC0415
-
-    if config.store_path is None:
-        return _complain("TIMER_STORE is 'memory:', which cannot have been restored; name the file", EXIT_MISUSED)
-    store = SqliteStore(config.store_path, new_log_id)
-    try:
-        before, after = store.restored()
-    except StoreError as error:
-        return _complain(str(error), EXIT_FAILED)
-    finally:
-        store.close()
-    print(  # noqa: T201 - what the command was asked for
-        f"log {before.log_id} goes on as {after.log_id} after event {after.ends.last_seq}; the server may be started"
-    )
-    return EXIT_OK
-
-
-def _make_keys(parsed: argparse.Namespace) -> int:
-    if parsed.client is None and (parsed.prefix or parsed.hand_over):
-        return _complain("--prefix and --hand-over are about a client: name it with --client", EXIT_MISUSED)
-    try:
-        files = make_server_keys(parsed.folder)
-        if parsed.client is not None:
-            files += make_client_keys(parsed.folder, parsed.client, parsed.prefix, parsed.hand_over or parsed.folder)
-    except KeyFileError as error:
-        return _complain(str(error), EXIT_FAILED)
-    for path, is_new in files:
-        print(f"{'made' if is_new else 'kept'} {path}")  # noqa: T201 - what the command was asked for
-    return EXIT_OK
-
-
-def _parser() -> argparse.ArgumentParser:
-    width = max(len(variable.name) for variable in SERVER_VARIABLES)
-    settings = "\n".join(
-        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.kind.allowed}"
-        for variable in SERVER_VARIABLES
-    )
-    parser = argparse.ArgumentParser(
-        prog="timer-server",
-        usage="timer-server [-h] [--check | --version | keygen ... | restored]",
-        description="Durable countdown timers over ZeroMQ. Everything is set by environment variables or a .env file.",
-        epilog=f"variables, their defaults and what is allowed:\n{settings}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
-    parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="keygen, restored", title="commands", prog="timer-server")
-    _add_keygen(commands)
-    about = "give the log in TIMER_STORE a new id: for once after a copy of it was put back, before a server starts"
-    commands.add_parser("restored", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_RESTORED_HELP)
-    return parser
-
-
-def _add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    about = "make the keys for encryption where they are missing; those that are there are kept"
-    keygen = commands.add_parser("keygen", help=about, description=f"{about.capitalize()}.", epilog=_KEYGEN_HELP)
-    keygen.add_argument("folder", type=Path, help="for the server's pair, and `clients` with the public keys let in")
-    keygen.add_argument("--client", type=_name, metavar="NAME", help="make a client's pair too, and let it in")
-    keygen.add_argument("--prefix", type=_prefix, default="", help="bind it to timers whose id begins with this")
-    keygen.add_argument(
-        "--hand-over",
-        type=Path,
-        metavar="FOLDER",
-        help="where to put the client's files (default: beside the server's)",
-    )
-
-
-def _name(text: str) -> str:
-    try:
-        check_name(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _prefix(text: str) -> str:
-    try:
-        check_prefix(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
-    return text
-
-
-def _complain(sentence: str, exit_code: int) -> int:
-    print(f"timer-server: {sentence}", file=sys.stderr)  # noqa: T201 - the last word of a command
-    return exit_code
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Ends the process by the signal itself, which tells its parent why it has ended."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    os._exit(128 + number)  # the first process of a container does not die of a signal
 
 
 if __name__ == "__main__":

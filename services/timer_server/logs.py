@@ -1,4 +1,4 @@
-"""The server's log: lines on standard error, as text for people or JSON for programs. Payloads are never logged."""
+"""The server's log: lines of text for people or of JSON for programs. Payloads are never logged."""
 
 import logging
 from datetime import UTC, datetime
@@ -16,13 +16,9 @@ def fields(**values: Any) -> dict[str, dict[str, Any]]:
     return {"fields": values}
 
 
-def set_up(level: str, form: str) -> None:
-    """Sends the log to standard error in the form `text` or `json`."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
-    log.handlers[:] = [handler]
-    log.setLevel(level.upper())
-    log.propagate = False
+def formatter(form: str) -> logging.Formatter:
+    """What makes a line of a record, in the form `text` or `json`."""
+    return _JsonFormatter() if form == "json" else _TextFormatter()
 
 
 class SparingLog:
@@ -55,13 +51,18 @@ def _in_one_line(value: object) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
+def _encodable(value: object) -> object:
+    """A value as it is, but for the bytes of a path that are no text: they are escaped."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": _time_of(record), "level": record.levelname.lower(), "event": record.getMessage()}
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return msgspec.json.encode({name: _encodable(value) for name, value in line.items()}, enc_hook=str).decode()
 
 
 class _TextFormatter(logging.Formatter):

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from timer_protocol.messages import StateCounts
 from timer_server.core.model import FIRED, KINDS
 from timer_server.distribution import Distribution
+from timer_server.log_writer import lines_dropped
 from timer_server.requests.shard import Writes, total
 
 _MS_PER_S = 1000
@@ -64,6 +65,7 @@ class Metrics(Collector):
         yield events
         yield CounterMetricFamily("timer_messages", "Messages received", self._messages)
         yield CounterMetricFamily("timer_replies_dropped", "Replies no peer could take", self._dropped)
+        yield CounterMetricFamily("timer_log_lines_dropped", "Log lines that could not be written", lines_dropped())
         about = "From a deadline to the moment its end was durable and could be told"
         yield _histogram("timer_lateness_seconds", about, self._lateness)
         about = "Time taken to make a turn's changes durable"

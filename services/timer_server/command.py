@@ -1,0 +1,188 @@
+"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; renames a log."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from timer_protocol import __version__
+from timer_protocol.environment import read_environment, told_unknown
+from timer_protocol.key_files import check_name, check_prefix
+from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.settings import SERVER_VARIABLES, SettingError
+from timer_server import standard_streams
+from timer_server.access.keys import make_client_keys, make_server_keys
+from timer_server.health import check
+from timer_server.log_writer import set_up
+from timer_server.logs import log
+from timer_server.settings import Config, read_config
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_MISUSED = 2
+
+_KEYGEN_HELP = (
+    "TIMER_CURVE_SERVER_SECRET=FOLDER/server.key_secret turns encryption on. A client needs its own .key_secret file,"
+    " and server.key; one that makes its pair itself with `timer keygen` hands over its .key file for FOLDER/clients."
+)
+
+
+_RESTORED_HELP = (
+    "Watchers then notice that events are gone which they may have seen: they go on where the copy ends. Whatever the"
+    " log held beyond the copy is given up."
+)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # must not end the server before it can read its keys again
+    standard_streams.prepare()
+    parsed = _parser().parse_args(arguments)
+    if parsed.command == "keygen":
+        return _make_keys(parsed)
+    try:
+        variables = read_environment()
+        config = read_config(variables)
+    except SettingError as error:
+        return _complain(str(error), EXIT_MISUSED)
+    unknown = told_unknown(variables)
+    if not parsed.check and parsed.command is None:
+        return _serve(config, unknown)
+    for sentence in unknown:
+        standard_streams.complain(f"timer-server: {sentence}")
+    return _check(config) if parsed.check else _rename_log(config)
+
+
+def _serve(config: Config, unknown: list[str]) -> int:
+    """Serves to the end. `unknown` are sentences about variables, to be logged."""
+    # Imported here, since the health check runs every few seconds and needs none of it.
+    from timer_server.loop.clock import system_sources  # noqa: PLC0415
+    from timer_server.loop.garbage import GarbagePolicy  # noqa: PLC0415
+    from timer_server.loop.signals import operator_signals  # noqa: PLC0415
+    from timer_server.serve import serve  # noqa: PLC0415
+    from timer_server.store.base import StoreError  # noqa: PLC0415
+    from timer_server.wire.endpoints import BindError  # noqa: PLC0415
+
+    complain = set_up(config.log_level, config.log_format).put  # whatever this process says may meet a stalled reader
+    for sentence in unknown:
+        log.warning(sentence)
+    try:
+        with operator_signals() as signals:
+            serve(config, system_sources(), signals, GarbagePolicy)
+    except KeyFileError as error:
+        return _complain(f"{error} (TIMER_CURVE_SERVER_SECRET, TIMER_CURVE_CLIENTS)", EXIT_MISUSED, complain)
+    except (StoreError, BindError) as error:
+        return _complain(str(error), EXIT_FAILED, complain)
+    except Exception:
+        log.exception("the server failed; a restart recovers")
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def _check(config: Config) -> int:
+    try:
+        fault = check(config.bind, config.curve)
+    except (SettingError, KeyFileError) as error:
+        return _complain(str(error), EXIT_MISUSED)
+    return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
+
+
+def _rename_log(config: Config) -> int:
+    from timer_server.random_ids import new_log_id  # noqa: PLC0415 - nor this
+    from timer_server.store.base import StoreError  # noqa: PLC0415
+    from timer_server.store.sqlite.store import SqliteStore  # noqa: PLC0415
+
+    if config.store_path is None:
+        return _complain("TIMER_STORE is 'memory:', which cannot have been restored; name the file", EXIT_MISUSED)
+    store = SqliteStore(config.store_path, new_log_id)
+    try:
+        before, after = store.restored()
+    except StoreError as error:
+        return _complain(str(error), EXIT_FAILED)
+    finally:
+        store.close()
+    standard_streams.write(
+        f"log {before.log_id} goes on as {after.log_id} after event {after.ends.last_seq}; the server may be started\n"
+    )
+    return EXIT_OK
+
+
+def _make_keys(parsed: argparse.Namespace) -> int:
+    if parsed.client is None and (parsed.prefix or parsed.hand_over):
+        return _complain("--prefix and --hand-over are about a client: name it with --client", EXIT_MISUSED)
+    try:
+        files = make_server_keys(parsed.folder)
+        if parsed.client is not None:
+            files += make_client_keys(parsed.folder, parsed.client, parsed.prefix, parsed.hand_over or parsed.folder)
+    except KeyFileError as error:
+        return _complain(str(error), EXIT_FAILED)
+    for path, is_new in files:
+        standard_streams.write(f"{'made' if is_new else 'kept'} {path}\n")
+    return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(len(variable.name) for variable in SERVER_VARIABLES)
+    settings = "\n".join(
+        f"  {variable.name:{width}}  {variable.default or '(unset)'}\n  {'':{width}}    {variable.kind.allowed}"
+        for variable in SERVER_VARIABLES
+    )
+    parser = _Parser(
+        prog="timer-server",
+        usage="timer-server [-h] [--check | --version | keygen ... | restored]",
+        description="Durable countdown timers over ZeroMQ. Everything is set by environment variables or a .env file.",
+        epilog=f"variables, their defaults and what is allowed:\n{settings}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
+    parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="keygen, restored", title="commands", prog="timer-server")
+    _add_keygen(commands)
+    about = "give the log in TIMER_STORE a new id: for once after a copy of it was put back, before a server starts"
+    commands.add_parser("restored", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_RESTORED_HELP)
+    return parser
+
+
+def _add_keygen(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    about = "make the keys for encryption where they are missing; those that are there are kept"
+    keygen = commands.add_parser("keygen", help=about, description=f"{about.capitalize()}.", epilog=_KEYGEN_HELP)
+    keygen.add_argument("folder", type=Path, help="for the server's pair, and `clients` with the public keys let in")
+    keygen.add_argument("--client", type=_name, metavar="NAME", help="make a client's pair too, and let it in")
+    keygen.add_argument("--prefix", type=_prefix, default="", help="bind it to timers whose id begins with this")
+    keygen.add_argument(
+        "--hand-over",
+        type=Path,
+        metavar="FOLDER",
+        help="where to put the client's files (default: beside the server's)",
+    )
+
+
+def _name(text: str) -> str:
+    try:
+        check_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _prefix(text: str) -> str:
+    try:
+        check_prefix(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    return text
+
+
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Prints help, version or what is wrong. Argparse itself takes no notice where that cannot be written."""
+        if file is sys.stdout:
+            standard_streams.write(message)
+        else:
+            standard_streams.complain(message.rstrip("\n"))
+
+
+def _complain(sentence: str, exit_code: int, complain: Callable[[str], None] = standard_streams.complain) -> int:
+    complain(f"timer-server: {sentence}")
+    return exit_code
