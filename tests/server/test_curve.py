@@ -147,6 +147,14 @@ class TestReload:
         with calls(locked, ring, "shop") as rpc:
             assert rpc.call("timer.start", hours=1)["id"].startswith("shop/")
 
+    def test_a_folder_that_is_gone_changes_nothing(self, locked: LocalServer, ring: KeyRing) -> None:
+        ring.files.clients.rename(ring.folder / "elsewhere")
+        locked.reload()
+        reason = locked.wait_for_log("keys not read; the ones before stay in force")["reason"]
+        assert f"cannot read {ring.files.clients}: No such file or directory" in reason
+        with calls(locked, ring, "shop") as rpc:
+            assert rpc.call("timer.start", hours=1)["id"].startswith("shop/")
+
     def test_without_encryption_there_is_nothing_to_reload(self, server: LocalServer) -> None:
         server.reload()
         server.wait_for_log("nothing to reload: encryption is off")

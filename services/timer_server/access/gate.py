@@ -7,8 +7,9 @@ the client's public key. The loop's own thread answers.
 import zmq
 from zmq.utils import z85
 
+from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.sender import ALL_RIGHTS, NOBODY, Sender
-from timer_server.access.keys import CurveFiles, read_pair, read_senders
+from timer_server.access.keys import CurveFiles, folder_identity, is_open_to_others, read_pair, read_senders
 from timer_server.logs import fields, log
 
 _ZAP_ENDPOINT = "inproc://zeromq.zap.01"
@@ -27,7 +28,11 @@ class Gate:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", files: CurveFiles) -> None:
         self._folder = files.clients
         public, self._secret = read_pair(files.secret)
+        if is_open_to_others(files.secret):
+            log.warning("others may read the secret key", extra=fields(file=str(files.secret), help="chmod 600"))
         self._always = {public.decode(): _OWN}
+        self._senders = self._always
+        self._folder_read: tuple[int, int] | None = None
         self._senders = self._read()
         self._refused = 0
         self.socket = context.socket(zmq.REP)
@@ -59,7 +64,10 @@ class Gate:
             self.socket.send_multipart([_ZAP_VERSION, request_id, status, text, public if is_known else b"", b""])
 
     def reload(self) -> bool:
-        """Reads the folder again. Returns whether a key was removed or has other rights. Raises `KeyFileError`."""
+        """Reads the folder again. Returns whether a key was removed or has other rights.
+
+        Raises `KeyFileError` where anything cannot be read; then all keys stay as they were.
+        """
         before, self._senders = self._senders, self._read()
         return any(not sender.may_the_same_as(self._senders.get(public, NOBODY)) for public, sender in before.items())
 
@@ -76,7 +84,14 @@ class Gate:
         return refused
 
     def _read(self) -> dict[str, Sender]:
-        senders = {**read_senders(self._folder), **self._always}
+        identity, allowed = folder_identity(self._folder), read_senders(self._folder)
+        if not allowed and len(self._senders) > len(self._always) and identity != self._folder_read:
+            raise KeyFileError(
+                f"{self._folder} is empty, and another folder than the one read before, as after an unmount; a restart"
+                " of the server reads it as it is"
+            )
+        self._folder_read = identity
+        senders = {**allowed, **self._always}
         bound = sum(bool(sender.prefix) for sender in senders.values())
         clients = len(senders) - len(self._always)
         log.info("keys read", extra=fields(clients=clients, bound=bound, folder=str(self._folder)))

@@ -1,6 +1,8 @@
 """The key files of a server: its own pair, and the public keys of allowed clients."""
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +11,6 @@ import zmq
 from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, SERVER_NAME
 from timer_protocol.key_pairs import KeyFileError, make_folder, make_pair, read_key, write_key
 from timer_protocol.sender import ALL_RIGHTS, Sender
-from timer_server.logs import fields, log
 
 CLIENTS_FOLDER = "clients"
 
@@ -30,19 +31,27 @@ def read_pair(path: Path) -> tuple[bytes, bytes]:
         raise KeyFileError(f"{path} has no secret-key; it has to be a file that ends in {SECRET_SUFFIX}")
     if zmq.curve_public(key.secret.encode()) != key.public.encode():
         raise KeyFileError(f"the two keys in {path} are not a pair")
-    if path.stat().st_mode & _OF_OTHERS:
-        log.warning("others may read the secret key", extra=fields(file=str(path), help="chmod 600"))
     return key.public.encode(), key.secret.encode()
 
 
+def is_open_to_others(path: Path) -> bool:
+    """Whether others than its owner may read a file."""
+    return bool(_stat(path).st_mode & _OF_OTHERS)
+
+
+def folder_identity(folder: Path) -> tuple[int, int]:
+    """What tells a folder from another one that stands under its name later. Raises `KeyFileError`."""
+    found = _stat(folder)
+    return found.st_dev, found.st_ino
+
+
 def read_senders(folder: Path) -> Mapping[str, Sender]:
-    """The clients whose public files are in a folder, by public key, named as their files. Raises `KeyFileError`."""
-    if not folder.is_dir():
-        raise KeyFileError(f"there is no folder {folder} for the public keys of clients")
+    """The clients whose public files are in a folder, by public key, named as their files.
+
+    Raises `KeyFileError` where the folder cannot be listed, or one of the files cannot be used.
+    """
     senders: dict[str, Sender] = {}
-    for path in sorted(folder.glob(f"*{PUBLIC_SUFFIX}")):
-        if path.name.startswith("."):
-            continue  # an editor's file
+    for path in _public_files(folder):
         key = read_key(path)
         if key.secret is not None:
             raise KeyFileError(
@@ -52,6 +61,25 @@ def read_senders(folder: Path) -> Mapping[str, Sender]:
             raise KeyFileError(f"{path} has the same key as {senders[key.public].name}{PUBLIC_SUFFIX}; remove one")
         senders[key.public] = Sender(path.stem, key.prefix, ALL_RIGHTS)
     return senders
+
+
+def _public_files(folder: Path) -> Iterator[Path]:
+    try:
+        paths = sorted(folder.iterdir())  # `glob` finds nothing where it may not look
+    except OSError as error:
+        raise KeyFileError(f"cannot list the folder {folder} of clients' public keys: {error.strerror}") from None
+    for path in paths:
+        if path.name.endswith(PUBLIC_SUFFIX) and not path.name.startswith("."):  # those are an editor's
+            if not stat.S_ISREG(_stat(path).st_mode):  # reading a pipe could last for ever
+                raise KeyFileError(f"cannot use the key file {path}: it is no ordinary file")
+            yield path
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise KeyFileError(f"cannot read {path}: {error.strerror}") from None
 
 
 def make_server_keys(folder: Path) -> list[tuple[Path, bool]]:
