@@ -1,36 +1,119 @@
 """The health check: one request to a server, for a container's HEALTHCHECK."""
 
-import re
+import struct
+from socket import if_nametoindex
 
 import msgspec
 import zmq
+from msgspec import Struct
 
-from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.settings import SettingError
 from timer_server.access.keys import CurveFiles, read_pair
 
 _REQUEST = b'{"jsonrpc":"2.0","method":"server.info","id":1}'
 _TIMEOUT_MS = 2_000
+_ANSWER_BYTES = 1_048_576
+_OF_EVERY_INTERFACE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - names, not a bind
+_PROTOCOL = "timer/"
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
+
+
+class _Info(Struct):
+    protocol: str
+
+
+class _Error(Struct):
+    message: str
+
+
+class _Answer(Struct):
+    result: _Info | None = None
+    error: _Error | None = None
 
 
 def check(bind: str, curve: CurveFiles | None) -> str | None:
-    """None if the server that binds this endpoint answers `server.info` within two seconds, else what is wrong."""
-    endpoint = re.sub(r"^tcp://(\*|0\.0\.0\.0):", "tcp://127.0.0.1:", bind).replace("tcp://[::]:", "tcp://[::1]:")
-    context = zmq.Context()
-    socket = context.socket(zmq.REQ)
+    """None if the server that binds this endpoint answers `server.info` within two seconds, else what is wrong.
+
+    Raises `SettingError` where no server can be asked at such an endpoint, `KeyFileError` where keys cannot be read.
+    """
+    context: Context = zmq.Context()
+    try:
+        endpoint = _reachable(context, bind)
+        with context.socket(zmq.REQ) as socket:
+            return _ask(socket, endpoint, curve)
+    except zmq.ZMQError as error:
+        return f"cannot ask {bind}: {error}"
+    finally:
+        context.destroy(linger=0)
+
+
+def _reachable(context: Context, bind: str) -> str:
+    """Where a server that binds an endpoint can be asked. Raises `SettingError` where the endpoint does not tell."""
+    scheme, _, address = bind.partition("://")
+    if scheme == "inproc":
+        raise SettingError(f"TIMER_BIND is {bind!r}, which is within the server's process: nobody else can ask there")
+    host, _, port = address.rpartition(":")
+    if address == "*" or (scheme == "tcp" and port.strip("0") in ("", "*")):
+        raise SettingError(f"TIMER_BIND is {bind!r}, which picks an address at each start: name one to be asked at")
+    if scheme != "tcp":
+        return bind
+    return f"tcp://{_OF_EVERY_INTERFACE.get(host) or _address_of(context, host)}:{port}"
+
+
+def _address_of(context: Context, host: str) -> str:
+    """The address of a network interface, whose name can be bound but not connected to; other hosts as they are."""
+    try:
+        if_nametoindex(host)
+    except OSError:
+        return host
+    with context.socket(zmq.REP) as socket:  # ZeroMQ finds the address as it does for the server
+        socket.bind(f"tcp://{host}:*")
+        endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return endpoint.decode().removeprefix("tcp://").rpartition(":")[0]
+
+
+def _ask(socket: Socket, endpoint: str, curve: CurveFiles | None) -> str | None:
     socket.linger = 0
     socket.ipv6 = "[" in endpoint
-    try:
-        if curve is not None:
-            public, socket.curve_secretkey = read_pair(curve.secret)
-            socket.curve_publickey = socket.curve_serverkey = public
+    socket.maxmsgsize = _ANSWER_BYTES
+    if curve is not None:
+        public, socket.curve_secretkey = read_pair(curve.secret)
+        socket.curve_publickey = socket.curve_serverkey = public
+    with socket.get_monitor_socket(zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED) as monitor:
         socket.connect(endpoint)
         socket.send(_REQUEST)
-        if not socket.poll(_TIMEOUT_MS):
-            return f"no answer from {endpoint} within {_TIMEOUT_MS} ms"
-        reply = msgspec.json.decode(socket.recv())
-        return None if "result" in reply else f"{endpoint} answered with an error: {reply['error']['message']}"
-    except (zmq.ZMQError, KeyFileError) as error:
-        return f"cannot ask {endpoint}: {error}"
-    finally:
-        socket.close()
-        context.term()
+        is_answered = socket.poll(_TIMEOUT_MS)
+        fault = _fault_of(socket.recv_multipart()) if is_answered else _silence(monitor)
+        socket.disable_monitor()
+    if fault is None:
+        return None
+    return f"{endpoint} {fault}" if is_answered else f"no answer from {endpoint} within {_TIMEOUT_MS} ms: {fault}"
+
+
+def _silence(monitor: Socket) -> str:
+    """What is known of a server that has not answered, from the events of the connection to it."""
+    seen = set()
+    while monitor.poll(0):
+        seen.add(struct.unpack("=HI", monitor.recv_multipart()[0])[0])
+    if zmq.EVENT_HANDSHAKE_SUCCEEDED in seen:
+        return "what is there speaks ZeroMQ, and says nothing"
+    if zmq.EVENT_CONNECTED in seen:
+        return "what is there is no timer server, or has other settings for encryption"
+    return "nothing there takes connections"
+
+
+def _fault_of(frames: list[bytes]) -> str | None:
+    """What is wrong with an answer; None for one of a timer server that is well."""
+    try:
+        (body,) = frames
+        answer = msgspec.json.decode(body, type=_Answer)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return "is no timer server: its answer is not of JSON-RPC"
+    if answer.error is not None:
+        return f"answered with an error: {answer.error.message!r}"
+    if answer.result is None or not answer.result.protocol.startswith(_PROTOCOL):
+        return "is no timer server: its answer is of another service"
+    return None

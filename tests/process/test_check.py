@@ -1,0 +1,139 @@
+"""The health check: the right verdict, and a sentence, wherever TIMER_BIND points and whoever answers there."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import zmq
+
+from drivers.server_process import ServerProcess, timer_server
+from timer_server import health
+
+NO_ANSWER = "no answer from {} within 300 ms: "
+NO_SERVER = "what is there is no timer server, or has other settings for encryption"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_TIMEOUT_MS", 300)
+
+
+@contextmanager
+def http_server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        try:
+            yield f"tcp://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            serving.join(10)
+
+
+@contextmanager
+def silent_listener() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    with silent_listener() as endpoint:
+        pass
+    yield endpoint
+
+
+def of_type(kind: int) -> Callable[[], object]:
+    @contextmanager
+    def bound() -> Iterator[str]:
+        with zmq.Context() as context, context.socket(kind) as stranger:
+            stranger.linger = 0
+            yield f"tcp://127.0.0.1:{stranger.bind_to_random_port('tcp://127.0.0.1')}"
+
+    return bound
+
+
+@contextmanager
+def answering(*frames: bytes) -> Iterator[str]:
+    """A REP socket that gives this answer to the first request."""
+    with zmq.Context() as context, context.socket(zmq.REP) as stranger:
+        stranger.linger = 0
+        port = stranger.bind_to_random_port("tcp://127.0.0.1")
+        answering = threading.Thread(target=lambda: (stranger.recv(), stranger.send_multipart(frames)))
+        answering.start()
+        try:
+            yield f"tcp://127.0.0.1:{port}"
+        finally:
+            answering.join(10)
+
+
+@pytest.mark.parametrize(
+    ("stranger", "known"),
+    [
+        (nobody, "nothing there takes connections"),
+        (silent_listener, NO_SERVER),
+        (http_server, NO_SERVER),
+        (of_type(zmq.PUB), NO_SERVER),
+        (of_type(zmq.PULL), NO_SERVER),
+        (of_type(zmq.ROUTER), "what is there speaks ZeroMQ, and says nothing"),
+    ],
+    ids=["nobody", "silent", "http", "pub", "pull", "router"],
+)
+def test_a_stranger_that_does_not_answer(stranger: Callable[[], object], known: str) -> None:
+    with stranger() as endpoint:  # type: ignore[attr-defined]
+        assert health.check(endpoint, None) == NO_ANSWER.format(endpoint) + known
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        ([b"pong"], "is no timer server: its answer is not of JSON-RPC"),
+        ([b"\xff\xfe"], "is no timer server: its answer is not of JSON-RPC"),
+        ([b""], "is no timer server: its answer is not of JSON-RPC"),
+        ([b"5"], "is no timer server: its answer is not of JSON-RPC"),
+        ([b"[]"], "is no timer server: its answer is not of JSON-RPC"),
+        ([b'{"x":' + b"[" * 100_000], "is no timer server: its answer is not of JSON-RPC"),
+        ([b'{"error":5}'], "is no timer server: its answer is not of JSON-RPC"),
+        ([b'{"result":"ok"}'], "is no timer server: its answer is not of JSON-RPC"),
+        ([b"{}", b"{}"], "is no timer server: its answer is not of JSON-RPC"),
+        ([b"{}"], "is no timer server: its answer is of another service"),
+        ([b'{"result":{"protocol":"other/1"}}'], "is no timer server: its answer is of another service"),
+        ([b'{"error":{"message":"no\\u001b[2J"}}'], "answered with an error: 'no\\x1b[2J'"),
+    ],
+)
+def test_a_stranger_that_answers_something_else(frames: list[bytes], said: str) -> None:
+    with answering(*frames) as endpoint:
+        assert health.check(endpoint, None) == f"{endpoint} {said}"
+
+
+def test_the_name_of_an_interface_is_asked_at_its_address(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"TIMER_BIND": "tcp://lo:0"}) as server:
+        port = server.commands.rpartition(":")[2]
+        for host in ("lo", "*", "127.0.0.1"):
+            checked = timer_server("--check", folder=tmp_path, TIMER_BIND=f"tcp://{host}:{port}")
+            assert (checked.returncode, checked.stderr) == (0, "")
+        refused = timer_server("--check", folder=tmp_path, TIMER_BIND=f"tcp://nosuch0:{port}")
+    assert refused.returncode == 1
+    assert "nothing there takes connections" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "bind", ["tcp://127.0.0.1:0", "tcp://*:*", "tcp://[::1]:000", "tcp://lo:*", "ipc://*", "inproc://timers"]
+)
+def test_an_address_that_tells_nobody_where_to_ask_is_a_setting_that_cannot_be_used(tmp_path: Path, bind: str) -> None:
+    refused = timer_server("--check", folder=tmp_path, TIMER_BIND=bind)
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"timer-server: TIMER_BIND is {bind!r}, which ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_keys_that_cannot_be_read_are_a_setting_that_cannot_be_used(tmp_path: Path) -> None:
+    refused = timer_server("--check", folder=tmp_path, TIMER_CURVE_SERVER_SECRET="nowhere.key_secret")
+
+    assert refused.returncode == 2
+    assert "cannot read the key file nowhere.key_secret" in refused.stderr
