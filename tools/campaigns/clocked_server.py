@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-import timer_server.__main__ as program
+from timer_server.__main__ import main
+from timer_server.loop import clock
 from timer_server.loop.clock import BootNs, Sources, WallNs, system_sources
 
 NS_PER_S = 1_000_000_000
@@ -50,5 +51,5 @@ def set_sources(path: Path) -> Sources:
 
 
 if __name__ == "__main__":
-    program.system_sources = lambda: set_sources(Path(os.environ["CLOCK_FILE"]))  # type: ignore[attr-defined]
-    sys.exit(program.main())
+    clock.system_sources = lambda: set_sources(Path(os.environ["CLOCK_FILE"]))
+    sys.exit(main())
