@@ -64,6 +64,7 @@ class UnreadServer:
                 ids = [f"{prefix}{number}/{position}" for position in range(BATCH)]
                 replies = rpc.batch([request("timer.start", name, id=name, hours=1) for name in ids])
                 assert all("result" in reply for reply in replies)
+            rpc.call("server.info")  # events are logged after their replies, and before what comes next is handled
 
     def dropped(self) -> int:
         """The lines dropped so far, by the metrics."""
