@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from client.command import run
 from timer_client import ConfigError, Settings, load_settings
 
 
@@ -49,6 +50,17 @@ def test_a_variable_that_is_no_setting_is_warned_of(tmp_path: Path, caplog: pyte
 
     assert told == ["TIMER_TIMEOUT is no setting and has no effect; did you mean TIMER_TIMEOUT_S?"]
     assert caplog.messages == told
+
+
+def test_the_command_warns_once_and_stops_at_a_line_that_it_cannot_read(tmp_path: Path) -> None:
+    said = "timer: TIMER_TIMEOUT is no setting and has no effect; did you mean TIMER_TIMEOUT_S?"
+    ran = run(tmp_path, "start", "5s", "--detach", TIMER_TIMEOUT="5", TIMER_RETRY_DEADLINE_S="0", TIMER_TIMEOUT_S="0.1")
+    assert ran.returncode == 4
+    assert ran.stderr.splitlines().count(said) == 1
+    (tmp_path / ".env").write_text("TIMER_TIMEOUT_S=5\nTIMER_SERVER tcp://host:1\n")
+    ran = run(tmp_path, "info")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert f"{tmp_path}/.env, line 2, cannot be read" in ran.stderr
 
 
 def test_options_win_and_are_named_as_such(tmp_path: Path) -> None:
