@@ -12,6 +12,7 @@ from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
 from timer_client.calls import Call, TimerSpec
 from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, unwrapped, with_endpoints
 from timer_client.cursor import After, cursor_after
+from timer_client.encoding import finite_seconds
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
 from timer_client.keys import load_keys
@@ -125,8 +126,11 @@ class AsyncTimerClient:
             after = page.next
 
     async def wait(self, timer: Timer | str, timeout_s: float | None = None) -> Timer:
-        """The timer once it has ended, or as it stands after `timeout_s`. Raises `TimerNotFound`."""
-        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        """The timer once it has ended, or as it stands after `timeout_s`. Raises `TimerNotFound`.
+
+        Without `timeout_s` it waits without end.
+        """
+        ends_s = None if timeout_s is None else time.monotonic() + finite_seconds("timeout_s", timeout_s)
         while True:
             left_s = WAIT_CHUNK_S if ends_s is None else max(ends_s - time.monotonic(), 0)
             waited = await self.call(calls.wait_once(timer, round(min(left_s, WAIT_CHUNK_S) * 1000)))

@@ -13,6 +13,8 @@ from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
 from timer_client.cursor import After, cursor_after
+from timer_client.encoding import encoded
+from timer_client.errors import InvalidArgument
 from timer_protocol.ids import uuid7
 from timer_protocol.limits import PAGE_DEFAULT
 from timer_protocol.messages import (
@@ -36,7 +38,7 @@ from timer_protocol.messages import (
 
 T = TypeVar("T")
 
-_encoder = msgspec.json.Encoder()
+_members = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Call(Struct, Generic[T], frozen=True, gc=False):
@@ -69,7 +71,7 @@ class TimerSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     seconds: float = 0
     label: str = ""
     payload: Any = None
-    """Any JSON value; comes back with every reply and event."""
+    """Any JSON value; an equal one comes back with every reply and event, tuples as lists."""
 
 
 def start(
@@ -85,9 +87,10 @@ def start(
 
     The amounts add up, and may be fractional down to a millisecond. `id` is 1-128 of `A-Z a-z 0-9 . _ : / -`
     and is made where it is left out; the same `id` with the same request returns the timer that exists.
-    `label` is a name for people; `payload` is any JSON value and comes back with every reply and event.
+    `label` is a name for people; `payload` is any JSON value, and an equal one comes back with every reply and event.
 
-    Raises `InvalidRequest`, `IdConflict`, `LimitReached`.
+    Raises `InvalidRequest`, `IdConflict`, `LimitReached`; and `InvalidArgument` for what JSON cannot hold, such as
+    bytes, a set, a datetime, a number that is not finite or a key that is no text.
     """
     timer_id = new_id() if id is None else id
     spec = TimerSpec(id=timer_id, hours=hours, minutes=minutes, seconds=seconds, label=label, payload=payload)
@@ -96,15 +99,17 @@ def start(
 
 def start_spec(spec: TimerSpec) -> Call[Timer]:
     """Start a timer as its spec says; see `start`."""
-    return Call("timer.start", Raw(_encoder.encode(spec)), Timer)
+    return Call("timer.start", encoded(spec), Timer)
 
 
 def below(call: Call[T], prefix: str) -> Call[T]:
     """The same call, with `prefix` before the timer's id if that was made here."""
     if not prefix or not call.id_is_made:
         return call
-    params = msgspec.json.decode(call.params)
-    return replace(call, params=Raw(_encoder.encode({**params, "id": prefix + params["id"]})), id_is_made=False)
+    params = _members.decode(call.params)
+    timer_id = prefix + msgspec.json.decode(params["id"])
+    params["id"] = Raw(msgspec.json.encode(timer_id))
+    return replace(call, params=Raw(msgspec.json.encode(params)), id_is_made=False)
 
 
 def get(timer: Timer | str) -> Call[Timer]:
@@ -179,7 +184,7 @@ def read_events(after: After, prefix: str = "", limit: int = PAGE_DEFAULT, wait_
     """
     cursor = cursor_after(after)
     if cursor is None:
-        raise ValueError('"now" is told by the server: pass the cursor of info()')
+        raise InvalidArgument('"now" is told by the server: pass the cursor of info()')
     return _call("events.read", ReadEventsParams(dict(cursor), prefix, limit, wait_ms), EventPage, wait_ms)
 
 
@@ -194,7 +199,9 @@ def discover() -> Call[dict[str, Any]]:
 
 
 def _call(method: str, params: Struct, result: type[T], wait_ms: int = 0) -> Call[T]:
-    return Call(method, Raw(_encoder.encode(params)), result, wait_ms)
+    if not isinstance(wait_ms, int):
+        raise InvalidArgument(f"wait_ms is {wait_ms!r}, but must be a whole number of milliseconds")
+    return Call(method, encoded(params), result, wait_ms)
 
 
 def _id(timer: Timer | str) -> str:

@@ -1,5 +1,8 @@
 """The errors of the client: a base class, and a class for every reason that a program may act on."""
 
+import copyreg
+from typing import Any
+
 from timer_client.cursor import Cursor
 from timer_protocol.errors import ErrorCode, RpcError
 
@@ -13,9 +16,17 @@ class TimerError(Exception):
 
     retryable: bool = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How pickle and copy make it again: from what it holds, as the arguments of `__init__` are not all kept."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+
 
 class ConfigError(TimerError):
     """A setting cannot be used. The text names it, its value and what is allowed."""
+
+
+class InvalidArgument(TimerError, ValueError):
+    """An argument cannot be sent, such as a payload that JSON cannot hold. The text names the place in it."""
 
 
 class ClientClosed(TimerError):

@@ -26,6 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from timer_client.cursor import Cursor
+from timer_client.encoding import text_bytes
 from timer_client.errors import BadReply, EventsTruncated
 from timer_protocol.frames import BEAT_TOPIC, SERVICE_TOPICS, event_topic
 from timer_protocol.messages import Beat, Event, EventPage
@@ -49,7 +50,7 @@ class Follower:
     """
 
     def __init__(self, prefix: str, after: Cursor | None) -> None:
-        self.topics: Final = (prefix.encode(), BEAT_TOPIC)
+        self.topics: Final = (text_bytes("prefix", prefix), BEAT_TOPIC)
         """What to subscribe to."""
         self.id_prefix: Final = prefix.partition(" ")[0]
         """The prefix for `events.read`, which selects by ids; the rest is matched here."""
@@ -57,7 +58,7 @@ class Follower:
         """Whether the logs have to be read from the cursor on before listening goes on."""
         self.has_begun = after is not None
         """Whether there is a cursor. Without one, `begin` has to be called first."""
-        self._topic = prefix.encode()
+        self._topic = self.topics[0]
         self._positions = dict(after or {})
         self._lost_after: Cursor | None = None
         self.passed = 0

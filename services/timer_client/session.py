@@ -16,6 +16,7 @@ from timer_client.calls import Call
 from timer_client.errors import BadReply, LimitReached, ServerError, TimerError, server_error
 from timer_protocol.codec import Response
 from timer_protocol.errors import RpcError
+from timer_protocol.limits import WAIT_MAXIMUM_MS
 
 R = TypeVar("R")
 
@@ -70,7 +71,7 @@ class Exchange:
         """Places of the calls to send, for the first time or again."""
         self.oversize: LimitReached | None = None
         """Set when the server does not take a message as large as this; its calls fit in several."""
-        self.wait_s = max(call.wait_ms for call in calls) / 1000
+        self.wait_s = min(max(call.wait_ms for call in calls), WAIT_MAXIMUM_MS) / 1000
         types: set[Any] = {call.result for call in calls}
         self._success = _success_type(types.pop()) if len(types) == 1 else None
 

@@ -1,5 +1,6 @@
 """The errors of the protocol: one table of numbers, names and whether a retry can help."""
 
+import copyreg
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -69,6 +70,10 @@ class Refusal(Exception):
         self.code = code
         self.reason = reason
         self.help = help
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How pickle and copy make it again: `args` has the reason alone."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
     def to_error(self) -> RpcError:
         """This refusal as it goes over the wire."""

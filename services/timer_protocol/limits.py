@@ -11,6 +11,9 @@ LOG_ID_CHARACTERS = 11
 LOGS_MAXIMUM = 1024
 """Logs that one store can have, and so the positions in a cursor."""
 
+PAYLOAD_DEPTH = 100
+"""Objects and arrays within one another in a payload. JSON readers differ in how many they accept; all accept this."""
+
 PAGE_DEFAULT = 100
 PAGE_MAXIMUM = 1000
 WAIT_MAXIMUM_MS = 3_600_000

@@ -3,9 +3,6 @@
 KEYS_REMEMBERED = 64
 """Keys of changes kept for each timer: more than any client has in flight at once."""
 
-PAYLOAD_DEPTH = 100
-"""Objects and arrays within one another in a payload. JSON readers differ in how many they accept; all accept this."""
-
 PAGE_BYTES = 4 * 1024 * 1024
 """A page of timers or events ends early once its payloads reach this, so that one request cannot fill memory."""
 

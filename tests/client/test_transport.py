@@ -196,11 +196,6 @@ def test_the_first_error_of_many_timers_is_raised(fake: FakeServer, connect: Con
         connect(quick(fake.commands)).start_many(TimerSpec(seconds=1) for _ in range(5000))
 
 
-def test_a_spec_that_is_no_json_is_refused_before_it_is_sent(fake: FakeServer, connect: Connect) -> None:
-    with pytest.raises(TypeError):
-        connect(quick(fake.commands)).start_many([TimerSpec(seconds=1, payload=object())])
-
-
 def test_closing_twice_does_no_harm(fake: FakeServer, connect: Connect) -> None:
     client = connect(quick(fake.commands))
     client.get("a")

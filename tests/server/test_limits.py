@@ -14,8 +14,7 @@ from drivers.peers import Requester, request, requester, socket_to
 from drivers.raw_zmtp import message, raw_peer
 from local_server import LocalServer
 from timer_protocol import limits
-from timer_protocol.limits import Limits
-from timer_server.limits import PAYLOAD_DEPTH
+from timer_protocol.limits import PAYLOAD_DEPTH, Limits
 from timer_server.requests import event_pages, methods, parked, room
 from timer_server.wire import commands, events
 

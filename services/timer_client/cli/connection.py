@@ -15,6 +15,7 @@ from timer_client.errors import (
     AccessDenied,
     ConfigError,
     IdConflict,
+    InvalidArgument,
     LimitReached,
     ServerUnreachable,
     TimerError,
@@ -57,7 +58,11 @@ class Unreachable(Failure):
     exit_code = ExitCode.UNREACHABLE
 
 
-_FAILURES: dict[type[TimerError], type[Failure]] = {ServerUnreachable: Unreachable, ConfigError: Misuse}
+_FAILURES: dict[type[TimerError], type[Failure]] = {
+    ServerUnreachable: Unreachable,
+    ConfigError: Misuse,
+    InvalidArgument: Misuse,
+}
 
 
 class PauseNotice:

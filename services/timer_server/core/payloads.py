@@ -3,8 +3,8 @@
 from msgspec import ValidationError, json
 
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
+from timer_protocol.limits import PAYLOAD_DEPTH
 from timer_protocol.plurals import counted
-from timer_server.limits import PAYLOAD_DEPTH
 
 _decode = json.Decoder().decode
 
