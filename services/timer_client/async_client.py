@@ -72,7 +72,8 @@ class AsyncTimerClient:
     async def close(self) -> None:
         """Closes all connections; calls under way raise `ClientClosed`. Timers run on."""
         self._transport.close()
-        await asyncio.gather(*self._deliveries)
+        if not self._transport.is_inherited:  # else their event loop is the parent's
+            await asyncio.gather(*self._deliveries)
 
     async def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""
@@ -81,6 +82,7 @@ class AsyncTimerClient:
         if call.wait_ms:  # its answer may take long, and would hold back the others in its message
             (result,) = map(unwrapped, await self._carry([call]))
             return result
+        self._transport.use()
         loop = asyncio.get_running_loop()
         if not self._gathered:
             loop.call_soon(self._send_gathered)
@@ -153,7 +155,7 @@ class AsyncTimerClient:
     async def _follow(self, follower: Follower) -> AsyncGenerator[Event, None]:
         if not follower.has_begun:
             follower.begin((await self.info()).cursor)
-        subscription = self._transport.subscribe(self.settings.events, follower.topics)
+        subscription = await self._transport.subscribe(self.settings.events, follower.topics)
         try:
             while True:
                 while follower.behind:
@@ -162,7 +164,7 @@ class AsyncTimerClient:
                         yield event
                 frames = await subscription.receive(SILENCE_S)
                 if frames is None:
-                    subscription.renew()
+                    await subscription.renew()
                     follower.resync()
                 elif heard := follower.hear(frames):
                     yield heard

@@ -8,13 +8,15 @@ task has to take all there are, and look again after sending.
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import zmq
 
+from timer_client.ending import PROCESS
 from timer_client.errors import AccessDenied, ClientClosed, TimerError
 from timer_client.keys import Keys
-from timer_client.link import Context, Link, Socket, subscribed, terminate
+from timer_client.link import Context, Link, Socket, subscribed
+from timer_client.lookup import EVENTS_LOOKUP_S, log_unknown, look_up, too_slow
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
 
@@ -23,16 +25,33 @@ MESSAGES_IN_FLIGHT = 16
 
 
 class AsyncTransport:
-    """Connections to one server, on the event loop of the first call."""
+    """Connections to one server, on the event loop of the first call, and in the process of that."""
 
     def __init__(self, context: Context | None = None, keys: Keys | None = None) -> None:
-        self._context: Context = zmq.Context() if context is None else context
-        self._owns_context = context is None
+        self._given_context = context
+        self._context = context
         self._keys = keys
+        self._is_used = context is not None
+        self._process = PROCESS
+        self.is_inherited = False
+        """Whether it is the copy of one that was used before a fork. An event loop does not survive that."""
+        self._process.heirs.add(self)
         self._link: _AsyncLink | None = None
         self._slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT)
         self._subscriptions: set[AsyncSubscription] = set()
         self._closed = asyncio.Event()
+
+    def use(self) -> None:
+        """Raises `TimerError` for a copy in a forked process."""
+        if self.is_inherited:
+            raise TimerError(
+                "an asynchronous client that was used before a fork cannot be used in the child: make one there"
+            )
+        self._is_used = True
+
+    def after_fork(self) -> None:
+        """Notes that this is a copy, unless nothing was done with it before."""
+        self.is_inherited |= self._is_used
 
     async def carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
         """Sends the unsettled calls of the exchange, and has it accept the reply.
@@ -40,6 +59,7 @@ class AsyncTransport:
         Raises `Unanswered` for a connection that fails, or a reply that is not there after `timeout_s` and, where
         the connection stands, the time for which the server may hold it back. Raises `ClientClosed`.
         """
+        self.use()
         if exchange.wait_s:  # the server may hold it back, so it takes none of the places
             await self._carry(exchange, endpoint, timeout_s)
             return
@@ -55,19 +75,18 @@ class AsyncTransport:
         finally:
             self._slots.release()
 
-    def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> "AsyncSubscription":
+    async def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> "AsyncSubscription":
         """A connection to the events socket. Raises `ClientClosed`."""
-        if self._closed.is_set():
-            raise ClientClosed
-        try:
-            subscription = AsyncSubscription(functools.partial(subscribed, self._context, endpoint, topics, self._keys))
-        except zmq.ZMQError as error:
-            raise TimerError(f"{endpoint} cannot be used: {error}") from None
+        self.use()
+        connect = functools.partial(self._subscribed, endpoint, topics)
+        subscription = AsyncSubscription(await connect(), connect)
         self._subscriptions.add(subscription)
         return subscription
 
     def unsubscribe(self, subscription: "AsyncSubscription") -> None:
         """Closes a subscription."""
+        if self._process.is_ending or self.is_inherited:
+            return
         self._subscriptions.discard(subscription)
         subscription.close()
 
@@ -83,22 +102,63 @@ class AsyncTransport:
         if self._closed.is_set():
             return
         self._closed.set()
+        if self._process.is_ending or self.is_inherited:
+            return
         if self._link is not None:
             self._link.close(ClientClosed())
         while self._subscriptions:
             self._subscriptions.pop().close()
-        if self._owns_context:
-            terminate(self._context)  # returns at once, as all its sockets are closed and none lingers
+        if self._context is not None and self._given_context is None:
+            self._context.term()  # returns at once, as all its sockets are closed and none lingers
 
     async def _carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
+        link = self._usable_link()
+        if link is None:
+            address = await _address(endpoint, timeout_s)
+            link = self._usable_link()  # another task may have been quicker
+            if link is None:
+                with _explained(endpoint):
+                    link = self._link = _AsyncLink(Link(self._own_context(), address, self._keys))
+        exchange.accept(await link.request(exchange.encode(), timeout_s, exchange.wait_s))
+
+    def _usable_link(self) -> "_AsyncLink | None":
         if self._closed.is_set():
             raise ClientClosed
-        if self._link is None or self._link.is_closed:
-            try:
-                self._link = _AsyncLink(Link(self._context, endpoint, self._keys))
-            except zmq.ZMQError as error:
-                raise TimerError(f"{endpoint} cannot be used: {error}") from None
-        exchange.accept(await self._link.request(exchange.encode(), timeout_s, exchange.wait_s))
+        return None if self._link is None or self._link.is_closed else self._link
+
+    async def _subscribed(self, endpoint: str, topics: Sequence[bytes]) -> Socket:
+        try:
+            address = await _address(endpoint, EVENTS_LOOKUP_S)
+        except Unanswered as unknown:
+            log_unknown(endpoint, unknown)
+            address = None
+        if self._closed.is_set():
+            raise ClientClosed
+        with _explained(endpoint):
+            return subscribed(self._own_context(), address, topics, self._keys)
+
+    def _own_context(self) -> Context:
+        if self._context is None:
+            self._context = zmq.Context()
+        return self._context
+
+
+@contextlib.contextmanager
+def _explained(endpoint: str) -> Iterator[None]:
+    try:
+        yield
+    except (zmq.ZMQError, OSError) as error:
+        raise TimerError(f"{endpoint} cannot be used: {error}") from None
+
+
+async def _address(endpoint: str, timeout_s: float) -> str:
+    found = look_up(endpoint)
+    if found.done():
+        return found.result()
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(found), timeout_s)
+    except TimeoutError:
+        raise too_slow(endpoint, timeout_s) from None
 
 
 class _AsyncLink:
@@ -170,16 +230,17 @@ class _AsyncLink:
 class AsyncSubscription:
     """A SUB socket. One task receives."""
 
-    def __init__(self, connect: Callable[[], Socket]) -> None:
+    def __init__(self, socket: Socket, connect: Callable[[], Awaitable[Socket]]) -> None:
+        self._socket = socket
         self._connect = connect
-        self._socket: Socket = connect()
+        self._is_closed = False
         self._stop_waiting: Callable[[], None] = _do_nothing
 
     async def receive(self, timeout_s: float) -> list[bytes] | None:
         """The frames of the next message; None if none comes in time. Raises `ClientClosed`."""
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + timeout_s
-        while not self._socket.closed:
+        while not self._is_closed:
             try:
                 return self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
@@ -189,15 +250,14 @@ class AsyncSubscription:
             await self._wait(loop, left_s)
         raise ClientClosed
 
-    def renew(self) -> None:
+    async def renew(self) -> None:
         """Connects with a new socket, which looks the server's name up again. Raises `ClientClosed`."""
-        if self._socket.closed:
-            raise ClientClosed
         self._socket.close(0)
-        self._socket = self._connect()
+        self._socket = await self._connect()
 
     def close(self) -> None:
         """Closes the socket, and wakes the task that waits for it."""
+        self._is_closed = True
         self._stop_waiting()
         self._socket.close(0)
 

@@ -1,10 +1,9 @@
 """The errors of the client: a base class, and a class for every reason that a program may act on."""
 
-import copyreg
 from typing import Any
 
 from timer_client.cursor import Cursor
-from timer_protocol.errors import ErrorCode, RpcError
+from timer_protocol.errors import ErrorCode, RpcError, remade
 
 
 class TimerError(Exception):
@@ -18,7 +17,7 @@ class TimerError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How pickle and copy make it again: from what it holds, as the arguments of `__init__` are not all kept."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+        return remade, (type(self), *self.args), self.__dict__
 
 
 class ConfigError(TimerError):

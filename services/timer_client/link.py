@@ -6,7 +6,6 @@ Nothing here blocks. Each of the two transports waits in its own way until the s
 import contextlib
 import itertools
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,15 +21,20 @@ HEARTBEAT_INTERVAL_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 3000
 """A server that is silent for so long is gone. Only then its name is resolved again, as it may have moved."""
 
-CLOSING_LIMIT_S = 1.0
-"""The longest that closing a client takes."""
-
 _NO_RECONNECT_MS = 86_400_000
 """Keeps a link from connecting again by itself: a failed one is replaced. Each try would be an event for the monitor,
 and once that of an idle link is full, ZeroMQ's I/O thread waits until it is read."""
 
+# As plain numbers, which take half the time of pyzmq's enumerations.
+_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _MECHANISM_MISMATCH = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+_OTHER_SOCKET_TYPE = zmq.PROTOCOL_ERROR_ZMTP_INVALID_METADATA
+_NOT_COMMANDS = (
+    "what is there speaks ZeroMQ, but takes no requests: is it the events port? TIMER_SERVER is for requests, "
+    "TIMER_EVENTS for events"
+)
 _FAILURES = {
     zmq.EVENT_CONNECT_RETRIED: "nothing there accepts connections",
     zmq.EVENT_DISCONNECTED: "the connection was lost",
@@ -56,34 +60,25 @@ def prepare(context: Context, socket_type: int, endpoint: str, keys: Keys | None
     if keys is not None:
         socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = keys
     socket.linger = 0  # by default, closing waits for ever for a missing server
-    # Only for a literal address: `localhost` could resolve to ::1 alone then, where no server may listen.
+    # Endpoints have numbers, not names (`lookup`).
     socket.set(zmq.IPV6, int("[" in endpoint))
     return socket
 
 
-def subscribed(context: Context, endpoint: str, topics: Sequence[bytes], keys: Keys | None = None) -> Socket:
-    """A SUB socket that receives these topics.
+def subscribed(context: Context, endpoint: str | None, topics: Sequence[bytes], keys: Keys | None = None) -> Socket:
+    """A SUB socket that receives these topics; without an endpoint it is connected to nothing.
 
     It relies on the server's beat and has no heartbeats: if one is due while messages of a lost connection still fill
     the queue, libzmq 4.3.5 fails its own assertion (`!_io_error`) and ends the process.
     """
     with contextlib.ExitStack() as undo:
-        socket = undo.enter_context(prepare(context, zmq.SUB, endpoint, keys))
+        socket = undo.enter_context(prepare(context, zmq.SUB, endpoint or "", keys))
         for topic in topics:
             socket.subscribe(topic)
-        socket.connect(endpoint)
+        if endpoint is not None:
+            socket.connect(endpoint)
         undo.pop_all()
     return socket
-
-
-def terminate(context: Context) -> None:
-    """Ends a context. Returns when all its sockets are closed, or after `CLOSING_LIMIT_S`.
-
-    It wakes the threads that wait in its sockets, which then close them.
-    """
-    ending = threading.Thread(target=context.term, name="timer-client-close", daemon=True)
-    ending.start()
-    ending.join(CLOSING_LIMIT_S)
 
 
 class Link:
@@ -116,7 +111,7 @@ class Link:
     @property
     def has_replies(self) -> bool:
         """Whether a reply is there; cheaper than trying to receive one."""
-        return bool(int(self.dealer.get(zmq.EVENTS)) & zmq.POLLIN)
+        return bool(int(self.dealer.get(_EVENTS)) & _READABLE)
 
     def send(self, body: bytes) -> bytes:
         """Sends a request, or keeps it until there is a connection. Returns the token that its reply will carry.
@@ -133,7 +128,8 @@ class Link:
 
     def replies(self) -> Iterator[tuple[bytes, bytes]]:
         """The replies that are there, as token and body."""
-        while (frames := _receive_now(self.dealer)) is not None:
+        while self.has_replies:
+            frames = self.dealer.recv_multipart(zmq.DONTWAIT)
             if len(frames) == 3:
                 yield frames[0], frames[2]
 
@@ -146,6 +142,8 @@ class Link:
                 self.denial = "the server does not know this client's key"
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == _MECHANISM_MISMATCH:
                 self.denial = _MISMATCH[self._has_keys]
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == _OTHER_SOCKET_TYPE:
+                self.failure = self.failure or _NOT_COMMANDS
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                 self.failure = self.failure or _NO_DETAIL[self._has_keys]
             self.failure = self.failure or self.denial or _FAILURES.get(event)

@@ -1,33 +1,39 @@
 """Sockets for threads: carries exchanges and receives events by waiting for them."""
 
+import concurrent.futures
+import socket
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import zmq
 
-from timer_client.errors import AccessDenied, ClientClosed, TimerError
+from timer_client.ending import PROCESS
+from timer_client.errors import ClientClosed, TimerError
 from timer_client.keys import Keys
-from timer_client.link import Context, Link, Socket, subscribed, terminate
+from timer_client.link import Context, Link, Socket, subscribed
+from timer_client.lookup import EVENTS_LOOKUP_S, log_unknown, look_up, too_slow
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
+from timer_client.shared_link import SharedLink
+from timer_client.subscription import Subscription
 
 
 class Transport:
-    """Connections to one server, shared by any number of threads.
+    """Connections to one server, shared by any number of threads, and made anew in a forked process.
 
-    Each call borrows a link of its own, so threads share no socket, and a long wait holds no other call up.
+    All threads ask over one link, so there may be as many as the system bears. A link on which something has failed is
+    used for nothing new, and closed when the last thread has left it.
     """
 
     def __init__(self, context: Context | None = None, keys: Keys | None = None) -> None:
-        self._context: Context = zmq.Context() if context is None else context
-        self._owns_context = context is None
+        self._given_context = context
         self._keys = keys
-        self._lock = threading.Lock()  # for the next three; never held while waiting for a socket
-        self._idle: list[Link] = []
+        self._process = PROCESS
+        self._is_inherited = False
         self._subscriptions: set[Subscription] = set()
-        self._closed = threading.Event()
+        self._begin()
+        self._process.heirs.add(self)
 
     def carry(self, exchanges: Sequence[Exchange], endpoint: str, timeout_s: float) -> None:
         """Sends the unsettled calls of the exchanges, and has each accept its reply.
@@ -36,38 +42,41 @@ class Transport:
         the connection stands, the time for which the server may hold it back. Raises `AccessDenied`, `ClientClosed`.
         """
         try:
-            link = self._idle_link() or Link(self._context, endpoint, self._keys)
+            link = self._usable_link() or self._connected(endpoint, timeout_s)
             try:
-                if link.check() is not None:  # lost since it was used last
-                    link.close()
-                    link = Link(self._context, endpoint, self._keys)
-                _converse(link, exchanges, timeout_s)
+                link.converse(exchanges, timeout_s)
             except BaseException:
-                link.close()
+                link.retire()
                 raise
-        except zmq.ZMQError as error:
+            finally:
+                self._look_after(link)
+        except (zmq.ZMQError, OSError) as error:
             raise self._explain(error, endpoint) from None
-        self._give_back(link)
 
-    def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> "Subscription":
+    def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> Subscription:
         """A connection to the events socket. Raises `ClientClosed`."""
         try:
-            subscription = Subscription(partial(subscribed, self._context, endpoint, topics, self._keys))
-        except zmq.ZMQError as error:
+            subscription = Subscription(partial(self._subscribed, endpoint, topics))
+        except (zmq.ZMQError, OSError) as error:
             raise self._explain(error, endpoint) from None
         with self._lock:
-            closed = self._closed.is_set()
             self._subscriptions.add(subscription)
+            closed = self._closed.is_set()
         if closed:
             self.unsubscribe(subscription)
             raise ClientClosed
         return subscription
 
-    def unsubscribe(self, subscription: "Subscription") -> None:
+    def unsubscribe(self, subscription: Subscription) -> None:
         """Closes a subscription."""
+        if self._process.is_ending:
+            return
+        subscription.close()
         with self._lock:
             self._subscriptions.discard(subscription)
-        subscription.close()
+            closed = self._closed.is_set()
+        if closed:
+            self._terminate_if_unused()
 
     def sleep(self, pause_s: float) -> None:
         """Returns after a pause. Raises `ClientClosed` as soon as the client is closed."""
@@ -75,107 +84,115 @@ class Transport:
             raise ClientClosed
 
     def close(self) -> None:
-        """Closes all connections; calls under way raise `ClientClosed`."""
+        """Closes all connections; calls under way raise `ClientClosed`, and close what they use."""
+        if self._process.is_ending:
+            return
         with self._lock:
             if self._closed.is_set():
-                return  # ending a context in two threads at once crashes
+                return
             self._closed.set()
-            idle, self._idle = self._idle, []
-            subscriptions, self._subscriptions = self._subscriptions, set()
-        for link in idle:
-            link.close()
+            if self._closing is not None:
+                self._closing[0].send(b"x")  # and nobody takes it out again
+            links, subscriptions = [*self._links], [*self._subscriptions]
+        for link in links:
+            link.end()
         for subscription in subscriptions:
             subscription.close()
-        if self._owns_context:
-            terminate(self._context)
+        self._terminate_if_unused()
 
-    def _idle_link(self) -> Link | None:
+    def after_fork(self) -> None:
+        """Lets go of everything that is the parent's. Streams of events go on where they were."""
+        subscriptions, closed = self._subscriptions, self._closed.is_set()
+        self._begin()
+        self._is_inherited = True
+        if closed:
+            self._closed.set()
+        for subscription in subscriptions:
+            subscription.after_fork()
+            self._subscriptions.add(subscription)
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()  # for what follows; a destructor may close the client at any instant
+        self._closed = threading.Event()
+        self._closing: tuple[socket.socket, socket.socket] | None = None
+        """The second becomes readable when the client is closed."""
+        self._context: Context | None = None
+        self._link: SharedLink | None = None
+        """The one for new requests."""
+        self._links: set[SharedLink] = set()
+        self._subscriptions = set()
+
+    def _usable_link(self) -> SharedLink | None:
         with self._lock:
             if self._closed.is_set():
                 raise ClientClosed
-            return self._idle.pop() if self._idle else None
+            return self._link if self._link is not None and self._link.is_usable() else None
 
-    def _give_back(self, link: Link) -> None:
+    def _connected(self, endpoint: str, timeout_s: float) -> SharedLink:
+        """A new link, or one that another thread has made meanwhile."""
+        address = _address(endpoint, timeout_s)
         with self._lock:
-            if not self._closed.is_set():
-                self._idle.append(link)
-                return
-        link.close()
+            link = self._usable_link()
+            if link is None:
+                before, link = self._link, SharedLink(Link(self._own_context(), address, self._keys))
+                self._links.add(link)
+                self._link = link
+                if before is not None:
+                    before.retire()
+                    self._look_after(before)
+            return link
 
-    def _explain(self, error: zmq.ZMQError, endpoint: str) -> TimerError:
+    def _subscribed(self, endpoint: str, topics: Sequence[bytes]) -> tuple[Socket, int]:
+        try:
+            address = _address(endpoint, EVENTS_LOOKUP_S)
+        except Unanswered as unknown:
+            log_unknown(endpoint, unknown)
+            address = None
+        with self._lock:
+            if self._closed.is_set():
+                raise ClientClosed
+            context = self._own_context()
+            if self._closing is None:
+                self._closing = socket.socketpair()
+            return subscribed(context, address, topics, self._keys), self._closing[1].fileno()
+
+    def _own_context(self) -> Context:
+        if self._given_context is not None and self._is_inherited:
+            raise TimerError(
+                "a client with a ZeroMQ context of its own cannot be used in a forked process: make another"
+            )
+        if self._context is None:
+            self._context = zmq.Context() if self._given_context is None else self._given_context
+        return self._context
+
+    def _look_after(self, link: SharedLink) -> None:
+        """Forgets a link that is closed."""
+        if link.is_closed:
+            with self._lock:
+                self._links.discard(link)
+            if self._closed.is_set():
+                self._terminate_if_unused()
+
+    def _terminate_if_unused(self) -> None:
+        """Ends the context of a closed client once all sockets are closed, and so without waiting."""
+        with self._lock:
+            self._links = {link for link in self._links if not link.is_closed}
+            self._subscriptions = {one for one in self._subscriptions if not one.is_closed}
+            if self._links or self._subscriptions:
+                return
+            context, self._context = self._context, None
+            closing, self._closing = self._closing, None
+        for end in closing or ():
+            end.close()
+        if context is not None and self._given_context is None:
+            context.term()
+
+    def _explain(self, error: Exception, endpoint: str) -> TimerError:
         return ClientClosed() if self._closed.is_set() else TimerError(f"{endpoint} cannot be used: {error}")
 
 
-def _converse(link: Link, exchanges: Sequence[Exchange], timeout_s: float) -> None:
-    """Sends the messages of exchanges together, then waits for all the replies. Raises `Unanswered`."""
-    poller = zmq.Poller()
-    poller.register(link.dealer, zmq.POLLIN)
-    poller.register(link.monitor, zmq.POLLIN)
-    wait_s = max(exchange.wait_s for exchange in exchanges)
-    started_s = time.monotonic()
-    awaited = {link.send(exchange.encode()): exchange for exchange in exchanges}
-    while awaited:
-        elapsed_s = time.monotonic() - started_s
-        # The server can hold a request back only if it has it.
-        left_s = timeout_s - elapsed_s + (wait_s if link.connected else 0)
-        if left_s <= 0:
-            raise Unanswered(f"no reply within {timeout_s:.3g} s", wait_s if link.connected else 0)
-        ready = dict(poller.poll(int(left_s * 1000) + 1))
-        if link.dealer in ready:
-            _accept_replies(link, awaited)
-        if link.monitor in ready and link.check() is not None and awaited:
-            _accept_replies(link, awaited)  # those that came just before the connection was lost
-            if awaited and link.denial is not None:
-                raise AccessDenied(link.denial)
-            if awaited:
-                raise Unanswered(str(link.failure), min(wait_s, elapsed_s) if link.connected else 0)
-
-
-def _accept_replies(link: Link, awaited: dict[bytes, Exchange]) -> None:
-    for token, body in link.replies():
-        exchange = awaited.pop(token, None)
-        if exchange is not None:
-            exchange.accept(body)
-        if not awaited:
-            return
-
-
-class Subscription:
-    """A SUB socket. One thread receives; any may close it."""
-
-    def __init__(self, connect: Callable[[], Socket]) -> None:
-        self._connect = connect
-        self._lock = threading.Lock()  # held while the socket is in use
-        self._closing = threading.Event()
-        self._socket = connect()
-
-    def receive(self, timeout_s: float) -> list[bytes] | None:
-        """The frames of the next message; None if none comes in time. Raises `ClientClosed`."""
-        with self._lock:
-            try:
-                there_is_one = not self._closing.is_set() and self._socket.poll(int(timeout_s * 1000) + 1)
-                frames = self._socket.recv_multipart() if there_is_one else None
-            except zmq.ContextTerminated:
-                frames = None
-            if self._closing.is_set():
-                self._socket.close(0)
-                raise ClientClosed
-            return frames
-
-    def renew(self) -> None:
-        """Connects with a new socket, which looks the server's name up again. Raises `ClientClosed`."""
-        with self._lock:
-            self._socket.close(0)
-            try:
-                self._socket = self._connect()
-            except zmq.ZMQError:
-                if self._closing.is_set():
-                    raise ClientClosed from None
-                raise
-
-    def close(self) -> None:
-        """Closes the socket now, or as soon as the thread that waits in it returns."""
-        self._closing.set()
-        if self._lock.acquire(blocking=False):
-            self._socket.close(0)
-            self._lock.release()
+def _address(endpoint: str, timeout_s: float) -> str:
+    try:
+        return look_up(endpoint).result(timeout_s)
+    except concurrent.futures.TimeoutError:
+        raise too_slow(endpoint, timeout_s) from None

@@ -1,6 +1,5 @@
 """The errors of the protocol: one table of numbers, names and whether a retry can help."""
 
-import copyreg
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -58,6 +57,11 @@ class RpcError(Struct, frozen=True):
     data: dict[str, Any] = {}
 
 
+def remade(kind: type[Exception], *args: object) -> Exception:
+    """An error for pickle and copy, which set its attributes then. `__init__` is left out: it takes other arguments."""
+    return kind.__new__(kind, *args)
+
+
 class Refusal(Exception):
     """A request that is answered with an error.
 
@@ -73,7 +77,7 @@ class Refusal(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How pickle and copy make it again: `args` has the reason alone."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+        return remade, (type(self), *self.args), self.__dict__
 
     def to_error(self) -> RpcError:
         """This refusal as it goes over the wire."""

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import zmq
@@ -20,7 +21,6 @@ from timer_client import (
     ShuttingDown,
     TimerClient,
     TimerSpec,
-    transport,
 )
 from timer_protocol.errors import ErrorCode
 
@@ -262,14 +262,70 @@ def test_closing_ends_the_calls_of_other_threads(fake: FakeServer, server_answer
         client.get("a")
 
 
-def test_a_client_ends_its_context_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[zmq.Context[zmq.Socket[bytes]]] = []
-    monkeypatch.setattr(transport, "terminate", ended.append)
-    client = TimerClient(settings=quick(NOWHERE))
+def test_hundreds_of_threads_wait_over_one_connection(fake: FakeServer) -> None:
+    """More than ZeroMQ has sockets for, or a process descriptors, if each thread had its own."""
+    threads, held, all_there = 1100, [], threading.Event()
+
+    def hold_back(body: bytes) -> None:
+        held.append(body)
+        if len(held) == threads:
+            all_there.set()
+
+    fake.faults += [hold_back] * threads
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    client = TimerClient(settings=quick(fake.commands, timeout_s=60))
+    with ThreadPoolExecutor(threads + 1) as pool:
+        waiting = [pool.submit(client.wait, f"t{number}") for number in range(threads)]
+        assert all_there.wait(LIMIT_S)
+        assert len(list(Path("/proc/self/fd").iterdir())) - before < 20
+        assert client.get("other").id == "other"
+        assert len(set(fake.peers)) == 1
+        fake.stop()  # all of them notice, and ask the next server
+        fake.start()
+        assert [future.result(60).id for future in waiting] == [f"t{number}" for number in range(threads)]
     client.close()
-    client.close()
-    assert len(ended) == 1
-    ended[0].term()
+
+
+def test_a_time_out_of_one_thread_is_not_that_of_the_others(fake: FakeServer) -> None:
+    pauses: list[Pause] = []
+    fake.faults += [unanswered, unanswered]
+    with TimerClient(settings=quick(fake.commands), on_pause=pauses.append) as client, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.wait, "a", 5)
+        fake.next_message()
+        assert client.get("b").id == "b"
+        assert [pause.tries for pause in pauses] == [1]
+        assert not waiting.done()
+        assert len(set(fake.peers)) == 2
+        client.close()
+        with pytest.raises(ClientClosed):
+            waiting.result(LIMIT_S)
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_closing_in_many_threads_at_once_ends_the_context_once(fake: FakeServer, used: bool) -> None:
+    for _ in range(20):
+        client = TimerClient(settings=quick(fake.commands, fake.events))
+        if used:
+            client.get("a")
+            reading = threading.Thread(target=_read_until_closed, args=(client,))
+            reading.start()
+            fake.next_message()
+            fake.next_message()
+        contexts = [client._transport._context]
+        closing = [threading.Thread(target=client.close) for _ in range(8)]
+        for thread in closing:
+            thread.start()
+        if used:
+            closing.append(reading)
+        for thread in closing:
+            thread.join(LIMIT_S)
+            assert not thread.is_alive()
+        assert all(context is None or context.closed for context in contexts)
+
+
+def _read_until_closed(client: TimerClient) -> None:
+    with pytest.raises(ClientClosed):
+        next(client.events(after="start"))
 
 
 def test_a_context_that_is_shared_stays_open() -> None:
