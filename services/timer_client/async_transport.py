@@ -44,9 +44,7 @@ class AsyncTransport:
     def use(self) -> None:
         """Raises `TimerError` for a copy in a forked process."""
         if self.is_inherited:
-            raise TimerError(
-                "an asynchronous client that was used before a fork cannot be used in the child: make one there"
-            )
+            raise TimerError("this asynchronous client was used before a fork: make one in the child")
         self._is_used = True
 
     def after_fork(self) -> None:

@@ -158,9 +158,7 @@ class Transport:
 
     def _own_context(self) -> Context:
         if self._given_context is not None and self._is_inherited:
-            raise TimerError(
-                "a client with a ZeroMQ context of its own cannot be used in a forked process: make another"
-            )
+            raise TimerError("a client with a given context cannot be used after a fork: make one in the child")
         if self._context is None:
             self._context = zmq.Context() if self._given_context is None else self._given_context
         return self._context
