@@ -30,11 +30,8 @@ _EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _MECHANISM_MISMATCH = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
-_OTHER_SOCKET_TYPE = zmq.PROTOCOL_ERROR_ZMTP_INVALID_METADATA
-_NOT_COMMANDS = (
-    "what is there speaks ZeroMQ, but takes no requests: is it the events port? TIMER_SERVER is for requests, "
-    "TIMER_EVENTS for events"
-)
+_WHICH_PORT = "is it the events port? TIMER_SERVER is for requests, TIMER_EVENTS for events"
+_SENT_AWAY = f"what is there ends connections at once: {_WHICH_PORT}"
 _FAILURES = {
     zmq.EVENT_CONNECT_RETRIED: "nothing there accepts connections",
     zmq.EVENT_DISCONNECTED: "the connection was lost",
@@ -46,9 +43,10 @@ _MISMATCH = (
     "the server does not use CURVE keys; unset TIMER_CURVE_CLIENT_SECRET",
 )
 # Where the peer closes the connection first, the reason may be lost.
+_OTHERWISE = f"or does not speak ZeroMQ's protocol, or takes no requests: {_WHICH_PORT}"
 _NO_DETAIL = (
-    "what is there wants CURVE keys (TIMER_CURVE_CLIENT_SECRET), or does not speak ZeroMQ's protocol",
-    "what is there has another key than TIMER_CURVE_SERVER_PUBLIC says, or none, or does not speak ZeroMQ's protocol",
+    f"what is there wants CURVE keys (TIMER_CURVE_CLIENT_SECRET), {_OTHERWISE}",
+    f"what is there has another key than TIMER_CURVE_SERVER_PUBLIC says, or none, {_OTHERWISE}",
 )
 _WATCHED = _UP | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _WATCHED |= zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -142,8 +140,8 @@ class Link:
                 self.denial = "the server does not know this client's key"
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == _MECHANISM_MISMATCH:
                 self.denial = _MISMATCH[self._has_keys]
-            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == _OTHER_SOCKET_TYPE:
-                self.failure = self.failure or _NOT_COMMANDS
+            elif event == zmq.EVENT_DISCONNECTED and not self.connected:
+                self.failure = self.failure or _SENT_AWAY  # as sockets do whose type does not fit
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                 self.failure = self.failure or _NO_DETAIL[self._has_keys]
             self.failure = self.failure or self.denial or _FAILURES.get(event)

@@ -10,7 +10,7 @@ from functools import partial
 
 from timer_client.ending import PROCESS
 from timer_client.retry import Unanswered
-from timer_protocol.addresses import UnknownHost, addresses, host_and_port
+from timer_protocol.addresses import UnknownHost, has_name, numbered
 
 _log = logging.getLogger("timer_client")
 
@@ -28,11 +28,11 @@ def look_up(endpoint: str) -> "Future[str]":
     raise `Unanswered`: a name that is unknown now may be known later, as in a network of containers.
     """
     found: Future[str] = Future()
-    named = host_and_port(endpoint)
-    if named is None:
+    if not has_name(endpoint):
         found.set_result(endpoint)
         return found
-    find = partial(_find, *named, found)
+    found.set_running_or_notify_cancel()  # so that nobody can cancel it
+    find = partial(_find, endpoint, found)
     if PROCESS.is_ending:  # a thread might never begin
         find()
         return found
@@ -53,9 +53,9 @@ def too_slow(endpoint: str, timeout_s: float) -> Unanswered:
     return Unanswered(f"the name service did not answer within {timeout_s:.3g} s for {endpoint}")
 
 
-def _find(host: str, port: int, found: "Future[str]") -> None:
+def _find(endpoint: str, found: "Future[str]") -> None:
     try:
-        found.set_result(_accepting(addresses(host, port)))
+        found.set_result(_accepting(numbered(endpoint)))
     except UnknownHost as unknown:
         found.set_exception(Unanswered(str(unknown)))
 

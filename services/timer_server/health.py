@@ -7,6 +7,7 @@ import msgspec
 import zmq
 from msgspec import Struct
 
+from timer_protocol.addresses import UnknownHost, for_binding
 from timer_protocol.settings import SettingError
 from timer_server.access.keys import CurveFiles, read_pair
 
@@ -43,7 +44,7 @@ def check(bind: str, curve: CurveFiles | None) -> str | None:
         endpoint = _reachable(context, bind)
         with context.socket(zmq.REQ) as socket:
             return _ask(socket, endpoint, curve)
-    except zmq.ZMQError as error:
+    except (zmq.ZMQError, UnknownHost) as error:
         return f"cannot ask {bind}: {error}"
     finally:
         context.destroy(linger=0)
@@ -59,7 +60,7 @@ def _reachable(context: Context, bind: str) -> str:
         raise SettingError(f"TIMER_BIND is {bind!r}, which picks an address at each start: name one to be asked at")
     if scheme != "tcp":
         return bind
-    return f"tcp://{_OF_EVERY_INTERFACE.get(host) or _address_of(context, host)}:{port}"
+    return for_binding(f"tcp://{_OF_EVERY_INTERFACE.get(host) or _address_of(context, host)}:{port}")
 
 
 def _address_of(context: Context, host: str) -> str:

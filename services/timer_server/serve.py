@@ -34,7 +34,7 @@ from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
 from timer_server.wire.commands import Commands
-from timer_server.wire.endpoints import LINGER_MS, BindError, is_local
+from timer_server.wire.endpoints import LINGER_MS, BindError, bindable, is_local
 from timer_server.wire.events import Events
 from timer_server.wire.routing_ids import begin_anywhere
 
@@ -118,8 +118,8 @@ def _sockets(config: Config) -> Iterator[Sockets]:
     context = zmq.Context()
     try:
         gate = None if config.curve is None else Gate(context, config.curve)
-        commands = Commands(context, config.bind, config.limits.max_message_bytes, gate)
-        yield Sockets(commands, Events(context, config.events_bind, gate), gate)
+        commands = Commands(context, bindable(config.bind), config.limits.max_message_bytes, gate)
+        yield Sockets(commands, Events(context, bindable(config.events_bind), gate), gate)
     finally:
         context.destroy(linger=LINGER_MS)
 

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 import zmq
 
+from timer_protocol.addresses import UnknownHost, for_binding
 from timer_server.access.gate import Gate
 
 LINGER_MS = 300
@@ -36,6 +37,14 @@ def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str, ga
     socket.backlog = _CONNECTIONS_QUEUED
     socket.ipv6 = "[" in endpoint
     return socket
+
+
+def bindable(endpoint: str) -> str:
+    """The endpoint with an address in place of a host's name. Raises `BindError`."""
+    try:
+        return for_binding(endpoint)
+    except UnknownHost as unknown:
+        raise BindError(f"cannot bind {endpoint}: {unknown}") from None
 
 
 def bind(socket: Socket, endpoint: str) -> None:

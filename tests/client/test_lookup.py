@@ -1,0 +1,120 @@
+"""Where a name leads: hosts that are unknown, have only IPv6 or several addresses, and ports of something else."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from client.fake_server import FakeServer, page_of, timer
+from drivers.both_clients import LIMIT_S, Driver, quick
+from local_server import LocalServer
+from timer_client import ServerUnreachable
+from timer_client.lookup import look_up
+from timer_protocol.addresses import UnknownHost, for_binding, numbered
+from timer_server.health import check
+from timer_server.wire.endpoints import BindError
+
+Connect = Callable[..., Driver]
+
+SIX = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0))
+FOUR = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+DEAD = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0))
+
+Hosts = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
+    """The addresses that names have in a test."""
+    named: Hosts = {}
+    original = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *args: Any, **options: Any) -> Any:
+        return named[host] if host in named else original(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return named
+
+
+def test_a_host_that_does_not_resolve_is_named(connect: Connect) -> None:
+    with pytest.raises(
+        ServerUnreachable, match=r"tcp://nohost\.invalid:8888 .*the host 'nohost\.invalid' cannot be found"
+    ):
+        connect(quick("tcp://nohost.invalid:8888", retry_deadline_s=0.2)).get("a")
+
+
+def test_a_host_that_comes_to_be_known_is_found(fake: FakeServer, connect: Connect, hosts: Hosts) -> None:
+    port = fake.commands.rpartition(":")[2]
+    client = connect(
+        quick(f"tcp://later.invalid:{port}"), on_pause=lambda _pause: hosts.update({"later.invalid": [FOUR]})
+    )
+    assert client.get("a").id == "a"
+
+
+def test_a_name_service_that_does_not_answer_is_given_up(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(LIMIT_S) and [FOUR])
+    client = connect(quick("tcp://slow.invalid:8888", timeout_s=0.1, retry_deadline_s=0.2))
+    with pytest.raises(ServerUnreachable, match="the name service did not answer within"):
+        client.get("a")
+    client.close()
+    released.set()
+
+
+@pytest.mark.parametrize("bound", ["tcp://[::1]:0", "tcp://six.invalid:0"])
+def test_a_server_and_its_clients_live_on_ipv6_alone(connect: Connect, hosts: Hosts, bound: str) -> None:
+    hosts["six.invalid"] = [SIX]
+    with LocalServer(bind=bound, events_bind=bound) as server:
+        assert server.commands.startswith("tcp://[::1]:")
+        for commands, events in (
+            (server.commands, server.events),
+            (_named("six.invalid", server.commands), _named("six.invalid", server.events)),
+        ):
+            client = connect(quick(commands, events, timeout_s=5))
+            client.start(hours=1, id=f"t{len(commands)}")
+            assert next(client.events(after="start")).kind == "started"
+            assert check(commands, None) is None
+
+
+def test_of_several_addresses_one_that_accepts_is_taken(fake: FakeServer, connect: Connect, hosts: Hosts) -> None:
+    hosts["both.invalid"] = [SIX, DEAD, FOUR]
+    endpoint = _named("both.invalid", fake.commands)
+    assert numbered(endpoint)[-1].startswith("tcp://[::1]:"), "IPv4 goes first"
+    assert look_up(endpoint).result(LIMIT_S) == fake.commands
+    assert connect(quick(endpoint)).get("a").id == "a"
+
+
+def test_events_of_an_unknown_host_are_read(
+    fake: FakeServer, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = {"log": "b", "seq": 3, "kind": "fired", "at_ms": 0, "timer": timer()}
+    fake.faults.append(lambda body: page_of(body, [event], {"b": 3}))
+    client = connect(quick(fake.commands, "tcp://nohost.invalid:8889"))
+    assert next(client.events(after={"b": 2})).seq == 3
+    assert "the host 'nohost.invalid' cannot be found" in caplog.text
+
+
+def test_a_server_address_that_is_the_events_port_gets_a_hint(server: LocalServer, connect: Connect) -> None:
+    with pytest.raises(ServerUnreachable, match=r"is it the events port\? TIMER_SERVER is for requests"):
+        connect(quick(server.events, retry_deadline_s=0.2)).get("a")
+
+
+def test_a_server_says_which_host_it_cannot_bind() -> None:
+    with pytest.raises(BindError, match=r"the host 'nohost\.invalid' cannot be found"):
+        LocalServer(bind="tcp://nohost.invalid:0").serve_here()
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://*:0", "tcp://0.0.0.0:1", "tcp://[::]:1", "ipc:///x", "tcp://lo:*"])
+def test_what_is_no_name_of_a_host_is_left_as_it_is(endpoint: str) -> None:
+    assert for_binding(endpoint) == endpoint
+
+
+def test_a_name_that_cannot_be_one_is_unknown() -> None:
+    with pytest.raises(UnknownHost):
+        numbered(f"tcp://{'x' * 70}:1")
+
+
+def _named(host: str, endpoint: str) -> str:
+    return f"tcp://{host}:{endpoint.rpartition(':')[2]}"
