@@ -2,7 +2,7 @@
 
 import time
 
-from timer_server.loop.clock import BootNs, Sources, WallNs
+from timer_server.loop.clock import Boot, BootNs, Sources, WallNs
 
 NS_PER_S = 1_000_000_000
 
@@ -17,7 +17,7 @@ class FakeTime:
 
     def sources(self) -> Sources:
         """The clocks as the server reads them."""
-        return Sources(self.boot_id, self.boot_ns, self.wall_ns)
+        return Sources(lambda: Boot(self.boot_id), self.boot_ns, self.wall_ns)
 
     def boot_ns(self) -> BootNs:
         """Time since the machine started."""

@@ -11,7 +11,7 @@ from docs.protocol_document import Block, Message, Passes, Step, Subscribes, ste
 from drivers.peers import socket_to
 from fake_time import FakeTime
 from local_server import LocalServer
-from timer_server.loop.clock import NS_PER_MS, BootNs, Sources, WallNs
+from timer_server.loop.clock import NS_PER_MS, Boot, BootNs, Sources, WallNs
 
 BEGIN_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z, when the document's session begins."""
@@ -42,7 +42,9 @@ class FrozenTime:
     def sources(self) -> Sources:
         """The clocks as the server reads them."""
         return Sources(
-            "boot-1", lambda: BootNs(self._passed_ns), lambda: WallNs(BEGIN_MS * NS_PER_MS + self._passed_ns)
+            lambda: Boot("boot-1"),
+            lambda: BootNs(self._passed_ns),
+            lambda: WallNs(BEGIN_MS * NS_PER_MS + self._passed_ns),
         )
 
     def pass_ms(self, ms: int) -> None:

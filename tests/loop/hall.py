@@ -12,7 +12,7 @@ from timer_protocol.messages import Beat
 from timer_protocol.sender import EVERYBODY
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Countdown
-from timer_server.loop.clock import BootNs, Clock, Sources, WallNs
+from timer_server.loop.clock import Boot, BootNs, Clock, Sources, WallNs
 from timer_server.loop.committer import InlineCommitter
 from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
@@ -35,7 +35,7 @@ class Machine:
         self.ns = 0
 
     def sources(self) -> Sources:
-        return Sources("boot", self._read, lambda: WallNs(BEGIN_MS * NS_PER_MS + self.ns))
+        return Sources(lambda: Boot("boot"), self._read, lambda: WallNs(BEGIN_MS * NS_PER_MS + self.ns))
 
     def _read(self) -> BootNs:
         self.ns += LOOK_NS

@@ -21,7 +21,7 @@ from timer_protocol.frames import Message
 from timer_protocol.messages import Beat
 from timer_protocol.sender import EVERYBODY
 from timer_server.core.model import Countdown
-from timer_server.loop.clock import BootNs, Clock, Sources, WallNs
+from timer_server.loop.clock import Boot, BootNs, Clock, Sources, WallNs
 from timer_server.loop.committer import Ticket
 from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
@@ -157,7 +157,7 @@ class Server(Desk):
         self.committer = SlowCommitter(store)
         self.wire = Wire(store)
         self.metrics = Metrics([self.engine.counts()])
-        sources = Sources("boot", self._read, lambda: WallNs(1_700_000_000 * NS_PER_S + self.boot_ns))
+        sources = Sources(lambda: Boot("boot"), self._read, lambda: WallNs(1_700_000_000 * NS_PER_S + self.boot_ns))
         clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
         wires = cast("Commands", self.wire), cast("Events", self.wire)
         self.signals = OperatorSignals()

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from timer_server.__main__ import main
 from timer_server.loop import clock
-from timer_server.loop.clock import BootNs, Sources, WallNs, system_sources
+from timer_server.loop.clock import Boot, BootNs, Sources, WallNs, system_sources
 
 NS_PER_S = 1_000_000_000
 
@@ -44,7 +44,7 @@ def set_sources(path: Path) -> Sources:
     started = read(path)
     boot_ahead_ns = round(started.boot_ahead_s * NS_PER_S)
     return Sources(
-        f"{machine.boot_id}-{started.boot}",
+        lambda: Boot(f"{machine.boot().id}-{started.boot}"),
         lambda: BootNs(machine.boot_ns() + boot_ahead_ns),
         lambda: WallNs(machine.wall_ns() + round(read(path).wall_ahead_s * NS_PER_S)),
     )

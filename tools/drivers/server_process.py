@@ -38,8 +38,11 @@ class ServerEnded(AssertionError):
 class ServerProcess:
     """`python -m timer_server` in a folder that survives restarts. Restarted, it binds the same ports again.
 
-    Another `module`, of the services or the tools, may stand in for the server's own.
+    Another `module`, of the services or the tools, may stand in for the server's own. `within` is a command that runs
+    the server, such as `unshare`, and becomes it.
     """
+
+    within: tuple[str, ...] = ()
 
     def __init__(
         self, folder: Path, environment: Mapping[str, str] | None = None, module: str = "timer_server"
@@ -94,7 +97,7 @@ class ServerProcess:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
         self._arrived = queue.Queue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", self.module],
+            [*self.within, sys.executable, "-m", self.module],
             cwd=self.folder,
             env={**inherited, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}", **self.environment},
             stderr=subprocess.PIPE,

@@ -17,16 +17,18 @@ class StoreError(Exception):
 
 
 class Anchor(NamedTuple):
-    """Ties the server's timeline to the world: four readings taken at one moment.
+    """Ties the server's timeline to the world: readings taken at one moment.
 
     `boot_id` names the run of the operating system, `boot_ns` is the time since its start, `wall_ns` the wall
-    clock's Unix time and `timeline_ns` the server's own time (see `loop.clock`).
+    clock's Unix time and `timeline_ns` the server's own time (see `loop.clock`). `boot_offset_ns` is by how much the
+    boot clock was ahead in the server's time namespace; None where that is not known.
     """
 
     boot_id: str
     boot_ns: int
     wall_ns: int
     timeline_ns: int
+    boot_offset_ns: int | None = None
 
 
 class Notice(NamedTuple):
