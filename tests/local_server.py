@@ -41,15 +41,19 @@ class LocalServer:
         self.events = ""
 
     def __enter__(self) -> "LocalServer":
-        log.addHandler(self._logs)
-        log.setLevel(logging.INFO)
-        self._thread.start()
+        self.begin()
         listening = self.wait_for_log("listening")
         self.commands, self.events = listening["commands"], listening["events"]
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def begin(self) -> None:
+        """Starts the server and does not wait until it listens."""
+        log.addHandler(self._logs)
+        log.setLevel(logging.INFO)
+        self._thread.start()
 
     def stop(self) -> None:
         """Stops the server as SIGTERM would, and raises what it failed with, if it did."""

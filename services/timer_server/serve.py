@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 from wsgiref.simple_server import WSGIServer
@@ -15,13 +15,15 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import METHODS
 from timer_server.access.gate import Gate
 from timer_server.core.engine import Engine
+from timer_server.core.model import Entry
 from timer_server.logs import fields, log
+from timer_server.loop.chores import Retention
 from timer_server.loop.clock import Clock, Sources
 from timer_server.loop.committer import Committer, InlineCommitter
 from timer_server.loop.garbage import GarbagePolicy
 from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
-from timer_server.loop.turn import Loop
+from timer_server.loop.turn import CHORE_BUDGET, Loop
 from timer_server.metrics import Metrics
 from timer_server.process import give_large_blocks_back, raise_descriptor_limit
 from timer_server.random_ids import new_id, new_log_id
@@ -37,6 +39,9 @@ from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, bindable, is_local
 from timer_server.wire.events import Events
 from timer_server.wire.routing_ids import begin_anywhere
+
+FORGET_FIRST_NS = 1_000_000_000
+"""How long retention goes on by itself before a server serves."""
 
 
 class Recovered(NamedTuple):
@@ -66,10 +71,11 @@ def serve(
     give_large_blocks_back()
     store = make_store(config)
     with closing(store):
-        recovered = _recover(store, config, sources)
-        begin_anywhere()
-        with _sockets(config) as sockets:
-            _run(config, recovered, sockets, signals, make_garbage_policy)
+        recovered = _recover(store, config, sources, signals)
+        if recovered is not None:
+            begin_anywhere()
+            with _sockets(config) as sockets:
+                _run(config, recovered, sockets, signals, make_garbage_policy)
     log.info("stopped")
 
 
@@ -83,13 +89,20 @@ def make_committer(shard: Shard, store: Store) -> Committer:
     return InlineCommitter({shard.log.id: store})
 
 
-def _recover(store: Store, config: Config, sources: Sources) -> Recovered:
+def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSignals) -> Recovered | None:
+    """Opens the store and reads its log; None where the server is told to stop meanwhile."""
     begun = time.perf_counter()
     header = store.open()
     _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
     shard = Shard(Engine(config.limits, new_id), Log(store, header))
-    shard.engine.restore(store.load(), header.ends, shard.log.holder)
+    with closing(_until_stopped(store.load(), signals)) as entries:
+        shard.engine.restore(entries, header.ends, shard.log.holder)
+    committer = make_committer(shard, store)
+    _forget_first(clock, shard, committer, signals)
+    if signals.stop_is_wanted:
+        log.info("told to stop before the log was read")
+        return None
     counts = shard.engine.counts()
     log.info(
         "recovered",
@@ -101,7 +114,29 @@ def _recover(store: Store, config: Config, sources: Sources) -> Recovered:
             took_ms=round((time.perf_counter() - begun) * 1000),
         ),
     )
-    return Recovered(clock, shard, make_committer(shard, store))
+    return Recovered(clock, shard, committer)
+
+
+def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Generator[Entry, None, None]:
+    """Entries of a log, which may be millions, until the server is told to stop."""
+    for entry in entries:
+        if signals.stop_is_wanted:
+            return
+        yield entry
+
+
+def _forget_first(clock: Clock, shard: Shard, committer: Committer, signals: OperatorSignals) -> None:
+    """Lets retention begin before anybody is served, for a moment: on a full disk there is no room for more before."""
+    retention, until_ns = Retention(shard), clock.now_ns() + FORGET_FIRST_NS
+    while committer.is_inline and not signals.stop_is_wanted:
+        now_ns, due_ns = clock.now_ns(), retention.next_due_ns()
+        if due_ns is None or due_ns > now_ns or now_ns > until_ns:
+            return
+        retention.step(now_ns, CHORE_BUDGET)
+        if (writes := shard.take_writes()) is not None:
+            shard.log.take_off(writes.changes)
+            committer.submit([(shard, writes)])
+            shard.log.land()
 
 
 def _tell(notices: Iterable[Notice], begun: float) -> None:

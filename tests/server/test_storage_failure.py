@@ -1,7 +1,9 @@
 """A store that fails: nothing of that turn is vouched for, everybody is told, and the server ends."""
 
 import json
+import threading
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 import zmq
@@ -9,11 +11,25 @@ import zmq
 from drivers.builders import LOG_ID
 from drivers.peers import is_silent, request, requester, socket_to
 from local_server import LocalServer
+from store.stores import event
 from timer_server import serve as serve_module
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Entry
 from timer_server.store.base import Anchor, StoreError
 from timer_server.store.memory import MemoryStore
+
+
+class EndlessStore(MemoryStore):
+    """A log that is never read to its end. Tells when that has begun."""
+
+    def __init__(self) -> None:
+        super().__init__(LOG_ID)
+        self.is_read = threading.Event()
+
+    def load(self) -> Iterator[Entry]:
+        for place in count(1):
+            yield event(place)
+            self.is_read.set()
 
 
 class BrittleStore(MemoryStore):
@@ -95,3 +111,12 @@ def test_a_failed_read_is_answered_and_nothing_beside_it_counts(server: LocalSer
         replies = json.loads(socket.recv())
         assert [(reply["id"], error_name(reply)) for reply in replies] == [(3, "storage_failed"), (4, "storage_failed")]
     assert "new" not in [event.id for event in store.load()]
+
+
+def test_a_server_that_reads_its_log_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = EndlessStore()
+    monkeypatch.setattr(serve_module, "make_store", lambda _: endless)
+    starting = LocalServer()
+    starting.begin()
+    assert endless.is_read.wait(10)
+    starting.stop()

@@ -132,7 +132,7 @@ class TestOpening:
         mark_path.unlink()
         mark_path.mkdir()
 
-        with pytest.raises(StoreError, match=f"cannot open {mark_path}: Is a directory"):
+        with pytest.raises(StoreError, match=f"cannot open {mark_path}: it is a folder"):
             opened(path)
 
 

@@ -1,8 +1,13 @@
 """What only the store in SQLite has: files that may be anything, locks, and a disk."""
 
+import os
+import shutil
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,7 +19,10 @@ from timer_server.core.engine import Engine
 from timer_server.core.ledger import LogEnds
 from timer_server.store.base import Header, StoreError
 from timer_server.store.log import Log
+from timer_server.store.sqlite import store as store_module
 from timer_server.store.sqlite.store import SqliteStore
+
+SOMEBODY = 65_534
 
 
 @pytest.fixture
@@ -50,6 +58,21 @@ def refused(path: Path) -> str:
     return sentence
 
 
+@contextmanager
+def as_somebody(folder: Path) -> Iterator[Path]:
+    """Gives a folder, in which the code runs as a user to whom permissions matter."""
+    if os.geteuid() != 0:
+        yield folder
+        return
+    with TemporaryDirectory() as own:  # pytest's are closed to all others
+        os.chown(own, SOMEBODY, SOMEBODY)
+        os.seteuid(SOMEBODY)
+        try:
+            yield Path(own)
+        finally:
+            os.seteuid(0)
+
+
 class TestDurability:
     def test_every_commit_is_synced(self, store: SqliteStore) -> None:
         assert pragma(store, "journal_mode") == "wal"
@@ -78,14 +101,15 @@ class TestDurability:
 
     def test_a_commit_that_fails_leaves_nothing_behind(self, store: SqliteStore) -> None:
         store.commit(changes(event(1)))
+        store.commit(changes(event(2)))
 
         with pytest.raises(StoreError):
-            store.commit(changes(event(2), event(1), obsolete=(1,), horizon=1))
+            store.commit(changes(event(3), event(2), obsolete=(1,), horizon=1))
 
         store.close()
         header = store.open()
-        assert places(store.load()) == [1]
-        assert header.ends == LogEnds(0, 0, 1, 1)
+        assert places(store.load()) == [1, 2]
+        assert header.ends == LogEnds(0, 0, 2, 2)
 
     @pytest.mark.parametrize(
         "use",
@@ -118,6 +142,13 @@ class TestRefusals:
 
         store.commit(changes(event(1)))
         assert places(store.load()) == [1]
+
+    @pytest.mark.parametrize("statement", ["BEGIN EXCLUSIVE", "BEGIN; SELECT * FROM header"])
+    def test_one_that_another_program_holds(self, store: SqliteStore, path: Path, statement: str) -> None:
+        store.close()
+        with closing(sqlite3.connect(path)) as other:
+            other.executescript(statement)
+            assert "another program holds the database" in refused(path)
 
     def test_one_that_was_closed_can_be_opened(self, store: SqliteStore, path: Path) -> None:
         store.close()
@@ -157,10 +188,46 @@ class TestRefusals:
         refused(path)
         assert path.read_bytes() == content
 
-    def test_folder_in_the_place_of_the_file(self, path: Path) -> None:
-        path.mkdir()
+    @pytest.mark.parametrize("suffix", ["", "-wal", "-journal", "-mark", "-reserve"])
+    @pytest.mark.parametrize(
+        ("make", "kind"),
+        [
+            (Path.mkdir, "a folder"),
+            (os.mkfifo, "a FIFO"),
+            (lambda path: socket.socket(socket.AF_UNIX).bind(os.path.relpath(path)), "a socket"),
+            (lambda path: path.symlink_to("/dev/null"), "a device"),
+        ],
+        ids=["folder", "fifo", "socket", "device"],
+    )
+    @pytest.mark.filterwarnings("ignore::ResourceWarning")
+    @pytest.mark.timeout(10)
+    def test_what_is_no_file_in_the_place_of_one(
+        self, path: Path, suffix: str, make: Callable[[Path], object], kind: str
+    ) -> None:
+        """Opening a FIFO would wait for ever."""
+        file = path.with_name(path.name + suffix)
+        make(file)
+        before = file.lstat()
 
-        refused(path)
+        assert f"cannot open {file}: it is {kind}, and has to be a file" in refused(path)
+        assert file.lstat() == before
+
+    @pytest.mark.parametrize(
+        ("mode", "reason"),
+        [(0o000, "look into its folder"), (0o666, "look into its folder"), (0o555, "write into its folder")],
+    )
+    @pytest.mark.parametrize("below", ["", "below"])
+    def test_a_folder_that_may_not_be_used(
+        self, tmp_path_factory: pytest.TempPathFactory, mode: int, reason: str, below: str
+    ) -> None:
+        with as_somebody(tmp_path_factory.mktemp("folder")) as folder:
+            (folder / below).mkdir(exist_ok=True)
+            (folder / below).chmod(0o555)
+            folder.chmod(mode)
+            try:
+                assert f"this user may not {reason}" in refused(folder / below / "timers.db")
+            finally:
+                folder.chmod(0o700)
 
     def test_file_that_is_empty_becomes_a_store(self, path: Path) -> None:
         path.touch()
@@ -168,6 +235,88 @@ class TestRefusals:
 
         assert store.open().ends == LogEnds()
         store.close()
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def rename(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def replace(path: Path) -> None:
+    """A copy takes its place, as of a tool that writes a new file and renames it."""
+    copy = path.with_name("copy")
+    shutil.copy2(path, copy)
+    copy.replace(path)
+
+
+def overwrite(path: Path) -> None:
+    """A copy is written into it, as by `cp`."""
+    path.write_bytes(path.read_bytes())
+
+
+class TestFilesThatAreTakenAway:
+    @pytest.mark.parametrize("suffix", ["", "-wal", "-mark"])
+    @pytest.mark.parametrize("take", [remove, rename, replace])
+    def test_noticed(self, store: SqliteStore, path: Path, suffix: str, take: Callable[[Path], None]) -> None:
+        store.commit(changes(event(1)))
+        store.look_after()
+        file = path.with_name(path.name + suffix)
+        take(file)
+
+        with pytest.raises(StoreError, match=f"{file} was (removed|replaced) while the server had it open"):
+            store.look_after()
+
+    def test_a_folder_that_is_renamed_takes_them_along(self, tmp_path: Path) -> None:
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        store = sqlite_store(folder / "timers.db")
+        store.open()
+        folder.rename(tmp_path / "elsewhere")
+        with closing(store), pytest.raises(StoreError, match="was removed"):
+            store.look_after()
+
+    def test_a_database_that_others_write_is_noticed(self, store: SqliteStore, path: Path) -> None:
+        overwrite(path)
+
+        with pytest.raises(StoreError, match="was written to by another program"):
+            store.look_after()
+
+    def test_nothing_is_written_into_the_database_of_others(
+        self, store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        overwrite(path)
+        before = path.read_bytes()
+        monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 1)
+
+        with pytest.raises(StoreError, match="was written to by another program"):
+            store.commit(changes(event(1)))
+        store.close()
+        assert path.read_bytes() == before
+
+    def test_what_the_store_writes_itself_is_nothing(
+        self, store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 10)
+        sizes = set()
+        for place in range(1, 100):
+            store.commit(changes(event(place, payload=b"1" * 1000)))
+            sizes.add(path.stat().st_size)
+            store.look_after()
+        assert len(sizes) > 5
+
+    def test_a_link_stands_for_what_it_points_to(self, path: Path) -> None:
+        (path.parent / "elsewhere").mkdir()
+        path.symlink_to(path.parent / "elsewhere" / "target.db")
+        store = sqlite_store(path)
+        store.open()
+        store.commit(changes(event(1)))
+        store.look_after()
+        path.unlink()
+        with closing(store), pytest.raises(StoreError, match="was removed"):
+            store.look_after()
 
 
 class TestSize:

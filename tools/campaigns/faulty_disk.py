@@ -18,6 +18,7 @@ from campaigns.faulty_vfs import OK, FaultyVfs, Operation
 from campaigns.unsynced import Unsynced
 from timer_server.__main__ import main
 from timer_server.store.base import StoreError
+from timer_server.store.sqlite import store
 from timer_server.store.sqlite.mark import Mark, MarkFile
 from timer_server.store.sqlite.store import SqliteStore
 
@@ -118,14 +119,7 @@ def _put_between_mark_and_disk(disk: FaultyDisk) -> None:
 
 
 def _checkpoint_often() -> None:
-    connect = sqlite3.connect
-
-    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        return connection
-
-    sqlite3.connect = connected
+    store.CHECKPOINT_PAGES = _CHECKPOINT_PAGES
 
 
 def _swallow_failures() -> None:

@@ -3,7 +3,11 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from timer_protocol.durations import NS_PER_MS
 from timer_server.requests.shard import Shard
+
+LOOK_INTERVAL_MS = 1_000
+"""How often a server looks after the files of its stores."""
 
 _WAKE_COST = 2
 """The budget that one answer takes, since some need a page of the log."""
@@ -74,3 +78,22 @@ class Retention:
         due_ns = self.next_due_ns()
         if due_ns is not None and due_ns <= now_ns:
             self._engine.forget(self._log.oldest(self._engine.horizon, budget // _FORGET_COST), now_ns)
+
+
+class StoreCare:
+    """Looks after the files of a shard's store once a second, also while nothing is stored.
+
+    Where they were removed or replaced it raises `StoreError`: nothing may be acknowledged that cannot be found again.
+    """
+
+    def __init__(self, shard: Shard) -> None:
+        self._log = shard.log
+        self._due_ns = 0
+
+    def next_due_ns(self) -> int | None:
+        return self._due_ns
+
+    def step(self, now_ns: int, _budget: int) -> None:
+        if now_ns >= self._due_ns:
+            self._due_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS
+            self._log.look_after()

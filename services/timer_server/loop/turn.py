@@ -15,7 +15,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
-from timer_server.loop.chores import Chore, Expiry, Retention, Waking, next_due_ns
+from timer_server.loop.chores import Chore, Expiry, Retention, StoreCare, Waking, next_due_ns
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
@@ -79,7 +79,7 @@ class Loop:
         self._upkeep = Upkeep(parts, self._teller)
         self._expiries: list[Chore] = [Expiry(shard) for shard in parts.shards]
         self._other_chores: list[Chore] = [
-            *(kind(shard) for kind in (Waking, Retention) for shard in parts.shards),
+            *(kind(shard) for kind in (StoreCare, Waking, Retention) for shard in parts.shards),
             self._upkeep,
         ]
         self._chores = [*self._expiries, *self._other_chores]

@@ -82,5 +82,8 @@ class Store(Protocol):
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
         """The same after the event with this `seq`."""
 
+    def look_after(self) -> None:
+        """Looks after the files of the store, once a second, and raises `StoreError` where they are no longer there."""
+
     def close(self) -> None:
         """Closes the store. What was committed stays."""

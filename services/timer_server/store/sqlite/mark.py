@@ -3,9 +3,13 @@
 SQLite drops everything after a damaged frame of its write-ahead log, as a crash in mid-commit looks the same. The mark
 tells the two apart. It is written after each commit and never synced: it survives the death of the process, and after a
 loss of power it may say too little, never too much.
+
+A server holds a lock on its mark. So who finds the database locked can tell whether a server has it open.
 """
 
+import contextlib
 import errno
+import fcntl
 import struct
 from io import FileIO
 from pathlib import Path
@@ -52,6 +56,8 @@ class MarkFile:
         self.close()
         self.path.touch()
         self._file = FileIO(self.path, "r+")
+        with contextlib.suppress(OSError):  # where there are no locks, a message says less
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.write(mark)
         self._file.truncate(_SIZE)
 
@@ -62,6 +68,17 @@ class MarkFile:
         self._file.seek(0)
         if self._file.write(form + _CHECKSUM.pack(crc32(form))) != _SIZE:
             raise OSError(errno.EIO, "only a part could be written", str(self.path))
+
+    def is_held(self) -> bool:
+        """Whether a server has the mark open."""
+        try:
+            with FileIO(self.path) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def close(self) -> None:
         """Closes the file."""

@@ -1,6 +1,7 @@
 """Error sentences about a database: what was found, where, and what the operator can do."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from timer_server.store.integrity import Damage
@@ -19,8 +20,16 @@ _OF_THE_DISK = {
 """Errors of the disk or its use. All others mean that the file does not hold what was written."""
 
 
-def sentence(doing: str, path: Path, error: Damage | OSError | UnicodeDecodeError | sqlite3.Error) -> str:
-    """Why the database at `path` could not be opened, read or written (`doing`), and what helps."""
+def sentence(
+    doing: str,
+    path: Path,
+    error: Damage | OSError | UnicodeDecodeError | sqlite3.Error,
+    is_served: Callable[[], bool],
+) -> str:
+    """Why the database at `path` could not be opened, read or written (`doing`), and what helps.
+
+    `is_served` tells whether a server has it open.
+    """
     if isinstance(error, OSError):
         return f"cannot {doing} {error.filename or path}: {error.strerror}"
     if isinstance(error, Damage):
@@ -31,8 +40,10 @@ def sentence(doing: str, path: Path, error: Damage | OSError | UnicodeDecodeErro
         return f"{path} is damaged: it holds text that is not UTF-8; {REMEDY}"
     if code & 0xFF not in _OF_THE_DISK:
         return f"{path} is damaged: {one_line(str(error))}; {REMEDY}"
-    hint = "; another timer-server has it open" if code & 0xFF == sqlite3.SQLITE_BUSY else ""
-    return f"cannot {doing} {path}: {error} ({error.sqlite_errorname}){hint}"
+    if code & 0xFF == sqlite3.SQLITE_BUSY:
+        holder = "another timer-server has it open" if is_served() else "another program holds the database"
+        return f"cannot {doing} {path}: {holder} ({error.sqlite_errorname})"
+    return f"cannot {doing} {path}: {error} ({error.sqlite_errorname})"
 
 
 def one_line(text: str) -> str:

@@ -6,8 +6,9 @@ read is checked: a damaged log is refused, and left as it was found.
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from timer_server.core.model import Entry
 from timer_server.store.base import Anchor, Block, Header, Notice, StoreError
 from timer_server.store.blocks import Row, entries_of, entry_in, to_rows, without
 from timer_server.store.integrity import Damage, verify_complete
+from timer_server.store.sqlite.files import StoreFiles
 from timer_server.store.sqlite.mark import Mark, MarkFile
+from timer_server.store.sqlite.room import Room
 from timer_server.store.sqlite.schema import (
     AFTER,
     DELETE_BLOCK,
@@ -31,6 +34,9 @@ from timer_server.store.sqlite.schema import (
 from timer_server.store.sqlite.sentences import REMEDY, one_line, sentence
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
+CHECKPOINT_PAGES = 1000
+"""Pages in the write-ahead log after which it is written into the database, or fewer on a small disk."""
+
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -43,8 +49,12 @@ class SqliteStore:
     def __init__(self, path: Path, new_log_id: Callable[[], str]) -> None:
         self._path = path
         self._new_log_id = new_log_id
-        self._mark = MarkFile(path.with_name(f"{path.name}-mark"))
+        self._files = StoreFiles(path)
+        self._room = Room(self._files)
+        self._mark = MarkFile(self._files.mark)
         self._connection: sqlite3.Connection | None = None
+        self._page_bytes = 0
+        self._logged_pages = 0
         self._state = LogState("")
         self._has_failed = False
 
@@ -84,14 +94,21 @@ class SqliteStore:
         database = self._database
         with self._explained("write"):
             database.execute("BEGIN IMMEDIATE")
+            # First goes what was stored before: on a full disk its room is all there is.
+            gone = {place for place in changes.obsolete if place <= self._state.ends.last_place}
+            removed = self._remove(gone) if gone else 0
             if changes.events:
                 database.executemany(INSERT_BLOCK, to_rows(changes.events, changes.records))
-            removed = self._remove(changes.obsolete) if changes.obsolete else 0
+            if len(gone) < len(changes.obsolete):
+                removed += self._remove({*changes.obsolete} - gone)
             state = self._state.after(changes, removed, anchor)
             database.execute(UPDATE_HEADER, state_to_row(state))
             database.execute("COMMIT")
             self._state = state
             self._mark.write(_mark_of(state))
+            self._logged_pages += _pages_of(changes, removed)
+            if self._logged_pages >= self._most_logged_pages:
+                self._write_back()
 
     def entry(self, place: int) -> Entry:
         with self._explained("read"):
@@ -109,11 +126,20 @@ class SqliteStore:
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
         return self.blocks_after(self._place_before_those_after(seq))
 
+    def look_after(self) -> None:
+        with self._explained("look after"):
+            self._files.verify()
+            self._room.reserve()
+            self._limit_growth()
+
     def close(self) -> None:
         if self._connection is not None:
             if self._has_failed:
                 # Closing would merge the write-ahead log into the file; interrupted, it leaves both as they are.
                 self._connection.interrupt()
+            else:
+                with suppress(OSError):
+                    self._room.release()  # closing merges them, which may need the room
             self._connection.close()
             self._connection = None
         self._mark.close()
@@ -125,10 +151,9 @@ class SqliteStore:
 
     def _connect(self) -> None:
         """Opens the database and reads its state, or makes an empty log. Raises `StoreError`."""
-        if not self._path.parent.is_dir():
-            raise StoreError(f"cannot open {self._path}: its folder does not exist")
         self._has_failed = False
         with self._explained("open"):
+            self._files.check()
             self._check_file()
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
             self._prepare()
@@ -161,10 +186,9 @@ class SqliteStore:
         self._database.execute(UPDATE_HEADER, state_to_row(state))
         self._state = state
 
-    def _remove(self, obsolete: Iterable[int]) -> int:
+    def _remove(self, gone: Collection[int]) -> int:
         """Removes entries from their blocks, and returns how many were there."""
         removed, done = 0, 0
-        gone = set(obsolete)
         for place in sorted(gone):
             row = self._block_with(place) if place > done else None
             if row is None:
@@ -194,8 +218,7 @@ class SqliteStore:
 
     def _check_nothing_beside(self) -> None:
         """Raises `StoreError` where a log is gone but its mark or write-ahead log is left, so that the loss shows."""
-        wal = self._path.with_name(f"{self._path.name}-wal")
-        for file in (wal, self._mark.path):
+        for file in (self._files.log, self._files.mark):
             if file.exists() and file.stat().st_size:
                 raise StoreError(
                     f"{self._path} is missing or empty, but {file} is there; {REMEDY},"
@@ -214,14 +237,46 @@ class SqliteStore:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA temp_store = MEMORY")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        (self._page_bytes,) = database.execute("PRAGMA page_size").fetchone()
         if is_empty:
             create(database, LogState(self._new_log_id()))
 
     def _take_up(self) -> None:
         """Makes sure that what was read is on the disk, and opens the mark."""
         # A commit whose fsync failed may be in the page cache alone, and reads like any other: it is written again.
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        write_back = partial(self._database.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            write_back().fetchone()
+        except sqlite3.OperationalError:
+            if not self._room.release():
+                raise
+            write_back().fetchone()
         self._mark.open(_mark_of(self._state))
+        self._files.remember()
+        self._logged_pages = 0
+        self._limit_growth()
+
+    @property
+    def _most_logged_pages(self) -> int:
+        return min(CHECKPOINT_PAGES, self._room.log_most_bytes // 2 // self._page_bytes)
+
+    def _write_back(self) -> None:
+        """Writes the log into the database, after which it begins anew.
+
+        It is not left to SQLite, which says nothing where that fails, and lets the log grow.
+        """
+        self._files.verify()
+        _, logged, written = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._files.remember_written()
+        self._logged_pages = logged - written
+
+    def _limit_growth(self) -> None:
+        """Lets the database grow as far as the disk has room."""
+        growth_bytes = self._room.growth_bytes()
+        if growth_bytes is not None:
+            most_bytes = self._path.stat().st_size + max(growth_bytes, 0)
+            self._database.execute(f"PRAGMA max_page_count = {most_bytes // self._page_bytes}").fetchone()
 
     def _check_mark(self) -> str | None:
         """Why the mark says nothing of this log; None where it agrees. Raises `StoreError` where commits are lost."""
@@ -252,7 +307,13 @@ class SqliteStore:
             raise
         except (Damage, OSError, UnicodeDecodeError, sqlite3.Error) as error:
             self._has_failed = True
-            raise StoreError(sentence(doing, self._path, error)) from error
+            raise StoreError(sentence(doing, self._path, error, self._mark.is_held)) from error
+
+
+def _pages_of(changes: Changes, removed: int) -> int:
+    """About how many pages a commit adds to the write-ahead log, and rather too many: three at least, and two for each
+    entry that is taken out of its block."""
+    return 3 + sum(map(len, changes.records)) // 3_000 + 2 * removed
 
 
 def _mark_of(state: LogState) -> Mark:

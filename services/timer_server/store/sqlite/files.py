@@ -1,0 +1,94 @@
+"""The files of a store: what they have to be before it is opened, and that they stay the same while it is open."""
+
+import os
+import stat
+from pathlib import Path
+
+from timer_server.store.base import StoreError
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class StoreFiles:
+    """The database, its write-ahead log and its mark, and what else may stand beside them.
+
+    Its methods raise `StoreError`, and `OSError` where the system refuses.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+        self.mark = _beside(database, "mark")
+        target = Path(os.path.realpath(database))  # SQLite puts its own files beside what a link points to
+        self.journal = _beside(target, "journal")
+        self.log = _beside(target, "wal")
+        self.reserve = _beside(target, "reserve")
+        self._open: dict[Path, tuple[int, int]] = {}
+        """The files that are open, by the names under which they stood then: each with its device and its inode."""
+        self._written = (0, 0)
+        """When this store has last written to the database, and its size then."""
+
+    def check(self) -> None:
+        """Refuses a folder that cannot be used, and what is no file: opening that might wait for ever."""
+        try:
+            has_folder = self.database.parent.is_dir()
+            for file in (self.database, self.journal, self.log, self.mark, self.reserve):
+                _check_regular(file)
+        except PermissionError:
+            raise StoreError(f"cannot open {self.database}: this user may not look into its folder") from None
+        if not has_folder:
+            raise StoreError(f"cannot open {self.database}: its folder does not exist")
+        if not _may_write_into(self.database.parent):
+            raise StoreError(f"cannot open {self.database}: this user may not write into its folder")
+
+    def remember(self) -> None:
+        """Notes which files are open."""
+        self._open = {}
+        for file in (self.database, self.log, self.mark):
+            found = file.stat()
+            self._open[file] = found.st_dev, found.st_ino
+        self.remember_written()
+
+    def remember_written(self) -> None:
+        """Notes that this store has written to the database, which it does when it empties its log."""
+        self._written = _written(self.database.stat())
+
+    def verify(self) -> None:
+        """Raises `StoreError` where an open file no longer stands under its name, or others have written to the
+        database: what is stored from now on could not be found again."""
+        for file, identity in self._open.items():
+            try:
+                found = file.stat()
+            except FileNotFoundError:
+                raise StoreError(f"{file} was removed while the server had it open") from None
+            if identity != (found.st_dev, found.st_ino):
+                raise StoreError(f"{file} was replaced while the server had it open")
+            if file is self.database and _written(found) != self._written:
+                raise StoreError(f"{file} was written to by another program while the server had it open")
+
+
+def _beside(database: Path, suffix: str) -> Path:
+    return database.with_name(f"{database.name}-{suffix}")
+
+
+def _may_write_into(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _check_regular(file: Path) -> None:
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise StoreError(f"cannot open {file}: it is {kind}, and has to be a file; name another one in TIMER_STORE")
+
+
+def _written(found: os.stat_result) -> tuple[int, int]:
+    return found.st_mtime_ns, found.st_size
