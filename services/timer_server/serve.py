@@ -23,7 +23,7 @@ from timer_server.loop.committer import Committer, InlineCommitter
 from timer_server.loop.garbage import GarbagePolicy
 from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
-from timer_server.loop.turn import CHORE_BUDGET, Loop
+from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
 from timer_server.process import give_large_blocks_back, raise_descriptor_limit
 from timer_server.random_ids import new_id, new_log_id
@@ -42,6 +42,9 @@ from timer_server.wire.routing_ids import begin_anywhere
 
 FORGET_FIRST_NS = 1_000_000_000
 """How long retention goes on by itself before a server serves."""
+
+FORGET_FIRST_BUDGET = 32
+"""What it may do in one commit then: little, as a commit needs room too."""
 
 
 class Recovered(NamedTuple):
@@ -132,7 +135,7 @@ def _forget_first(clock: Clock, shard: Shard, committer: Committer, signals: Ope
         now_ns, due_ns = clock.now_ns(), retention.next_due_ns()
         if due_ns is None or due_ns > now_ns or now_ns > until_ns:
             return
-        retention.step(now_ns, CHORE_BUDGET)
+        retention.step(now_ns, FORGET_FIRST_BUDGET)
         if (writes := shard.take_writes()) is not None:
             shard.log.take_off(writes.changes)
             committer.submit([(shard, writes)])

@@ -1,4 +1,4 @@
-"""A real file system with no space left: the server ends and says so, and with more space all is there again."""
+"""A real file system with no space left: the server ends and says so, and all is there after a restart."""
 
 import os
 import subprocess
@@ -27,28 +27,33 @@ class NoMount(Exception):
 
 
 def fill(folder: Path) -> Filled:
-    """Starts timers on a small file system until there is no space, then makes it larger. Raises `NoMount`."""
-    with _small_file_system(folder) as place:
+    """Starts timers on a small file system until there is no space, restarts, and makes it larger. Raises `NoMount`."""
+    with small_file_system(folder) as place:
         told = Told()
         with ServerProcess(place) as server:
             wrong = told.play(server.commands, _starts(), lambda: server.has_ended)
             exit_code = server.wait()
         if exit_code != 1 or not any("full" in line["event"] for line in server.lines):
             wrong.append(f"exit code {exit_code} on a full disk, with {server.lines}")
-        _run("mount", "-o", f"remount,{LARGER}", str(place))
-        with ServerProcess(place) as server:
-            found = all_timers(server.commands)
-        return Filled(told.changes, told.lost(found), [*wrong, *told.unasked(found)])
+        lost: list[str] = []
+        for size in (SMALL, LARGER):
+            _run("mount", "-o", f"remount,{size}", str(place))
+            with ServerProcess(place) as server:
+                found = all_timers(server.commands)
+            lost += told.lost(found)
+            wrong += told.unasked(found)
+        return Filled(told.changes, lost, wrong)
 
 
 @contextmanager
-def _small_file_system(folder: Path) -> Iterator[Path]:
+def small_file_system(folder: Path, size: str = SMALL) -> Iterator[Path]:
+    """A folder that is a file system of its own, with little room. Raises `NoMount`."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         raise NoMount("not run as root")
     place = folder / "small"
     place.mkdir()
     try:
-        _run("mount", "-t", "tmpfs", "-o", SMALL, "tmpfs", str(place))
+        _run("mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place))
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoMount(f"mount failed: {error}") from None
     try:

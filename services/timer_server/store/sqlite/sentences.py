@@ -8,6 +8,8 @@ from timer_server.store.integrity import Damage
 
 REMEDY = "restore a copy of it together with its -wal, or name another file in TIMER_STORE"
 
+_ROOM = "make room on the disk, of which a part is kept free, so that retention can make room after a restart"
+
 _OF_THE_DISK = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -43,7 +45,8 @@ def sentence(
     if code & 0xFF == sqlite3.SQLITE_BUSY:
         holder = "another timer-server has it open" if is_served() else "another program holds the database"
         return f"cannot {doing} {path}: {holder} ({error.sqlite_errorname})"
-    return f"cannot {doing} {path}: {error} ({error.sqlite_errorname})"
+    hint = f"; {_ROOM}" if code & 0xFF == sqlite3.SQLITE_FULL else ""
+    return f"cannot {doing} {path}: {error} ({error.sqlite_errorname}){hint}"
 
 
 def one_line(text: str) -> str:

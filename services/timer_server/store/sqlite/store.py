@@ -63,8 +63,11 @@ class SqliteStore:
         with self._explained("open"):
             doubt = self._check_mark()
             self._take_up()
-        notice = Notice("the mark was set anew", {"file": str(self._mark.path), "reason": str(doubt)}, is_warning=True)
-        return self._state.header(*(() if doubt is None else (notice,)))
+            notices = self._room.notices()
+        if doubt is not None:
+            figures = {"file": str(self._mark.path), "reason": doubt}
+            notices.append(Notice("the mark was set anew", figures, is_warning=True))
+        return self._state.header(*notices)
 
     def restored(self) -> tuple[Header, Header]:
         """Opens a store that was copied back and gives its log a new id; returns the headers before and after.
@@ -107,6 +110,8 @@ class SqliteStore:
             self._state = state
             self._mark.write(_mark_of(state))
             self._logged_pages += _pages_of(changes, removed)
+            if self._logged_pages * self._page_bytes > self._room.reserved_bytes:
+                self._room.reserve()
             if self._logged_pages >= self._most_logged_pages:
                 self._write_back()
 
@@ -129,7 +134,6 @@ class SqliteStore:
     def look_after(self) -> None:
         with self._explained("look after"):
             self._files.verify()
-            self._room.reserve()
             self._limit_growth()
 
     def close(self) -> None:
@@ -137,7 +141,7 @@ class SqliteStore:
             if self._has_failed:
                 # Closing would merge the write-ahead log into the file; interrupted, it leaves both as they are.
                 self._connection.interrupt()
-            else:
+            if not (self._has_failed and self._room.is_needed()):
                 with suppress(OSError):
                     self._room.release()  # closing merges them, which may need the room
             self._connection.close()
@@ -237,6 +241,8 @@ class SqliteStore:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA temp_store = MEMORY")
+        # Some builds write zeros over each page that gets free: to forget an entry would take the room of its payload.
+        database.execute("PRAGMA secure_delete = FAST")
         database.execute("PRAGMA wal_autocheckpoint = 0")
         (self._page_bytes,) = database.execute("PRAGMA page_size").fetchone()
         if is_empty:
@@ -256,6 +262,7 @@ class SqliteStore:
         self._files.remember()
         self._logged_pages = 0
         self._limit_growth()
+        self._room.reserve()
 
     @property
     def _most_logged_pages(self) -> int:
@@ -311,9 +318,9 @@ class SqliteStore:
 
 
 def _pages_of(changes: Changes, removed: int) -> int:
-    """About how many pages a commit adds to the write-ahead log, and rather too many: three at least, and two for each
-    entry that is taken out of its block."""
-    return 3 + sum(map(len, changes.records)) // 3_000 + 2 * removed
+    """About how many pages a commit adds to the write-ahead log: the header's and the last one at least, and two for
+    each entry that is taken out of its block."""
+    return 2 + sum(map(len, changes.records)) // 3_000 + 2 * removed
 
 
 def _mark_of(state: LogState) -> Mark:
