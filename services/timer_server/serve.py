@@ -41,7 +41,7 @@ from timer_server.wire.events import Events
 from timer_server.wire.routing_ids import begin_anywhere
 
 FORGET_FIRST_NS = 1_000_000_000
-"""How long retention goes on by itself before a server serves."""
+"""How long retention goes on by itself before a server serves that is short of room."""
 
 FORGET_FIRST_BUDGET = 32
 """What it may do in one commit then: little, as a commit needs room too."""
@@ -102,9 +102,10 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     with closing(_until_stopped(store.load(), signals)) as entries:
         shard.engine.restore(entries, header.ends, shard.log.holder)
     committer = make_committer(shard, store)
-    _forget_first(clock, shard, committer, signals)
+    if header.is_short_of_room:
+        _forget_first(clock, shard, committer, signals)
     if signals.stop_is_wanted:
-        log.info("told to stop before the log was read")
+        log.info("told to stop before anybody was served")
         return None
     counts = shard.engine.counts()
     log.info(
@@ -129,7 +130,7 @@ def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Genera
 
 
 def _forget_first(clock: Clock, shard: Shard, committer: Committer, signals: OperatorSignals) -> None:
-    """Lets retention begin before anybody is served, for a moment: on a full disk there is no room for more before."""
+    """Lets retention begin before anybody is served, for a moment: a full disk has no room for anything before that."""
     retention, until_ns = Retention(shard), clock.now_ns() + FORGET_FIRST_NS
     while committer.is_inline and not signals.stop_is_wanted:
         now_ns, due_ns = clock.now_ns(), retention.next_due_ns()

@@ -44,6 +44,7 @@ class Header(NamedTuple):
 
     `log_id` names the log, and `ancestors` are the logs it was copied from, each with the `seq` at the copy.
     `last_at_ms` is when the last event happened; `anchor` is None in a new store. `notices` are about this opening.
+    `is_short_of_room` says that the disk is nearly full.
     """
 
     log_id: str
@@ -52,6 +53,7 @@ class Header(NamedTuple):
     anchor: Anchor | None = None
     ancestors: Mapping[str, int] = {}
     notices: tuple[Notice, ...] = ()
+    is_short_of_room: bool = False
 
 
 class Block(NamedTuple):

@@ -64,10 +64,11 @@ class SqliteStore:
             doubt = self._check_mark()
             self._take_up()
             notices = self._room.notices()
+        is_short_of_room = bool(notices)
         if doubt is not None:
             figures = {"file": str(self._mark.path), "reason": doubt}
             notices.append(Notice("the mark was set anew", figures, is_warning=True))
-        return self._state.header(*notices)
+        return self._state.header(*notices)._replace(is_short_of_room=is_short_of_room)
 
     def restored(self) -> tuple[Header, Header]:
         """Opens a store that was copied back and gives its log a new id; returns the headers before and after.
