@@ -89,7 +89,16 @@ def test_events_come_back_exactly(kind: Kind, events: list[Countdown]) -> None:
 
 
 @EVERY_KIND
-@given(st.builds(Anchor, TEXT.filter(bool), SQL_INTEGER, SQL_INTEGER, SQL_INTEGER))
+@given(
+    st.builds(
+        Anchor,
+        TEXT.filter(bool),
+        SQL_INTEGER,
+        SQL_INTEGER,
+        SQL_INTEGER,
+        st.none() | st.integers(-(2**63), 2**63 - 1),
+    )
+)
 def test_anchor_comes_back_exactly(kind: Kind, anchor: Anchor) -> None:
     with reopened(kind, [], anchor) as (_, header):
         assert header.anchor == anchor
