@@ -24,7 +24,7 @@ class StoreFiles:
     def __init__(self, database: Path) -> None:
         self.database = database
         self.mark = _beside(database, "mark")
-        target = Path(os.path.realpath(database))  # SQLite puts its own files beside what a link points to
+        target = _target(database)
         self.journal = _beside(target, "journal")
         self.log = _beside(target, "wal")
         self.reserve = _beside(target, "reserve")
@@ -70,6 +70,14 @@ class StoreFiles:
                 raise StoreError(f"{file} was replaced while the server had it open")
             if file is self.database and _written(found) != self._written:
                 raise StoreError(f"{file} was written to by another program while the server had it open")
+
+
+def _target(database: Path) -> Path:
+    """What a link points to: SQLite puts its own files beside that."""
+    try:
+        return Path(os.path.realpath(database))
+    except OSError:  # the working directory is gone, which opening will say
+        return database
 
 
 def _beside(database: Path, suffix: str) -> Path:
