@@ -138,7 +138,7 @@ class SharedLink:
                 self._leader = mine
             leads = self._leader is mine
             if leads:
-                self._take()  # the same goes for each time that the socket was not emptied
+                self._take()  # what has come in unseen is not signalled again
             elif mine.woken is None:
                 mine.woken = threading.Event()
             else:
@@ -174,8 +174,6 @@ class SharedLink:
 
     def _take(self) -> None:
         """Takes all replies that have come in, and wakes those who have theirs."""
-        if not self._link.has_replies:
-            return
         for token, body in self._link.replies():
             owner = self._owners.pop(token, None)
             if owner is not None:
