@@ -6,6 +6,7 @@ from random import Random
 
 import msgspec
 import pytest
+import zmq
 
 from campaigns.campaign import Length
 from campaigns.network_collect import Put
@@ -25,41 +26,61 @@ def dice() -> Random:
 
 
 class Listener:
-    """A watcher that reads the log once and then only listens: what it is not sent it never asks for."""
+    """A watcher that reads the log once and then only listens: what it is not sent it never asks for.
+
+    After its connection was cut it comes back only when something has happened that it was not sent.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stop = threading.Event()
+        self._seq = 0
 
     def run(self, put: Put[Event]) -> None:
         context: Context = Context()
-        socket = subscribed(context, self._settings.events, (b"", BEAT_TOPIC))
-        try:
-            while socket.recv_multipart()[0] != BEAT_TOPIC:  # after the first beat it is sent everything
-                pass
-            seq = self._read(put)
-            while not self._stop.is_set():
-                topic, body = socket.recv_multipart() if socket.poll(100) else (BEAT_TOPIC, b"")
-                if topic != BEAT_TOPIC and (event := msgspec.json.decode(body, type=Event)).seq > seq:
-                    put(event)
-        finally:
-            socket.close(0)
-            context.term()
+        with TimerClient(settings=self._settings) as client:
+            try:
+                while not self._stop.is_set():
+                    self._listen(context, client, put)
+                    self._wait_for_more(client)
+            finally:
+                context.term()
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _read(self, put: Put[Event]) -> int:
+    def _listen(self, context: Context, client: TimerClient, put: Put[Event]) -> None:
+        """Listens until the connection is lost."""
+        with (
+            subscribed(context, self._settings.events, (b"", BEAT_TOPIC)) as socket,
+            socket.get_monitor_socket(zmq.EVENT_DISCONNECTED) as lost,
+        ):
+            has_begun = False
+            while not self._stop.is_set() and not lost.poll(0):
+                topic, body = socket.recv_multipart() if socket.poll(100) else (b"", b"")
+                if topic == BEAT_TOPIC and not has_begun:  # from now on it is sent everything
+                    has_begun = True
+                    self._seq = self._seq or self._read(client, put)
+                elif has_begun and topic not in (b"", BEAT_TOPIC):
+                    event = msgspec.json.decode(body, type=Event)
+                    if event.seq > self._seq:
+                        self._seq = event.seq
+                        put(event)
+
+    def _read(self, client: TimerClient, put: Put[Event]) -> int:
         seq = 0
-        with TimerClient(settings=self._settings) as client:
-            page = client.read_events("start", limit=1000)
-            while True:
-                for event in page.events:
-                    put(event)
-                    seq = event.seq
-                if not page.more:
-                    return seq
-                page = client.read_events(page.next, limit=1000)
+        page = client.read_events("start", limit=1000)
+        while True:
+            for event in page.events:
+                put(event)
+                seq = event.seq
+            if not page.more:
+                return seq
+            page = client.read_events(page.next, limit=1000)
+
+    def _wait_for_more(self, client: TimerClient) -> None:
+        while not self._stop.wait(0.01) and max(client.info().cursor.values()) <= self._seq:
+            pass
 
 
 @pytest.mark.parametrize(("faults", "notices"), [((), False), ((CUT, CUT), True)])
