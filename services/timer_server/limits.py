@@ -81,9 +81,17 @@ subscribers are cut off; they connect again."""
 SUBSCRIPTION_BYTES = 600
 """Bytes of a frame to the events socket; a larger one cuts its peer off. A topic has 138 at most, a handshake 544."""
 
+SUBSCRIBER_BYTES = 256 * 1024
+"""Bytes of the topics of one subscriber, each with 40 more: two thousand of ninety bytes. Each byte costs some fifty in
+the socket. Beyond it the subscriber is cut off."""
+
+SUBSCRIBER_BURST = 10_000
+"""Subscriptions, and ones taken back, of one subscriber that wait at the socket without a pause: more than its topics
+can be. Beyond it the subscriber is cut off."""
+
 SUBSCRIBED_BYTES = 4 * 1024 * 1024
-"""Bytes of all subscribed topics, each counted once: three of a hundred bytes for each of ten thousand subscribers.
-Each byte costs some fifty in the socket. Beyond it all subscribers are cut off; they connect again."""
+"""Bytes of all subscribed topics, each counted once and with 40 more: four of sixty bytes for each of ten thousand
+subscribers. Beyond it the subscriber with the most is cut off."""
 
 
 def frame_maximum_bytes(max_message_bytes: int) -> int:

@@ -1,9 +1,11 @@
 """Builds the server from its settings and runs it: opens, recovers, serves, closes."""
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 from wsgiref.simple_server import WSGIServer
 
@@ -13,6 +15,7 @@ from timer_protocol import __version__
 from timer_protocol.codec import Codec
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import METHODS
+from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.core.engine import Engine
 from timer_server.core.model import Entry
@@ -38,6 +41,8 @@ from timer_server.store.sqlite.store import SqliteStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, bindable, is_local
 from timer_server.wire.events import Events
+from timer_server.wire.fences import prepare_fences
+from timer_server.wire.listener import CannotListen, Listener
 from timer_server.wire.routing_ids import begin_anywhere
 
 FORGET_FIRST_NS = 1_000_000_000
@@ -56,11 +61,11 @@ class Recovered(NamedTuple):
 
 
 class Sockets(NamedTuple):
-    """All sockets of a server. Without a gate there is no encryption."""
+    """All sockets of a server."""
 
     commands: Commands
     events: Events
-    gate: Gate | None
+    admission: Admission
 
 
 def serve(
@@ -72,13 +77,12 @@ def serve(
     where a key file cannot be read.
     """
     give_large_blocks_back()
-    store = make_store(config)
-    with closing(store):
+    begin_anywhere()
+    # Addresses come first: a start that fails because one is in use leaves no store behind.
+    with _sockets(config) as sockets, closing(make_store(config)) as store:
         recovered = _recover(store, config, sources, signals)
         if recovered is not None:
-            begin_anywhere()
-            with _sockets(config) as sockets:
-                _run(config, recovered, sockets, signals, make_garbage_policy)
+            _run(config, recovered, sockets, signals, make_garbage_policy)
     log.info("stopped")
 
 
@@ -153,14 +157,21 @@ def _tell(notices: Iterable[Notice], begun: float) -> None:
 
 @contextmanager
 def _sockets(config: Config) -> Iterator[Sockets]:
-    """All sockets, bound. Sent messages have a moment to leave when they are closed."""
+    """All sockets, bound; connections wait until they listen. Sent messages have a moment to leave at the end."""
+    if config.metrics_bind is not None:
+        _check_metrics_address(*config.metrics_bind)
+    prepare_fences()
     context = zmq.Context()
-    try:
-        gate = None if config.curve is None else Gate(context, config.curve)
-        commands = Commands(context, bindable(config.bind), config.limits.max_message_bytes, gate)
-        yield Sockets(commands, Events(context, bindable(config.events_bind), gate), gate)
-    finally:
-        context.destroy(linger=LINGER_MS)
+    with ExitStack() as closing_all:
+        closing_all.callback(context.destroy, linger=LINGER_MS)
+        admission = Admission(context, None if config.curve is None else Gate(config.curve))
+        commands = Commands(context, bindable(config.bind), config.limits.max_message_bytes, admission.gate)
+        closing_all.callback(commands.listener.close)
+        commands.listener.pause()
+        events = Events(context, bindable(config.events_bind), admission)
+        closing_all.callback(events.listener.close)
+        events.listener.pause()
+        yield Sockets(commands, events, admission)
 
 
 def _run(
@@ -175,6 +186,8 @@ def _run(
     methods = Methods([shard], config.limits)
     dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shard.parked, config.limits, new_id)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
+    for one in (sockets.commands, sockets.events):
+        _listen(one.listener)
     _say_listening(config, sockets, exporter)
     garbage = None if make_garbage_policy is None else make_garbage_policy()
     try:
@@ -206,10 +219,32 @@ def _say_listening(config: Config, sockets: Sockets, exporter: WSGIServer | None
         )
 
 
+def _listen(listener: Listener) -> None:
+    try:
+        listener.resume()
+    except CannotListen as error:
+        raise BindError(listener.endpoint, str(error)) from None
+
+
 def _export(metrics: Metrics, host: str, port: int) -> WSGIServer:
-    """Serves the metrics, in a thread that ends with the process."""
+    """Serves the metrics, in a thread that ends with the process. Raises `BindError`."""
     try:
         server, _ = metrics.serve(host, port)
     except OSError as error:
-        raise BindError(f"cannot bind {host}:{port} for the metrics: {error.strerror}") from None
+        raise _no_metrics(host, port, error) from None
     return server
+
+
+def _check_metrics_address(host: str, port: int) -> None:
+    """Binds the address of the metrics for a trial. Raises `BindError`."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        raise _no_metrics(host, port, error) from None
+
+
+def _no_metrics(host: str, port: int, error: OSError) -> BindError:
+    number = error.errno or 0
+    reason = os.strerror(number) if number > 0 else error.strerror  # numbers of name resolution are negative
+    return BindError(f"{host}:{port} for the metrics", reason or str(error))

@@ -48,6 +48,8 @@ OF_CONSTANTS = {
     "events queued for a subscriber that does not read": "EVENTS_QUEUED",
     "bytes of events queued for the slowest subscriber": "EVENTS_BYTES",
     "bytes of a subscription": "SUBSCRIPTION_BYTES",
+    "bytes of topics of a subscriber": "SUBSCRIBER_BYTES",
+    "subscriptions of a subscriber without a pause": "SUBSCRIBER_BURST",
     "bytes of all topics subscribed to": "SUBSCRIBED_BYTES",
 }
 """Rows of the table, and the constants they are about, of the protocol's `limits` or the server's."""

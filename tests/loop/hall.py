@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import cast
 
-import zmq
-
 from drivers.builders import LOG_ID, NS_PER_MS
 from drivers.desk import Desk
+from loop.wires import QuietWire
 from timer_protocol.frames import Message
 from timer_protocol.messages import Beat
 from timer_protocol.sender import EVERYBODY
@@ -22,6 +21,7 @@ from timer_server.store.base import Anchor
 from timer_server.store.memory import MemoryStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
+from timer_server.wire.listener import CannotListen
 
 BEGIN_MS = 1_700_000_000_000
 LOOK_NS = 1_000
@@ -57,10 +57,8 @@ class SlowStore(MemoryStore):
         self.done_ns.append(self._machine.ns)
 
 
-class Wire:
+class Wire(QuietWire):
     """Stands in for the sockets: notes what is published and replied, and when."""
-
-    socket = "commands"
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -69,14 +67,16 @@ class Wire:
         self.requests: list[bytes] = []
         self.beats: list[Beat] = []
         self.cut_ns: list[int] = []
-
-    def register(self, _: zmq.Poller) -> None: ...
-    def take_subscriptions(self) -> None: ...
+        self.refusals = 0
+        """How often there are too few descriptors for cutting."""
 
     def receive(self) -> Message | None:
         return Message([b"peer", self.requests.pop()], EVERYBODY) if self.requests else None
 
     def reopen(self) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise CannotListen("Too many open files")
         self.cut_ns.append(self._machine.ns)
 
     def beat(self, beat: Beat) -> None:
@@ -106,7 +106,7 @@ class Hall(Desk):
             self.dispatcher,
             cast("Commands", self.wire),
             cast("Events", self.wire),
-            None,
+            self.wire.admission,
             Metrics([self.engine.counts()]),
         )
         self.signals = OperatorSignals()
@@ -138,7 +138,7 @@ class Hall(Desk):
         return self.loop._timeout_ms() * NS_PER_MS
 
     def close(self) -> None:
-        self.loop._alarm.close()
+        self.loop.close()
         self.signals.close()
 
     def go_to(self, ns: int) -> None:

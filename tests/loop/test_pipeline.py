@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from drivers.builders import LOG_ID, NS_PER_MS, NS_PER_S
 from drivers.desk import Desk, batch, request
+from loop.wires import QuietWire
 from timer_protocol.frames import Message
 from timer_protocol.messages import Beat
 from timer_protocol.sender import EVERYBODY
@@ -90,10 +91,8 @@ class SlowCommitter:
         self.store.note(self.waiting.popleft())
 
 
-class Wire:
+class Wire(QuietWire):
     """Stands in for both sockets, and judges what leaves by them."""
-
-    socket = "commands"
 
     def __init__(self, store: Recording) -> None:
         self._store = store
@@ -102,10 +101,6 @@ class Wire:
         self.messages: list[bytes] = []
         self.errors: list[str] = []
         self.published = store.last_seq
-
-    def register(self, _: zmq.Poller) -> None: ...
-    def take_subscriptions(self) -> None: ...
-    def reopen(self) -> None: ...
 
     def receive(self) -> Message | None:
         return Message([b"peer", b"", self.requests.popleft()], EVERYBODY) if self.requests else None
@@ -161,7 +156,7 @@ class Server(Desk):
         clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
         wires = cast("Commands", self.wire), cast("Events", self.wire)
         self.signals = OperatorSignals()
-        parts = Parts(clock, [self.shard], self.committer, self.dispatcher, *wires, None, self.metrics)
+        parts = Parts(clock, [self.shard], self.committer, self.dispatcher, *wires, self.wire.admission, self.metrics)
         self.loop = Loop(parts, self.signals)
 
     @property

@@ -80,3 +80,19 @@ def test_it_never_takes_in_for_longer_than_its_time(hall: Hall) -> None:
 
     assert len(hall.wire.requests) > 0
     assert hall.machine.ns - begun_ns < RECEIVE_NS + NS_PER_MS
+
+
+def test_connections_that_cannot_be_cut_are_cut_a_second_later(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdicts = iter([True])
+    monkeypatch.setattr(Intake, "is_too_much", lambda *_: next(verdicts, False))
+    hall.wire.refusals = 1
+    hall.machine.ns += 1_100 * NS_PER_MS
+    hall.turn()
+    assert hall.wire.cut_ns == []
+
+    hall.turn()
+    assert hall.wire.cut_ns == []
+
+    hall.machine.ns += 1_100 * NS_PER_MS
+    hall.turn()
+    assert len(hall.wire.cut_ns) == 2

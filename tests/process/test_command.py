@@ -3,6 +3,8 @@
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from drivers.peers import requester
 from drivers.server_process import ServerProcess, timer_server
 
@@ -45,11 +47,46 @@ def test_a_second_server_on_the_same_store_is_refused(server_process: ServerProc
     assert "Traceback" not in second.stderr
 
 
-def test_an_address_in_use_is_refused(server_process: ServerProcess, tmp_path: Path) -> None:
-    refused = timer_server(folder=tmp_path, TIMER_STORE="memory:", TIMER_BIND=server_process.commands)
+@pytest.mark.parametrize("variable", ["TIMER_BIND", "TIMER_EVENTS_BIND", "TIMER_METRICS_BIND"])
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_an_address_in_use_is_refused_and_nothing_is_left_behind(tmp_path: Path, variable: str, transport: str) -> None:
+    place = tmp_path / "second"
+    place.mkdir()
+    own = {
+        "TIMER_BIND": f"ipc://{tmp_path}/commands" if transport == "ipc" else "tcp://127.0.0.1:0",
+        "TIMER_EVENTS_BIND": f"ipc://{tmp_path}/events" if transport == "ipc" else "tcp://127.0.0.1:0",
+        "TIMER_METRICS_BIND": "127.0.0.1:0",
+    }
+    with ServerProcess(tmp_path, own) as first:
+        taken = {**first.environment, "TIMER_METRICS_BIND": first.metrics}[variable]
+        others = {"TIMER_BIND": f"ipc://{place}/commands", "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0"}
+        refused = timer_server(folder=place, **{**others, variable: taken})
+        assert refused.returncode == 1
+        assert refused.stderr.count(taken) == 1
+        assert refused.stderr.endswith("Address already in use\n")
+        assert list(place.iterdir()) == []
+        with requester(first.commands) as rpc:
+            assert rpc.call("server.info")["protocol"] == "timer/1"
+
+
+def test_the_socket_file_of_a_server_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    own = {"TIMER_BIND": f"ipc://{tmp_path}/commands", "TIMER_EVENTS_BIND": f"ipc://{tmp_path}/events"}
+    with ServerProcess(tmp_path, own) as server:
+        server.kill()
+        assert (tmp_path / "commands").is_socket()
+        server.start()
+        with requester(server.commands) as rpc:
+            assert rpc.call("server.info")["protocol"] == "timer/1"
+        assert server.terminate() == 0
+        assert not {"commands", "events"} & {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_file_in_the_place_of_a_socket_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("precious")
+    refused = timer_server(folder=tmp_path, TIMER_BIND=f"ipc://{tmp_path}/notes")
     assert refused.returncode == 1
-    assert server_process.commands in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert "is no socket" in refused.stderr
+    assert (tmp_path / "notes").read_text() == "precious"
 
 
 def test_check_asks_the_server(server_process: ServerProcess, tmp_path: Path) -> None:

@@ -1,18 +1,26 @@
 """What a process may use up: its descriptors, and the routing ids of its peers."""
 
 import resource
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import zmq
 
-from drivers.peers import requester
+from bench.cpu_time import process_ns
+from drivers.peers import Requester, requester, socket_to
 from drivers.raw_zmtp import raw_peer
 from drivers.server_process import SERVICES, ServerProcess
+from keys import KeyRing
 
 FEW = 64
+
+BUSY_S = 0.3
+"""Of a second. One that tries without end to accept a connection takes all of it."""
 
 pytestmark = pytest.mark.alone
 
@@ -51,6 +59,76 @@ def test_where_descriptors_run_out_those_who_are_connected_are_served(server_pro
         stack.close()
         with requester(server_process.commands) as later:
             assert later.call("timer.get", id="b/19")["state"] == "running"
+
+
+class TestUsedUp:
+    """Peers that do nothing hold all descriptors that connections may have, and more of them come."""
+
+    @pytest.fixture
+    def idle(self) -> Iterator[ExitStack]:
+        with ExitStack() as stack:
+            yield stack
+
+    def test_those_who_wait_take_no_processor_time(self, server_process: ServerProcess, idle: ExitStack) -> None:
+        with beats(server_process) as sub:
+            use_up(server_process, idle, FEW)
+            assert busy_s(server_process, sub) < BUSY_S
+
+    def test_nor_do_they_where_fewer_are_allowed_than_there_were(
+        self, server_process: ServerProcess, idle: ExitStack
+    ) -> None:
+        with beats(server_process) as sub:
+            for _ in range(FEW // 2):
+                idle.enter_context(raw_peer(server_process.commands))
+            use_up(server_process, idle, len(list(Path(f"/proc/{server_process.pid}/fd").iterdir())) - 8)
+            busy_s(server_process, sub)  # it notices once a second
+            assert busy_s(server_process, sub) < BUSY_S
+
+    def test_keys_are_read_and_connections_cut(self, tmp_path: Path, idle: ExitStack) -> None:
+        ring = KeyRing(tmp_path / "keys")
+        for name in ("stays", "goes", "babbles"):
+            ring.add(name)
+        with ServerProcess(tmp_path, {"TIMER_CURVE_SERVER_SECRET": str(ring.files.secret)}) as server:
+            with socket_to(zmq.XSUB, server.events, **ring.options("babbles")) as socket:
+                socket.send(b"\x01~beat")
+                socket.recv_multipart()
+                use_up(server, idle, FEW)
+                socket.send(b"no subscription")
+                server.wait_for_log("all subscribers are cut off and may connect again")
+            use_up(server, idle, FEW)
+            ring.remove("goes")
+            server.signal(signal.SIGHUP)
+            server.wait_for_log("all connections are cut and may be made anew")
+            idle.close()
+            with socket_to(zmq.REQ, server.commands, **ring.options("stays")) as socket:
+                assert Requester(socket).call("server.info")["protocol"] == "timer/1"
+
+
+@contextmanager
+def beats(server: ServerProcess) -> Iterator[zmq.Socket[bytes]]:
+    """A subscriber that has heard a beat."""
+    with socket_to(zmq.SUB, server.events) as sub:
+        sub.subscribe(b"~beat")
+        sub.recv_multipart()
+        yield sub
+
+
+def use_up(server: ServerProcess, idle: ExitStack, limit: int) -> None:
+    """Allows a server only so many descriptors, and has peers take them."""
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    for endpoint in (server.commands, server.events) * FEW:
+        with suppress(ConnectionError):  # turned away at once
+            idle.enter_context(raw_peer(endpoint))
+    assert server.wait_for_log("connections turned away: too few descriptors")["count"] > 0
+
+
+def busy_s(server: ServerProcess, sub: zmq.Socket[bytes]) -> float:
+    """The processor time that a server takes from the second next beat to the one after it."""
+    sub.recv_multipart()
+    sub.recv_multipart()
+    before_ns = process_ns(server.pid)
+    sub.recv_multipart()
+    return (process_ns(server.pid) - before_ns) / 1e9
 
 
 def test_nobody_can_tell_which_routing_id_comes_next() -> None:

@@ -2,13 +2,17 @@
 
 import json
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import zmq
 
 from drivers.memory import MIB, resident_bytes
-from drivers.peers import request, requester
+from drivers.peers import request, requester, socket_to
 from drivers.raw_zmtp import message, raw_peer
 from drivers.server_process import ServerProcess
+from keys import KeyRing
 from timer_server.limits import PEER_BACKLOG_BYTES
 
 MESSAGES = 150
@@ -49,3 +53,25 @@ def test_others_are_served_beside_a_peer_that_sends_faster_than_it_is_served(ser
             rpc.call("server.info")
             served += 1
         sending.join()
+
+
+@pytest.mark.parametrize("has_keys", [False, True])
+def test_subscriptions_taken_back_without_end(tmp_path: Path, has_keys: bool) -> None:
+    """With keys, the peer's is bound to a prefix."""
+    ring = KeyRing(tmp_path / "keys")
+    ring.add("shop", "shop/")
+    settings = {"TIMER_CURVE_SERVER_SECRET": str(ring.files.secret)} if has_keys else {}
+    options = ring.options("shop") if has_keys else {}
+    with (
+        ServerProcess(tmp_path, settings) as server,
+        socket_to(zmq.XSUB, server.events, sndhwm=1000, **options) as peer,
+        peer.get_monitor_socket(zmq.EVENT_DISCONNECTED) as cut,
+    ):
+        before = resident_bytes(server.pid)
+        for number in range(500_000):
+            with suppress(zmq.Again):  # between being cut off and coming back
+                peer.send(b"\x01shop/%0100d" % number)
+                peer.send(b"\x00shop/%0100d" % number)
+            if cut.poll(0):
+                break
+        assert resident_bytes(server.pid) - before < 32 * MIB

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import zmq
 
 from keys import KeyRing
 from timer_protocol.key_pairs import KeyFileError
@@ -15,12 +14,9 @@ from timer_server.access.gate import Gate
 
 
 @pytest.fixture
-def gate(ring: KeyRing) -> Iterator[Gate]:
+def gate(ring: KeyRing) -> Gate:
     """A gate that has read the keys of `ring`."""
-    with zmq.Context() as context:
-        made = Gate(context, ring.files)
-        yield made
-        made.socket.close()
+    return Gate(ring.files)
 
 
 def allowed(gate: Gate, ring: KeyRing) -> list[str]:
@@ -108,8 +104,8 @@ def test_what_cannot_be_read_changes_nothing(
 
 @pytest.mark.parametrize("fault", [no_descriptor_left, file_instead, pipe_within])
 def test_a_start_says_what_cannot_be_read(ring: KeyRing, fault: Callable[[Path], object]) -> None:
-    with zmq.Context() as context, fault(ring.files.clients), pytest.raises(KeyFileError):  # type: ignore[attr-defined]
-        Gate(context, ring.files)
+    with fault(ring.files.clients), pytest.raises(KeyFileError):  # type: ignore[attr-defined]
+        Gate(ring.files)
 
 
 def test_the_last_key_can_be_taken_away(gate: Gate, ring: KeyRing) -> None:

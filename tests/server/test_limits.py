@@ -130,8 +130,14 @@ SHOWN: dict[str, str] = {
     "bytes of a subscription": (
         "server/test_subscribers.py::test_a_longer_subscription_than_any_topic_cuts_its_peer_off"
     ),
+    "bytes of topics of a subscriber": (
+        "server/test_subscribers.py::test_one_with_too_many_topics_is_cut_off_and_nobody_else"
+    ),
+    "subscriptions of a subscriber without a pause": (
+        "wire/test_subscriptions.py::test_one_who_subscribes_without_a_pause_is_cut_off"
+    ),
     "bytes of all topics subscribed to": (
-        "server/test_subscribers.py::test_too_many_topics_cut_all_subscribers_off_and_they_come_back"
+        "wire/test_subscriptions.py::test_where_all_have_too_many_the_one_with_the_most_is_cut_off"
     ),
 }
 """Those that nobody is told of by an error, and the tests that show what happens."""

@@ -59,6 +59,7 @@ class ServerProcess:
         self.lines: list[dict[str, Any]] = []
         self.commands = ""
         self.events = ""
+        self.metrics = ""
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._arrived: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -89,6 +90,7 @@ class ServerProcess:
             self.kill()  # nobody has a server yet that could end it
             raise
         self.commands, self.events = listening["commands"], listening["events"]
+        self.metrics = listening["metrics"] or ""
         self.environment |= {"TIMER_BIND": self.commands, "TIMER_EVENTS_BIND": self.events}
         return self
 

@@ -1,7 +1,6 @@
-"""The gate decides who may connect, by CURVE keys, and answers ZeroMQ's questions about them (ZAP, RFC 27).
+"""The gate decides who may connect, by CURVE keys, and tells the sender of a message by them.
 
-ZeroMQ asks once while a connection is being made, and marks every message of it with the user id in the answer: here
-the client's public key. The loop's own thread answers.
+The user id of a connection is its client's public key.
 """
 
 import zmq
@@ -12,9 +11,8 @@ from timer_protocol.sender import ALL_RIGHTS, NOBODY, Sender
 from timer_server.access.keys import CurveFiles, folder_identity, is_open_to_others, read_pair, read_senders
 from timer_server.logs import fields, log
 
-_ZAP_ENDPOINT = "inproc://zeromq.zap.01"
-_ZAP_VERSION = b"1.0"
 _DOMAIN = b"timer"
+
 _KEY_BYTES = 32
 _OWN = Sender("the server's own key", "", ALL_RIGHTS)
 
@@ -22,10 +20,10 @@ _OWN = Sender("the server's own key", "", ALL_RIGHTS)
 class Gate:
     """Admits clients whose public keys are in a folder, and holders of the server's own pair.
 
-    Each context has one, made before its sockets. Raises `KeyFileError`.
+    Raises `KeyFileError`.
     """
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", files: CurveFiles) -> None:
+    def __init__(self, files: CurveFiles) -> None:
         self._folder = files.clients
         public, self._secret = read_pair(files.secret)
         if is_open_to_others(files.secret):
@@ -35,9 +33,6 @@ class Gate:
         self._folder_read: tuple[int, int] | None = None
         self._senders = self._read()
         self._refused = 0
-        self.socket = context.socket(zmq.REP)
-        self.socket.linger = 0
-        self.socket.bind(_ZAP_ENDPOINT)
 
     def guard(self, socket: "zmq.Socket[bytes]") -> None:
         """Makes a socket speak CURVE only. It must not be bound yet."""
@@ -52,16 +47,13 @@ class Gate:
         except zmq.ZMQError:  # a frame of ZeroMQ's own, about a gone peer
             return NOBODY
 
-    def admit(self) -> None:
-        """Answers all questions that wait."""
-        while self.socket.poll(0):
-            _version, request_id, _domain, address, _identity, _mechanism, *credentials = self.socket.recv_multipart()
-            public = z85.encode(credentials[0]) if _is_key(credentials) else b""
-            is_known = public.decode() in self._senders
-            if not is_known:
-                self._refuse(address, public)
-            status, text = (b"200", b"OK") if is_known else (b"400", b"this key is not allowed")
-            self.socket.send_multipart([_ZAP_VERSION, request_id, status, text, public if is_known else b"", b""])
+    def user_id(self, address: bytes, credentials: list[bytes]) -> bytes | None:
+        """The user id for a connection that is being made; None for one that is refused, which is counted."""
+        public = z85.encode(credentials[0]) if _is_key(credentials) else b""
+        if public.decode() in self._senders:
+            return public
+        self._refuse(address, public)
+        return None
 
     def reload(self) -> bool:
         """Reads the folder again. Returns whether a key was removed or has other rights.

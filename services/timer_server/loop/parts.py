@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from timer_server.access.gate import Gate
+from timer_server.access.admission import Admission
 from timer_server.loop.clock import Clock
 from timer_server.loop.committer import Committer
 from timer_server.loop.garbage import GarbagePolicy
@@ -15,7 +15,7 @@ from timer_server.wire.events import Events
 
 
 class Parts(NamedTuple):
-    """All parts. Without a gate there is no encryption; without a garbage policy Python's own is in force."""
+    """All parts. Without a garbage policy Python's own is in force."""
 
     clock: Clock
     shards: Sequence[Shard]
@@ -23,6 +23,6 @@ class Parts(NamedTuple):
     dispatcher: Dispatcher
     commands: Commands
     events: Events
-    gate: Gate | None
+    admission: Admission
     metrics: Metrics
     garbage: GarbagePolicy | None = None

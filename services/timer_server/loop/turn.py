@@ -72,7 +72,7 @@ class Loop:
         self._shards = parts.shards
         self._committer = parts.committer
         self._dispatcher = parts.dispatcher
-        self._commands, self._events, self._gate = parts.commands, parts.events, parts.gate
+        self._commands, self._events, self._admission = parts.commands, parts.events, parts.admission
         self._metrics = parts.metrics
         self._signals = signals
         self._teller = Teller(parts.commands, parts.events, parts.metrics)
@@ -135,10 +135,11 @@ class Loop:
         return is_bounded or self._upkeep.has_to_cut
 
     def _turn(self, ready: Mapping[object, int]) -> None:
-        if self._gate is not None and self._gate.socket in ready:
-            self._gate.admit()
+        self._upkeep.turned_away += self._commands.listener.turn_away(ready) + self._events.listener.turn_away(ready)
         if self._events.socket in ready:
             self._events.take_subscriptions()
+        if self._admission.socket in ready or self._admission.has_waiting:
+            self._admission.admit(also_subscribers=not self._events.is_behind)
         if self._commands.socket in ready:
             self._receive()
         else:
@@ -190,7 +191,7 @@ class Loop:
         self.in_flight.append(InFlight(self._ticket, turn, begun_ns))
 
     def _tell_settled(self, not_before_ns: int = 0) -> None:
-        """Tells settled turns, in order; cuts connections if that is due. Raises `StoreError`, `BindError`."""
+        """Tells settled turns, in order; cuts connections if that is due. Raises `StoreError`."""
         if self.in_flight:
             settled = self._committer.settled()
             settled_ns = now_ns = self._clock.now_ns()
@@ -254,8 +255,8 @@ class Loop:
         poller = zmq.Poller()
         for socket in sockets:
             socket.register(poller)
-        if sockets and self._gate is not None:
-            poller.register(self._gate.socket, zmq.POLLIN)
+        if sockets:
+            self._admission.register(poller)
         poller.register(self._signals.fileno(), zmq.POLLIN)
         self._committer.register(poller)
         self._alarm.register(poller)

@@ -1,4 +1,6 @@
-"""Upkeep of a server beside its turns: the beat once a second, reading keys again, cutting connections."""
+"""Upkeep of a server beside its turns: the beat once a second, reading keys again, cutting connections, listening."""
+
+from collections.abc import Iterable
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
@@ -8,8 +10,12 @@ from timer_protocol.messages import Beat, LogStanding
 from timer_server.logs import fields, log
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
+from timer_server.wire.commands import Commands
+from timer_server.wire.events import Events
 from timer_server.wire.intake import Intake
+from timer_server.wire.listener import CannotListen
 
+_HELP = "allow more open files, by `ulimit -n` or LimitNOFILE"
 _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
 
 
@@ -18,11 +24,14 @@ class Upkeep:
 
     def __init__(self, parts: Parts, teller: Teller) -> None:
         self._clock, self._shards = parts.clock, parts.shards
-        self._commands, self._events, self._gate = parts.commands, parts.events, parts.gate
+        self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
         self._garbage = parts.garbage
         self._teller = teller
         self._beat_at_ns = 0
         self._reason_to_cut = ""
+        self._cut_again_at_ns = 0
+        self.turned_away = 0
+        """Connections for which there were too few descriptors, since the last beat."""
         self.intake = Intake(self._events_so_far())
 
     def next_due_ns(self) -> int:
@@ -30,7 +39,11 @@ class Upkeep:
         return self._beat_at_ns
 
     def step(self, now_ns: int, _budget: int = 0) -> None:
-        """Sends the beat, if it is time."""
+        """Sends the beat, if it is time; cuts subscribers off, if they have to be."""
+        if self._events.reason_to_reopen:
+            self._reopen(
+                (self._events,), "all subscribers are cut off and may connect again", self._events.reason_to_reopen
+            )
         if now_ns < self._beat_at_ns:
             return
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
@@ -47,6 +60,8 @@ class Upkeep:
         if self._gate is not None and (refused := self._gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         self._teller.note_drops(now_ns)
+        self._tell_turned_away()
+        self._listen_again()
 
     def reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections will be cut."""
@@ -70,18 +85,48 @@ class Upkeep:
     @property
     def has_to_cut(self) -> bool:
         """Whether connections have to be cut, as soon as no turn is in flight."""
-        return bool(self._reason_to_cut)
+        return bool(self._reason_to_cut) and self._clock.now_ns() >= self._cut_again_at_ns
 
     def cut_connections(self) -> None:
-        """Cuts all connections, so that allowed peers connect anew; requests in queues are lost. Raises `BindError`.
+        """Cuts all connections, so that allowed peers connect anew; requests in queues are lost.
 
         Not while a turn is in flight: parked requests are answered here, and their answers may hold a part of it.
+        Where descriptors are missing for it, it is tried again in a second.
         """
-        log.warning("all connections are cut and may be made anew", extra=fields(reason=self._reason_to_cut))
-        self._reason_to_cut = ""
         self.dismiss_parked(_RECONNECT)
-        self._commands.reopen()
-        self._events.reopen()
+        if self._reopen(
+            (self._commands, self._events), "all connections are cut and may be made anew", self._reason_to_cut
+        ):
+            self._reason_to_cut = ""
+
+    def _reopen(self, sockets: Iterable[Commands | Events], event: str, reason: str) -> bool:
+        """Whether sockets could be replaced, which is tried once a second. Otherwise connections stay as they are."""
+        now_ns = self._clock.now_ns()
+        if now_ns < self._cut_again_at_ns:
+            return False
+        try:
+            for socket in sockets:
+                socket.reopen()
+        except CannotListen as error:
+            self._cut_again_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
+            log.error("connections cannot be cut now; it is tried again", extra=fields(reason=str(error), help=_HELP))
+            return False
+        log.warning(event, extra=fields(reason=reason))
+        return True
+
+    def _tell_turned_away(self) -> None:
+        self.turned_away += self._commands.listener.make_room() + self._events.listener.make_room()
+        if self.turned_away:
+            log.error("connections turned away: too few descriptors", extra=fields(count=self.turned_away, help=_HELP))
+            self.turned_away = 0
+
+    def _listen_again(self) -> None:
+        """Listens where a socket has been replaced and there was no descriptor for that."""
+        for one in (self._commands, self._events):
+            try:
+                one.listener.resume()
+            except CannotListen as error:
+                log.error("cannot listen now; it is tried again", extra=fields(reason=str(error), help=_HELP))
 
     def _events_so_far(self) -> int:
         return sum(shard.engine.last_seq for shard in self._shards)

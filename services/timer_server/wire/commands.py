@@ -1,5 +1,7 @@
 """The commands socket: a ROUTER that takes requests and sends their replies."""
 
+from functools import partial
+
 import zmq
 
 from timer_protocol.frames import Message
@@ -12,11 +14,9 @@ from timer_server.wire.endpoints import (
     LINGER_MS,
     Context,
     Socket,
-    bind,
-    bound_endpoint,
     new_socket,
-    unbind,
 )
+from timer_server.wire.listener import Listener
 from timer_server.wire.multipart import receive_from_router
 
 _HEARTBEAT_MS = 5_000
@@ -32,18 +32,18 @@ class Commands:
         self._context = context
         self._max_message_bytes = max_message_bytes
         self._gate = gate
-        self._poller = zmq.Poller()
-        self.socket = self._open(endpoint)
+        self._backlog = Backlog()
+        self.listener = Listener(context, partial(self._make, endpoint), endpoint, LINGER_MS)
+        self.socket = self.listener.socket
 
     @property
     def endpoint(self) -> str:
         """Where requests are taken, with the port that was picked."""
-        return bound_endpoint(self.socket)
+        return self.listener.endpoint
 
     def register(self, poller: zmq.Poller) -> None:
         """Has a poller wait for requests."""
-        self._poller = poller
-        poller.register(self.socket, zmq.POLLIN)
+        self.listener.register(poller)
 
     def receive(self) -> Message | None:
         """The next message; None if there is none.
@@ -71,16 +71,18 @@ class Commands:
             raise
 
     def reopen(self) -> None:
-        """Cuts all connections and binds again; allowed clients connect anew. Raises `BindError`."""
-        endpoint = self.endpoint
-        self._poller.unregister(self.socket)
-        unbind(self.socket, endpoint)
-        self.socket.close(linger=LINGER_MS)
-        self.socket = self._open(endpoint)
-        self._poller.register(self.socket, zmq.POLLIN)
+        """Cuts all connections; allowed clients connect anew. Raises `CannotListen`."""
+        try:
+            self.listener.reopen()
+        finally:
+            if self.socket is not self.listener.socket:
+                self.socket = self.listener.socket
+                self._backlog = Backlog()
 
-    def _open(self, endpoint: str) -> Socket:
-        socket = new_socket(self._context, zmq.ROUTER, REPLIES_QUEUED, endpoint, self._gate)
+    def _make(self, endpoint: str) -> Socket:
+        socket = new_socket(self._context, zmq.ROUTER, REPLIES_QUEUED, endpoint)
+        if self._gate is not None:
+            self._gate.guard(socket)
         # No limit: if one holds up the input of a connection that is then lost, and a heartbeat is due or was read with
         # the rest, libzmq 4.3.5 fails its own assertion (`!_io_error`) and ends the process.
         socket.rcvhwm = 0
@@ -89,6 +91,4 @@ class Commands:
         socket.maxmsgsize = frame_maximum_bytes(self._max_message_bytes)
         socket.router_mandatory = True
         socket.router_handover = True
-        self._backlog = Backlog()
-        bind(socket, endpoint)
         return socket

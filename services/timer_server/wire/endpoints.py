@@ -1,4 +1,4 @@
-"""Endpoints: binding and unbinding them, and the options that all sockets of the server share."""
+"""Endpoints: the options that all sockets of the server share, binding them, and who can reach them."""
 
 import re
 from ipaddress import ip_address
@@ -6,7 +6,6 @@ from ipaddress import ip_address
 import zmq
 
 from timer_protocol.addresses import UnknownHost, for_binding
-from timer_server.access.gate import Gate
 
 LINGER_MS = 300
 """How long sent messages may take to leave after their socket is closed."""
@@ -16,9 +15,6 @@ HEARTBEAT_TIMEOUT_MS = 15_000
 
 _CONNECTIONS_QUEUED = 1024
 
-_UNBIND_LIMIT_MS = 1000
-"""How long it may take until an address is free again."""
-
 Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
@@ -26,12 +22,13 @@ Socket = zmq.Socket[bytes]
 class BindError(Exception):
     """An address cannot be bound. The text is a sentence for the operator."""
 
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"cannot bind {endpoint}: {reason}")
 
-def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str, gate: Gate | None) -> Socket:
-    """A socket for an endpoint, not yet bound: its other options have to be set first."""
+
+def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str) -> Socket:
+    """A socket for an endpoint, not yet bound: its other options have to be set first. Raises `ZMQError`."""
     socket = context.socket(kind)
-    if gate is not None:
-        gate.guard(socket)
     socket.sndhwm = sends_queued
     socket.linger = LINGER_MS
     socket.backlog = _CONNECTIONS_QUEUED
@@ -44,7 +41,7 @@ def bindable(endpoint: str) -> str:
     try:
         return for_binding(endpoint)
     except UnknownHost as unknown:
-        raise BindError(f"cannot bind {endpoint}: {unknown}") from None
+        raise BindError(endpoint, str(unknown)) from None
 
 
 def bind(socket: Socket, endpoint: str) -> None:
@@ -52,16 +49,7 @@ def bind(socket: Socket, endpoint: str) -> None:
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
-        raise BindError(f"cannot bind {endpoint}: {error}") from None
-
-
-def unbind(socket: Socket, endpoint: str) -> None:
-    """Unbinds a socket, and waits until libzmq's thread has closed the listener, as the address is free only then."""
-    closed = socket.get_monitor_socket(zmq.EVENT_CLOSED)
-    socket.unbind(endpoint)
-    closed.poll(_UNBIND_LIMIT_MS)
-    socket.disable_monitor()
-    closed.close(linger=0)
+        raise BindError(endpoint, zmq.strerror(error.errno or 0)) from None
 
 
 def bound_endpoint(socket: Socket) -> str:

@@ -1,14 +1,14 @@
 """The events socket: an XPUB that publishes events and the beat to subscribers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 
 import zmq
 
 from timer_protocol.codec import encode
 from timer_protocol.frames import BEAT_TOPIC, event_topic
 from timer_protocol.messages import Beat
-from timer_protocol.rights import narrow_topic
-from timer_server.access.gate import Gate
+from timer_server.access.admission import Admission
 from timer_server.core.model import Countdown
 from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
@@ -16,13 +16,11 @@ from timer_server.wire.endpoints import (
     HEARTBEAT_TIMEOUT_MS,
     Context,
     Socket,
-    bind,
-    bound_endpoint,
     new_socket,
-    unbind,
 )
 from timer_server.wire.feed import Feed
-from timer_server.wire.subscriptions import Subscriptions
+from timer_server.wire.listener import Listener
+from timer_server.wire.subscriptions import NotASubscription, Subscriber, Subscriptions
 
 _SUBSCRIPTIONS_A_TURN = 500
 """Subscriptions handled in one turn, so that one subscriber with a million topics holds nobody up."""
@@ -31,27 +29,32 @@ _SUBSCRIPTIONS_QUEUED = 2
 """For one subscriber. libzmq takes in all that is queued before anything else: in a flood, a longer queue never ends.
 With a shorter one, its questions to the gate are not answered."""
 
-_SUBSCRIBING = {b"\x01": zmq.SUBSCRIBE, b"\x00": zmq.UNSUBSCRIBE}
+
+_SUBSCRIPTION_BUFFER_BYTES = 65_536
+"""What the kernel may hold of them for one subscriber: what it has sent by the time it is cut off is taken in."""
 
 
 class Events:
     """The socket bound to the events endpoint. With a gate, keys limit what subscribers get. Raises `BindError`."""
 
-    def __init__(self, context: Context, endpoint: str, gate: Gate | None = None) -> None:
+    def __init__(self, context: Context, endpoint: str, admission: Admission) -> None:
         self._context = context
-        self._gate = gate
-        self._poller = zmq.Poller()
-        self.socket = self._open(endpoint)
+        self._admission = admission
+        self.reason_to_reopen = ""
+        """Why all subscribers have to be cut off; the caller sees to it that there are descriptors for that."""
+        self.is_behind = False
+        """Whether subscriptions wait to be taken. Nobody should be admitted meanwhile who may bring more."""
+        self.listener = Listener(context, partial(self._make, endpoint), endpoint, linger_ms=0)
+        self._begin()
 
     @property
     def endpoint(self) -> str:
         """Where events are published, with the port that was picked."""
-        return bound_endpoint(self.socket)
+        return self.listener.endpoint
 
     def register(self, poller: zmq.Poller) -> None:
         """Has a poller wait for subscriptions."""
-        self._poller = poller
-        poller.register(self.socket, zmq.POLLIN)
+        self.listener.register(poller)
 
     def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
         """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
@@ -62,68 +65,69 @@ class Events:
             if self._subscriptions.wants(topic):
                 self._feed.send(self.socket, topic, encode(event.event_view(log_id)))
         if self._feed.is_too_long:
-            self._cut_off("too many bytes of events wait for subscribers that do not read")
+            self.reason_to_reopen = "too many bytes of events wait for subscribers that do not read"
 
     def beat(self, beat: Beat) -> None:
         """Sends the beat to its subscribers."""
         self.socket.send_multipart((BEAT_TOPIC, encode(beat)), zmq.DONTWAIT)
 
     def take_subscriptions(self) -> None:
-        """Notes new subscriptions. Where they are too many, all subscribers are cut off and may connect again."""
-        self._subscriptions.take(self._notices())
-        if self._is_out_of_step:
-            self._cut_off("a subscriber sent what is no subscription")
-        elif self._subscriptions.are_too_many:
-            self._cut_off("too many subscriptions")
+        """Notes new subscriptions, and cuts off the subscribers that have too many."""
+        if self.reason_to_reopen:
+            return
+        try:
+            self.is_behind = not self._take_some()
+        except NotASubscription:
+            self.reason_to_reopen = "a subscriber sent what is no subscription"
+            return
+        for subscriber, reason in self._subscriptions.beyond_bounds():
+            _cut_off(subscriber, reason)
+        if not self.is_behind:
+            self._subscriptions.settle()
 
     def reopen(self) -> None:
-        """Closes the socket and binds a new one. Subscribers connect again, and read what they missed."""
-        endpoint = self.endpoint
-        self._poller.unregister(self.socket)
-        unbind(self.socket, endpoint)
-        self.socket.close(linger=0)
-        self.socket = self._open(endpoint)
-        self._poller.register(self.socket, zmq.POLLIN)
+        """Closes the socket and binds a new one. Subscribers connect again, and read what they missed.
 
-    def _open(self, endpoint: str) -> Socket:
-        socket = new_socket(self._context, zmq.XPUB, EVENTS_QUEUED, endpoint, self._gate)
-        socket.maxmsgsize = SUBSCRIPTION_BYTES
-        socket.rcvhwm = _SUBSCRIPTIONS_QUEUED
-        # Queues of subscribers may be full, so heartbeats cannot be used: a dead one is known by unread data.
-        socket.tcp_maxrt = HEARTBEAT_TIMEOUT_MS
-        socket.setsockopt(zmq.XPUB_MANUAL, int(self._gate is not None))
-        self._feed = Feed()
-        self._is_out_of_step = False
-        self._subscriptions = Subscriptions(is_manual=self._gate is not None)
-        bind(socket, endpoint)
-        return socket
+        Raises `CannotListen`.
+        """
+        try:
+            self.listener.reopen()
+        finally:
+            if self.socket is not self.listener.socket:
+                self._begin()
 
-    def _cut_off(self, reason: str) -> None:
-        log.warning("all subscribers are cut off and may connect again", extra=fields(reason=reason))
-        self.reopen()
-
-    def _notices(self) -> Iterator[zmq.Frame]:
+    def _take_some(self) -> bool:
+        """Takes what a turn may take, and returns whether that was all. Raises `NotASubscription`."""
         for _ in range(_SUBSCRIPTIONS_A_TURN):
             try:
                 notice = self.socket.recv(zmq.DONTWAIT, copy=False)
             except zmq.Again:
-                return
-            if self._gate is not None and not self._permit(notice, self._gate):
-                self._is_out_of_step = True
-                return
-            yield notice
+                return True
+            self._subscriptions.take(notice)
+        return False
 
-    def _permit(self, notice: zmq.Frame, gate: Gate) -> bool:
-        """Puts a subscription into force as far as its sender's rights go.
+    def _make(self, endpoint: str) -> Socket:
+        socket = new_socket(self._context, zmq.XPUB, EVENTS_QUEUED, endpoint)
+        self._admission.guard_events(socket)
+        socket.maxmsgsize = SUBSCRIPTION_BYTES
+        socket.rcvhwm = _SUBSCRIPTIONS_QUEUED
+        socket.rcvbuf = _SUBSCRIPTION_BUFFER_BYTES
+        # Queues of subscribers may be full, so heartbeats cannot be used: a dead one is known by unread data.
+        socket.tcp_maxrt = HEARTBEAT_TIMEOUT_MS
+        # Both tell of every subscription; a manual one leaves it to the server what comes into force.
+        socket.setsockopt(zmq.XPUB_VERBOSER if self._admission.gate is None else zmq.XPUB_MANUAL, 1)
+        return socket
 
-        False for a frame that is no subscription: after one, libzmq 4.3.5 takes one subscriber for another.
-        """
-        option, sender = _SUBSCRIBING.get(notice.bytes[:1]), gate.sender_of(notice)
-        if option is None:
-            gate.suspend(notice)
-            return False
-        # Narrowing may turn several topics into one, so only the end of the connection takes it back.
-        if option == zmq.SUBSCRIBE or sender.hears_all:
-            for topic in narrow_topic(notice.bytes[1:], sender):
-                self.socket.setsockopt(option, topic)  # applies to the sender of the last notice
-        return True
+    def _begin(self) -> None:
+        self.socket = self.listener.socket
+        self.reason_to_reopen = ""
+        self.is_behind = False
+        self._feed = Feed()
+        self._subscriptions = Subscriptions(self.socket, self._admission.gate)
+
+
+def _cut_off(subscriber: Subscriber, reason: str) -> None:
+    subscriber.connection.end(by_reset=True)
+    log.warning(
+        "a subscriber is cut off and may connect again", extra=fields(reason=reason, topics=len(subscriber.topics))
+    )

@@ -16,6 +16,11 @@ FENCE_BYTES = 65_536
 """Bytes sent between two fences. With so many, a fence costs a few percent of making them."""
 
 
+def prepare_fences() -> None:
+    """Has pyzmq start its thread for messages that are sent without a copy, while there are descriptors for that."""
+    zmq.Frame(b"", track=True, copy=False)
+
+
 def send_fence(socket: zmq.Socket[bytes], frames: Sequence[bytes]) -> zmq.MessageTracker:
     """Sends a message whose tracker tells when ZeroMQ has released it. Raises `ZMQError`."""
     for frame in frames[:-1]:

@@ -4,15 +4,14 @@ libzmq keeps them without a limit (see `wire.commands`) and cannot tell how many
 is watched for as long as the loop does not catch up with them.
 """
 
-from pathlib import Path
+import os
+from functools import cache
 from resource import getpagesize
 
 from timer_server.limits import INTAKE_BYTES
 
 _EVENT_BYTES = 4096
 """Memory that an event may have added by itself: a timer with a small payload, several times over."""
-
-_STATM = Path("/proc/self/statm")
 
 
 class Intake:
@@ -43,7 +42,14 @@ class Intake:
 
 
 def _resident_bytes() -> int:
+    statm = _statm()
+    return 0 if statm is None else int(os.pread(statm, 100, 0).split()[1]) * getpagesize()
+
+
+@cache
+def _statm() -> int | None:
+    """The file that tells the memory. It stays open, as connections may take all other descriptors."""
     try:
-        return int(_STATM.read_text().split()[1]) * getpagesize()
+        return os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
-        return 0
+        return None

@@ -1,0 +1,181 @@
+"""Listening for connections, with a socket that can be replaced, and as long as there are descriptors.
+
+libzmq tries without end to accept a connection for which there is no descriptor, and takes all of a processor's time.
+So the last descriptors are for the server's own needs, and a connection that gets one of them is cut at once.
+"""
+
+import os
+import struct
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+
+import zmq
+
+from timer_server.wire.connections import Connection, connection_at
+from timer_server.wire.endpoints import BindError, Context, Socket, bind, bound_endpoint
+from timer_server.wire.socket_files import SocketFile, claimed
+
+_KEPT = 32
+"""Descriptors for the server's own needs: replacing a socket takes four, reading keys two."""
+
+_KEPT_OF_ALL = 8
+"""Where few are allowed, a part of them."""
+
+_NEWEST = 64
+"""Connections that are known by their order."""
+
+_WATCHED = zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED
+_EVENT = struct.Struct("=HI")
+
+
+class CannotListen(Exception):
+    """There are no descriptors for it at the moment; it may be tried again. The text says why."""
+
+
+class Listener:
+    """Binds the socket that `make` makes, and another one in its place when it is told to. Raises `BindError`."""
+
+    def __init__(self, context: Context, make: Callable[[], Socket], endpoint: str, linger_ms: int) -> None:
+        self._context = context
+        self._make = make
+        self._linger_ms = linger_ms
+        self._poller: zmq.Poller | None = None
+        self._newest: deque[Connection] = deque(maxlen=_NEWEST)
+        try:
+            self.socket, self._monitor = self._made()
+        except CannotListen as error:
+            raise BindError(endpoint, str(error)) from None
+        with claimed(endpoint):
+            bind(self.socket, endpoint)
+            self.endpoint = bound_endpoint(self.socket)
+            self._file = SocketFile(self.endpoint)
+        self._descriptor = next((os.dup(value) for event, value in self._events() if event == zmq.EVENT_LISTENING), -1)
+        self.is_listening = True
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Has a poller wait for what comes to the socket, and for new connections."""
+        self._poller = poller
+        poller.register(self.socket, zmq.POLLIN)
+        poller.register(self._monitor, zmq.POLLIN)
+
+    def turn_away(self, ready: Mapping[object, int]) -> int:
+        """Ends new connections that have taken a descriptor of the last, where a poller has told something.
+
+        Returns how many these were.
+        """
+        if self._monitor not in ready:
+            return 0
+        first_kept = _first_kept()
+        turned_away = 0
+        for event, descriptor in self._events():
+            if event == zmq.EVENT_ACCEPTED and descriptor < first_kept:
+                self._newest.append(connection_at(descriptor))
+            elif event == zmq.EVENT_ACCEPTED:
+                connection_at(descriptor).end()
+                turned_away += 1
+        return turned_away
+
+    def make_room(self) -> int:
+        """Ends the newer half of the newest connections if no descriptors are left, as fewer may be allowed by now.
+
+        Returns how many these were.
+        """
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            turned_away = [self._newest.pop() for _ in range(len(self._newest) // 2)]
+            for connection in turned_away:
+                connection.end()
+            return len(turned_away)
+        return 0
+
+    def pause(self) -> None:
+        """Listens no more, and cuts the connections; new ones wait in the kernel."""
+        if self.is_listening and self._descriptor >= 0:
+            self.is_listening = False
+            self.socket.unbind(self.endpoint)
+
+    def resume(self) -> None:
+        """Listens again. Raises `CannotListen`."""
+        if self.is_listening:
+            return
+        with ExitStack() as undo:
+            try:
+                if self._descriptor >= 0:
+                    self.socket.use_fd = os.dup(self._descriptor)
+                    undo.callback(os.close, self.socket.use_fd)
+                self.socket.bind(self.endpoint)
+            except (OSError, zmq.ZMQError) as error:
+                raise CannotListen(_reason(error)) from None
+            undo.pop_all()
+        self.is_listening = True
+
+    def reopen(self) -> None:
+        """Closes the socket with all its connections, and has a new one in its place. Raises `CannotListen`.
+
+        Where the new one cannot be made, all stays as it was; where it cannot listen yet, it can be resumed.
+        """
+        socket, monitor = self._made()
+        was_listening, self.is_listening = self.is_listening, False
+        if was_listening:
+            self.socket.unbind(self.endpoint)
+        self._close_socket()
+        self.socket, self._monitor = socket, monitor
+        if self._poller is not None:
+            self.register(self._poller)
+        if was_listening:
+            with suppress(CannotListen):
+                self.resume()
+
+    def close(self) -> None:
+        """Closes the socket, and takes its file away."""
+        self._file.remove()
+        self._close_socket()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _made(self) -> tuple[Socket, Socket]:
+        """A new socket, and the monitor of its events. Raises `CannotListen`."""
+        with ExitStack() as undo:
+            try:
+                socket = undo.enter_context(self._make())
+                monitor = undo.enter_context(self._context.socket(zmq.PAIR))
+                monitor.rcvhwm = 0  # libzmq's thread would wait for a place in the queue
+                place = f"inproc://monitor-{socket.underlying}"
+                socket.monitor(place, _WATCHED)
+                monitor.connect(place)
+            except zmq.ZMQError as error:
+                raise CannotListen(_reason(error)) from None
+            undo.pop_all()
+        return socket, monitor
+
+    def _close_socket(self) -> None:
+        if self._poller is not None:
+            self._poller.unregister(self.socket)
+            self._poller.unregister(self._monitor)
+        self.socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self.socket.close(linger=self._linger_ms)
+
+    def _events(self) -> list[tuple[int, int]]:
+        """The events that the monitor tells, with their values."""
+        events: list[tuple[int, int]] = []
+        with suppress(zmq.Again):
+            while True:
+                event, _endpoint = self._monitor.recv_multipart(zmq.DONTWAIT)
+                events.append(_EVENT.unpack(event))
+        return events
+
+
+def _first_kept() -> int:
+    """The number of the first descriptor that is kept for the server's own needs."""
+    limit, _ = getrlimit(RLIMIT_NOFILE)
+    return sys.maxsize if limit == RLIM_INFINITY else limit - min(_KEPT, limit // _KEPT_OF_ALL)
+
+
+def _reason(error: OSError | zmq.ZMQError) -> str:
+    return os.strerror(error.errno or 0)

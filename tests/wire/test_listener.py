@@ -1,0 +1,66 @@
+"""A listener whose process has no descriptors left goes on as it is, and listens again later."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+import zmq
+
+from drivers.peers import REPLY_LIMIT_MS, socket_to
+from timer_server.wire.listener import CannotListen, Listener
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    context = zmq.Context()
+    made = Listener(context, lambda: context.socket(zmq.PULL), "tcp://127.0.0.1:0", linger_ms=0)
+    try:
+        yield made
+        made.close()
+    finally:
+        context.destroy(linger=0)
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def hears(listener: Listener, peer: zmq.Socket[bytes]) -> bool:
+    """Whether something arrives; what is sent into a connection that was just cut does not."""
+    for _ in range(REPLY_LIMIT_MS // 50):
+        with suppress(zmq.Again):
+            peer.send(b"hello", zmq.DONTWAIT)
+        if listener.socket.poll(50):
+            return listener.socket.recv() == b"hello"
+    return False
+
+
+def test_a_socket_that_cannot_be_replaced_keeps_its_connections(listener: Listener) -> None:
+    with socket_to(zmq.PUSH, listener.endpoint) as peer:
+        assert hears(listener, peer)
+        with no_descriptor_left(), pytest.raises(CannotListen, match="Too many open files"):
+            listener.reopen()
+        assert hears(listener, peer)
+
+
+def test_who_connects_while_nobody_listens_is_heard_later(listener: Listener) -> None:
+    listener.pause()
+    with socket_to(zmq.PUSH, listener.endpoint) as peer:
+        with no_descriptor_left(), pytest.raises(CannotListen):
+            listener.resume()
+        listener.resume()
+        assert hears(listener, peer)
+
+
+def test_a_socket_that_is_replaced_listens_at_the_same_address(listener: Listener) -> None:
+    with socket_to(zmq.PUSH, listener.endpoint) as peer:
+        assert hears(listener, peer)
+        listener.reopen()
+        assert hears(listener, peer)
