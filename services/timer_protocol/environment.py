@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, SettingError
+from timer_protocol.small_files import read_small_file
 
 _PREFIX = "TIMER_"
 _KNOWN = {
@@ -68,7 +69,7 @@ def _text_of(path: Path) -> str:
     except OSError:  # there is none, or the folder cannot be reached
         return ""
     try:
-        stored = b"" if path.is_dir() else path.read_bytes()  # a folder of that name is an environment of Python's
+        stored = b"" if path.is_dir() else read_small_file(path)  # a folder of that name is an environment of Python's
         return stored.decode("utf-8-sig")
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}") from None

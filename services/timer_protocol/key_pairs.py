@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from timer_protocol.key_files import Key, from_text, to_text
+from timer_protocol.small_files import read_small_file
 
 _PRIVATE_FOLDER = 0o700
 _PRIVATE, _PUBLIC = 0o600, 0o644
@@ -15,7 +16,7 @@ class KeyFileError(Exception):
 def read_key(path: Path) -> Key:
     """The key in a file. Raises `KeyFileError`."""
     try:
-        return from_text(path.read_text(encoding="utf-8-sig"))
+        return from_text(read_small_file(path).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise KeyFileError(f"cannot read the key file {path}: {reason}") from None

@@ -69,3 +69,12 @@ def test_a_fifo_in_the_place_of_the_store_is_refused_at_once(tmp_path: Path) -> 
 
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "timers.db: it is a FIFO, and has to be a file" in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("restored",)])
+@pytest.mark.parametrize("store", ["sqlite:///.", "sqlite:////"])
+def test_a_folder_without_a_name_is_no_store(tmp_path: Path, store: str, arguments: tuple[str, ...]) -> None:
+    refused = timer_server(*arguments, folder=tmp_path, TIMER_STORE=store, TIMER_LOG_FORMAT="text")
+    assert refused.returncode == 1
+    assert "it is a folder, and has to be a file" in refused.stderr
+    assert "Traceback" not in refused.stderr

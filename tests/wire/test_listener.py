@@ -1,5 +1,6 @@
 """A listener whose process has no descriptors left goes on as it is, and listens again later."""
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +26,9 @@ def listener() -> Iterator[Listener]:
 @contextmanager
 def no_descriptor_left() -> Iterator[None]:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    os.close(lowest_free := os.open(os.devnull, os.O_RDONLY))
+    # Not less: poll() wants as many allowed as it is to look at, and libzmq ends the process where it fails.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
     try:
         yield
     finally:

@@ -81,7 +81,7 @@ def _target(database: Path) -> Path:
 
 
 def _beside(database: Path, suffix: str) -> Path:
-    return database.with_name(f"{database.name}-{suffix}")
+    return Path(f"{database}-{suffix}")  # a folder such as `.` has no name to put it after
 
 
 def _may_write_into(folder: Path) -> bool:
