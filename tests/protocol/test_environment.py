@@ -1,12 +1,11 @@
 """Where settings come from: the environment, and below it a `.env` file."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from drivers.restrictions import nobody
 from timer_protocol.environment import read_environment, told_unknown
 from timer_protocol.settings import SettingError
 
@@ -79,18 +78,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SettingError, match=r"\.env cannot be read: No such file"):
         read_environment(tmp_path, {})
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """For a block, this process may do no more than others."""
-    uid = os.geteuid()
-    if uid == 0:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(uid)
 
 
 def test_a_working_directory_that_is_out_of_reach_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,13 @@
 """A folder of keys that cannot be read takes nobody's key away, neither does a file in it."""
 
 import os
-import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from drivers.restrictions import no_descriptor_left, nobody
 from keys import KeyRing
 from timer_protocol.key_pairs import KeyFileError
 from timer_server.access.gate import Gate
@@ -28,26 +28,17 @@ def allowed(gate: Gate, ring: KeyRing) -> list[str]:
 @contextmanager
 def forbidden(folder: Path) -> Iterator[None]:
     folder.chmod(0)
-    uid = os.geteuid()
-    if uid == 0:
-        os.seteuid(65_534)
     try:
-        yield
+        with nobody():
+            yield
     finally:
-        os.seteuid(uid)
         folder.chmod(0o700)
 
 
 @contextmanager
-def no_descriptor_left(_: Path) -> Iterator[None]:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    os.close(lowest_free := os.open(os.devnull, os.O_RDONLY))
-    # Not less: poll() wants as many allowed as it is to look at, and libzmq ends the process where it fails.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
-    try:
+def too_many_files(_: Path) -> Iterator[None]:
+    with no_descriptor_left():
         yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @contextmanager
@@ -87,7 +78,7 @@ def torn_file_within(folder: Path) -> Iterator[None]:
     ("fault", "said"),
     [
         (forbidden, "Permission denied"),
-        (no_descriptor_left, "Too many open files"),
+        (too_many_files, "Too many open files"),
         (unmounted, "is empty, and another folder than the one read before"),
         (file_instead, "Not a directory"),
         (pipe_within, "pipe.key: it is no ordinary file"),
@@ -104,7 +95,7 @@ def test_what_cannot_be_read_changes_nothing(
     assert allowed(gate, ring) == ["admin", "shop"]
 
 
-@pytest.mark.parametrize("fault", [no_descriptor_left, file_instead, pipe_within])
+@pytest.mark.parametrize("fault", [too_many_files, file_instead, pipe_within])
 def test_a_start_says_what_cannot_be_read(ring: KeyRing, fault: Callable[[Path], object]) -> None:
     with fault(ring.files.clients), pytest.raises(KeyFileError):  # type: ignore[attr-defined]
         Gate(ring.files)

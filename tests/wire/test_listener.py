@@ -1,14 +1,13 @@
 """A listener whose process has no descriptors left goes on as it is, and listens again later."""
 
-import os
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 import zmq
 
 from drivers.peers import REPLY_LIMIT_MS, socket_to
+from drivers.restrictions import no_descriptor_left
 from timer_server.wire.listener import CannotListen, Listener
 
 
@@ -21,18 +20,6 @@ def listener() -> Iterator[Listener]:
         made.close()
     finally:
         context.destroy(linger=0)
-
-
-@contextmanager
-def no_descriptor_left() -> Iterator[None]:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    os.close(lowest_free := os.open(os.devnull, os.O_RDONLY))
-    # Not less: poll() wants as many allowed as it is to look at, and libzmq ends the process where it fails.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def hears(listener: Listener, peer: zmq.Socket[bytes]) -> bool:
