@@ -1,6 +1,7 @@
 """Durations as people write them."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def test_whole_numbers_stay_whole() -> None:
 @pytest.mark.parametrize(
     "words",
     [[""], ["x"], ["5x"], ["1h30h"], ["30m1h"], ["m"], ["P"], ["PT"], ["1:2:3:4"], [":30"], ["--5"], ["1h", "-30m"],
-     ["5s30"], ["1e3"], ["nan"], ["1,5h"], ["٣"], ["soon"], ["5ſ"]],
+     ["5s30"], ["1e"], ["nan"], ["1,5h"], ["٣"], ["soon"], ["5ſ"]],
 )  # fmt: skip
 def test_what_is_no_duration_is_explained(words: list[str]) -> None:
     with pytest.raises(ValueError, match="is no duration; write 90"):
@@ -94,6 +95,27 @@ def test_numbers_side_by_side_are_never_glued(words: list[str], first: str, seco
         parse_duration(words)
 
 
+@pytest.mark.parametrize(
+    ("words", "first", "second"),
+    [(["1.5h30"], "1.5h", "30"), (["-.5h30"], ".5h", "30"), (["1d", "1.5h", "30"], "1.5h", "30")],
+)
+def test_what_follows_a_fraction_needs_a_unit(words: list[str], first: str, second: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"is understood as '{first}' and '{second}', and what the second counts after"
+    ):
+        parse_duration(words)
+    assert parse_duration([*words, "min"])
+
+
+@pytest.mark.parametrize("text", ["1e3", "-1E3", "1.5e+3s", "1e-3 h"])
+def test_an_exponent_is_to_be_written_out(text: str) -> None:
+    expected = re.escape(f"{text!r} has an exponent; write the number out, as in 1000 for 1e3")
+    with pytest.raises(ValueError, match=expected):
+        parse_duration([text])
+    with pytest.raises(ValueError, match=expected):
+        parse_answer(text, "hours")
+
+
 @pytest.mark.parametrize("text", ["99999999999", "999999999d", "9" * 400, "1" * 5000 + "h", "-" + "9" * 15])
 def test_what_no_server_would_take_is_called_too_long(text: str) -> None:
     with pytest.raises(ValueError, match=f"is longer than any timer may run: {LONGEST_S} seconds, a hundred years"):
@@ -116,7 +138,8 @@ def test_any_text_is_a_duration_or_explained(words: list[str]) -> None:
     ("words", "expected"),
     [
         (["1:30"], "1:30 is taken for 1 minute 30 seconds; 1:30:00 is 1 hour 30 minutes"),
-        (["-5:00"], "5:00 is taken for 5 minutes; 5:00:00 is 5 hours"),
+        (["-1:00"], "-1:00 is taken for minus 1 minute; -1:00:00 is minus 1 hour"),
+        (["+5:00"], "+5:00 is taken for 5 minutes; +5:00:00 is 5 hours"),
         (["0:01"], "0:01 is taken for 1 second; 0:01:00 is 1 minute"),
         (["1:30:00"], None),
         (["1:30.5"], None),

@@ -4,12 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
 from client.command import Server, run, running
 from client.fake_server import FakeServer, timer, unanswered
 from local_server import LocalServer
+from timer_client.cli import root
 
 
 def _start(folder: Path, server: Server, *arguments: str) -> None:
@@ -68,7 +70,7 @@ def test_what_two_parts_are_taken_for_is_said(server: LocalServer, tmp_path: Pat
         ["a", "--timeout", "5", "-1h"],
         ["--timeout=5", "a", "-1h"],
         ["a", "-0.5h", "30m"],
-        ["a", "-.5h30"],
+        ["a", "-.5h30m"],
         ["a", "-1", "0", "0"],
         ["a", "0", "-60", "0"],
         ["a", "-1", "hour"],
@@ -93,6 +95,15 @@ def test_a_negative_duration_takes_time_away_wherever_it_stands(
 def test_an_id_may_look_negative(server: LocalServer, tmp_path: Path) -> None:
     _start(tmp_path, server, "3h", "--id", "-1h")
     assert run(tmp_path, "extend", "-1h", "-1h", server=server).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["-1h", "a"], "extend a -1h"), (["1", "h", "5", "m", "order/1"], "extend order/1 1 h 5 m")],
+)
+def test_a_duration_before_the_id_is_told(arguments: list[str], meant: str) -> None:
+    with pytest.raises(click.UsageError, match=re.escape(f"the id comes first: {meant}")):
+        root.main(["extend", *arguments], "timer", standalone_mode=False)
 
 
 def test_help_is_still_help(tmp_path: Path) -> None:
@@ -142,10 +153,8 @@ def test_a_conflict_names_the_ways_on(server: LocalServer, tmp_path: Path) -> No
     _start(tmp_path, server, "1h", "--id", "tea")
     ran = run(tmp_path, "start", "2h", "--id", "tea", server=server)
     assert ran.returncode == 1
-    assert "restart runs it again as it was, another id starts another" in ran.stderr
-    assert (
-        "Choose another --id, leave it out, or run the one that is there again with the command `restart`" in ran.stderr
-    )
+    assert ran.stderr.endswith("restart runs it again as it was, another id starts another\n")
+    assert ran.stderr.count("restart") == 1
 
 
 def test_a_question_says_what_it_takes(server: LocalServer, tmp_path: Path) -> None:

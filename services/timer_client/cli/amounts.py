@@ -57,7 +57,8 @@ _ISO_8601 = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _CLOCK = re.compile(rf"(?:(?P<hours>[0-9]+):)?(?P<minutes>[0-9]+):(?P<seconds>{_NUMBER})")
-_TWO_PARTS = re.compile(r"[+-]?(?P<first>[0-9]+):(?P<second>[0-9]+)")
+_TWO_PARTS = re.compile(r"(?P<sign>[+-]?)(?P<first>[0-9]+):(?P<second>[0-9]+)")
+_EXPONENT = re.compile(rf"[+-]?{_NUMBER}e[+-]?[0-9]+ ?[a-z]*", re.IGNORECASE | re.ASCII)
 
 
 class Amounts(NamedTuple):
@@ -86,14 +87,25 @@ def parse_duration(words: Sequence[str]) -> Amounts:
     return amounts
 
 
+def is_duration(words: Sequence[str]) -> bool:
+    """Whether the words are a duration."""
+    try:
+        parse_duration(words)
+    except ValueError:
+        return False
+    return True
+
+
 def taken_for(words: Sequence[str]) -> str | None:
     """What `1:30` is taken for, as a sentence; None for a duration that can be read in one way only."""
-    match = _TWO_PARTS.fullmatch(_joined(words))
+    text = _joined(words)
+    match = _TWO_PARTS.fullmatch(text)
     if match is None:
         return None
-    first, second = match.groups()
-    taken, other = Amounts(0, _number(first), _number(second)), Amounts(_number(first), _number(second))
-    return f"{first}:{second} is taken for {taken.spoken()}; {first}:{second}:00 is {other.spoken()}"
+    sign = "minus " if match["sign"] == "-" else ""
+    first, second = _number(match["first"]), _number(match["second"])
+    taken, other = Amounts(0, first, second), Amounts(first, second)
+    return f"{text} is taken for {sign}{taken.spoken()}; {text}:00 is {sign}{other.spoken()}"
 
 
 def parse_answer(text: str, unit: str) -> Number:
@@ -102,7 +114,8 @@ def parse_answer(text: str, unit: str) -> Number:
     most = LONGEST_S * MS_PER_SECOND // total_ms(**{"hours": 0, "minutes": 0, "seconds": 0, unit: 1})
     takes = f"what is asked for is a number of {unit} from 0 to {most}, such as 5 or 1.5"
     if not _PLAIN.fullmatch(text):
-        elsewhere = f"; on the command line, `start {text}` takes it" if _is_duration(text) else ""
+        _check_exponent(text)
+        elsewhere = f"; on the command line, `start {text}` takes it" if is_duration([text]) else ""
         raise ValueError(f"{text!r} is no number: {takes}{elsewhere}")
     number = _number(text)
     if not 0 <= number <= most:
@@ -121,6 +134,7 @@ def _number(text: str) -> Number:
 
 def _signed(text: str) -> Amounts:
     """A duration with at most one sign, which stands before all of it."""
+    _check_exponent(text)
     sign = text[:1] if text[:1] in ("+", "-") else ""
     unsigned = text.removeprefix(sign).lstrip()
     match = _ISO_8601.fullmatch(unsigned) or _CLOCK.fullmatch(unsigned)
@@ -135,7 +149,8 @@ def _parts(text: str, unsigned: str) -> Iterator[tuple[str, str]]:
     """The units in a text such as `1h30m` or `1 hour 5`, each with its number.
 
     A number at the end without a unit counts the next smaller one; where it stands alone, seconds. No other may lack
-    one: in `1 30m` it may be meant as the hours, or as the beginning of 130.
+    one: in `1 30m` it may be meant as the hours, or as the beginning of 130. Nor may it follow a fraction: `1.5h30`
+    may be meant as an hour and a half, or as half an hour more.
     """
     parts = [*_PART.finditer(unsigned)]
     if "".join(part.group() for part in parts) != unsigned:
@@ -147,6 +162,12 @@ def _parts(text: str, unsigned: str) -> Iterator[tuple[str, str]]:
                 f"{text!r} is understood as {first!r} and {second!r}, and what the first counts is not said; "
                 "write a unit after each, as in 1h 30m, or hours minutes seconds, as in 0 25 0"
             )
+    if len(parts) > 1 and "." in parts[-2]["number"] and not parts[-1]["name"]:
+        before, end = (part.group().strip() for part in parts[-2:])
+        raise ValueError(
+            f"{text!r} is understood as {before!r} and {end!r}, and what the second counts after a fraction is not "
+            "said; write a unit after each, as in 1.5h 30m, or no fraction, as in 1h30"
+        )
     last = -1
     for part in parts:
         if part["name"]:
@@ -159,12 +180,9 @@ def _parts(text: str, unsigned: str) -> Iterator[tuple[str, str]]:
         yield _UNITS[rank], part["number"]
 
 
-def _is_duration(text: str) -> bool:
-    try:
-        parse_duration([text])
-    except ValueError:
-        return False
-    return True
+def _check_exponent(text: str) -> None:
+    if _EXPONENT.fullmatch(text):
+        raise ValueError(f"{text!r} has an exponent; write the number out, as in 1000 for 1e3")
 
 
 def _is_too_long(amounts: Amounts) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from timer_client.cli.amounts import is_duration
 from timer_client.cli.connection import connected
 from timer_client.cli.duration_argument import DurationCommand, duration_argument, read_duration
 from timer_client.cli.options import connection_options, json_option
@@ -49,7 +50,14 @@ def extend(context: click.Context, timer_id: str, duration: Sequence[str], *, as
 
     A negative DURATION, such as -30s, takes time away.
     """
+    _check_order(timer_id, duration)
     amounts = read_duration(duration)
     with connected(context) as client:
         timer = client.extend(timer_id, *amounts)
     show_timer(timer, as_json=as_json)
+
+
+def _check_order(timer_id: str, duration: Sequence[str]) -> None:
+    *before, last = timer_id, *duration
+    if is_duration(before) and not is_duration(duration):
+        raise click.UsageError(f"the id comes first: extend {last} {' '.join(before)}")
