@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 import zmq
 
 from timer_client.ending import PROCESS
-from timer_client.errors import AccessDenied, ClientClosed, TimerError
+from timer_client.errors import AccessDenied, ClientClosed, LocalFailure, TimerError
 from timer_client.keys import Keys
 from timer_client.link import Context, Link, Socket, subscribed
 from timer_client.lookup import EVENTS_LOOKUP_S, log_unknown, look_up, too_slow
@@ -146,7 +146,7 @@ def _explained(endpoint: str) -> Iterator[None]:
     try:
         yield
     except (zmq.ZMQError, OSError) as error:
-        raise TimerError(f"{endpoint} cannot be used: {error}") from None
+        raise LocalFailure(endpoint, error.strerror or str(error)) from None
 
 
 async def _address(endpoint: str, timeout_s: float) -> str:

@@ -48,6 +48,13 @@ class ServerUnreachable(TimerError):
         self.tries = tries
 
 
+class LocalFailure(TimerError):
+    """This system lacks what a connection needs, such as file descriptors or memory. No server was asked."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"no connection to {endpoint} can be made from here: {reason}")
+
+
 class AccessDenied(TimerError):
     """The server refuses this client's key, or wants one. Trying again cannot help."""
 

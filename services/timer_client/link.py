@@ -11,6 +11,7 @@ from typing import Any
 
 import zmq
 
+from timer_client.descriptors import LINK_DESCRIPTORS, SUBSCRIPTION_DESCRIPTORS, check_descriptors
 from timer_client.keys import Keys
 from timer_client.retry import Unanswered
 
@@ -69,6 +70,7 @@ def subscribed(context: Context, endpoint: str | None, topics: Sequence[bytes], 
     It relies on the server's beat and has no heartbeats: if one is due while messages of a lost connection still fill
     the queue, libzmq 4.3.5 fails its own assertion (`!_io_error`) and ends the process.
     """
+    check_descriptors(SUBSCRIPTION_DESCRIPTORS)
     with contextlib.ExitStack() as undo:
         socket = undo.enter_context(prepare(context, zmq.SUB, endpoint or "", keys))
         for topic in topics:
@@ -87,6 +89,7 @@ class Link:
     """
 
     def __init__(self, context: Context, endpoint: str, keys: Keys | None = None) -> None:
+        check_descriptors(LINK_DESCRIPTORS)
         with contextlib.ExitStack() as undo:
             self.dealer = undo.enter_context(prepare(context, zmq.DEALER, endpoint, keys))
             self.monitor: Socket = undo.enter_context(self.dealer.get_monitor_socket(_WATCHED))

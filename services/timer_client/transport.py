@@ -9,7 +9,7 @@ from functools import partial
 import zmq
 
 from timer_client.ending import PROCESS
-from timer_client.errors import ClientClosed, TimerError
+from timer_client.errors import ClientClosed, LocalFailure, TimerError
 from timer_client.keys import Keys
 from timer_client.link import Context, Link, Socket, subscribed
 from timer_client.lookup import EVENTS_LOOKUP_S, log_unknown, look_up, too_slow
@@ -185,8 +185,8 @@ class Transport:
         if context is not None and self._given_context is None:
             context.term()
 
-    def _explain(self, error: Exception, endpoint: str) -> TimerError:
-        return ClientClosed() if self._closed.is_set() else TimerError(f"{endpoint} cannot be used: {error}")
+    def _explain(self, error: zmq.ZMQError | OSError, endpoint: str) -> TimerError:
+        return ClientClosed() if self._closed.is_set() else LocalFailure(endpoint, error.strerror or str(error))
 
 
 def _address(endpoint: str, timeout_s: float) -> str:

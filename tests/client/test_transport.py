@@ -12,10 +12,12 @@ import zmq
 
 from client.fake_server import FakeServer, answered, refusing, refusing_some, saying, unanswered
 from drivers.both_clients import LIMIT_S, Driver, quick
+from drivers.restrictions import no_descriptor_left
 from timer_client import (
     BadReply,
     ClientClosed,
     IdConflict,
+    LocalFailure,
     Pause,
     ServerUnreachable,
     ShuttingDown,
@@ -343,3 +345,14 @@ def test_a_context_that_is_shared_stays_open() -> None:
 def _answer_once(router: "zmq.Socket[bytes]") -> None:
     *envelope, body = router.recv_multipart()
     router.send_multipart([*envelope, answered(body)])
+
+
+def test_a_client_without_descriptors_says_so(connect: Connect, fake: FakeServer) -> None:
+    """ZeroMQ by itself ends the process, where there are too few for its threads."""
+    fake.faults.append(unanswered)
+    client = connect(quick(fake.commands, retry_deadline_s=0))
+    with pytest.raises(ServerUnreachable):
+        client.get("a")  # so that the next one needs a new connection
+    with no_descriptor_left(), pytest.raises(LocalFailure, match="made from here: Too many open files"):
+        client.get("a")
+    assert client.get("a").id == "a"

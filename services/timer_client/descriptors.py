@@ -1,0 +1,26 @@
+"""Whether there are file descriptors enough for a connection.
+
+ZeroMQ ends the whole process where the system has none left for its threads, and takes a connection that has none left
+for a server that does not answer.
+"""
+
+import os
+
+LINK_DESCRIPTORS = 12
+"""What a link takes at the most, with those of ZeroMQ's threads, which come with the first."""
+
+SUBSCRIPTION_DESCRIPTORS = 4
+
+WATCH_DESCRIPTORS = LINK_DESCRIPTORS + SUBSCRIPTION_DESCRIPTORS + 4
+"""For a link, a subscription, and an event loop to wait for them."""
+
+
+def check_descriptors(count: int) -> None:
+    """Raises `OSError` where so many cannot be opened."""
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while len(opened) < count:
+            opened.append(os.dup(opened[0]))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
