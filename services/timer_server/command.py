@@ -11,6 +11,8 @@ from timer_protocol.environment import read_environment, told_unknown
 from timer_protocol.key_files import check_name, check_prefix
 from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
+from timer_protocol.signal_death import die_of
+from timer_protocol.standard_streams import make_usable
 from timer_server import standard_streams
 from timer_server.access.keys import make_client_keys, make_server_keys
 from timer_server.health import check
@@ -37,7 +39,7 @@ _RESTORED_HELP = (
 def run(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # must not end the server before it can read its keys again
-    standard_streams.prepare()
+    make_usable()
     parsed = _parser().parse_args(arguments)
     if parsed.command == "keygen":
         return _make_keys(parsed)
@@ -64,7 +66,8 @@ def _serve(config: Config, unknown: list[str]) -> int:
     from timer_server.store.base import StoreError  # noqa: PLC0415
     from timer_server.wire.endpoints import BindError  # noqa: PLC0415
 
-    complain = set_up(config.log_level, config.log_format).put  # whatever this process says may meet a stalled reader
+    writer = set_up(config.log_level, config.log_format)
+    complain = writer.put  # whatever this process says may meet a stalled reader
     for sentence in unknown:
         log.warning(sentence)
     try:
@@ -77,6 +80,9 @@ def _serve(config: Config, unknown: list[str]) -> int:
     except Exception:
         log.exception("the server failed; a restart recovers")
         return EXIT_FAILED
+    if signals.is_interrupted:
+        writer.flush()
+        die_of(signal.SIGINT)
     return EXIT_OK
 
 

@@ -34,3 +34,18 @@ def test_is_not_loaded(code: str, unwanted: set[str], tmp_path: Path) -> None:
 
     assert "msgspec" in loaded
     assert unwanted.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("package", ["timer_client", "timer_server"])
+def test_next_to_nothing_is_loaded_before_ctrl_c_is_dealt_with(package: str) -> None:
+    code = f"import sys; before = set(sys.modules); import {package}.__main__; print(*set(sys.modules) - before)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.defpath, "PYTHONPATH": str(SERVICES)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout.split()
+
+    assert set(loaded) == {package, f"{package}.__main__", "timer_protocol", "timer_protocol.signal_death"}

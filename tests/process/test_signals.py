@@ -1,17 +1,25 @@
-"""SIGTERM and SIGINT end the server soon and cleanly, with nothing acknowledged lost."""
+"""SIGTERM and SIGINT end the server soon and cleanly, with nothing acknowledged lost.
+
+After SIGTERM its exit code is 0. Of SIGINT it dies, once all is done, so that the loop of a shell ends as well.
+"""
 
 import json
+import os
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import zmq
 
 from drivers.peers import request, requester, socket_to
-from drivers.server_process import ServerProcess
+from drivers.program import Program
+from drivers.server_process import SERVICES, ServerProcess
 
 BATCH = 50
 
@@ -59,7 +67,7 @@ def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path, number: si
                 pass
             begun = time.monotonic()
             server.signal(number)
-            assert server.wait() == 0
+            assert server.wait() == (-signal.SIGINT if number == signal.SIGINT else 0)
             took_s = time.monotonic() - begun
             replies = [json.loads(waiter.recv()) for _ in range(3)]
         stopped.set()
@@ -91,3 +99,22 @@ def test_a_stop_without_load_is_quick(server_process: ServerProcess) -> None:
     assert server_process.terminate() == 0
     assert time.monotonic() - begun < 1
     assert server_process.lines[-1]["event"] == "stopped"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the loop is one of bash")
+def test_ctrl_c_ends_the_loop_of_a_shell_too(tmp_path: Path) -> None:
+    loop = ["bash", "-c", 'for round in 1 2; do "$@"; echo "after round $round"; done', "bash"]
+    environment = {
+        "PATH": os.defpath,
+        "PYTHONPATH": str(SERVICES),
+        "TIMER_BIND": f"ipc://{tmp_path}/commands",
+        "TIMER_EVENTS_BIND": f"ipc://{tmp_path}/events",
+        "TIMER_STORE": "memory:",
+    }
+    program = Program([*loop, sys.executable, "-m", "timer_server"], environment, tmp_path, terminal=True)
+    with closing(program):
+        program.expect("listening")
+        program.send("\x03")
+        assert program.wait() == -signal.SIGINT
+        assert program.has_written("stopped")
+        assert not program.has_written("after round")

@@ -10,7 +10,8 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from timer_client.cli.standard_streams import OutputFailed
+from timer_protocol import signal_death
+from timer_protocol.standard_streams import OutputFailed
 
 _PRESS_AGAIN_S = 0.01
 
@@ -39,13 +40,12 @@ def take_signals() -> None:
 
 
 def die_of(number: int) -> NoReturn:
-    """Ends the process by a signal, or with its exit code where the kernel spares it (the first of a container)."""
-    for each in (signal.SIGINT, signal.SIGTERM, number):  # a second one ends it at once
+    """Ends the process by a signal, once the output is written."""
+    for each in (signal.SIGINT, signal.SIGTERM):  # a second one ends it at once
         signal.signal(each, signal.SIG_DFL)
     with contextlib.suppress(OutputFailed):
         sys.stdout.flush()
-    signal.raise_signal(number)
-    sys.exit(128 + number)
+    signal_death.die_of(number)
 
 
 def _on_sigterm(_number: int, frame: FrameType | None) -> None:

@@ -18,6 +18,8 @@ class OperatorSignals:
         self._reload = False
         self.stop_is_wanted = False
         """Whether `stop` was called."""
+        self.is_interrupted = False
+        """Whether Ctrl-C was what first called it."""
 
     def fileno(self) -> int:
         """The descriptor to poll for reading."""
@@ -31,6 +33,11 @@ class OperatorSignals:
         """Tells the server to stop; from any thread."""
         self.stop_is_wanted = True
         self._wake()
+
+    def interrupt(self) -> None:
+        """Tells the server to stop, and remembers that Ctrl-C did."""
+        self.is_interrupted |= not self.stop_is_wanted
+        self.stop()
 
     def reload(self) -> None:
         """Tells the server to read its keys again; from any thread."""
@@ -61,7 +68,7 @@ class OperatorSignals:
 def operator_signals() -> Iterator[OperatorSignals]:
     """SIGTERM and SIGINT stop the server, SIGHUP has it read its keys again. For the main thread only."""
     with closing(OperatorSignals()) as signals:
-        handlers = {signal.SIGTERM: signals.stop, signal.SIGINT: signals.stop, signal.SIGHUP: signals.reload}
+        handlers = {signal.SIGTERM: signals.stop, signal.SIGINT: signals.interrupt, signal.SIGHUP: signals.reload}
         old_handlers = {number: signal.signal(number, _calling(tell)) for number, tell in handlers.items()}
         # Python runs a handler only between two of its own steps; this wakes a `poll` that was about to begin.
         old_wakeup = signal.set_wakeup_fd(signals.wakeup_fileno(), warn_on_full_buffer=False)

@@ -1,4 +1,4 @@
-"""The standard streams of a command, fit for use whatever the shell has made of them.
+"""The standard streams of a program, fit for use whatever the shell has made of them.
 
 They may be closed, full, without a reader, or in an encoding that lacks most letters.
 """
