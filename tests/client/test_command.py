@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
+import msgspec
 import pytest
 
 from client.command import CONTROLS, Server, environment, run, running
+from client.fake_server import FakeServer, answered, timer
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
 from timer_client import TimerClient, TimerSpec
 from timer_client.cli import COMMANDS, root
+from timer_client.cli.options import FILE_OPTIONS, texts
 from timer_protocol import __version__
 
 
@@ -131,7 +135,33 @@ def test_list_tells_what_it_leaves_out(server: LocalServer, tmp_path: Path) -> N
     assert listed("--state", "paused") == (1, "")
     assert listed("--limit", "1200", "--state", "running") == (1_200, "")
     assert listed("--limit", "1000", "--all") == (1_000, "Left out: 203 more, by --limit 1000.\n")
-    assert listed("--limit", "1", "--json", "--all") == (1, "Left out: more than 1000 more, by --limit 1.\n")
+    assert listed("--limit", "1", "--json", "--all") == (1, "Left out: 1202 more, by --limit 1.\n")
+    assert listed("--limit", "1203", "--all") == (1_203, "")
+    assert listed("--prefix", "t0") == (998, "Left out: 2 that ended; --all lists them.\n")
+    assert listed("--prefix", "t12", "--limit", "1") == (1, "Left out: 2 more, by --limit 1.\n")
+    assert listed("--prefix", "t1", "--limit", "1") == (1, "Left out: more than 20 more, by --limit 1.\n")
+
+
+def test_list_fetches_no_timer_only_to_count_it(fake: FakeServer, tmp_path: Path) -> None:
+    def answer(body: bytes) -> bytes:
+        request = msgspec.json.decode(body)
+        if request["method"] == "server.info":
+            told = msgspec.json.decode(answered(body))
+            told["result"]["counts"] = {"running": 1, "paused": 0, "fired": 5_000, "cancelled": 2}
+            return msgspec.json.encode(told)
+        timers = [timer()] if request["params"]["state"] == "running" else []
+        return msgspec.json.encode({**request, "result": {"timers": timers, "next": None}})
+
+    fake.faults += [answer] * 3
+    ran = run(tmp_path, "list", "--limit", "1", server=fake)
+    assert (ran.stdout.count("\n"), ran.stderr) == (1, "Left out: 5002 that ended; --all lists them.\n")
+    asked = [msgspec.json.decode(fake.bodies.get_nowait()) for _ in range(3)]
+    assert sorted((each["method"], each["params"].get("limit")) for each in asked) == [
+        ("server.info", None),
+        ("timer.list", 1),
+        ("timer.list", 1),
+    ]
+    assert fake.bodies.empty()
 
 
 def test_watching_several(server: LocalServer, tmp_path: Path) -> None:
@@ -311,6 +341,20 @@ def test_every_command_is_listed_as_it_describes_itself(name: str) -> None:
     assert command.get_short_help_str(limit=100) == COMMANDS[name][1]
 
 
+def test_every_option_that_takes_a_file_may_be_any_bytes() -> None:
+    commands = [root.get_command(root.make_context("timer", [name], resilient_parsing=True), name) for name in COMMANDS]
+    taking_a_file = {
+        option
+        for command in commands
+        if command is not None
+        for parameter in command.params
+        if isinstance(parameter.type, click.Path)
+        for option in parameter.opts
+    }
+    assert taking_a_file == FILE_OPTIONS
+    assert texts(["--folder", "k\udcff", "--cursor-file=\udcff", "caf\udcc3\udca9"])[-1] == "café"
+
+
 def test_help_does_not_import_the_heavy_libraries(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom timer_client.cli import root\nroot.main(['--help'], standalone_mode=False)\n"
@@ -346,7 +390,8 @@ def test_completion_without_a_server_suggests_nothing(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr
 
 
-UNSAFE = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))))
+UNSAFE = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2060, 0x2070))))
+UNSAFE += "\xad\u061c\u200b\u200e\u200f\ufeff\ue000\U000e0041"
 
 
 def test_no_output_has_what_a_terminal_obeys(server: LocalServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import io
 import signal
 import sys
 from typing import Any, NoReturn
@@ -10,9 +11,10 @@ import click
 
 from timer_client.cli import exit_codes
 from timer_client.cli.interrupts import Interrupted, die_of, take_signals
-from timer_client.cli.options import ENVIRONMENT_ONLY, connection_options
-from timer_client.cli.standard_streams import OutputFailed, make_usable
+from timer_client.cli.options import ENVIRONMENT_ONLY, connection_options, texts
+from timer_client.cli.printable import printable
 from timer_protocol import __version__
+from timer_protocol.standard_streams import OutputFailed, make_usable
 
 COMMANDS = {
     "start": ("start:start", "Start a timer and watch it to its end."),
@@ -109,9 +111,9 @@ def main() -> NoReturn:
 def _exit_code() -> int:
     """Runs a command, and turns whatever ends it into a sentence and an exit code. Raises `Interrupted`."""
     try:
-        return root.main(prog_name="timer", standalone_mode=False) or exit_codes.ExitCode.DONE
+        return root.main(texts(sys.argv[1:]), "timer", standalone_mode=False) or exit_codes.ExitCode.DONE
     except click.ClickException as error:
-        error.show()
+        _tell(error)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         raise Interrupted(interrupt) from None
@@ -122,5 +124,14 @@ def _exit_code() -> int:
             die_of(signal.SIGPIPE)
         click.echo(f"timer: the output cannot be written: {failed}", err=True)
     except OSError as error:
-        click.echo(f"timer: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
+        about = f": {error.filename}" if error.filename else ""
+        click.echo(printable(f"timer: {error.strerror or error}{about}"), err=True)
     return exit_codes.ExitCode.SYSTEM
+
+
+def _tell(error: click.ClickException) -> None:
+    """Prints what is wrong. Where click words it, the user's arguments may stand in it as they are."""
+    worded = io.StringIO()
+    error.show(worded)  # `Failure` prints by itself
+    for line in worded.getvalue().splitlines():
+        click.echo(printable(line), err=True)

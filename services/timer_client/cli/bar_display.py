@@ -12,7 +12,8 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
-from timer_client.cli.text import printable, sentence
+from timer_client.cli.printable import printable
+from timer_client.cli.text import sentence
 from timer_client.retry import Pause
 from timer_client.watch import Countdown, clock_face
 from timer_protocol.messages import EventKind, Timer
@@ -66,7 +67,7 @@ class BarDisplay:
 
     def wait(self, pause: Pause) -> None:
         tries = f"(try {pause.tries}) …"
-        self._notices = (f"waiting for {pause.endpoint} {tries}", f"waiting {tries}")
+        self._notices = (printable(f"waiting for {pause.endpoint} {tries}"), f"waiting {tries}")
 
     def resume(self, countdowns: Collection[Countdown]) -> None:
         self._notices = ()

@@ -9,14 +9,14 @@ import click
 
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.options import given_settings
-from timer_client.cli.text import printable
+from timer_client.cli.printable import printable
 from timer_client.client import TimerClient
 from timer_client.errors import (
     AccessDenied,
     ConfigError,
-    IdConflict,
     InvalidArgument,
     LimitReached,
+    LocalFailure,
     ServerUnreachable,
     TimerError,
     TimerNotFound,
@@ -31,7 +31,6 @@ _ADVICE: dict[type[TimerError], str] = {
     ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
     AccessDenied: "The server's operator has a folder of allowed keys.",
     TimerNotFound: "The command `list` shows those there are.",
-    IdConflict: "Choose another --id, leave it out, or run the one that is there again with the command `restart`.",
     LimitReached: "It is the server's limit; the command `info` shows them all.",
 }
 
@@ -58,10 +57,17 @@ class Unreachable(Failure):
     exit_code = ExitCode.UNREACHABLE
 
 
+class SystemRefused(Failure):
+    """The system lacks what the command needs, such as file descriptors."""
+
+    exit_code = ExitCode.SYSTEM
+
+
 _FAILURES: dict[type[TimerError], type[Failure]] = {
     ServerUnreachable: Unreachable,
     ConfigError: Misuse,
     InvalidArgument: Misuse,
+    LocalFailure: SystemRefused,
 }
 
 
@@ -81,7 +87,8 @@ class PauseNotice:
         if pause.tries == 1 and now_s - self._told_at_s >= _QUIET_S:
             self._told_at_s = now_s
             limit = f"for up to {self._deadline_s:g} s"
-            click.echo(f"timer: waiting for {pause.endpoint}, {limit} (try 1: {printable(pause.reason)}) …", err=True)
+            notice = f"timer: waiting for {pause.endpoint}, {limit} (try 1: {pause.reason}) …"
+            click.echo(printable(notice), err=True)
 
 
 @cache

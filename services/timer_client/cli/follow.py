@@ -8,8 +8,9 @@ import click
 
 from timer_client.cli.connection import Misuse, connected
 from timer_client.cli.cursor_file import CursorFile
-from timer_client.cli.options import connection_options, json_option, text
-from timer_client.cli.text import event_row, local_time, printable, show_json
+from timer_client.cli.options import connection_options, json_option
+from timer_client.cli.printable import printable
+from timer_client.cli.text import event_row, local_time, show_json
 from timer_client.client import TimerClient
 from timer_client.cursor import NOW, Cursor, cursor_after
 from timer_client.errors import EventsTruncated, TimerError
@@ -19,7 +20,7 @@ Keep = Callable[[Cursor | None], None]
 
 
 @click.command
-@click.argument("prefix", type=text, default="")
+@click.argument("prefix", default="")
 @click.option(
     "--after", metavar="CURSOR", help='Begin after this position: "start" is all there is, "now" is the default.'
 )

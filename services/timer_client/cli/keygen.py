@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from timer_client.cli.connection import Misuse
+from timer_client.cli.printable import printable
 from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, check_name
 from timer_protocol.key_pairs import KeyFileError, is_there, make_pair
 
@@ -32,5 +33,6 @@ def keygen(name: str, folder: Path) -> None:
         make_pair(secret, public)
     except KeyFileError as error:
         raise Misuse(str(error)) from None
-    click.echo(f"made {secret}: keep it; TIMER_CURVE_CLIENT_SECRET names it, with the server's server.key beside it")
-    click.echo(f"made {public}: for the server's folder of allowed keys")
+    made, handed_over = printable(str(secret)), printable(str(public))
+    click.echo(f"made {made}: keep it; TIMER_CURVE_CLIENT_SECRET names it, with the server's server.key beside it")
+    click.echo(f"made {handed_over}: for the server's folder of allowed keys")

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import click
@@ -18,22 +19,22 @@ _METAVARS = {"server": "ENDPOINT", "events": "ENDPOINT", "timeout_s": "SECONDS",
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes that are no text in the locale's encoding."""
 
+FILE_OPTIONS = frozenset({"--cursor-file", "--folder"})
+"""The options that take the name of a file, which may be any bytes."""
+
 ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.field not in _METAVARS)
 """The settings without an option."""
 
 
-def text(argument: str) -> str:
-    """The type of arguments that are sent: text in the locale's encoding, else in UTF-8.
+def texts(arguments: Sequence[str]) -> list[str]:
+    """The arguments as text in the locale's encoding, else in UTF-8. Names of files stay the bytes that they are.
 
-    Arguments are bytes, and those that are neither end the command.
+    Raises `click.UsageError` for any other that is no text in either.
     """
-    if not _NO_TEXT.search(argument):
-        return argument
-    given = os.fsencode(argument)
-    try:
-        return given.decode()
-    except UnicodeDecodeError:
-        raise click.BadParameter(f"'{given.decode(errors='backslashreplace')}' is no text in UTF-8") from None
+    return [
+        argument if {before, argument.partition("=")[0]} & FILE_OPTIONS else _text(argument)
+        for before, argument in pairwise(["", *arguments])
+    ]
 
 
 class SettingOption(click.Option):
@@ -76,3 +77,12 @@ def given_settings(context: click.Context) -> dict[str, str]:
 def _keep(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
     if value is not None and parameter.name is not None:
         given_settings(context)[parameter.name] = value
+
+
+def _text(argument: str) -> str:
+    if not _NO_TEXT.search(argument):
+        return argument
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeDecodeError:
+        raise click.UsageError(f"'{argument}' is no text in UTF-8") from None

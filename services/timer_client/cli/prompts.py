@@ -5,6 +5,7 @@ import sys
 import click
 
 from timer_client.cli.amounts import Amounts, Number, parse_answer
+from timer_client.cli.printable import printable
 from timer_protocol.durations import total_ms
 
 _NO_TIME = "That is no time at all: a timer needs more than zero."
@@ -43,7 +44,7 @@ def _read(unit: str, *, to_stderr: bool) -> Number:
     if not answer:
         raise click.UsageError(f"The input ended where an answer was expected: {_question(unit)}")
     text = answer.strip() or "0"
-    click.echo(f"{_question(unit)} {text}", err=to_stderr)
+    click.echo(printable(f"{_question(unit)} {text}"), err=to_stderr)
     return _checked(text, unit)
 
 

@@ -21,10 +21,12 @@ from timer_client.cli.displays import Display, JsonDisplay, LineDisplay
 from timer_client.cli.duration_argument import DurationCommand, duration_argument, read_duration
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.interrupts import Terminated
-from timer_client.cli.options import connection_options, given_settings, json_option, text
+from timer_client.cli.options import connection_options, given_settings, json_option
+from timer_client.cli.printable import printable
 from timer_client.cli.prompts import ask_for_amounts
 from timer_client.cli.text import asked, ended_before, on_terminal, show_timer
 from timer_client.cli.timer_ids import timer_ids_argument
+from timer_client.descriptors import WATCH_DESCRIPTORS, check_descriptors
 from timer_client.settings import Settings
 from timer_protocol.durations import MS_PER_SECOND, total_ms
 from timer_protocol.messages import Timer
@@ -37,12 +39,11 @@ _WHERE = ("server", "events")
 @click.option(
     "--id",
     "timer_id",
-    type=text,
     metavar="ID",
     help="Its id; made where left out. The same start twice is one timer.",
 )
-@click.option("--label", type=text, default="", metavar="TEXT", help="A name for people.")
-@click.option("--payload", type=text, metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
+@click.option("--label", default="", metavar="TEXT", help="A name for people.")
+@click.option("--payload", metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
 @click.option("--detach", is_flag=True, help="Do not watch it.")
 @json_option
 @connection_options
@@ -80,7 +81,7 @@ def start(  # noqa: PLR0913 - the options of a command
         notice.show()
     elif not detach:
         if not as_json:
-            click.echo(f"Server: {asked(timer)}, timer {timer.id}")
+            click.echo(f"Server: {asked(timer)}, timer {printable(timer.id)}")
         _watch(context, settings, [timer_id], as_json=as_json)
 
 
@@ -120,6 +121,7 @@ def _started(
 def _watch(context: click.Context, settings: Settings, timer_ids: Sequence[str], *, as_json: bool) -> None:
     try:
         with failures_told():
+            check_descriptors(WATCH_DESCRIPTORS)  # asyncio leaves a traceback where it finds too few
             watching = watch_timers(settings, timer_ids, _display(settings, as_json=as_json))
             timers = asyncio.run(_until_sigterm(watching))
     except KeyboardInterrupt:
@@ -160,7 +162,7 @@ def _command(context: click.Context, settings: Settings, verb: str, *timer_ids: 
     """The command line for doing something with timers on the same server."""
     options = [f"--{name} {shlex.quote(text)}" for name, text in given_settings(context).items() if name in _WHERE]
     dashes = ["--"] if any(timer_id.startswith("-") for timer_id in timer_ids) else []
-    return " ".join([settings.command, *options, verb, *dashes, *timer_ids])
+    return printable(" ".join([settings.command, *options, verb, *dashes, *timer_ids]))
 
 
 async def _until_sigterm(watching: Coroutine[Any, Any, list[Timer]]) -> list[Timer]:

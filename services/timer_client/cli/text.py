@@ -1,6 +1,6 @@
 """Timers and events as text: for people on a terminal, as tab-separated lines elsewhere, as JSON for programs.
 
-What others have written is shown with escapes in place of everything that drives a terminal or turns its text around.
+What others have written is made `printable`.
 """
 
 import sys
@@ -9,24 +9,10 @@ from datetime import datetime
 import click
 import msgspec
 
+from timer_client.cli.printable import printable, printable_json
 from timer_client.watch import clock_face
 from timer_protocol.messages import Event, Timer
 from timer_protocol.plurals import counted
-
-_CONTROLS = (*range(0x20), *range(0x7F, 0xA0))
-_LINE_BREAKS = (0x2028, 0x2029)
-_DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""They make text look like another one, with its letters in another order."""
-
-_UNSAFE = (*_CONTROLS, *_LINE_BREAKS, *_DIRECTIONS)
-_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNSAFE}
-_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in _UNSAFE if code >= 0x20}
-"""JSON has the others escaped already. None of these stands outside a string there."""
-
-
-def printable(text: str) -> str:
-    """Text from elsewhere, with escapes in place of what a terminal would obey."""
-    return text.translate(_ESCAPES)
 
 
 def on_terminal() -> bool:
@@ -36,7 +22,7 @@ def on_terminal() -> bool:
 
 def show_json(value: object) -> None:
     """Prints a value as one line of JSON, in UTF-8 whatever the terminal's encoding."""
-    click.echo(msgspec.json.encode(value).decode().translate(_JSON_ESCAPES).encode())
+    click.echo(printable_json(msgspec.json.encode(value).decode()).encode())
 
 
 def show_timer(timer: Timer, *, as_json: bool) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import click
 from click.shell_completion import CompletionItem
 
-from timer_client.cli.options import given_settings, text
-from timer_client.cli.text import printable
+from timer_client.cli.options import given_settings
+from timer_client.cli.printable import printable
 from timer_client.client import TimerClient
 from timer_client.errors import TimerError
 from timer_client.settings import load_settings
@@ -25,11 +25,11 @@ def complete_id(context: click.Context, _: click.Parameter, incomplete: str) -> 
             timers = client.list(incomplete, limit=_COMPLETIONS).timers
     except TimerError:
         return []
-    return [CompletionItem(timer.id, help=f"{timer.state} {printable(timer.label)}".rstrip()) for timer in timers]
+    return [
+        CompletionItem(printable(each.id), help=printable(f"{each.state} {each.label}").rstrip()) for each in timers
+    ]
 
 
-timer_id_argument = click.argument("timer_id", metavar="ID", type=text, shell_complete=complete_id)
+timer_id_argument = click.argument("timer_id", metavar="ID", shell_complete=complete_id)
 
-timer_ids_argument = click.argument(
-    "timer_ids", metavar="ID...", type=text, nargs=-1, required=True, shell_complete=complete_id
-)
+timer_ids_argument = click.argument("timer_ids", metavar="ID...", nargs=-1, required=True, shell_complete=complete_id)
