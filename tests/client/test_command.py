@@ -165,9 +165,10 @@ def test_list_fetches_no_timer_only_to_count_it(fake: FakeServer, tmp_path: Path
 
 
 def test_watching_several(server: LocalServer, tmp_path: Path) -> None:
-    for name, amount in (("eggs", "5"), ("oven", "1h"), ("cake", "1h")):
-        _start(tmp_path, server, amount, "--id", name)
-    run(tmp_path, "cancel", "cake", server=server)
+    with TimerClient(server.commands, server.events) as client:
+        for name, amount_s in (("oven", 3600), ("cake", 3600), ("eggs", 6)):
+            client.start(seconds=amount_s, id=name)
+        client.cancel("cake")
     with running(tmp_path, "watch", "eggs", "oven", "cake", "oven", server=server) as program:
         program.expect("Timer oven is running")
         program.expect("Timer eggs has fired")
