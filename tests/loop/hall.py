@@ -127,10 +127,12 @@ class Hall(Desk):
 
     def turn(self, *ready: object) -> None:
         """One turn of the loop, in which these sockets have something."""
+        self.loop._timeout_ms()  # which looks at what is due
         self.loop._turn(dict.fromkeys(ready, 1))
 
     def end_ahead(self) -> bool:
         """Whether the loop, with nothing else to do, has ended timers before their deadline."""
+        self.loop._timeout_ms()
         return self.loop._end_ahead()
 
     def sleep_ns(self) -> int:

@@ -9,7 +9,7 @@ from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS, NS_PER_S
 from drivers.desk import Desk
 from loop.hall import Hall
 from timer_protocol.limits import BEAT_INTERVAL_MS
-from timer_server.loop.chores import Chore, Expiry, Retention, Waking, next_due_ns
+from timer_server.loop.chores import NEVER_NS, Chore, Expiry, Retention, Schedule, Waking
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
 
@@ -106,12 +106,12 @@ def test_retention_is_due_when_the_oldest_durable_entry_is_old_enough_and_looks_
 
 
 def test_the_first_of_several_is_due_first(desk: Desk) -> None:
-    chores: list[Chore] = [Expiry(desk.shard), Waking(desk.shard), Retention(desk.shard)]
-    assert next_due_ns(chores) is None
+    chores = Schedule([Expiry(desk.shard), Waking(desk.shard), Retention(desk.shard)])
+    assert chores.look() == NEVER_NS
     desk.start("a")
-    assert next_due_ns(chores) == BEGIN_NS + MINUTE_NS
+    assert chores.look() == BEGIN_NS + MINUTE_NS
     desk.settle()
-    assert next_due_ns(chores) == 0
+    assert chores.look() == 0
 
 
 class TestUpkeep:

@@ -163,6 +163,10 @@ class Server(Desk):
     def is_full(self) -> bool:
         return self.loop._is_full()
 
+    def turn(self, *ready: str) -> None:
+        self.loop._timeout_ms()  # which looks at what is due
+        self.loop._turn(dict.fromkeys(ready, 1))
+
     def close(self) -> None:
         self.loop.close()
         self.signals.close()
@@ -209,7 +213,7 @@ class Pipeline(RuleBasedStateMachine):
             if not any("wait" in method for method, _ in body):
                 self.in_order.append(self.asked)
             self.server.wire.requests.append(requests[0] if len(requests) == 1 else batch(*requests))
-        self.server.loop._turn({"commands": 1})
+        self.server.turn("commands")
 
     @rule(call=calls)
     @precondition(lambda self: not self.server.is_full)
@@ -218,13 +222,13 @@ class Pipeline(RuleBasedStateMachine):
         self.asked += 2
         waiting = request("events.read", self.asked, after={LOG_ID: self.store.last_seq}, wait_ms=9_000)
         self.server.wire.requests.append(batch(request(call[0], self.asked - 1, **call[1]), waiting))
-        self.server.loop._turn({"commands": 1})
+        self.server.turn("commands")
 
     @rule(milliseconds=st.integers(1, 30_000))
     def time_passes(self, milliseconds: int) -> None:
         self.server.boot_ns += milliseconds * NS_PER_MS
         if not self.server.is_full:
-            self.server.loop._turn({})
+            self.server.turn()
 
     @rule()
     @precondition(lambda self: self.server.committer.waiting)
@@ -248,7 +252,7 @@ class Pipeline(RuleBasedStateMachine):
         server = self.server
         server.loop._tell_settled()
         told = len(server.wire.answered)
-        owed = [answer for flying in server.loop.in_flight for answer in flying.turn.answers]
+        owed = [answer for turn in server.loop.in_flight for answer in turn.answers]
         server.wire.errors.clear()
         server.committer.has_failed = True
         with pytest.raises(StoreError) as raised:
@@ -263,7 +267,7 @@ class Pipeline(RuleBasedStateMachine):
     def reads_fail(self) -> None:
         """The log cannot be read for those who are woken: what has settled is told all the same, or refused."""
         server = self.server
-        owed = {answer for flying in server.loop.in_flight for answer in flying.turn.answers}
+        owed = {answer for turn in server.loop.in_flight for answer in turn.answers}
         told = len(server.wire.messages)
         while server.committer.waiting:
             server.committer.settle_next()

@@ -7,6 +7,8 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from timer_protocol.messages import State, StateCounts
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.id_index import IdIndex
@@ -20,7 +22,7 @@ class Recall(NamedTuple):
     place: int
 
 
-class Changes(NamedTuple):
+class Changes(Struct, frozen=True, gc=False):
     """What one turn has to make durable in a log.
 
     `events` are new, and `records` are their entries; `obsolete` are the places of entries to remove. `horizon` is the
@@ -34,7 +36,7 @@ class Changes(NamedTuple):
     horizon_seq: int
 
 
-class LogEnds(NamedTuple):
+class LogEnds(Struct, frozen=True, gc=False, array_like=True):
     """The horizon, after which a log is complete, and its end: see `Ledger`."""
 
     horizon: int = 0

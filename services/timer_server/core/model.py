@@ -129,9 +129,11 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
 
     def view(self, now_ms: int) -> messages.Timer:
         """The timer as it goes over the wire at a given moment."""
-        remaining_ms, state = self.remaining_ms, self.state
+        state = self.state
         if state == "running" and self.due_at_ms is not None:
-            remaining_ms = min(max(self.due_at_ms - now_ms, 0), self.duration_ms)
+            remaining_ms, ended_at_ms = min(max(self.due_at_ms - now_ms, 0), self.duration_ms), None
+        else:
+            remaining_ms, ended_at_ms = self.remaining_ms, self.ended_at_ms
         return messages.Timer(
             self.id,
             self.label,
@@ -143,7 +145,7 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
             remaining_ms,
             self.started_at_ms,
             self.due_at_ms,
-            self.at_ms if self.kind_number in ENDED_KINDS else None,
+            ended_at_ms,
             self.version,
             Raw(self.payload),
         )

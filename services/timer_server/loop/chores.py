@@ -1,6 +1,7 @@
 """Chores: the work of a turn beside requests. Each says when it is due, and does a bounded step."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Sequence
 from typing import Protocol
 
 from timer_protocol.durations import NS_PER_MS
@@ -8,6 +9,9 @@ from timer_server.requests.shard import Shard
 
 LOOK_INTERVAL_MS = 1_000
 """How often a server looks after the files of its stores."""
+
+NEVER_NS = sys.maxsize
+"""A moment that no clock comes to."""
 
 _WAKE_COST = 2
 """The budget that one answer takes, since some need a page of the log."""
@@ -26,14 +30,31 @@ class Chore(Protocol):
         """Does what is due, within a budget: the number of timers that could be fired instead."""
 
 
-def next_due_ns(chores: Iterable[Chore]) -> int | None:
-    """When the next of some chores is due."""
-    first_ns: int | None = None
-    for chore in chores:
-        due_ns = chore.next_due_ns()
-        if due_ns is not None and (first_ns is None or due_ns < first_ns):
-            first_ns = due_ns
-    return first_ns
+class Schedule:
+    """Some chores. They are asked once a turn when they are due, and none is stepped in a turn before that.
+
+    `due_ns` is when the first of them was due at the last look; `NEVER_NS` where none was.
+    """
+
+    def __init__(self, chores: Sequence[Chore]) -> None:
+        self._chores = chores
+        self.due_ns = NEVER_NS
+
+    def look(self) -> int:
+        """Asks the chores, and returns `due_ns`."""
+        first_ns = NEVER_NS
+        for chore in self._chores:
+            due_ns = chore.next_due_ns()
+            if due_ns is not None and due_ns < first_ns:
+                first_ns = due_ns
+        self.due_ns = first_ns
+        return first_ns
+
+    def step(self, now_ns: int, budget: int) -> None:
+        """Has the chores do what is due, if anything was by the last look. What came up since waits for the next."""
+        if now_ns >= self.due_ns:
+            for chore in self._chores:
+                chore.step(now_ns, budget)
 
 
 class Expiry:

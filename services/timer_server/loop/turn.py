@@ -7,15 +7,15 @@ nobody is told what a crash could take back.
 
 from collections import deque
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import zmq
+from msgspec import Struct
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
-from timer_server.loop.chores import Chore, Expiry, Retention, StoreCare, Waking, next_due_ns
+from timer_server.loop.chores import Expiry, Retention, Schedule, StoreCare, Waking
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
@@ -49,18 +49,15 @@ _STOPPING = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send 
 _NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
 
 
-class Turn(NamedTuple):
-    """What one turn has to make durable, by shard, and whom to tell then."""
+class Turn(Struct, frozen=True, gc=False):
+    """What one turn has to make durable, by shard, and whom to tell once its ticket has settled.
+
+    `begun_ns` is when it was submitted.
+    """
 
     writes: list[tuple[Shard, Writes]]
     answers: list[Answer]
-
-
-class InFlight(NamedTuple):
-    """A turn that was submitted, and when that was."""
-
     ticket: Ticket
-    turn: Turn
     begun_ns: int
 
 
@@ -77,14 +74,12 @@ class Loop:
         self._signals = signals
         self._teller = Teller(parts.commands, parts.events, parts.metrics)
         self._upkeep = Upkeep(parts, self._teller)
-        self._expiries: list[Chore] = [Expiry(shard) for shard in parts.shards]
-        self._other_chores: list[Chore] = [
-            *(kind(shard) for kind in (StoreCare, Waking, Retention) for shard in parts.shards),
-            self._upkeep,
-        ]
-        self._chores = [*self._expiries, *self._other_chores]
+        self._ends = Schedule([Expiry(shard) for shard in parts.shards])
+        self._other_chores = Schedule(
+            [*(kind(shard) for kind in (StoreCare, Waking, Retention) for shard in parts.shards), self._upkeep]
+        )
         self._answers: list[Answer] = []
-        self.in_flight: deque[InFlight] = deque()
+        self.in_flight: deque[Turn] = deque()
         """Turns that are submitted and not told yet, the oldest first."""
         self._ticket = self._committer.settled()
         self._commit_ns = 0
@@ -120,7 +115,8 @@ class Loop:
         is_quiet = self._alarm.is_all_of(ready)
         if self._signals.fileno() in ready and self._signals.take_reload():
             self._upkeep.reload()
-        self._tell_settled()
+        if self.in_flight:
+            self._tell_settled()
         if is_full:
             self._upkeep.step(self._clock.now_ns())
         elif not (is_quiet and self._end_ahead()):
@@ -130,7 +126,7 @@ class Loop:
         """Whether a turn has to settle before another may begin. Turns that write nothing have a bound of their own."""
         if not self.in_flight:
             return False
-        written = sum(1 for flying in self.in_flight if flying.turn.writes)
+        written = sum(1 for turn in self.in_flight if turn.writes)
         is_bounded = written >= self._committer.most_in_flight or len(self.in_flight) >= _TURNS_MOST
         return is_bounded or self._upkeep.has_to_cut
 
@@ -145,8 +141,8 @@ class Loop:
         else:
             self._upkeep.intake.note(is_empty=True)
         now_ns = self._clock.now_ns()
-        for chore in self._chores:
-            chore.step(now_ns, CHORE_BUDGET)
+        self._ends.step(now_ns, CHORE_BUDGET)
+        self._other_chores.step(now_ns, CHORE_BUDGET)
         self._submit()
         self._tell_settled()
 
@@ -179,16 +175,15 @@ class Loop:
             if (part := shard.take_writes()) is not None:
                 shard.log.take_off(part.changes)
                 writes.append((shard, part))
-            if shard.parked.has_ready:
+            if shard.parked.ready:
                 self._answers += shard.parked.take_ready()
         if not writes and not self._answers:
             return
-        turn = Turn(writes, self._answers)
         begun_ns = self._clock.now_ns()
         if writes:
             self._ticket = self._committer.submit(writes)
+        self.in_flight.append(Turn(writes, self._answers, self._ticket, begun_ns))
         self._answers = []
-        self.in_flight.append(InFlight(self._ticket, turn, begun_ns))
 
     def _tell_settled(self, not_before_ns: int = 0) -> None:
         """Tells settled turns, in order; cuts connections if that is due. Raises `StoreError`."""
@@ -202,10 +197,9 @@ class Loop:
         if self._upkeep.has_to_cut and not self.in_flight:
             self._upkeep.cut_connections()
 
-    def _tell(self, settled: InFlight, settled_ns: int, now_ns: int) -> None:
-        turn = settled.turn
+    def _tell(self, turn: Turn, settled_ns: int, now_ns: int) -> None:
         if turn.writes:
-            self._commit_ns = settled_ns - settled.begun_ns
+            self._commit_ns = settled_ns - turn.begun_ns
         self._teller.send(turn.answers)  # before those who are woken read the log, which may fail
         for shard, part in turn.writes:
             self._metrics.settled(shard.number, part, self._commit_ns, now_ns)
@@ -213,7 +207,7 @@ class Loop:
             self._teller.wake(shard, part, now_ns)
         if not self.in_flight:  # part of a woken answer may depend on a turn behind this one
             for shard in self._shards:
-                if shard.parked.has_ready:
+                if shard.parked.ready:
                     self._teller.send(shard.parked.take_ready())
         for shard, part in turn.writes:
             self._teller.publish(shard, part)
@@ -224,13 +218,12 @@ class Loop:
         Only an idle loop that commits inline does so: it receives nothing until the deadline, so that the engine is
         never told an earlier time after a later one.
         """
-        due_ns, now_ns = next_due_ns(self._expiries), self._clock.now_ns()
-        if due_ns is None or not self._committer.is_inline or self.in_flight:
+        due_ns, now_ns = self._ends.due_ns, self._clock.now_ns()
+        if not self._committer.is_inline or self.in_flight:
             return False
-        if not now_ns < due_ns <= min(now_ns + self._head_start.ns, self._next_else_ns()):
+        if not now_ns < due_ns <= min(now_ns + self._head_start.ns, self._other_chores.due_ns):
             return False
-        for expiry in self._expiries:
-            expiry.step(due_ns, CHORE_BUDGET)
+        self._ends.step(due_ns, CHORE_BUDGET)
         self._submit()
         self._head_start.note(was_in_time=self._clock.now_ns() <= due_ns)
         self._tell_settled(not_before_ns=due_ns)
@@ -238,17 +231,10 @@ class Loop:
 
     def _timeout_ms(self) -> int:
         """How long `poll` may sleep. The alarm is set for what is due next, for ends with a head start."""
-        next_ns = self._next_else_ns()
-        due_ns = next_due_ns(self._expiries)
-        if due_ns is not None and due_ns <= next_ns:
+        next_ns, due_ns = self._other_chores.look(), self._ends.look()
+        if due_ns <= next_ns:
             next_ns = due_ns - self._head_start.ns if self._committer.is_inline else due_ns
         return self._alarm.set(next_ns, self._clock.now_ns())
-
-    def _next_else_ns(self) -> int:
-        """When the next chore other than ending timers is due."""
-        due_ns = next_due_ns(self._other_chores)
-        assert due_ns is not None, "there is always a next beat"
-        return due_ns
 
     def _polling(self, *sockets: Commands | Events) -> zmq.Poller:
         """A poller for these sockets, and for all that is polled even while no more turns may be submitted."""
@@ -290,5 +276,5 @@ class Loop:
         for shard in self._shards:  # answers with a waiting part may hold changes that are not durable either
             shard.parked.fail_all(_NOT_STORED)
             self._answers += shard.parked.take_ready()
-        for answers in (*(flying.turn.answers for flying in self.in_flight), self._answers):
+        for answers in (*(turn.answers for turn in self.in_flight), self._answers):
             self._teller.fail(answers, _NOT_STORED)

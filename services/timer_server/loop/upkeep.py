@@ -35,8 +35,8 @@ class Upkeep:
         self.intake = Intake(self._events_so_far())
 
     def next_due_ns(self) -> int:
-        """When the next beat is due."""
-        return self._beat_at_ns
+        """When the next beat is due, or subscribers have to be cut off."""
+        return min(self._beat_at_ns, self._cut_again_at_ns) if self._events.reason_to_reopen else self._beat_at_ns
 
     def step(self, now_ns: int, _budget: int = 0) -> None:
         """Sends the beat, if it is time; cuts subscribers off, if they have to be."""

@@ -101,7 +101,8 @@ class Parked:
         )
         self._applied: _Message | None = None
         """The message that is being applied, once one of its requests waits."""
-        self._ready: list[Answer] = []
+        self.ready: list[Answer] = []
+        """The answers that are complete and not taken yet."""
 
     def __len__(self) -> int:
         return self._count
@@ -145,19 +146,14 @@ class Parked:
             else:
                 self._keep(message, size)
 
-    @property
-    def has_ready(self) -> bool:
-        """Whether there is an answer to take."""
-        return bool(self._ready)
-
     def take_ready(self) -> list[Answer]:
         """The answers that have become complete since the last call."""
-        ready, self._ready = self._ready, []
+        ready, self.ready = self.ready, []
         return ready
 
     def next_due_ns(self) -> int | None:
         """When the next request has to be answered: 0 for now, where one was woken; None where none waits."""
-        return 0 if self._woken or self._ready else self._next_time_ns()
+        return 0 if self._woken or self.ready else self._next_time_ns()
 
     def _next_time_ns(self) -> int | None:
         """When the next request runs out of time."""
@@ -253,7 +249,7 @@ class Parked:
             if message.held_bytes:
                 self._bytes.give_back(message, message.held_bytes, is_all=True)
             if message.is_held:
-                self._ready.append(answer)
+                self.ready.append(answer)
         if len(self._by_time) > 2 * self._count + _SLACK:
             self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
             heapify(self._by_time)

@@ -1,7 +1,8 @@
 """A shard: one log and its timers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from timer_protocol.messages import StateCounts
 from timer_server.core.engine import Engine
@@ -11,7 +12,7 @@ from timer_server.store.base import Anchor
 from timer_server.store.log import Log
 
 
-class Writes(NamedTuple):
+class Writes(Struct, frozen=True, gc=False):
     """What one turn has to make durable in one log."""
 
     changes: Changes

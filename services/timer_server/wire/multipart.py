@@ -12,9 +12,12 @@ MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 
 def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
     """The next message of a ROUTER, the routing id first. Raises `zmq.Again` where there is none."""
-    frames = [socket.recv(DONTWAIT), socket.recv(DONTWAIT)]  # a routing id never comes alone
-    while socket.getsockopt(zmq.RCVMORE):
-        frames.append(socket.recv(DONTWAIT))
+    frames = [socket.recv(DONTWAIT)]
+    is_more = True  # a routing id never comes alone
+    while is_more:
+        frame = socket.recv(DONTWAIT, copy=False)  # which says whether it is the last, for less than the socket does
+        frames.append(frame.bytes)
+        is_more = frame.more
     return frames
 
 
