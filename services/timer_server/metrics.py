@@ -51,10 +51,11 @@ class Metrics(Collector):
         """Counts the changes of a shard that have become durable, and how late the ends among them are."""
         self._commit.add(took_ns / _NS_PER_S)
         self._counts[number] = writes.counts
-        now_s = now_ns / _NS_PER_S
+        now_s, events = now_ns / _NS_PER_S, self._events
         for event in writes.changes.events:
-            self._events[event.kind_number] += 1
-            if event.kind_number == FIRED and event.due_at_ms is not None:
+            kind_number = event.kind_number
+            events[kind_number] += 1
+            if kind_number == FIRED and event.due_at_ms is not None:
                 self._lateness.add(max(now_s - event.due_at_ms / _MS_PER_S, 0.0))
 
     def collect(self) -> Iterator[Metric]:

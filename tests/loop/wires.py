@@ -13,7 +13,6 @@ class QuietWire:
 
     socket = "commands"
     gate = None
-    has_waiting = False
     is_behind = False
     reason_to_reopen = ""
 
@@ -30,6 +29,9 @@ class QuietWire:
     def reopen(self) -> None: ...
     def resume(self) -> None: ...
     def admit(self, **_: bool) -> None: ...
+
+    def is_asked(self, _: Mapping[object, int]) -> bool:
+        return False
 
     def turn_away(self, _: Mapping[object, int]) -> int:
         return 0

@@ -54,3 +54,15 @@ def test_a_socket_that_is_replaced_listens_at_the_same_address(listener: Listene
         assert hears(listener, peer)
         listener.reopen()
         assert hears(listener, peer)
+
+
+def test_a_poller_wakes_for_each_connection_also_of_a_socket_in_place_of_another(listener: Listener) -> None:
+    poller = zmq.Poller()
+    listener.register(poller)
+    for _ in range(2):
+        for _ in range(2):
+            with socket_to(zmq.PUSH, listener.endpoint):
+                ready = dict(poller.poll(REPLY_LIMIT_MS))
+                assert ready
+                listener.turn_away(ready)
+        listener.reopen()

@@ -6,6 +6,7 @@ which tells it from all others, and the user id where there is encryption. The l
 
 import itertools
 import struct
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import zmq
@@ -16,6 +17,9 @@ _SUBSCRIBERS = b"subscribers"
 _ENDPOINT = "inproc://zeromq.zap.01"
 _VERSION = b"1.0"
 _NUMBER = "Connection-Number"
+
+_QUESTIONS_A_TURN = 100
+"""Questions answered in one turn, so that a flood of connections holds nobody up."""
 
 
 class _Question(NamedTuple):
@@ -36,13 +40,15 @@ class Admission:
         self.gate = gate
         self._numbers = itertools.count(1)
         self._waiting: list[_Question] = []
-        self.socket = context.socket(zmq.ROUTER)
-        self.socket.linger = 0
-        self.socket.bind(_ENDPOINT)
+        self._is_behind = False
+        self._socket = context.socket(zmq.ROUTER)
+        self._socket.linger = 0
+        self._socket.bind(_ENDPOINT)
+        self._descriptor = self._socket.fileno()
 
     def register(self, poller: zmq.Poller) -> None:
         """Has a poller wait for questions."""
-        poller.register(self.socket, zmq.POLLIN)
+        poller.register(self._descriptor, zmq.POLLIN)  # to poll the socket itself costs two system calls a turn
 
     def guard_events(self, socket: "zmq.Socket[bytes]") -> None:
         """Has ZeroMQ ask about each subscriber of a socket. It must not be bound yet."""
@@ -51,24 +57,32 @@ class Admission:
         socket.zap_domain = _SUBSCRIBERS
         socket.zap_enforce_domain = True
 
-    @property
-    def has_waiting(self) -> bool:
-        """Whether subscribers wait to be admitted."""
-        return bool(self._waiting)
+    def is_asked(self, ready: Mapping[object, int]) -> bool:
+        """Whether there are questions to answer, where a poller has told something."""
+        return self._descriptor in ready or self._is_behind or bool(self._waiting)
 
     def admit(self, also_subscribers: bool) -> None:
-        """Answers all questions that wait; those about subscribers go on waiting unless they may be admitted now."""
-        questions, self._waiting = self._waiting, []
-        while self.socket.poll(0):
-            routing_id, _, _version, request_id, domain, address, _identity, _mechanism, *credentials = (
-                self.socket.recv_multipart()
-            )
-            questions.append(_Question(routing_id, request_id, domain, address, credentials))
-        for question in questions:
+        """Answers questions; those about subscribers go on waiting unless they may be admitted now."""
+        waiting, self._waiting = self._waiting, []
+        for question in itertools.chain(waiting, self._new_questions()):
             if also_subscribers or question.domain != _SUBSCRIBERS:
                 self._answer(question)
             else:
                 self._waiting.append(question)
+
+    def _new_questions(self) -> Iterator[_Question]:
+        """The questions that have come in, those among them that come while others are answered.
+
+        The descriptor does not tell of them again, since sending an answer takes note of them.
+        """
+        for _ in range(_QUESTIONS_A_TURN):
+            self._is_behind = bool(self._socket.poll(0))
+            if not self._is_behind:
+                return
+            routing_id, _, _version, request_id, domain, address, _identity, _mechanism, *credentials = (
+                self._socket.recv_multipart()
+            )
+            yield _Question(routing_id, request_id, domain, address, credentials)
 
     def _answer(self, question: _Question) -> None:
         user_id = b"" if self.gate is None else self.gate.user_id(question.address, question.credentials)
@@ -76,7 +90,7 @@ class Admission:
             answer = [b"400", b"this key is not allowed", b"", b""]
         else:
             answer = [b"200", b"OK", user_id, _property(_NUMBER, b"%d" % next(self._numbers))]
-        self.socket.send_multipart([question.routing_id, b"", _VERSION, question.request_id, *answer])
+        self._socket.send_multipart([question.routing_id, b"", _VERSION, question.request_id, *answer])
 
 
 def connection_number(frame: zmq.Frame) -> str | None:

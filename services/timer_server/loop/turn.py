@@ -134,7 +134,7 @@ class Loop:
         self._upkeep.turned_away += self._commands.listener.turn_away(ready) + self._events.listener.turn_away(ready)
         if self._events.socket in ready:
             self._events.take_subscriptions()
-        if self._admission.socket in ready or self._admission.has_waiting:
+        if self._admission.is_asked(ready):
             self._admission.admit(also_subscribers=not self._events.is_behind)
         if self._commands.socket in ready:
             self._receive()

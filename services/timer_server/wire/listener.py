@@ -35,6 +35,32 @@ class CannotListen(Exception):
     """There are no descriptors for it at the moment; it may be tried again. The text says why."""
 
 
+class _Monitor:
+    """What happens to the connections of a socket. `descriptor` becomes readable with it.
+
+    To poll the ZeroMQ socket itself would cost each turn two system calls. The descriptor tells of what comes after a
+    read that found nothing.
+    """
+
+    def __init__(self, pair: Socket) -> None:
+        self._pair = pair
+        self.descriptor = pair.fileno()
+        self.events()
+
+    def events(self) -> list[tuple[int, int]]:
+        """The events since the last call, with their values."""
+        events: list[tuple[int, int]] = []
+        with suppress(zmq.Again):
+            while True:
+                event, _endpoint = self._pair.recv_multipart(zmq.DONTWAIT)
+                events.append(_EVENT.unpack(event))
+        return events
+
+    def close(self) -> None:
+        """Closes the socket that tells them."""
+        self._pair.close(linger=0)
+
+
 class Listener:
     """Binds the socket that `make` makes, and another one in its place when it is told to. Raises `BindError`."""
 
@@ -52,25 +78,26 @@ class Listener:
             bind(self.socket, endpoint)
             self.endpoint = bound_endpoint(self.socket)
             self._file = SocketFile(self.endpoint)
-        self._descriptor = next((os.dup(value) for event, value in self._events() if event == zmq.EVENT_LISTENING), -1)
+        listening = (descriptor for event, descriptor in self._monitor.events() if event == zmq.EVENT_LISTENING)
+        self._descriptor = next(map(os.dup, listening), -1)
         self.is_listening = True
 
     def register(self, poller: zmq.Poller) -> None:
         """Has a poller wait for what comes to the socket, and for new connections."""
         self._poller = poller
         poller.register(self.socket, zmq.POLLIN)
-        poller.register(self._monitor, zmq.POLLIN)
+        poller.register(self._monitor.descriptor, zmq.POLLIN)
 
     def turn_away(self, ready: Mapping[object, int]) -> int:
         """Ends new connections that have taken a descriptor of the last, where a poller has told something.
 
         Returns how many these were.
         """
-        if self._monitor not in ready:
+        if self._monitor.descriptor not in ready:
             return 0
         first_kept = _first_kept()
         turned_away = 0
-        for event, descriptor in self._events():
+        for event, descriptor in self._monitor.events():
             if event == zmq.EVENT_ACCEPTED and descriptor < first_kept:
                 self._newest.append(connection_at(descriptor))
             elif event == zmq.EVENT_ACCEPTED:
@@ -138,38 +165,28 @@ class Listener:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _made(self) -> tuple[Socket, Socket]:
+    def _made(self) -> tuple[Socket, _Monitor]:
         """A new socket, and the monitor of its events. Raises `CannotListen`."""
         with ExitStack() as undo:
             try:
                 socket = undo.enter_context(self._make())
-                monitor = undo.enter_context(self._context.socket(zmq.PAIR))
-                monitor.rcvhwm = 0  # libzmq's thread would wait for a place in the queue
+                pair = undo.enter_context(self._context.socket(zmq.PAIR))
+                pair.rcvhwm = 0  # libzmq's thread would wait for a place in the queue
                 place = f"inproc://monitor-{socket.underlying}"
                 socket.monitor(place, _WATCHED)
-                monitor.connect(place)
+                pair.connect(place)
             except zmq.ZMQError as error:
                 raise CannotListen(_reason(error)) from None
             undo.pop_all()
-        return socket, monitor
+        return socket, _Monitor(pair)
 
     def _close_socket(self) -> None:
         if self._poller is not None:
             self._poller.unregister(self.socket)
-            self._poller.unregister(self._monitor)
+            self._poller.unregister(self._monitor.descriptor)
         self.socket.disable_monitor()
-        self._monitor.close(linger=0)
+        self._monitor.close()
         self.socket.close(linger=self._linger_ms)
-
-    def _events(self) -> list[tuple[int, int]]:
-        """The events that the monitor tells, with their values."""
-        events: list[tuple[int, int]] = []
-        with suppress(zmq.Again):
-            while True:
-                event, _endpoint = self._monitor.recv_multipart(zmq.DONTWAIT)
-                events.append(_EVENT.unpack(event))
-        return events
-
 
 def _first_kept() -> int:
     """The number of the first descriptor that is kept for the server's own needs."""
