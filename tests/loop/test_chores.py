@@ -137,3 +137,33 @@ class TestUpkeep:
         ]
         upkeep.step(second_ns)
         assert len(hall.wire.beats) == 2
+
+    def test_is_due_at_once_where_subscribers_have_to_be_cut_off_and_a_second_later_if_that_fails(
+        self, hall: Hall, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upkeep = Upkeep(hall.parts, Teller(hall.parts.commands, hall.parts.events, hall.parts.metrics))
+        now_ns = hall.clock.now_ns()
+        upkeep.step(now_ns)
+        monkeypatch.setattr(hall.wire, "reason_to_reopen", "too much waits")
+        assert upkeep.next_due_ns() <= now_ns
+
+        hall.wire.refusals = 1
+        upkeep.step(now_ns)
+        assert upkeep.next_due_ns() >= now_ns + BEAT_INTERVAL_MS * NS_PER_MS
+        upkeep.step(now_ns)
+        assert hall.wire.cut_ns == []
+
+
+def test_no_chore_is_stepped_in_a_turn_before_which_none_was_due(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    stepped: list[Chore] = []
+    chores: list[Chore] = [Expiry(desk.shard), Waking(desk.shard)]
+    for chore in chores:
+        monkeypatch.setattr(chore, "step", lambda *_, chore=chore: stepped.append(chore))
+    schedule = Schedule(chores)
+    desk.start("a")
+    due_ns = schedule.look()
+
+    schedule.step(due_ns - 1, budget=5)
+    assert stepped == []
+    schedule.step(due_ns, budget=5)
+    assert stepped == chores

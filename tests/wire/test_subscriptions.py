@@ -10,6 +10,7 @@ import zmq
 from drivers.peers import REPLY_LIMIT_MS, socket_to
 from timer_server.access.admission import Admission
 from timer_server.wire import subscriptions as subscriptions_module
+from timer_server.wire.endpoints import Context
 from timer_server.wire.events import Events
 from timer_server.wire.subscriptions import Subscriptions
 
@@ -20,10 +21,10 @@ COST = 40
 class Desk:
     """An XPUB as the server has it, and what is known of its subscribers."""
 
-    def __init__(self, events: Events, admission: Admission) -> None:
+    def __init__(self, context: Context, events: Events, admission: Admission) -> None:
         self._events, self._admission = events, admission
         self.endpoint = events.endpoint
-        self.context = events._context
+        self.context = context
 
     @property
     def subscriptions(self) -> Subscriptions:
@@ -72,7 +73,7 @@ def desk_at(address: str) -> Iterator[Desk]:
     try:
         admission = Admission(context, None)
         events = Events(context, address, admission)
-        yield Desk(events, admission)
+        yield Desk(context, events, admission)
         events.listener.close()
     finally:
         context.destroy(linger=0)

@@ -25,8 +25,7 @@ from timer_server.loop.upkeep import Upkeep
 from timer_server.requests.answers import Answer
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import StoreError
-from timer_server.wire.commands import Commands
-from timer_server.wire.events import Events
+from timer_server.wire.endpoint_socket import EndpointSocket
 
 RECEIVE_NS = 4 * NS_PER_MS
 """How long a turn receives requests: long enough for batches to form, short enough that no end waits for a flood."""
@@ -236,7 +235,7 @@ class Loop:
             next_ns = due_ns - self._head_start.ns if self._committer.is_inline else due_ns
         return self._alarm.set(next_ns, self._clock.now_ns())
 
-    def _polling(self, *sockets: Commands | Events) -> zmq.Poller:
+    def _polling(self, *sockets: EndpointSocket) -> zmq.Poller:
         """A poller for these sockets, and for all that is polled even while no more turns may be submitted."""
         poller = zmq.Poller()
         for socket in sockets:

@@ -10,8 +10,7 @@ from timer_protocol.messages import Beat, LogStanding
 from timer_server.logs import fields, log
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
-from timer_server.wire.commands import Commands
-from timer_server.wire.events import Events
+from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.intake import Intake
 from timer_server.wire.listener import CannotListen
 
@@ -99,7 +98,7 @@ class Upkeep:
         ):
             self._reason_to_cut = ""
 
-    def _reopen(self, sockets: Iterable[Commands | Events], event: str, reason: str) -> bool:
+    def _reopen(self, sockets: Iterable[EndpointSocket], event: str, reason: str) -> bool:
         """Whether sockets could be replaced, which is tried once a second. Otherwise connections stay as they are."""
         now_ns = self._clock.now_ns()
         if now_ns < self._cut_again_at_ns:

@@ -1,7 +1,5 @@
 """The commands socket: a ROUTER that takes requests and sends their replies."""
 
-from functools import partial
-
 import zmq
 
 from timer_protocol.frames import Message
@@ -9,14 +7,8 @@ from timer_protocol.sender import EVERYBODY, NOBODY
 from timer_server.access.gate import Gate
 from timer_server.limits import REPLIES_QUEUED, frame_maximum_bytes
 from timer_server.wire.backlog import Backlog
-from timer_server.wire.endpoints import (
-    HEARTBEAT_TIMEOUT_MS,
-    LINGER_MS,
-    Context,
-    Socket,
-    new_socket,
-)
-from timer_server.wire.listener import Listener
+from timer_server.wire.endpoint_socket import EndpointSocket
+from timer_server.wire.endpoints import HEARTBEAT_TIMEOUT_MS, LINGER_MS, Context, Socket, new_socket
 from timer_server.wire.multipart import receive_from_router
 
 _HEARTBEAT_MS = 5_000
@@ -25,25 +17,17 @@ _MADE_ROUTING_ID = b"\0"
 """The first byte of the routing ids that a ROUTER makes."""
 
 
-class Commands:
+class Commands(EndpointSocket):
     """The socket bound to the commands endpoint. With a gate, clients need a key. Raises `BindError`."""
 
     def __init__(self, context: Context, endpoint: str, max_message_bytes: int, gate: Gate | None = None) -> None:
-        self._context = context
         self._max_message_bytes = max_message_bytes
         self._gate = gate
+        super().__init__(context, endpoint, LINGER_MS)
+
+    def _begin(self, socket: Socket) -> None:
+        super()._begin(socket)
         self._backlog = Backlog()
-        self.listener = Listener(context, partial(self._make, endpoint), endpoint, LINGER_MS)
-        self.socket = self.listener.socket
-
-    @property
-    def endpoint(self) -> str:
-        """Where requests are taken, with the port that was picked."""
-        return self.listener.endpoint
-
-    def register(self, poller: zmq.Poller) -> None:
-        """Has a poller wait for requests."""
-        self.listener.register(poller)
 
     def receive(self) -> Message | None:
         """The next message; None if there is none.
@@ -70,17 +54,8 @@ class Commands:
                 return False
             raise
 
-    def reopen(self) -> None:
-        """Cuts all connections; allowed clients connect anew. Raises `CannotListen`."""
-        try:
-            self.listener.reopen()
-        finally:
-            if self.socket is not self.listener.socket:
-                self.socket = self.listener.socket
-                self._backlog = Backlog()
-
-    def _make(self, endpoint: str) -> Socket:
-        socket = new_socket(self._context, zmq.ROUTER, REPLIES_QUEUED, endpoint)
+    def _make(self, context: Context, endpoint: str) -> Socket:
+        socket = new_socket(context, zmq.ROUTER, REPLIES_QUEUED, endpoint)
         if self._gate is not None:
             self._gate.guard(socket)
         # No limit: if one holds up the input of a connection that is then lost, and a heartbeat is due or was read with

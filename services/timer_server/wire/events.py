@@ -1,7 +1,6 @@
 """The events socket: an XPUB that publishes events and the beat to subscribers."""
 
 from collections.abc import Iterable
-from functools import partial
 
 import zmq
 
@@ -12,14 +11,9 @@ from timer_server.access.admission import Admission
 from timer_server.core.model import Countdown
 from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
-from timer_server.wire.endpoints import (
-    HEARTBEAT_TIMEOUT_MS,
-    Context,
-    Socket,
-    new_socket,
-)
+from timer_server.wire.endpoint_socket import EndpointSocket
+from timer_server.wire.endpoints import HEARTBEAT_TIMEOUT_MS, Context, Socket, new_socket
 from timer_server.wire.feed import Feed
-from timer_server.wire.listener import Listener
 from timer_server.wire.subscriptions import NotASubscription, Subscriber, Subscriptions
 
 _SUBSCRIPTIONS_A_TURN = 500
@@ -34,27 +28,21 @@ _SUBSCRIPTION_BUFFER_BYTES = 65_536
 """What the kernel may hold of them for one subscriber: what it has sent by the time it is cut off is taken in."""
 
 
-class Events:
+class Events(EndpointSocket):
     """The socket bound to the events endpoint. With a gate, keys limit what subscribers get. Raises `BindError`."""
 
     def __init__(self, context: Context, endpoint: str, admission: Admission) -> None:
-        self._context = context
         self._admission = admission
+        super().__init__(context, endpoint, linger_ms=0)
+
+    def _begin(self, socket: Socket) -> None:
+        super()._begin(socket)
         self.reason_to_reopen = ""
         """Why all subscribers have to be cut off; the caller sees to it that there are descriptors for that."""
         self.is_behind = False
         """Whether subscriptions wait to be taken. Nobody should be admitted meanwhile who may bring more."""
-        self.listener = Listener(context, partial(self._make, endpoint), endpoint, linger_ms=0)
-        self._begin()
-
-    @property
-    def endpoint(self) -> str:
-        """Where events are published, with the port that was picked."""
-        return self.listener.endpoint
-
-    def register(self, poller: zmq.Poller) -> None:
-        """Has a poller wait for subscriptions."""
-        self.listener.register(poller)
+        self._feed = Feed()
+        self._subscriptions = Subscriptions(socket, self._admission.gate)
 
     def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
         """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
@@ -85,17 +73,6 @@ class Events:
         if not self.is_behind:
             self._subscriptions.settle()
 
-    def reopen(self) -> None:
-        """Closes the socket and binds a new one. Subscribers connect again, and read what they missed.
-
-        Raises `CannotListen`.
-        """
-        try:
-            self.listener.reopen()
-        finally:
-            if self.socket is not self.listener.socket:
-                self._begin()
-
     def _take_some(self) -> bool:
         """Takes what a turn may take, and returns whether that was all. Raises `NotASubscription`."""
         for _ in range(_SUBSCRIPTIONS_A_TURN):
@@ -106,8 +83,8 @@ class Events:
             self._subscriptions.take(notice)
         return False
 
-    def _make(self, endpoint: str) -> Socket:
-        socket = new_socket(self._context, zmq.XPUB, EVENTS_QUEUED, endpoint)
+    def _make(self, context: Context, endpoint: str) -> Socket:
+        socket = new_socket(context, zmq.XPUB, EVENTS_QUEUED, endpoint)
         self._admission.guard_events(socket)
         socket.maxmsgsize = SUBSCRIPTION_BYTES
         socket.rcvhwm = _SUBSCRIPTIONS_QUEUED
@@ -117,13 +94,6 @@ class Events:
         # Both tell of every subscription; a manual one leaves it to the server what comes into force.
         socket.setsockopt(zmq.XPUB_VERBOSER if self._admission.gate is None else zmq.XPUB_MANUAL, 1)
         return socket
-
-    def _begin(self) -> None:
-        self.socket = self.listener.socket
-        self.reason_to_reopen = ""
-        self.is_behind = False
-        self._feed = Feed()
-        self._subscriptions = Subscriptions(self.socket, self._admission.gate)
 
 
 def _cut_off(subscriber: Subscriber, reason: str) -> None:

@@ -188,6 +188,7 @@ class Listener:
         self._monitor.close()
         self.socket.close(linger=self._linger_ms)
 
+
 def _first_kept() -> int:
     """The number of the first descriptor that is kept for the server's own needs."""
     limit, _ = getrlimit(RLIMIT_NOFILE)
