@@ -130,10 +130,11 @@ class TestDurability:
             use(store)
 
     def test_a_full_disk_is_a_store_error(self, store: SqliteStore) -> None:
+        store.commit(changes(event(1)))
         store._database.execute("PRAGMA max_page_count = 8")
 
         with pytest.raises(StoreError, match="full"):
-            store.commit(changes(event(1, payload=b'"' + b"x" * 100_000 + b'"')))
+            store.commit(changes(event(2, payload=b'"' + b"x" * 100_000 + b'"')))
 
 
 class TestRefusals:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from campaigns.disk_operations import RUN, STORE
 from campaigns.disk_script import Told, all_timers, script
-from drivers.file_damage import Damaged, cuts, flips
+from drivers.file_damage import Damaged, cuts, flips, used_part
 from drivers.server_process import ServerEnded, ServerProcess
 
 
@@ -21,13 +21,13 @@ class Opening(NamedTuple):
 
 
 def killed_run(folder: Path) -> tuple[dict[str, bytes], Told]:
-    """The files of a server that was killed after the whole script, and what it had told."""
+    """The files of a server that was killed after the whole script, without spare room, and what it had told."""
     told = Told(RUN.make(folder))
     with ServerProcess(folder) as server:
         wrong = told.play(server.commands, script(), lambda: server.has_ended)
     assert not wrong
     assert not told.in_doubt
-    return {file.name: file.read_bytes() for file in folder.glob(f"{STORE}*")}, told
+    return {file.name: used_part(file.name, file.read_bytes()) for file in folder.glob(f"{STORE}*")}, told
 
 
 def damages(files: dict[str, bytes], dice: Random, count: int) -> Iterator[tuple[str, Damaged]]:

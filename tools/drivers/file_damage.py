@@ -8,6 +8,9 @@ BLOCK = 4096
 HEADS = 120
 """Bytes at the beginning, where files say what they are: each of them is tried."""
 
+_LOG_HEADER, _FRAME = 32, 24 + BLOCK
+"""SQLite's write-ahead log: a header, and then each page with a header of its own (sqlite.org/fileformat2.html)."""
+
 
 class Damaged(NamedTuple):
     """What was done, and the content that it leaves."""
@@ -52,3 +55,14 @@ def stale_blocks(content: bytes, before: bytes) -> Iterator[Damaged]:
 
 def _with_block(content: bytes, at: int, block: bytes) -> bytes:
     return content[:at] + block[: len(content) - at] + content[at + BLOCK :]
+
+
+def used_part(name: str, content: bytes) -> bytes:
+    """A database of SQLite, or its write-ahead log, without the room behind its last page. Other files are as they were."""
+    if name.endswith("-wal"):
+        end = _LOG_HEADER
+        while content[end + 8 : end + 16] == content[16:24] and end + _FRAME <= len(content):  # of the same generation
+            end += _FRAME
+        return content[:end]
+    pages = int.from_bytes(content[28:32]) if content.startswith(b"SQLite format 3") else len(content)
+    return content[: pages * BLOCK]

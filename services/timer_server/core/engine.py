@@ -4,6 +4,7 @@ Pure: it is told the time, does no I/O, and gathers changes until `take_changes`
 ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,9 @@ from timer_server.core.records import SURELY_SMALL_BYTES, is_large
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 from timer_server.limits import SCAN_MAXIMUM
 
+ENTRY_BYTES = 1_000
+"""What an entry takes in the store at most, besides a large label and payload."""
+
 TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
 
 
@@ -54,6 +58,7 @@ class Engine:
         self._new_id = new_id
         self._ledger = Ledger()
         self._oldest_at_ms: int | None = None
+        self._left_bytes: float = math.inf
 
     @property
     def last_seq(self) -> int:
@@ -82,6 +87,10 @@ class Engine:
         """How many timers are in each state."""
         return self._ledger.counts()
 
+    def limit_growth(self, left_bytes: int | None) -> None:
+        """From now on no more than so many bytes are added to the log, but for what ends timers; None is no limit."""
+        self._left_bytes = math.inf if left_bytes is None else left_bytes
+
     # Requests
 
     def handle(self, params: TimerParams, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall:
@@ -108,7 +117,9 @@ class Engine:
         if change is None:
             return found
         if found.has_ended:
-            self._check_room()
+            self._check_count()
+        if request != "cancel":
+            self._take_room(ENTRY_BYTES)
         changed = effect(found, params, now_ns, self._limits)
         after = self._changed(found, change, now_ns, changed, keys if key is None else remembering(keys, key))
         self._ledger.change(after, found)
@@ -185,7 +196,8 @@ class Engine:
         if self._ledger.find(timer_id) is not None:
             return self._started_before(timer_id, params, payload, now_ns, recalled)
         check_id(timer_id)
-        self._check_room()
+        self._check_count()
+        self._take_room(ENTRY_BYTES + len(payload))
         at_ms = _round_up(now_ns)
         place = self._ledger.last_place + 1
         timer = Countdown(
@@ -256,7 +268,18 @@ class Engine:
             **changed,
         )
 
-    def _check_room(self) -> None:
+    def _take_room(self, size: int) -> None:
+        """Counts what is added to the log. Raises `Refusal` (limit_reached) where the disk is nearly full."""
+        if size > self._left_bytes:
+            left_bytes = int(self._left_bytes)
+            what = (
+                f"the server's disk is nearly full: disk_bytes, what is left for starts and changes, is {left_bytes},"
+                f" and this may take {size}; ends and cancellations go on, and retention makes room"
+            )
+            raise limit_reached("disk_bytes", left_bytes, what, later=True)
+        self._left_bytes -= size
+
+    def _check_count(self) -> None:
         pending = self._ledger.pending_count
         if pending >= self._limits.max_timers:
             what = f"{counted(pending, 'timer is', 'timers are')} pending and max_timers allows no more"

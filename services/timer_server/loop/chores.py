@@ -102,12 +102,14 @@ class Retention:
 
 
 class StoreCare:
-    """Looks after the files of a shard's store once a second, also while nothing is stored.
+    """Looks after the files of a shard's store once a second, also while nothing is stored, and tells the engine how much
+    room there is.
 
     Where they were removed or replaced it raises `StoreError`: nothing may be acknowledged that cannot be found again.
     """
 
     def __init__(self, shard: Shard) -> None:
+        self._engine = shard.engine
         self._log = shard.log
         self._due_ns = 0
 
@@ -117,4 +119,4 @@ class StoreCare:
     def step(self, now_ns: int, _budget: int) -> None:
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS
-            self._log.look_after()
+            self._engine.limit_growth(self._log.look_after())

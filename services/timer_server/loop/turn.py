@@ -271,7 +271,7 @@ class Loop:
 
     def _give_up(self, error: StoreError) -> None:
         """Answers everything in flight and after it with an error, since none of it is known to be durable."""
-        log.error("the store failed; the server ends, a restart recovers", extra=fields(reason=str(error)))
+        log.error("the store failed; the server ends", extra=fields(reason=str(error)))
         for shard in self._shards:  # answers with a waiting part may hold changes that are not durable either
             shard.parked.fail_all(_NOT_STORED)
             self._answers += shard.parked.take_ready()

@@ -84,8 +84,12 @@ class Store(Protocol):
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
         """The same after the event with this `seq`."""
 
-    def look_after(self) -> None:
-        """Looks after the files of the store, once a second, and raises `StoreError` where they are no longer there."""
+    def look_after(self) -> int | None:
+        """Looks after the files of the store, once a second, and raises `StoreError` where they are no longer there.
+
+        Returns how many bytes may be stored besides what ends timers, for which some room is kept; None where nothing
+        limits them.
+        """
 
     def close(self) -> None:
         """Closes the store. What was committed stays."""

@@ -91,9 +91,9 @@ class Log:
             entries = chain.from_iterable(block.entries for block in blocks)
             return list(islice((entry for entry in entries if entry.place > after), most))
 
-    def look_after(self) -> None:
-        """Looks after the files of the store."""
-        self._store.look_after()
+    def look_after(self) -> int | None:
+        """Looks after the files of the store, and returns how many bytes may be stored; None where nothing limits them."""
+        return self._store.look_after()
 
     def _whole(self, entry: Entry) -> Countdown:
         return entry if isinstance(entry, Countdown) else entry.with_spec_of(self.holder(entry.spec_place))

@@ -44,8 +44,9 @@ class MemoryStore:
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
         return self._blocks_from(bisect_right(self._entries, seq, key=lambda entry: entry.seq))
 
-    def look_after(self) -> None:
-        """There are no files."""
+    def look_after(self) -> int | None:
+        """There are no files, and no limit."""
+        return None
 
     def close(self) -> None:
         """Nothing to close."""

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from timer_server.store.base import StoreError
+from timer_server.store.sqlite.sentences import overwritten, taken, written
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -27,17 +28,18 @@ class StoreFiles:
         target = _target(database)
         self.journal = _beside(target, "journal")
         self.log = _beside(target, "wal")
-        self.reserve = _beside(target, "reserve")
+        self.former_reserve = _beside(target, "reserve")
+        """A file that only took up room, of servers before this one."""
         self._open: dict[Path, tuple[int, int]] = {}
         """The files that are open, by the names under which they stood then: each with its device and its inode."""
-        self._written = (0, 0)
-        """When this store has last written to the database, and its size then."""
+        self._written: dict[Path, tuple[int, int]] = {}
+        """When this store has last written to the database and to its log, and their sizes then."""
 
     def check(self) -> None:
         """Refuses a folder that cannot be used, and what is no file: opening that might wait for ever."""
         try:
             has_folder = self.database.parent.is_dir()
-            for file in (self.database, self.journal, self.log, self.mark, self.reserve):
+            for file in (self.database, self.journal, self.log, self.mark, self.former_reserve):
                 _check_regular(file)
         except PermissionError:
             raise StoreError(f"cannot open {self.database}: this user may not look into its folder") from None
@@ -52,24 +54,29 @@ class StoreFiles:
         for file in (self.database, self.log, self.mark):
             found = file.stat()
             self._open[file] = found.st_dev, found.st_ino
-        self.remember_written()
+        self.note_written()
 
-    def remember_written(self) -> None:
-        """Notes that this store has written to the database, which it does when it empties its log."""
-        self._written = _written(self.database.stat())
+    def note_written(self) -> None:
+        """Notes how the store has left the database and its log."""
+        self._written = {file: _written(file.stat()) for file in (self.database, self.log)}
 
-    def verify(self) -> None:
-        """Raises `StoreError` where an open file no longer stands under its name, or others have written to the
-        database: what is stored from now on could not be found again."""
+    def verify(self, *, has_committed: bool) -> None:
+        """Raises `StoreError` where an open file no longer stands under its name, or others have written to it: what is
+        stored from now on could not be found again.
+
+        Where the store has committed since it noted its files, it has written to the log, but not to the database.
+        """
         for file, identity in self._open.items():
             try:
                 found = file.stat()
             except FileNotFoundError:
-                raise StoreError(f"{file} was removed while the server had it open") from None
+                raise StoreError(taken(file, "removed", is_mark=file is self.mark)) from None
             if identity != (found.st_dev, found.st_ino):
-                raise StoreError(f"{file} was replaced while the server had it open")
-            if file is self.database and _written(found) != self._written:
-                raise StoreError(f"{file} was written to by another program while the server had it open")
+                raise StoreError(taken(file, "replaced", is_mark=file is self.mark))
+            if file is self.database and _written(found) != self._written[file]:
+                raise StoreError(written(file))
+            if file is self.log and not has_committed and _written(found) != self._written[file]:
+                raise StoreError(overwritten(file))
 
 
 def _target(database: Path) -> Path:

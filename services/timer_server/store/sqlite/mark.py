@@ -10,6 +10,7 @@ A server holds a lock on its mark. So who finds the database locked can tell whe
 import contextlib
 import errno
 import fcntl
+import os
 import struct
 from io import FileIO
 from pathlib import Path
@@ -65,8 +66,7 @@ class MarkFile:
         """Replaces the mark in place: one small write, which no crash of the process can tear."""
         assert self._file is not None, "the mark is not open"
         form = _FORM.pack(_MAGIC, mark.log_id.encode(), mark.commits, mark.place)
-        self._file.seek(0)
-        if self._file.write(form + _CHECKSUM.pack(crc32(form))) != _SIZE:
+        if os.pwrite(self._file.fileno(), form + _CHECKSUM.pack(crc32(form)), 0) != _SIZE:
             raise OSError(errno.EIO, "only a part could be written", str(self.path))
 
     def is_held(self) -> bool:

@@ -1,88 +1,110 @@
-"""Room on the disk for the write-ahead log, and for writing it into the database.
+"""Room on the disk for the write-ahead log, and for what it adds to the database.
 
-SQLite cannot open a database whose write-ahead log finds no room in it, so a full disk would stay full: retention could
-not begin. Two things keep room for that. The database may grow only as long as enough is left, and a file that holds
-nothing takes up as much as the log does, so that other programs leave it; it is removed where the room is needed.
+SQLite cannot empty a log whose pages find no room in the database, nor remove anything where the log finds none: a full
+disk would stay full, as retention could not begin. So the room is taken before it is needed, as blocks of the files
+that need it: the log keeps its size, and the database has blocks beyond its last page. No commit may make the database
+larger than its blocks. What is full can then still be written back, opened and pruned, whatever other programs do.
 """
 
 import contextlib
 import os
-from pathlib import Path
 
-from timer_server.store.base import Notice
+from timer_server.store.base import Notice, StoreError
 from timer_server.store.sqlite.files import StoreFiles
+from timer_server.store.sqlite.sentences import overwritten
 
-LOG_MOST_BYTES = 8 * 2**20
-"""What the log takes at most: it is written back long before, and one turn fits."""
+LOG_BYTES = 6 * 2**20
+"""The size of the log, and what the database has beyond its last page. One turn of usual size is far smaller."""
 
 _DISK_SHARE = 8
-"""On a small disk, the log takes no more than this part of it."""
+"""On a small disk, each of the two is no more than this part of it."""
 
-_STEP_BYTES = 2**18
-"""The reserve grows by this, so that it seldom has to."""
+_KEPT_SHARE = 2
+"""This part of the room in the database is kept for the ends of timers."""
 
 
 class Room:
-    """Looks after the room that a store needs beside its database. All methods may raise `OSError`."""
+    """Looks after the room that a store needs on its disk. All methods but `close` may raise `OSError`."""
 
     def __init__(self, files: StoreFiles) -> None:
         self._files = files
-        self.log_most_bytes = LOG_MOST_BYTES
-        """How large the log may become on this disk."""
-        self.reserved_bytes = 0
-        """How large the reserve is. The log should be no larger."""
+        self._database = self._log = -1
+        self._is_whole = True
+        """Whether all room that is wanted could be had."""
+        self.usual_log_bytes = LOG_BYTES
+        """The size of the log on this disk, if no turn needs more."""
+        self.log_bytes = 0
+        """The size of the log as it was left."""
 
-    def growth_bytes(self) -> int | None:
-        """By how much the database may grow; negative where room is missing, None where the system does not tell.
+    def open(self) -> None:
+        """Opens the files. SQLite has to have them open, and to close the database first: the system gives up all locks
+        of a process on a file as soon as it closes one of its descriptors."""
+        self._files.former_reserve.unlink(missing_ok=True)
+        self._database = os.open(self._files.database, os.O_RDWR)
+        self._log = os.open(self._files.log, os.O_RDWR)
+        disk = os.fstatvfs(self._database)
+        if disk.f_blocks:
+            self.usual_log_bytes = min(LOG_BYTES, disk.f_blocks * disk.f_frsize // _DISK_SHARE)
 
-        Twice the most that the log may take is left free, or is taken already: by the log, and by the reserve.
+    def make(self, database_bytes: int, turn_bytes: int = 0) -> int:
+        """Takes what room is missing, and more for a large turn. `database_bytes` are those of the pages so far.
+
+        Returns how large the database may become, which is less than it should be on a full disk.
         """
-        disk = os.statvfs(self._files.reserve.parent)
+        wanted_bytes = max(self.usual_log_bytes, turn_bytes)
+        self.log_bytes = _extend(self._log, wanted_bytes)
+        most_bytes = _extend(self._database, database_bytes + wanted_bytes)
+        self._is_whole = most_bytes >= database_bytes + wanted_bytes
+        return most_bytes
+
+    def left_bytes(self, unused_bytes: int) -> int | None:
+        """How much may still be stored besides the ends of timers; None where the system does not tell.
+
+        `unused_bytes` is what may be added to the database as it is. What is free on the disk counts if it can be had.
+        """
+        disk = os.fstatvfs(self._database)
         if not disk.f_blocks:
             return None
-        self.log_most_bytes = min(LOG_MOST_BYTES, disk.f_blocks * disk.f_frsize // _DISK_SHARE)
-        taken_bytes = _size(self._files.log) + _size(self._files.reserve)
-        return disk.f_bavail * disk.f_frsize + taken_bytes - 2 * self.log_most_bytes
+        free_bytes = disk.f_bavail * disk.f_frsize if self._is_whole else 0
+        return max(unused_bytes + free_bytes - self.usual_log_bytes // _KEPT_SHARE, 0)
 
-    def notices(self) -> list[Notice]:
-        """What an operator should know of the room that there is."""
-        growth_bytes = self.growth_bytes()
-        if growth_bytes is None or growth_bytes >= self.log_most_bytes:
+    def notices(self, left_bytes: int | None) -> list[Notice]:
+        """What an operator should know of the room that is left."""
+        if left_bytes is None or left_bytes >= self.usual_log_bytes:
             return []
-        figures: dict[str, int | str] = {"file": str(self._files.database), "may_grow_bytes": max(growth_bytes, 0)}
+        figures: dict[str, int | str] = {"file": str(self._files.database), "may_grow_bytes": left_bytes}
         return [Notice("the disk is nearly full", figures, is_warning=True)]
 
-    def reserve(self) -> None:
-        """Makes the reserve larger than the log, if that leaves room for the log to grow."""
-        log_bytes, self.reserved_bytes = _size(self._files.log), _size(self._files.reserve)
-        wanted_bytes = min((log_bytes // _STEP_BYTES + 1) * _STEP_BYTES, self.log_most_bytes)
-        missing_bytes = wanted_bytes - self.reserved_bytes
-        if missing_bytes <= 0 or not hasattr(os, "posix_fallocate"):
-            return
-        disk = os.statvfs(self._files.reserve.parent)
-        if disk.f_bavail * disk.f_frsize >= missing_bytes + max(self.log_most_bytes - log_bytes, 0):
-            with contextlib.suppress(OSError):  # others may have been faster
-                self._extend(wanted_bytes)
+    def verify_log(self) -> None:
+        """Raises `StoreError` where the log has become smaller, which only another program does."""
+        log_bytes = os.lseek(self._log, 0, os.SEEK_END)
+        if log_bytes < self.log_bytes:
+            raise StoreError(overwritten(self._files.log))
+        self.log_bytes = log_bytes
 
-    def is_needed(self) -> bool:
-        """Whether there is a log that has yet to be written into the database."""
-        return _size(self._files.log) > 0
-
-    def release(self) -> bool:
-        """Gives the reserve back to the disk; whether there was one."""
-        had_one = _size(self._files.reserve) > 0
-        self._files.reserve.unlink(missing_ok=True)
-        self.reserved_bytes = 0
-        return had_one
-
-    def _extend(self, size: int) -> None:
-        with self._files.reserve.open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
-        self.reserved_bytes = size
+    def close(self) -> None:
+        """Closes the files."""
+        for descriptor in (self._database, self._log):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._database = self._log = -1
 
 
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
+def _extend(descriptor: int, wanted_bytes: int) -> int:
+    """Takes blocks behind the end of a file, as far as there are free ones, and returns the file's size."""
+    size = os.fstat(descriptor).st_size
+    if size >= wanted_bytes:
+        return size
+    disk = os.fstatvfs(descriptor)
+    by_bytes = min(wanted_bytes - size, disk.f_bavail * disk.f_frsize) if disk.f_blocks else wanted_bytes - size
+    if by_bytes > 0:
+        with contextlib.suppress(OSError):  # others may have been faster
+            _take_blocks(descriptor, size, by_bytes)
+    return os.fstat(descriptor).st_size
+
+
+def _take_blocks(descriptor: int, size: int, by_bytes: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, size, by_bytes)
+    else:  # the size is all that can be had
+        os.ftruncate(descriptor, size + by_bytes)

@@ -40,6 +40,11 @@ UPDATE_BLOCK = "UPDATE blocks SET body = ?, checksum = ? WHERE last_place = ?"
 DELETE_BLOCK = "DELETE FROM blocks WHERE last_place = ?"
 UPDATE_HEADER = "UPDATE header SET body = ?, checksum = ?"
 
+REWRITE_FIRST_PAGE = f"PRAGMA user_version = {VERSION}"
+"""Commits without a change of the content: the version is what it was, and its page is logged all the same."""
+
+SELECT_STATE = "SELECT body, checksum FROM header"
+
 AFTER = f"{SELECT_BLOCKS} WHERE last_place > ? ORDER BY last_place"
 """The blocks with entries after a place."""
 

@@ -10,6 +10,8 @@ REMEDY = "restore a copy of it together with its -wal, or name another file in T
 
 _ROOM = "make room on the disk, of which a part is kept free, so that retention can make room after a restart"
 
+_AGAIN = "start the server again: all that was acknowledged is there"
+
 _OF_THE_DISK = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -45,8 +47,28 @@ def sentence(
     if code & 0xFF == sqlite3.SQLITE_BUSY:
         holder = "another timer-server has it open" if is_served() else "another program holds the database"
         return f"cannot {doing} {path}: {holder} ({error.sqlite_errorname})"
-    hint = f"; {_ROOM}" if code & 0xFF == sqlite3.SQLITE_FULL else ""
+    remedy = _ROOM if code & 0xFF == sqlite3.SQLITE_FULL else _AGAIN
+    hint = "" if doing == "open" and remedy is _AGAIN else f"; {remedy}"
     return f"cannot {doing} {path}: {error} ({error.sqlite_errorname}){hint}"
+
+
+def taken(file: Path, how: str, *, is_mark: bool) -> str:
+    """A file of the store was removed or replaced (`how`)."""
+    remedy = "start the server again, which makes it anew" if is_mark else REMEDY
+    return f"{file} was {how} while the server had it open; {remedy}"
+
+
+def written(file: Path) -> str:
+    """Another program has written to the database, or only looks as if: a file's time can be set."""
+    return (
+        f"{file} was written to by another program, or its time was set, while the server had it open;"
+        " start the server again, which checks what it holds"
+    )
+
+
+def overwritten(log: Path) -> str:
+    """Another program has written to the write-ahead log."""
+    return f"{log} was overwritten by another program while the server had it open; {REMEDY}"
 
 
 def one_line(text: str) -> str:

@@ -7,8 +7,7 @@ read is checked: a damaged log is refused, and left as it was found.
 
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
-from functools import partial
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -24,20 +23,28 @@ from timer_server.store.sqlite.schema import (
     AFTER,
     DELETE_BLOCK,
     INSERT_BLOCK,
+    REWRITE_FIRST_PAGE,
     SELECT_BLOCKS,
+    SELECT_STATE,
     STANDING_AFTER,
     UPDATE_BLOCK,
     UPDATE_HEADER,
     create,
     is_new,
 )
-from timer_server.store.sqlite.sentences import REMEDY, one_line, sentence
+from timer_server.store.sqlite.sentences import REMEDY, one_line, overwritten, sentence
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
 CHECKPOINT_PAGES = 1000
-"""Pages in the write-ahead log after which it is written into the database, or fewer on a small disk."""
+"""Pages in the write-ahead log before it is written into the database, or fewer on a small disk."""
+
+_LOG_SHARE = 2 / 3
+"""As much of the log is used, since its pages are estimated."""
 
 _MAGIC = b"SQLite format 3\0"
+
+_FAILURES = (Damage, OSError, UnicodeDecodeError, sqlite3.Error)
+"""What a file can cause."""
 
 
 class SqliteStore:
@@ -54,8 +61,14 @@ class SqliteStore:
         self._mark = MarkFile(self._files.mark)
         self._connection: sqlite3.Connection | None = None
         self._page_bytes = 0
-        self._logged_pages = 0
+        self._left_pages = 0
+        """Pages that may be logged until the log has to be written into the database."""
         self._state = LogState("")
+        self._most_pages = 0
+        """How many pages the database may have."""
+        self._noted_commits = 0
+        """The commits when the files were last noted."""
+        self._is_short_of_room = False
         self._has_failed = False
 
     def open(self) -> Header:
@@ -63,12 +76,11 @@ class SqliteStore:
         with self._explained("open"):
             doubt = self._check_mark()
             self._take_up()
-            notices = self._room.notices()
-        is_short_of_room = bool(notices)
+            notices = self._room.notices(self._left_bytes())
         if doubt is not None:
             figures = {"file": str(self._mark.path), "reason": doubt}
             notices.append(Notice("the mark was set anew", figures, is_warning=True))
-        return self._state.header(*notices)._replace(is_short_of_room=is_short_of_room)
+        return self._state.header(*notices)._replace(is_short_of_room=self._is_short_of_room)
 
     def restored(self) -> tuple[Header, Header]:
         """Opens a store that was copied back and gives its log a new id; returns the headers before and after.
@@ -95,26 +107,34 @@ class SqliteStore:
             yield from verify_complete(chain.from_iterable(map(entries_of, rows)), state.held, state.ends)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
-        database = self._database
-        with self._explained("write"):
-            database.execute("BEGIN IMMEDIATE")
-            # First goes what was stored before: on a full disk its room is all there is.
-            gone = {place for place in changes.obsolete if place <= self._state.ends.last_place}
-            removed = self._remove(gone) if gone else 0
+        execute = self._database.execute
+        # No context manager: here it would cost as much as the header.
+        try:
+            pages = _pages_of(changes)
+            if pages > self._left_pages:
+                self._make_way(pages)
+            execute("BEGIN IMMEDIATE")
+            removed = 0
+            if changes.obsolete:
+                # First goes what was stored before: on a full disk its room is all there is.
+                gone = {place for place in changes.obsolete if place <= self._state.ends.last_place}
+                removed = self._remove(gone)
             if changes.events:
-                database.executemany(INSERT_BLOCK, to_rows(changes.events, changes.records))
-            if len(gone) < len(changes.obsolete):
+                self._database.executemany(INSERT_BLOCK, to_rows(changes.events, changes.records))
+            if changes.obsolete and len(gone) < len(changes.obsolete):
                 removed += self._remove({*changes.obsolete} - gone)
             state = self._state.after(changes, removed, anchor)
-            database.execute(UPDATE_HEADER, state_to_row(state))
-            database.execute("COMMIT")
-            self._state = state
+            execute(UPDATE_HEADER, state_to_row(state))
+            execute("COMMIT")
+            self._room.verify_log()
             self._mark.write(_mark_of(state))
-            self._logged_pages += _pages_of(changes, removed)
-            if self._logged_pages * self._page_bytes > self._room.reserved_bytes:
-                self._room.reserve()
-            if self._logged_pages >= self._most_logged_pages:
-                self._write_back()
+            self._state = state
+            self._left_pages -= pages
+        except StoreError:
+            self._has_failed = True
+            raise
+        except _FAILURES as error:
+            raise self._failure("write", error) from error
 
     def entry(self, place: int) -> Entry:
         with self._explained("read"):
@@ -132,21 +152,25 @@ class SqliteStore:
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
         return self.blocks_after(self._place_before_those_after(seq))
 
-    def look_after(self) -> None:
+    def look_after(self) -> int | None:
         with self._explained("look after"):
-            self._files.verify()
-            self._limit_growth()
+            self._verify_files()
+            self._verify_last_commit()
+            if self._left_pages > 0:
+                self._make_room()
+            else:
+                self._make_way(0)
+            return self._left_bytes()
 
     def close(self) -> None:
         if self._connection is not None:
-            if self._has_failed:
-                # Closing would merge the write-ahead log into the file; interrupted, it leaves both as they are.
+            if self._has_failed or self._is_short_of_room:
+                # Closing would merge the log into the database and remove it; interrupted, it leaves both, and their
+                # room is not given away.
                 self._connection.interrupt()
-            if not (self._has_failed and self._room.is_needed()):
-                with suppress(OSError):
-                    self._room.release()  # closing merges them, which may need the room
             self._connection.close()
             self._connection = None
+        self._room.close()
         self._mark.close()
 
     @property
@@ -156,13 +180,13 @@ class SqliteStore:
 
     def _connect(self) -> None:
         """Opens the database and reads its state, or makes an empty log. Raises `StoreError`."""
-        self._has_failed = False
+        self._has_failed, self._most_pages = False, 0
         with self._explained("open"):
             self._files.check()
             self._check_file()
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
             self._prepare()
-            self._state = row_to_state(self._database.execute("SELECT body, checksum FROM header").fetchone())
+            self._state = row_to_state(self._database.execute(SELECT_STATE).fetchone())
 
     def _place_before_those_after(self, seq: int) -> int:
         """A place before all events after a `seq`, with at most one block of others in between.
@@ -250,41 +274,76 @@ class SqliteStore:
             create(database, LogState(self._new_log_id()))
 
     def _take_up(self) -> None:
-        """Makes sure that what was read is on the disk, and opens the mark."""
-        # A commit whose fsync failed may be in the page cache alone, and reads like any other: it is written again.
-        write_back = partial(self._database.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
-        try:
-            write_back().fetchone()
-        except sqlite3.OperationalError:
-            if not self._room.release():
-                raise
-            write_back().fetchone()
+        """Makes sure that what was read is on the disk, and opens the mark. What was closed in order stays as it is."""
+        self._room.open()
+        self._database.execute(f"PRAGMA journal_size_limit = {self._room.usual_log_bytes}").fetchone()
+        logged, _ = self._write_back()
+        if logged:
+            # A commit whose fsync failed may be in the page cache alone, and reads like any other. Now it was written
+            # again, and nobody shall read it from the log.
+            self._begin_log_anew()
+            self._make_room()
         self._mark.open(_mark_of(self._state))
         self._files.remember()
-        self._logged_pages = 0
-        self._limit_growth()
-        self._room.reserve()
+        self._note_files()
+        self._left_pages = 0  # so the first commit makes room
 
-    @property
-    def _most_logged_pages(self) -> int:
-        return min(CHECKPOINT_PAGES, self._room.log_most_bytes // 2 // self._page_bytes)
-
-    def _write_back(self) -> None:
-        """Writes the log into the database, after which it begins anew.
+    def _make_way(self, pages: int) -> None:
+        """Writes the log into the database, and makes room for so many pages, also if they are more than it has.
 
         It is not left to SQLite, which says nothing where that fails, and lets the log grow.
         """
-        self._files.verify()
-        _, logged, written = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        self._files.remember_written()
-        self._logged_pages = logged - written
+        self._verify_files()
+        logged, written = self._write_back()
+        turn_bytes = int(pages * self._page_bytes / _LOG_SHARE)
+        if not logged or max(turn_bytes, self._room.log_bytes) > self._room.usual_log_bytes:
+            self._begin_log_anew()
+        self._make_room(turn_bytes)
+        most_pages = min(CHECKPOINT_PAGES, int(self._room.log_bytes * _LOG_SHARE) // self._page_bytes)
+        self._left_pages = most_pages - (logged - written)
 
-    def _limit_growth(self) -> None:
-        """Lets the database grow as far as the disk has room."""
-        growth_bytes = self._room.growth_bytes()
-        if growth_bytes is not None:
-            most_bytes = self._path.stat().st_size + max(growth_bytes, 0)
-            self._database.execute(f"PRAGMA max_page_count = {most_bytes // self._page_bytes}").fetchone()
+    def _write_back(self) -> tuple[int, int]:
+        """Writes the log into the database: how many pages it has, and how many of them were written.
+
+        If those are all, it begins anew with the next commit. It keeps its size, so that it gives no room away.
+        """
+        _, logged, written = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return logged, written
+
+    def _begin_log_anew(self) -> None:
+        """Begins a log, or one anew that was written back. If it was larger than usual, SQLite cuts it.
+
+        SQLite takes the size of the database from the log, and before there is one from the file, with spare room.
+        """
+        self._database.execute(REWRITE_FIRST_PAGE)
+
+    def _make_room(self, turn_bytes: int = 0) -> None:
+        """Takes the room that commits need, and lets the database grow no further than that."""
+        pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
+        most_pages = self._room.make(pages * self._page_bytes, turn_bytes) // self._page_bytes
+        self._most_pages = self._database.execute(f"PRAGMA max_page_count = {most_pages}").fetchone()[0]
+        self._note_files()
+
+    def _left_bytes(self) -> int | None:
+        """How much may still be stored besides the ends of timers; None where that is not known."""
+        pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
+        free_pages: int = self._database.execute("PRAGMA freelist_count").fetchone()[0]
+        left_bytes = self._room.left_bytes((max(self._most_pages - pages, 0) + free_pages) * self._page_bytes)
+        self._is_short_of_room = left_bytes is not None and left_bytes < self._room.usual_log_bytes
+        return left_bytes
+
+    def _verify_files(self) -> None:
+        self._files.verify(has_committed=self._state.commits != self._noted_commits)
+
+    def _note_files(self) -> None:
+        self._files.note_written()
+        self._noted_commits = self._state.commits
+
+    def _verify_last_commit(self) -> None:
+        """Reads the last commit back from the files, and raises `StoreError` where it is no longer there."""
+        self._database.execute("PRAGMA shrink_memory")  # without the pages in memory
+        if self._database.execute(SELECT_STATE).fetchone() != state_to_row(self._state):
+            raise StoreError(overwritten(self._files.log))
 
     def _check_mark(self) -> str | None:
         """Why the mark says nothing of this log; None where it agrees. Raises `StoreError` where commits are lost."""
@@ -313,15 +372,19 @@ class SqliteStore:
         except StoreError:
             self._has_failed = True
             raise
-        except (Damage, OSError, UnicodeDecodeError, sqlite3.Error) as error:
-            self._has_failed = True
-            raise StoreError(sentence(doing, self._path, error, self._mark.is_held)) from error
+        except _FAILURES as error:
+            raise self._failure(doing, error) from error
+
+    def _failure(self, doing: str, error: Damage | OSError | UnicodeDecodeError | sqlite3.Error) -> StoreError:
+        """Notes that the store has failed, and says why."""
+        self._has_failed = True
+        return StoreError(sentence(doing, self._path, error, self._mark.is_held))
 
 
-def _pages_of(changes: Changes, removed: int) -> int:
+def _pages_of(changes: Changes) -> int:
     """About how many pages a commit adds to the write-ahead log: the header's and the last one at least, and two for
     each entry that is taken out of its block."""
-    return 2 + sum(map(len, changes.records)) // 3_000 + 2 * removed
+    return 2 + sum(map(len, changes.records)) // 3_000 + 2 * len(changes.obsolete)
 
 
 def _mark_of(state: LogState) -> Mark:
