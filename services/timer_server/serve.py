@@ -105,10 +105,10 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     shard = Shard(Engine(config.limits, new_id), Log(store, header))
     with closing(_until_stopped(store.load(), signals)) as entries:
         shard.engine.restore(entries, header.ends, shard.log.holder)
-    shard.engine.limit_growth(shard.log.look_after())
     committer = make_committer(shard, store)
     if header.is_short_of_room:
         _forget_first(clock, shard, committer, signals)
+    shard.engine.limit_growth(shard.log.look_after())
     if signals.stop_is_wanted:
         log.info("told to stop before anybody was served")
         return None

@@ -1,13 +1,14 @@
 """What requests are answered: repeats, conflicts, limits, and refusals that change nothing."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import CancelParams, ExtendParams, GetParams, PauseParams, RestartParams, ResumeParams
-from timer_server.core.engine import TimerParams
+from timer_server.core.engine import ENTRY_BYTES, TimerParams
 from timer_server.limits import KEYS_REMEMBERED
 
 LATER_NS = BEGIN_NS + NS_PER_S
@@ -200,6 +201,28 @@ class TestKeys:
 
 
 class TestRoom:
+    def test_on_a_disk_that_is_nearly_full_timers_only_end(self) -> None:
+        bench = Bench()
+        bench.start("a")
+        bench.start("b", seconds=1)
+        bench.engine.limit_growth(2 * ENTRY_BYTES + len("null"))
+        bench.start("c")
+        bench.ask(ExtendParams("a", seconds=1, key="k"))
+
+        refused = refusal(lambda: bench.start("d"))
+        told = {"limit": "disk_bytes", "maximum": 0, "scope": "server", "later": True}
+        assert (refused.code, refused.help) == (ErrorCode.LIMIT_REACHED, told)
+        assert "disk is nearly full" in refused.reason
+        for params in (ExtendParams("a", seconds=1), PauseParams("a"), RestartParams("a")):
+            assert refusal(partial(bench.ask, params)).help == told
+        assert bench.start("a").id == "a"  # copies of what was done have no effect
+        bench.ask(ExtendParams("a", seconds=1, key="k"))
+        assert bench.ask(CancelParams("a")).state == "cancelled"
+        assert bench.get("b", LATER_NS).state == "fired"
+
+        bench.engine.limit_growth(None)
+        assert bench.start("d").state == "running"
+
     def test_pending_timers_are_limited_and_ended_ones_do_not_count(self) -> None:
         bench = Bench(max_timers=2)
         bench.start("a")

@@ -47,7 +47,7 @@ class TestFile:
         assert file.read() is None
 
         file.open(Mark(LOG_ID, 1, 2))
-        file.write(Mark(LOG_ID, 2**60, 2**63))
+        file.write(2**60, 2**63)
 
         assert file.read() == Mark(LOG_ID, 2**60, 2**63)
         file.close()

@@ -36,7 +36,7 @@ def store(path: Path) -> Iterator[SqliteStore]:
     """An open store that has taken its room."""
     with closing(sqlite_store(path)) as opened:
         opened.open()
-        opened.commit(changes())
+        opened.look_after()
         yield opened
 
 
@@ -177,8 +177,11 @@ def test_a_system_that_tells_nothing_sets_no_limit(path: Path, monkeypatch: pyte
         assert fill(store) == 320
 
 
-def test_the_reserve_of_former_servers_goes(path: Path) -> None:
-    path.with_name("timers.db-reserve").write_bytes(bytes(10))
-    with closing(sqlite_store(path)) as store:
-        store.open()
-        assert not path.with_name("timers.db-reserve").exists()
+def test_a_log_that_was_kept_while_the_store_closed_is_taken_up(store: SqliteStore, path: Path) -> None:
+    store.commit(changes(event(1)))
+    store.close()
+    path.with_name("timers.db-reserve").write_bytes(bytes(LOG_BYTES))
+
+    store.open()
+    assert places(store.load()) == [1]
+    assert (size(path, "-wal"), size(path, "-reserve")) == (LOG_BYTES, 0)

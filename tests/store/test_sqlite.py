@@ -253,9 +253,11 @@ def replace(path: Path) -> None:
     copy.replace(path)
 
 
-def overwrite(path: Path) -> None:
-    """A copy is written into it, as by `cp`."""
-    path.write_bytes(path.read_bytes())
+def overwrite(path: Path, content: bytes | None = None) -> None:
+    """A copy is written into it, as by `cp`, or something else; later than the last tick of the file system's clock."""
+    path.write_bytes(path.read_bytes() if content is None else content)
+    found = path.stat()
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + 10_000_000))
 
 
 class TestFilesThatAreTakenAway:
@@ -285,15 +287,55 @@ class TestFilesThatAreTakenAway:
         with pytest.raises(StoreError, match="was written to by another program"):
             store.look_after()
 
+    @pytest.mark.parametrize("content", [b"", b"another", None], ids=["emptied", "another", "a copy"])
+    def test_a_log_that_others_write_is_noticed(self, store: SqliteStore, path: Path, content: bytes | None) -> None:
+        log = path.with_name(f"{path.name}-wal")
+        store.commit(changes(event(1)))
+        store.look_after()
+        overwrite(log, content)
+
+        with pytest.raises(StoreError, match=f"{log} was overwritten by another program"):
+            store.look_after()
+
+    @pytest.mark.parametrize("content", [b"", b"another"], ids=["emptied", "another"])
+    def test_nothing_is_acknowledged_once_others_have_made_the_log_smaller(
+        self, store: SqliteStore, path: Path, content: bytes
+    ) -> None:
+        log = path.with_name(f"{path.name}-wal")
+        store.look_after()
+        log.write_bytes(content)
+
+        with pytest.raises(StoreError, match=f"{log} was overwritten by another program"):
+            store.commit(changes(event(1)))
+
+    def test_a_log_that_is_older_than_the_last_commit_is_noticed(self, store: SqliteStore, path: Path) -> None:
+        log = path.with_name(f"{path.name}-wal")
+        store.commit(changes(event(1)))
+        store.look_after()
+        before = log.read_bytes()
+        store.commit(changes(event(2)))
+        log.write_bytes(before)
+
+        with pytest.raises(StoreError, match=f"{log} was overwritten|is damaged"):
+            store.look_after()
+
+    def test_a_database_whose_time_was_set_is_not_called_written(self, store: SqliteStore, path: Path) -> None:
+        store.look_after()
+        os.utime(path, ns=(0, 0))
+
+        with pytest.raises(StoreError, match="or its time was set, .* start the server again"):
+            store.look_after()
+
     def test_nothing_is_written_into_the_database_of_others(
         self, store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 1)
+        store.look_after()
         overwrite(path)
         before = path.read_bytes()
-        monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 1)
 
         with pytest.raises(StoreError, match="was written to by another program"):
-            store.commit(changes(event(1)))
+            store.commit(changes(event(1, payload=b"1" * 200_000)))  # the log has to be written back first
         store.close()
         assert path.read_bytes() == before
 

@@ -19,7 +19,7 @@ from campaigns.unsynced import Unsynced
 from timer_server.__main__ import main
 from timer_server.store.base import StoreError
 from timer_server.store.sqlite import store
-from timer_server.store.sqlite.mark import Mark, MarkFile
+from timer_server.store.sqlite.mark import MarkFile
 from timer_server.store.sqlite.store import SqliteStore
 
 VARIABLE = "DISK_FAULT"
@@ -111,9 +111,9 @@ def _tell(event: str, **fields: Any) -> None:
 def _put_between_mark_and_disk(disk: FaultyDisk) -> None:
     write = MarkFile.write
 
-    def judged(self: MarkFile, mark: Mark) -> None:
+    def judged(self: MarkFile, commits: int, place: int) -> None:
         before = self.path.read_bytes()
-        disk.judge_mark(self.path, before, lambda: write(self, mark))
+        disk.judge_mark(self.path, before, lambda: write(self, commits, place))
 
     MarkFile.write = judged  # type: ignore[method-assign]
 

@@ -60,8 +60,8 @@ def _with_block(content: bytes, at: int, block: bytes) -> bytes:
 def used_part(name: str, content: bytes) -> bytes:
     """A database of SQLite, or its write-ahead log, without the room behind its last page. Other files are as they were."""
     if name.endswith("-wal"):
-        end = _LOG_HEADER
-        while content[end + 8 : end + 16] == content[16:24] and end + _FRAME <= len(content):  # of the same generation
+        end, salts = _LOG_HEADER, content[16:24]  # the salts tell its pages from those of before
+        while any(salts) and content[end + 8 : end + 16] == salts and end + _FRAME <= len(content):
             end += _FRAME
         return content[:end]
     pages = int.from_bytes(content[28:32]) if content.startswith(b"SQLite format 3") else len(content)

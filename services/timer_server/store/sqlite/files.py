@@ -28,8 +28,8 @@ class StoreFiles:
         target = _target(database)
         self.journal = _beside(target, "journal")
         self.log = _beside(target, "wal")
-        self.former_reserve = _beside(target, "reserve")
-        """A file that only took up room, of servers before this one."""
+        self.reserve = _beside(target, "reserve")
+        """The log while SQLite closes, if it is empty: see `Room.kept`."""
         self._open: dict[Path, tuple[int, int]] = {}
         """The files that are open, by the names under which they stood then: each with its device and its inode."""
         self._written: dict[Path, tuple[int, int]] = {}
@@ -39,7 +39,7 @@ class StoreFiles:
         """Refuses a folder that cannot be used, and what is no file: opening that might wait for ever."""
         try:
             has_folder = self.database.parent.is_dir()
-            for file in (self.database, self.journal, self.log, self.mark, self.former_reserve):
+            for file in (self.database, self.journal, self.log, self.mark, self.reserve):
                 _check_regular(file)
         except PermissionError:
             raise StoreError(f"cannot open {self.database}: this user may not look into its folder") from None

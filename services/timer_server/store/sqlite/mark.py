@@ -20,6 +20,7 @@ from zlib import crc32
 from timer_server.store.integrity import Damage
 
 _FORM = struct.Struct(">4s11sQQ")
+_NUMBERS = struct.Struct(">QQ")
 _CHECKSUM = struct.Struct(">I")
 _MAGIC = b"TIMK"
 _SIZE = _FORM.size + _CHECKSUM.size
@@ -39,6 +40,8 @@ class MarkFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: FileIO | None = None
+        self._descriptor = -1
+        self._log = b""
 
     def read(self) -> Mark | None:
         """The mark; None where there is no file. Raises `Damage` for a file that holds something else."""
@@ -57,16 +60,17 @@ class MarkFile:
         self.close()
         self.path.touch()
         self._file = FileIO(self.path, "r+")
+        self._descriptor = self._file.fileno()
+        self._log = _MAGIC + mark.log_id.encode()
         with contextlib.suppress(OSError):  # where there are no locks, a message says less
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.write(mark)
+        self.write(mark.commits, mark.place)
         self._file.truncate(_SIZE)
 
-    def write(self, mark: Mark) -> None:
-        """Replaces the mark in place: one small write, which no crash of the process can tear."""
-        assert self._file is not None, "the mark is not open"
-        form = _FORM.pack(_MAGIC, mark.log_id.encode(), mark.commits, mark.place)
-        if os.pwrite(self._file.fileno(), form + _CHECKSUM.pack(crc32(form)), 0) != _SIZE:
+    def write(self, commits: int, place: int) -> None:
+        """Replaces the mark of the same log in place: one small write, which no crash of the process can tear."""
+        form = self._log + _NUMBERS.pack(commits, place)
+        if os.pwrite(self._descriptor, form + _CHECKSUM.pack(crc32(form)), 0) != _SIZE:
             raise OSError(errno.EIO, "only a part could be written", str(self.path))
 
     def is_held(self) -> bool:
@@ -84,4 +88,4 @@ class MarkFile:
         """Closes the file."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file, self._descriptor = None, -1

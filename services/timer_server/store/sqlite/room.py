@@ -6,8 +6,9 @@ that need it: the log keeps its size, and the database has blocks beyond its las
 larger than its blocks. What is full can then still be written back, opened and pruned, whatever other programs do.
 """
 
-import contextlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from timer_server.store.base import Notice, StoreError
 from timer_server.store.sqlite.files import StoreFiles
@@ -18,6 +19,9 @@ LOG_BYTES = 6 * 2**20
 
 _DISK_SHARE = 8
 """On a small disk, each of the two is no more than this part of it."""
+
+_LOG_HEADER = 32
+"""Without its header, what else is in the log counts for nothing (sqlite.org/fileformat2.html)."""
 
 _KEPT_SHARE = 2
 """This part of the room in the database is kept for the ends of timers."""
@@ -36,12 +40,21 @@ class Room:
         self.log_bytes = 0
         """The size of the log as it was left."""
 
+    def take_up(self) -> None:
+        """Makes the reserve the log again, if that was left undone; before SQLite looks for a log."""
+        if not self._files.reserve.exists():
+            return
+        if self._files.log.exists():
+            self._files.reserve.unlink()
+        else:
+            self._files.reserve.rename(self._files.log)
+
     def open(self) -> None:
         """Opens the files. SQLite has to have them open, and to close the database first: the system gives up all locks
         of a process on a file as soon as it closes one of its descriptors."""
-        self._files.former_reserve.unlink(missing_ok=True)
         self._database = os.open(self._files.database, os.O_RDWR)
         self._log = os.open(self._files.log, os.O_RDWR)
+        self.log_bytes, self._is_whole = os.fstat(self._log).st_size, True
         disk = os.fstatvfs(self._database)
         if disk.f_blocks:
             self.usual_log_bytes = min(LOG_BYTES, disk.f_blocks * disk.f_frsize // _DISK_SHARE)
@@ -56,6 +69,12 @@ class Room:
         most_bytes = _extend(self._database, database_bytes + wanted_bytes)
         self._is_whole = most_bytes >= database_bytes + wanted_bytes
         return most_bytes
+
+    def reset_log(self) -> None:
+        """Makes a log empty that was written back, as SQLite is about to do, and cuts it where it is larger than usual."""
+        os.pwrite(self._log, bytes(_LOG_HEADER), 0)
+        if os.fstat(self._log).st_size > self.usual_log_bytes:
+            os.ftruncate(self._log, self.usual_log_bytes)
 
     def left_bytes(self, unused_bytes: int) -> int | None:
         """How much may still be stored besides the ends of timers; None where the system does not tell.
@@ -82,6 +101,18 @@ class Room:
             raise StoreError(overwritten(self._files.log))
         self.log_bytes = log_bytes
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keeps the log while SQLite closes, which removes an empty one: its room would be given away."""
+        is_empty = self._log >= 0 and os.pread(self._log, _LOG_HEADER, 0) == bytes(_LOG_HEADER)
+        with suppress(OSError):
+            if is_empty:
+                self._files.log.rename(self._files.reserve)
+        yield
+        with suppress(OSError):
+            if is_empty:
+                self._files.reserve.rename(self._files.log)
+
     def close(self) -> None:
         """Closes the files."""
         for descriptor in (self._database, self._log):
@@ -98,7 +129,7 @@ def _extend(descriptor: int, wanted_bytes: int) -> int:
     disk = os.fstatvfs(descriptor)
     by_bytes = min(wanted_bytes - size, disk.f_bavail * disk.f_frsize) if disk.f_blocks else wanted_bytes - size
     if by_bytes > 0:
-        with contextlib.suppress(OSError):  # others may have been faster
+        with suppress(OSError):  # others may have been faster
             _take_blocks(descriptor, size, by_bytes)
     return os.fstat(descriptor).st_size
 

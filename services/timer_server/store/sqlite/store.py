@@ -38,6 +38,9 @@ from timer_server.store.state import LogState, row_to_state, state_to_row
 CHECKPOINT_PAGES = 1000
 """Pages in the write-ahead log before it is written into the database, or fewer on a small disk."""
 
+_FIRST_PAGES = 50
+"""Pages that may be logged before the store takes its room, which it does when it is looked after, or written to a lot."""
+
 _LOG_SHARE = 2 / 3
 """As much of the log is used, since its pages are estimated."""
 
@@ -66,6 +69,8 @@ class SqliteStore:
         self._state = LogState("")
         self._most_pages = 0
         """How many pages the database may have."""
+        self._has_room = False
+        """Whether the room was taken."""
         self._noted_commits = 0
         """The commits when the files were last noted."""
         self._is_short_of_room = False
@@ -127,7 +132,7 @@ class SqliteStore:
             execute(UPDATE_HEADER, state_to_row(state))
             execute("COMMIT")
             self._room.verify_log()
-            self._mark.write(_mark_of(state))
+            self._mark.write(state.commits, state.ends.last_place)
             self._state = state
             self._left_pages -= pages
         except StoreError:
@@ -156,7 +161,7 @@ class SqliteStore:
         with self._explained("look after"):
             self._verify_files()
             self._verify_last_commit()
-            if self._left_pages > 0:
+            if self._has_room:
                 self._make_room()
             else:
                 self._make_way(0)
@@ -165,10 +170,12 @@ class SqliteStore:
     def close(self) -> None:
         if self._connection is not None:
             if self._has_failed or self._is_short_of_room:
-                # Closing would merge the log into the database and remove it; interrupted, it leaves both, and their
-                # room is not given away.
+                # Closing would merge the log into the database; interrupted, it leaves both, and their room.
                 self._connection.interrupt()
-            self._connection.close()
+                with self._room.kept():
+                    self._connection.close()
+            else:
+                self._connection.close()
             self._connection = None
         self._room.close()
         self._mark.close()
@@ -180,10 +187,12 @@ class SqliteStore:
 
     def _connect(self) -> None:
         """Opens the database and reads its state, or makes an empty log. Raises `StoreError`."""
-        self._has_failed, self._most_pages = False, 0
+        self._has_failed = self._has_room = False
+        self._most_pages = 0
         with self._explained("open"):
             self._files.check()
             self._check_file()
+            self._room.take_up()
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
             self._prepare()
             self._state = row_to_state(self._database.execute(SELECT_STATE).fetchone())
@@ -276,17 +285,16 @@ class SqliteStore:
     def _take_up(self) -> None:
         """Makes sure that what was read is on the disk, and opens the mark. What was closed in order stays as it is."""
         self._room.open()
-        self._database.execute(f"PRAGMA journal_size_limit = {self._room.usual_log_bytes}").fetchone()
-        logged, _ = self._write_back()
-        if logged:
+        logged, written = self._write_back()
+        if logged == written > 0:
             # A commit whose fsync failed may be in the page cache alone, and reads like any other. Now it was written
             # again, and nobody shall read it from the log.
-            self._begin_log_anew()
+            self._room.reset_log()
             self._make_room()
         self._mark.open(_mark_of(self._state))
         self._files.remember()
         self._note_files()
-        self._left_pages = 0  # so the first commit makes room
+        self._left_pages = _FIRST_PAGES
 
     def _make_way(self, pages: int) -> None:
         """Writes the log into the database, and makes room for so many pages, also if they are more than it has.
@@ -295,10 +303,13 @@ class SqliteStore:
         """
         self._verify_files()
         logged, written = self._write_back()
-        turn_bytes = int(pages * self._page_bytes / _LOG_SHARE)
-        if not logged or max(turn_bytes, self._room.log_bytes) > self._room.usual_log_bytes:
-            self._begin_log_anew()
-        self._make_room(turn_bytes)
+        if not logged:
+            # SQLite takes the size of the database from the log, and only where that is empty from the file: begun now,
+            # the log says it without the room that is spare.
+            self._database.execute(REWRITE_FIRST_PAGE)
+        elif logged == written:
+            self._room.reset_log()
+        self._make_room(int(pages * self._page_bytes / _LOG_SHARE))
         most_pages = min(CHECKPOINT_PAGES, int(self._room.log_bytes * _LOG_SHARE) // self._page_bytes)
         self._left_pages = most_pages - (logged - written)
 
@@ -310,18 +321,12 @@ class SqliteStore:
         _, logged, written = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return logged, written
 
-    def _begin_log_anew(self) -> None:
-        """Begins a log, or one anew that was written back. If it was larger than usual, SQLite cuts it.
-
-        SQLite takes the size of the database from the log, and before there is one from the file, with spare room.
-        """
-        self._database.execute(REWRITE_FIRST_PAGE)
-
     def _make_room(self, turn_bytes: int = 0) -> None:
         """Takes the room that commits need, and lets the database grow no further than that."""
         pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
         most_pages = self._room.make(pages * self._page_bytes, turn_bytes) // self._page_bytes
         self._most_pages = self._database.execute(f"PRAGMA max_page_count = {most_pages}").fetchone()[0]
+        self._has_room = True
         self._note_files()
 
     def _left_bytes(self) -> int | None:
