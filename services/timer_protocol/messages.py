@@ -241,6 +241,7 @@ class Method(Struct, frozen=True):
 
 _NOT_FOUND = (ErrorCode.TIMER_NOT_FOUND,)
 _CHANGE = (ErrorCode.TIMER_NOT_FOUND, ErrorCode.WRONG_STATE)
+_GROWTH = (*_CHANGE, ErrorCode.LIMIT_REACHED)
 _PARKED = (ErrorCode.LIMIT_REACHED, ErrorCode.SHUTTING_DOWN)
 
 METHODS: tuple[Method, ...] = (
@@ -256,7 +257,7 @@ METHODS: tuple[Method, ...] = (
     Method("timer.get", GetParams, "read", "id", Timer, "A timer as it stands.", _NOT_FOUND),
     Method("timer.list", ListParams, "read", "prefix", TimerPage, "A page of timers in the order of their ids."),
     Method(
-        "timer.pause", PauseParams, "change", "id", Timer, "Stop the countdown; a paused timer stays paused.", _CHANGE
+        "timer.pause", PauseParams, "change", "id", Timer, "Stop the countdown; a paused timer stays paused.", _GROWTH
     ),
     Method(
         "timer.resume",
@@ -265,7 +266,7 @@ METHODS: tuple[Method, ...] = (
         "id",
         Timer,
         "Let a paused timer run on; a running one runs on.",
-        _CHANGE,
+        _GROWTH,
     ),
     Method(
         "timer.cancel",
@@ -277,7 +278,7 @@ METHODS: tuple[Method, ...] = (
         _CHANGE,
     ),
     Method(
-        "timer.extend", ExtendParams, "change", "id", Timer, "Add time to a pending timer, or take some away.", _CHANGE
+        "timer.extend", ExtendParams, "change", "id", Timer, "Add time to a pending timer, or take some away.", _GROWTH
     ),
     Method(
         "timer.restart",

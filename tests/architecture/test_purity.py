@@ -46,8 +46,8 @@ ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.puten
 KNOW_SQL = {f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema", "sentences")}
 """How a row or the mark is made up, and what is checked, has nothing to do with SQL."""
 
-KNOW_FILE_SYSTEM = {f"timer_server/store/sqlite/{name}.py" for name in ("files", "room")}
-"""They ask the system about files and room, which is more than to read and write."""
+KNOW_FILE_SYSTEM = {f"timer_server/store/sqlite/{name}.py" for name in ("files", "mark", "room")}
+"""They ask the system about files and room, or write at a place, which is more than to read and write."""
 
 
 def clocks_read(source: str) -> set[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import zmq
 
+from drivers.file_damage import used_part
 from drivers.peers import request, requester, socket_to
 from drivers.server_process import ServerProcess, timer_server
 
@@ -27,7 +28,7 @@ def test_a_log_that_lost_its_end_is_refused_with_a_sentence(tmp_path: Path) -> N
         rpc.call("timer.start", id="x", hours=1)
         rpc.call("timer.start", id="y", hours=1)
     log = tmp_path / "timers.db-wal"
-    log.write_bytes(log.read_bytes()[:-1])
+    log.write_bytes(used_part(log.name, log.read_bytes())[:-1])
 
     refused = timer_server(folder=tmp_path, TIMER_BIND="tcp://127.0.0.1:0", TIMER_EVENTS_BIND="tcp://127.0.0.1:0")
 

@@ -323,7 +323,7 @@ class TestFilesThatAreTakenAway:
         store.look_after()
         os.utime(path, ns=(0, 0))
 
-        with pytest.raises(StoreError, match="or its time was set, .* start the server again"):
+        with pytest.raises(StoreError, match=r"or its time was set, .* start the server again"):
             store.look_after()
 
     def test_nothing_is_written_into_the_database_of_others(

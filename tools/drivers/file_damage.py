@@ -58,7 +58,7 @@ def _with_block(content: bytes, at: int, block: bytes) -> bytes:
 
 
 def used_part(name: str, content: bytes) -> bytes:
-    """A database of SQLite, or its write-ahead log, without the room behind its last page. Other files are as they were."""
+    """A database of SQLite, or its write-ahead log, without the room behind its last page; other files whole."""
     if name.endswith("-wal"):
         end, salts = _LOG_HEADER, content[16:24]  # the salts tell its pages from those of before
         while any(salts) and content[end + 8 : end + 16] == salts and end + _FRAME <= len(content):

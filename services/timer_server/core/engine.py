@@ -4,7 +4,6 @@ Pure: it is told the time, does no I/O, and gathers changes until `take_changes`
 ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +38,8 @@ from timer_server.limits import SCAN_MAXIMUM
 ENTRY_BYTES = 1_000
 """What an entry takes in the store at most, besides a large label and payload."""
 
+_NO_LIMIT = float("inf")
+
 TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
 
 
@@ -58,7 +59,7 @@ class Engine:
         self._new_id = new_id
         self._ledger = Ledger()
         self._oldest_at_ms: int | None = None
-        self._left_bytes: float = math.inf
+        self._left_bytes = _NO_LIMIT
 
     @property
     def last_seq(self) -> int:
@@ -89,7 +90,7 @@ class Engine:
 
     def limit_growth(self, left_bytes: int | None) -> None:
         """From now on no more than so many bytes are added to the log, but for what ends timers; None is no limit."""
-        self._left_bytes = math.inf if left_bytes is None else left_bytes
+        self._left_bytes = _NO_LIMIT if left_bytes is None else left_bytes
 
     # Requests
 

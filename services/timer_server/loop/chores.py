@@ -102,8 +102,8 @@ class Retention:
 
 
 class StoreCare:
-    """Looks after the files of a shard's store once a second, also while nothing is stored, and tells the engine how much
-    room there is.
+    """Looks after the files of a shard's store once a second, also while nothing is stored, and tells the engine how
+    much room there is.
 
     Where they were removed or replaced it raises `StoreError`: nothing may be acknowledged that cannot be found again.
     """

@@ -92,7 +92,7 @@ class Log:
             return list(islice((entry for entry in entries if entry.place > after), most))
 
     def look_after(self) -> int | None:
-        """Looks after the files of the store, and returns how many bytes may be stored; None where nothing limits them."""
+        """Looks after the files of the store, and returns how many bytes may be stored; None is no limit."""
         return self._store.look_after()
 
     def _whole(self, entry: Entry) -> Countdown:

@@ -71,7 +71,7 @@ class Room:
         return most_bytes
 
     def reset_log(self) -> None:
-        """Makes a log empty that was written back, as SQLite is about to do, and cuts it where it is larger than usual."""
+        """Makes a log empty that was written back, as SQLite is about to do, and cuts one that is larger than usual."""
         os.pwrite(self._log, bytes(_LOG_HEADER), 0)
         if os.fstat(self._log).st_size > self.usual_log_bytes:
             os.ftruncate(self._log, self.usual_log_bytes)

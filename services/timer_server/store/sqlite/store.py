@@ -39,7 +39,7 @@ CHECKPOINT_PAGES = 1000
 """Pages in the write-ahead log before it is written into the database, or fewer on a small disk."""
 
 _FIRST_PAGES = 50
-"""Pages that may be logged before the store takes its room, which it does when it is looked after, or written to a lot."""
+"""Pages that may be logged before the store takes its room, which it does when it is looked after."""
 
 _LOG_SHARE = 2 / 3
 """As much of the log is used, since its pages are estimated."""
