@@ -70,6 +70,10 @@ class Room:
         self._is_whole = most_bytes >= database_bytes + wanted_bytes
         return most_bytes
 
+    def sync_database(self) -> None:
+        """Makes the size of the database durable: without a log SQLite goes by it, and refuses a shorter file later."""
+        os.fsync(self._database)
+
     def reset_log(self) -> None:
         """Makes a log empty that was written back, as SQLite is about to do, and cuts one that is larger than usual."""
         os.pwrite(self._log, bytes(_LOG_HEADER), 0)

@@ -291,6 +291,8 @@ class SqliteStore:
             # again, and nobody shall read it from the log.
             self._room.reset_log()
             self._make_room()
+        else:
+            self._room.sync_database()
         self._mark.open(_mark_of(self._state))
         self._files.remember()
         self._note_files()
