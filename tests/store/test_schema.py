@@ -37,7 +37,7 @@ def content_of(header: Header, log: Log, store: SqliteStore) -> list[dict[str, A
     engine.restore(store.load(), header.ends, log.holder)
     head = {
         "log_id": header.log_id,
-        "ends": header.ends._asdict(),
+        "ends": asdict(header.ends),
         "last_at_ms": header.last_at_ms,
         "anchor": None if header.anchor is None else header.anchor._asdict(),
         "ancestors": dict(header.ancestors),
