@@ -32,6 +32,9 @@ setup: $(VENV)/ready ## Make .venv with everything in it
 run: $(VENV)/ready ## Start a local server and the client on it; TIME="0 0 5" asks nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/run_local.py $(TIME)
 
+# Without stored bytecode each of the processes that the tests start would compile the services, and pytest the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: test-together test-alone ## Run all tests; container tests where a Docker engine answers
 
 # Where ARGS chooses tests, one of the two may have none of them, which pytest tells by 5.

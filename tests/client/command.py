@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from client.fake_server import FakeServer
+from client.loaded_command import loaded_command
 from drivers.program import Program
 from drivers.server_process import SERVICES, ServerProcess
 from local_server import LocalServer
@@ -39,17 +40,7 @@ def run(
     folder: Path, *arguments: str, server: Server | None = None, answers: str | None = None, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end, on pipes."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=environment(server, **variables),
-        input=answers,
-        stdin=subprocess.DEVNULL if answers is None else None,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+    return loaded_command().run(folder, [*arguments], environment(server, **variables), answers, LIMIT_S)
 
 
 @contextmanager

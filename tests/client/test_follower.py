@@ -201,7 +201,7 @@ def test_a_prefix_is_matched_against_id_and_kind(prefix: str, expected: list[int
     assert follower.topics == (prefix.encode(), BEAT_TOPIC)
 
 
-@settings(max_examples=300, stateful_step_count=60)
+@settings(max_examples=200)
 class AnyWeather(RuleBasedStateMachine):
     """A store whose logs are restored and replaced, a socket that drops, delays and reorders, and one watcher."""
 

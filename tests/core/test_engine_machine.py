@@ -37,6 +37,8 @@ from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
 
+QUICK_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - where a commit waits for no disk
+
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 LIMITS = Limits(max_timers=3, max_payload_bytes=LARGE_PAYLOAD_BYTES + 20, max_duration_s=600, retention_s=20)
@@ -79,7 +81,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=QUICK_DISK)
         self.sqlite = SqliteStore(Path(self.folder.name) / "timers.db", lambda: LOG_ID)
         self.stores: tuple[Store, ...] = (MemoryStore(LOG_ID), self.sqlite)
         self.logs = [Log(store, store.open()) for store in self.stores]
@@ -340,4 +342,4 @@ def event_view(event: Countdown) -> dict[str, Any]:
 
 
 TestEngine = EngineMachine.TestCase
-TestEngine.settings = settings(max_examples=3 * settings.default.max_examples)
+TestEngine.settings = settings(max_examples=2 * settings.default.max_examples)

@@ -76,7 +76,7 @@ def test_cycles_that_died_old_are_found_in_the_end(policy: GarbagePolicy) -> Non
             Knot.alive -= 1
 
     most = 0
-    for _ in range(40):
+    for _ in range(12):
         knots = [Knot() for _ in range(gc.get_freeze_count() // 10)]
         gc.freeze()
         del knots

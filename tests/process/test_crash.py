@@ -102,7 +102,7 @@ def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(tmp_path: Pa
     load = Load()
     server = ServerProcess(tmp_path)
     try:
-        for round_number in range(8):
+        for round_number in range(4):
             server.start()
             thread = threading.Thread(target=load.run, args=(server.commands, round_number, dice))
             thread.start()

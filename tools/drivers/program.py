@@ -6,17 +6,14 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 STOP_LIMIT_S = 10.0
 
-# Makes standard input the terminal that Ctrl-C comes from, then becomes the program.
-_ON_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-)
+# The first terminal that a session of its own opens is the one that Ctrl-C comes from.
+_ON_TERMINAL = 'exec "$@" <>"$0" >&0 2>&1'
 
 
 class Program:
@@ -25,10 +22,10 @@ class Program:
     def __init__(self, command: Sequence[str], env: dict[str, str], cwd: Path, *, terminal: bool = False) -> None:
         self._fd, end = pty.openpty() if terminal else os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _ON_TERMINAL, *command] if terminal else command,
+            ["sh", "-c", _ON_TERMINAL, os.ttyname(end), *command] if terminal else command,
             env=env,
             cwd=cwd,
-            stdin=end if terminal else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stdout=end,
             stderr=end,
             start_new_session=True,
