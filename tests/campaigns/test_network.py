@@ -87,7 +87,7 @@ class Listener:
 def test_a_watcher_that_only_listens_is_noticed(
     tmp_path: Path, dice: Random, faults: tuple[ProxyFault, ...], notices: bool
 ) -> None:
-    setup = Setup(watch=Listener, faults=faults, recovery_limit_s=2, countdown_s=1)
+    setup = Setup(watch=Listener, faults=faults, recovery_limit_s=2, countdown_s=3)
     report = run_loopback(tmp_path, Length.SHORT, dice, setup)
     missed = [violation for violation in report.violations if "the blocking client missed event" in violation]
     assert bool(missed) is notices, report.violations
@@ -95,6 +95,6 @@ def test_a_watcher_that_only_listens_is_noticed(
 
 
 def test_clients_that_try_only_once_are_noticed(tmp_path: Path, dice: Random) -> None:
-    setup = Setup(retry_deadline_s=0, faults=(CUT, SILENCE), recovery_limit_s=5, countdown_s=1)
+    setup = Setup(retry_deadline_s=0, faults=(CUT, SILENCE), recovery_limit_s=5, countdown_s=3)
     report = run_loopback(tmp_path, Length.SHORT, dice, setup)
     assert any("a call failed" in violation for violation in report.violations), report.violations

@@ -19,7 +19,7 @@ from timer_client import AsyncTimerClient, Settings, TimerClient
 from timer_server.requests import parked
 
 PLACES = 400
-ATTACKED_S = 3
+ATTACKED_S = 2
 
 
 @pytest.fixture
