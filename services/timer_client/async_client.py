@@ -8,18 +8,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from timer_client import calls
+from timer_client.arguments import finite_seconds
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
 from timer_client.calls import Call, TimerSpec
-from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, unwrapped, with_endpoints
+from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, check_parts, chosen_settings, unwrapped
 from timer_client.cursor import After, cursor_after
-from timer_client.encoding import finite_seconds
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
 from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_awaitable
 from timer_client.session import Batches, Exchange
-from timer_client.settings import Settings, load_settings
+from timer_client.settings import Settings
 from timer_client.signatures import awaitable
 from timer_client.streams import AsyncEventStream
 from timer_protocol.limits import PAGE_MAXIMUM
@@ -56,7 +56,8 @@ class AsyncTimerClient:
         context: Context | None = None,
         on_pause: OnPause = log_pause,
     ) -> None:
-        self.settings = with_endpoints(settings or load_settings(), server, events)
+        self.settings = chosen_settings(server, events, settings)
+        check_parts(context, on_pause)
         self._on_pause = on_pause
         self._batches = Batches()
         self._transport = AsyncTransport(context, load_keys(self.settings))
@@ -96,7 +97,7 @@ class AsyncTimerClient:
         Raises the first error. The timers before it may have been started; passing the same specs again starts
         nothing twice, as each has its id.
         """
-        batches = enumerate(self._batches.cut(map(calls.start_spec, specs)))
+        batches = enumerate(self._batches.cut(calls.start_specs(specs)))
         outcomes: dict[int, Outcomes] = {}
         failed = False
 

@@ -6,12 +6,14 @@ first try, so that a repeated call has no second effect.
 
 import os
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
+from timer_client.arguments import wrong_kind
 from timer_client.cursor import After, cursor_after
 from timer_client.encoding import encoded
 from timer_client.errors import InvalidArgument
@@ -89,6 +91,8 @@ def start(
     and is made where it is left out; the same `id` with the same request returns the timer that exists.
     `label` is a name for people; `payload` is any JSON value, and an equal one comes back with every reply and event.
 
+    What is a kind of text, number, list, tuple or dict is sent as a plain one: a named tuple as a list.
+
     Raises `InvalidRequest`, `IdConflict`, `LimitReached`; and `InvalidArgument` for what JSON cannot hold, such as
     bytes, a set, a datetime, a number that is not finite or a key that is no text.
     """
@@ -99,11 +103,27 @@ def start(
 
 def start_spec(spec: TimerSpec) -> Call[Timer]:
     """Start a timer as its spec says; see `start`."""
+    if not isinstance(spec, TimerSpec):
+        raise wrong_kind("spec", spec, "a TimerSpec")
     return Call("timer.start", encoded(spec), Timer)
+
+
+def start_specs(specs: Iterable[TimerSpec]) -> Iterator[Call[Timer]]:
+    """Start timers as their specs say, one after the other. What is wrong in one is told with its place."""
+    if not isinstance(specs, Iterable):
+        raise wrong_kind("specs", specs, "an iterable of TimerSpec")
+    for number, spec in enumerate(specs):
+        try:
+            call = start_spec(spec)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"specs[{number}]: {error}") from None
+        yield call
 
 
 def below(call: Call[T], prefix: str) -> Call[T]:
     """The same call, with `prefix` before the timer's id if that was made here."""
+    if not isinstance(call, Call):
+        raise wrong_kind("call", call, "a Call, as the functions of timer_client.calls make them")
     if not prefix or not call.id_is_made:
         return call
     params = _members.decode(call.params)
@@ -132,7 +152,7 @@ def pause(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.pause", PauseParams(_id(timer), key or new_id()), Timer)
+    return _call("timer.pause", PauseParams(_id(timer), _key(key)), Timer)
 
 
 def resume(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
@@ -140,7 +160,7 @@ def resume(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.resume", ResumeParams(_id(timer), key or new_id()), Timer)
+    return _call("timer.resume", ResumeParams(_id(timer), _key(key)), Timer)
 
 
 def cancel(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
@@ -148,7 +168,7 @@ def cancel(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.cancel", CancelParams(_id(timer), key or new_id()), Timer)
+    return _call("timer.cancel", CancelParams(_id(timer), _key(key)), Timer)
 
 
 def extend(
@@ -159,7 +179,7 @@ def extend(
     A repeated `key` changes nothing, and one is made where it is left out.
     Raises `TimerNotFound`, `WrongState`, `InvalidRequest`.
     """
-    return _call("timer.extend", ExtendParams(_id(timer), hours, minutes, seconds, key or new_id()), Timer)
+    return _call("timer.extend", ExtendParams(_id(timer), hours, minutes, seconds, _key(key)), Timer)
 
 
 def restart(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
@@ -167,7 +187,7 @@ def restart(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.restart", RestartParams(_id(timer), key or new_id()), Timer)
+    return _call("timer.restart", RestartParams(_id(timer), _key(key)), Timer)
 
 
 def wait_once(timer: Timer | str, wait_ms: int) -> Call[Timer]:
@@ -199,10 +219,16 @@ def discover() -> Call[dict[str, Any]]:
 
 
 def _call(method: str, params: Struct, result: type[T], wait_ms: int = 0) -> Call[T]:
-    if not isinstance(wait_ms, int):
-        raise InvalidArgument(f"wait_ms is {wait_ms!r}, but must be a whole number of milliseconds")
     return Call(method, encoded(params), result, wait_ms)
 
 
 def _id(timer: Timer | str) -> str:
-    return timer.id if isinstance(timer, Timer) else timer
+    if isinstance(timer, str):
+        return timer
+    if isinstance(timer, Timer):
+        return timer.id
+    raise wrong_kind("timer", timer, "a Timer or its id")
+
+
+def _key(key: str | None) -> str:
+    return new_id() if key is None else key

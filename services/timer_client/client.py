@@ -7,10 +7,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+import zmq
+
 from timer_client import calls
+from timer_client.arguments import finite_seconds, wrong_kind
 from timer_client.calls import Call, TimerSpec
 from timer_client.cursor import After, cursor_after
-from timer_client.encoding import finite_seconds
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
 from timer_client.keys import load_keys
@@ -72,7 +74,8 @@ class TimerClient:
         context: Context | None = None,
         on_pause: OnPause = log_pause,
     ) -> None:
-        self.settings = with_endpoints(settings or load_settings(), server, events)
+        self.settings = chosen_settings(server, events, settings)
+        check_parts(context, on_pause)
         self._on_pause = on_pause
         self._batches = Batches()
         self._transport = Transport(context, load_keys(self.settings))
@@ -100,7 +103,7 @@ class TimerClient:
         nothing twice, as each has its id.
         """
         timers: Timers = []
-        batches = self._batches.cut(map(calls.start_spec, specs))
+        batches = self._batches.cut(calls.start_specs(specs))
         while flight := list(islice(batches, MESSAGES_AT_ONCE)):
             timers += map(unwrapped, self._carry(flight))
         return timers
@@ -193,6 +196,22 @@ def unwrapped(outcome: Any) -> Any:
     return outcome
 
 
-def with_endpoints(settings: Settings, server: str | None, events: str | None) -> Settings:
-    """Settings with other endpoints, where they are given. Raises `ConfigError`."""
-    return replace(settings, server=server or settings.server, events=events or settings.events)
+def chosen_settings(server: str | None, events: str | None, settings: Settings | None) -> Settings:
+    """The settings of a client: the loaded ones unless others are given, with the endpoints that are given.
+
+    Raises `ConfigError`, `InvalidArgument`.
+    """
+    if not isinstance(settings, Settings | None):
+        raise wrong_kind("settings", settings, "Settings")
+    endpoints: dict[str, Any] = {
+        name: text for name, text in (("server", server), ("events", events)) if text not in (None, "")
+    }
+    return replace(load_settings() if settings is None else settings, **endpoints)
+
+
+def check_parts(context: Context | None, on_pause: OnPause) -> None:
+    """Raises `InvalidArgument` for what a client cannot be made with."""
+    if not isinstance(context, zmq.Context | None):
+        raise wrong_kind("context", context, "a zmq.Context")
+    if not callable(on_pause):
+        raise wrong_kind("on_pause", on_pause, "a function of a Pause")

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from timer_client.arguments import shown
+from timer_client.errors import InvalidArgument
 from timer_protocol.limits import LOG_ID_CHARACTERS, LOGS_MAXIMUM
 
 SEQ_MAXIMUM: Final = 2**63 - 1
@@ -27,24 +29,29 @@ class Cursor(Mapping[str, int]):
     __slots__ = ("_positions",)
 
     def __init__(self, positions: Mapping[str, int] | None = None) -> None:
-        self._positions: Final = dict(sorted((positions or {}).items()))
-        if len(self._positions) > LOGS_MAXIMUM:
-            raise ValueError(f"a cursor names at most {LOGS_MAXIMUM} logs, not {len(self._positions)}")
-        for log, seq in self._positions.items():
+        given = {} if positions is None else positions
+        if not isinstance(given, Mapping):
+            raise InvalidArgument(f"a cursor is made of a mapping from logs to seq, not of {shown(given)}")
+        if len(given) > LOGS_MAXIMUM:
+            raise InvalidArgument(f"a cursor names at most {LOGS_MAXIMUM} logs, not {len(given)}")
+        for log, seq in given.items():
             _verify(log, seq)
+        self._positions: Final = dict(sorted(given.items()))
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """The cursor in a text. Raises `ValueError`."""
+        """The cursor in a text. Raises `InvalidArgument`."""
+        if not isinstance(text, str):
+            raise InvalidArgument(f"the text of a cursor is text, not {shown(text)}")
         if text == START:
             return cls()
         positions: dict[str, int] = {}
         for part in text.split(","):
             log, _, seq = part.partition(":")
             if not _SEQ.fullmatch(seq):
-                raise ValueError(f'{text!r} is no cursor: that is "start", or log:seq joined by commas')
+                raise InvalidArgument(f'{shown(text)} is no cursor: that is "start", or log:seq joined by commas')
             if log in positions:
-                raise ValueError(f"{text!r} is no cursor: it names the log {log} twice")
+                raise InvalidArgument(f"{shown(text)} is no cursor: it names the log {log} twice")
             positions[log] = int(seq)
         return cls(positions)
 
@@ -82,18 +89,18 @@ After = Mapping[str, int] | str
 
 
 def cursor_after(after: After) -> Cursor | None:
-    """The cursor to begin after; None for `"now"`. Raises `TypeError`, `ValueError`."""
+    """The cursor to begin after; None for `"now"`. Raises `InvalidArgument`."""
     if isinstance(after, Cursor):
         return after
     if isinstance(after, str):
         return None if after == NOW else Cursor.parse(after)
     if isinstance(after, Mapping):
         return Cursor(after)
-    raise TypeError(f"after is {FORMS}; the {type(after).__name__} {after!r} says nothing of the log")
+    raise InvalidArgument(f"after is {FORMS}; the {type(after).__name__} {shown(after)} says nothing of the log")
 
 
 def _verify(log: object, seq: object) -> None:
     if not isinstance(log, str) or not _LOG_ID.fullmatch(log):
-        raise ValueError(f"a log's id has 1 to {LOG_ID_CHARACTERS} of A-Z a-z 0-9 _ -, which {log!r} has not")
+        raise InvalidArgument(f"a log's id has 1 to {LOG_ID_CHARACTERS} of A-Z a-z 0-9 _ -, which {shown(log)} has not")
     if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq <= SEQ_MAXIMUM:
-        raise ValueError(f"the seq of a log is a whole number from 0 to {SEQ_MAXIMUM}, not {seq!r}")
+        raise InvalidArgument(f"the seq of a log is a whole number from 0 to {SEQ_MAXIMUM}, not {shown(seq)}")

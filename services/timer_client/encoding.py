@@ -1,10 +1,12 @@
 """What calls send, as JSON: everything that JSON cannot hold is refused, with the place where it stands.
 
 msgspec alone would turn some values into others without a word: a number that is not finite into null, bytes and
-datetimes into text, a set into an array, a key that is a number into text.
+datetimes into text, a set into an array, a key that is a number into text. What is a `str`, `int`, `float`, `list`,
+`tuple` or `dict` in Python is sent as one, whatever its class: an `IntEnum` as a number, a named tuple as an array.
 """
 
 import math
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -12,10 +14,23 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from timer_client.arguments import check_kinds, shown, wrong_kind
 from timer_client.errors import InvalidArgument
 from timer_protocol.limits import PAYLOAD_DEPTH
 
-_encoder = msgspec.json.Encoder()
+
+def _plain(value: object) -> object:
+    """The plain value of a text or number of a class that msgspec does not know."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    raise NotImplementedError(type(value))
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def encoded(params: Struct) -> Raw:
@@ -30,21 +45,10 @@ def encoded(params: Struct) -> Raw:
     return Raw(body)
 
 
-def finite_seconds(name: str, value: float) -> float:
-    """A number of seconds. Raises `InvalidArgument` for what is none, or has no end."""
-    try:
-        seconds = float(value) if isinstance(value, int | float) else math.nan
-    except OverflowError:  # of an int
-        seconds = math.inf
-    if not math.isfinite(seconds):
-        raise InvalidArgument(f"{name} is {_shown(value)}, but must be a finite number of seconds")
-    return seconds
-
-
 def text_bytes(name: str, text: str) -> bytes:
     """A text in UTF-8. Raises `InvalidArgument`."""
     if not isinstance(text, str):
-        raise InvalidArgument(f"{name} is {_shown(text)}, but must be text")
+        raise wrong_kind(name, text, "text")
     for fault in _faults(text, name, 0):
         raise InvalidArgument(fault)
     return text.encode()
@@ -64,7 +68,8 @@ def _decoder(of: type[Struct]) -> msgspec.json.Decoder[Any]:
 
 
 def _refuse(params: Struct) -> None:
-    """Raises `InvalidArgument` for the first value that JSON cannot hold, if there is one."""
+    """Raises `InvalidArgument` for the first value of a wrong kind or that JSON cannot hold, if there is one."""
+    check_kinds(params)
     for name in params.__struct_fields__:
         for fault in _faults(getattr(params, name), name, 0):
             raise InvalidArgument(fault)
@@ -72,32 +77,40 @@ def _refuse(params: Struct) -> None:
 
 def _faults(value: object, place: str, depth: int) -> Iterable[str]:
     """Sentences for what JSON cannot hold in a value, each with its place."""
-    if value is None or isinstance(value, bool | int):
-        return
-    if isinstance(value, str):
-        if not _is_unicode(value):
-            yield f"{place} has half of a surrogate pair in it, which no UTF-8 can hold: {_shown(value)}"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield f"{place} is {value}, but numbers must be finite"
-    elif isinstance(value, dict | list | tuple):
-        if depth >= PAYLOAD_DEPTH:
-            yield f"{place[:40]}… is nested more than {PAYLOAD_DEPTH} deep, or contains itself"
-        elif isinstance(value, dict):
-            yield from _faults_of_members(value, place, depth)
-        else:
-            for number, item in enumerate(value):
-                yield from _faults(item, f"{place}[{number}]", depth + 1)
+    if not isinstance(value, dict | list | tuple):
+        fault = _fault(value)
+        if fault is not None:
+            yield f"{place} {fault}"
+    elif depth >= PAYLOAD_DEPTH:
+        yield f"{place[:40]}… is nested more than {PAYLOAD_DEPTH} deep, or contains itself"
+    elif isinstance(value, dict):
+        yield from _faults_of_members(value, place, depth)
     else:
-        yield f"{place} is {_kind(value)}, which JSON has not: {_shown(value)}"
+        for number, item in enumerate(value):
+            yield from _faults(item, f"{place}[{number}]", depth + 1)
+
+
+def _fault(value: object) -> str | None:
+    """What keeps JSON from holding a value that contains no others."""
+    if isinstance(value, str):
+        return (
+            None
+            if _is_unicode(value)
+            else f"has half of a surrogate pair in it, which no UTF-8 can hold: {shown(value)}"
+        )
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"is {float(value)}, but numbers must be finite"
+    if isinstance(value, int):
+        return None if _is_writable(value) else f"is a whole number of more than {sys.get_int_max_str_digits()} digits"
+    return None if value is None else f"is {_kind(value)}, which JSON has not: {shown(value)}"
 
 
 def _faults_of_members(members: dict[object, object], place: str, depth: int) -> Iterable[str]:
     for key, value in members.items():
         if not isinstance(key, str):
-            yield f"{place} has {_kind(key)} as a key, but keys must be text: {_shown(key)}"
+            yield f"{place} has {_kind(key)} as a key, but keys must be text: {shown(key)}"
         elif not _is_unicode(key):
-            yield f"{place} has a key with half of a surrogate pair in it, which no UTF-8 can hold: {_shown(key)}"
+            yield f"{place} has a key with half of a surrogate pair in it, which no UTF-8 can hold: {shown(key)}"
         else:
             yield from _faults(value, f"{place}.{key}" if key.isidentifier() else f"{place}[{key!r}]", depth + 1)
 
@@ -110,15 +123,15 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def _is_writable(number: int) -> bool:
+    try:
+        int.__repr__(number)
+    except ValueError:
+        return False
+    return True
+
+
 def _kind(value: object) -> str:
     """The type of a value with its article."""
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-def _shown(value: object) -> str:
-    try:
-        shown = repr(value)
-    except Exception:  # the sentence is about the value, not about its repr
-        return "…"
-    return shown if len(shown) <= 60 else shown[:60] + "…"

@@ -1,9 +1,11 @@
 """The errors of the client: a base class, and a class for every reason that a program may act on."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from timer_client.cursor import Cursor
 from timer_protocol.errors import ErrorCode, RpcError, remade
+
+if TYPE_CHECKING:
+    from timer_client.cursor import Cursor
 
 
 class TimerError(Exception):
@@ -24,8 +26,12 @@ class ConfigError(TimerError):
     """A setting cannot be used. The text names it, its value and what is allowed."""
 
 
-class InvalidArgument(TimerError, ValueError):
-    """An argument cannot be sent, such as a payload that JSON cannot hold. The text names the place in it."""
+class InvalidArgument(TimerError, ValueError, TypeError):
+    """An argument is of the wrong kind, or cannot be sent, such as a payload that JSON cannot hold.
+
+    The text names the argument, the place in it, and what is allowed. It is a `ValueError` and a `TypeError`, as which
+    Python's own functions refuse an argument.
+    """
 
 
 class ClientClosed(TimerError):
@@ -70,7 +76,7 @@ class EventsTruncated(TimerError):
     state in place of the missing events.
     """
 
-    def __init__(self, asked_after: Cursor, resume_after: Cursor) -> None:
+    def __init__(self, asked_after: "Cursor", resume_after: "Cursor") -> None:
         super().__init__(f"some of the events after {asked_after} are gone; going on after {resume_after}")
         self.asked_after = asked_after
         self.resume_after = resume_after

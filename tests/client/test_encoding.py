@@ -5,9 +5,10 @@ import decimal
 import enum
 import math
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -26,6 +27,31 @@ class _Shelf(enum.Enum):
 @dataclass
 class _Order:
     number: int
+
+
+class _Text(str):
+    pass
+
+
+class _Count(int):
+    pass
+
+
+class _Price(float):
+    pass
+
+
+class _Grade(enum.IntEnum):
+    TOP = 1
+
+
+class _Colour(enum.StrEnum):
+    RED = "red"
+
+
+class _Place(NamedTuple):
+    shelf: Any
+    row: Any
 
 
 class _Hostile:
@@ -64,6 +90,10 @@ REFUSED = [
     ("\ud800", "payload has half of a surrogate pair in it"),
     ({"\udcff": 1}, "payload has a key with half of a surrogate pair"),
     (_loop(), "is nested more than 100 deep, or contains itself"),
+    ({"a": [_Price("nan")]}, r"payload\.a\[0\] is nan, but numbers must be finite"),
+    ([_Text("\ud800")], r"payload\[0\] has half of a surrogate pair in it"),
+    ({"a": [1, 10**5000]}, r"payload\.a\[1\] is a whole number of more than 4300 digits"),
+    (_Place(1, {2}), r"payload\[1\] is a set"),
 ]
 
 
@@ -87,6 +117,24 @@ def test_tuples_are_lists() -> None:
     assert msgspec.json.decode(calls.start(1, payload=(1, ("a",))).params)["payload"] == [1, ["a"]]
 
 
+@pytest.mark.parametrize(
+    ("payload", "sent"),
+    [
+        (_Text("tea"), "tea"),
+        ([_Count(7), _Grade.TOP, _Price(1.5)], [7, 1, 1.5]),
+        ({_Colour.RED: _Colour.RED, _Text("a"): True}, {"red": "red", "a": True}),
+        (OrderedDict(a=_Place(1, _Place("x", None))), {"a": [1, ["x", None]]}),
+    ],
+)
+def test_what_is_a_kind_of_text_number_list_or_dict_is_sent_as_a_plain_one(payload: object, sent: object) -> None:
+    assert msgspec.json.decode(calls.start(1, payload=payload).params)["payload"] == sent
+
+
+def test_arguments_are_sent_as_plain_ones_too() -> None:
+    params = msgspec.json.decode(calls.start(_Price(1.5), _Count(2), id=_Text("a"), label=_Colour.RED).params)
+    assert params == {"id": "a", "hours": 1.5, "minutes": 2, "label": "red"}
+
+
 @pytest.mark.parametrize("nowhere", [math.nan, math.inf, -math.inf])
 def test_every_number_is_finite(nowhere: float) -> None:
     tried: list[Callable[[], object]] = [
@@ -104,7 +152,7 @@ def test_every_number_is_finite(nowhere: float) -> None:
             call()
 
 
-@pytest.mark.parametrize("timeout_s", [math.nan, math.inf, 10**400, "5", datetime.timedelta(seconds=5)])
+@pytest.mark.parametrize("timeout_s", [math.nan, math.inf, 10**400, "5", True, datetime.timedelta(seconds=5)])
 def test_a_time_out_is_a_finite_number(fake: FakeServer, connect: Connect, timeout_s: Any) -> None:
     with pytest.raises(InvalidArgument, match=r"timeout_s is .* but must be a finite number of seconds"):
         connect(quick(fake.commands)).wait("a", timeout_s)
