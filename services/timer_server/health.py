@@ -2,20 +2,27 @@
 
 import struct
 from socket import if_nametoindex
+from typing import Any
 
 import msgspec
 import zmq
 from msgspec import Struct
 
+from timer_protocol import PROTOCOL
 from timer_protocol.addresses import UnknownHost, for_binding
 from timer_protocol.settings import SettingError
 from timer_server.access.keys import CurveFiles, read_pair
 
-_REQUEST = b'{"jsonrpc":"2.0","method":"server.info","id":1}'
+_ID = 1
+_REQUEST = b'{"jsonrpc":"2.0","method":"server.info","id":%d}' % _ID
 _TIMEOUT_MS = 2_000
 _ANSWER_BYTES = 1_048_576
 _OF_EVERY_INTERFACE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - names, not a bind
-_PROTOCOL = "timer/"
+_PROTOCOLS = "timer/"
+"""How the names of all protocols of timer servers begin."""
+
+_EVENTS = zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+_QUOTED = 100
 
 Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
@@ -30,6 +37,7 @@ class _Error(Struct):
 
 
 class _Answer(Struct):
+    id: Any = None
     result: _Info | None = None
     error: _Error | None = None
 
@@ -83,7 +91,7 @@ def _ask(socket: Socket, endpoint: str, curve: CurveFiles | None) -> str | None:
     if curve is not None:
         public, socket.curve_secretkey = read_pair(curve.secret)
         socket.curve_publickey = socket.curve_serverkey = public
-    with socket.get_monitor_socket(zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED) as monitor:
+    with socket.get_monitor_socket(_EVENTS) as monitor:
         socket.connect(endpoint)
         socket.send(_REQUEST)
         is_answered = socket.poll(_TIMEOUT_MS)
@@ -99,6 +107,10 @@ def _silence(monitor: Socket) -> str:
     seen = set()
     while monitor.poll(0):
         seen.add(struct.unpack("=HI", monitor.recv_multipart()[0])[0])
+    if zmq.EVENT_HANDSHAKE_SUCCEEDED in seen and zmq.EVENT_DISCONNECTED in seen:
+        if zmq.EVENT_CONNECT_RETRIED in seen:  # not after an answer that is too large
+            return "what is there speaks ZeroMQ, and ends the connection"
+        return f"what is there is no timer server: its answer has more than {_ANSWER_BYTES} bytes"
     if zmq.EVENT_HANDSHAKE_SUCCEEDED in seen:
         return "what is there speaks ZeroMQ, and says nothing"
     if zmq.EVENT_CONNECTED in seen:
@@ -113,8 +125,18 @@ def _fault_of(frames: list[bytes]) -> str | None:
         answer = msgspec.json.decode(body, type=_Answer)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return "is no timer server: its answer is not of JSON-RPC"
-    if answer.error is not None:
-        return f"answered with an error: {answer.error.message!r}"
-    if answer.result is None or not answer.result.protocol.startswith(_PROTOCOL):
+    if answer.error is None and (answer.result is None or not answer.result.protocol.startswith(_PROTOCOLS)):
         return "is no timer server: its answer is of another service"
+    if not _is_to_us(answer):
+        return "is no timer server: its answer is to another request"
+    if answer.error is not None:
+        return f"answered with an error: {answer.error.message[:_QUOTED]!r}"
+    assert answer.result is not None
+    if answer.result.protocol != PROTOCOL:
+        return f"speaks another protocol, {answer.result.protocol[:_QUOTED]!r} and not {PROTOCOL!r}"
     return None
+
+
+def _is_to_us(answer: _Answer) -> bool:
+    """Whether an answer has the id of the request, or is an error about one that could not be read."""
+    return (type(answer.id) is int and answer.id == _ID) or (answer.id is None and answer.error is not None)

@@ -71,6 +71,20 @@ def answering(*frames: bytes) -> Iterator[str]:
             answering.join(10)
 
 
+@contextmanager
+def hanging_up() -> Iterator[str]:
+    """A REP socket that is closed with the first request."""
+    with zmq.Context() as context, context.socket(zmq.REP) as stranger:
+        stranger.linger = 0
+        port = stranger.bind_to_random_port("tcp://127.0.0.1")
+        hanging_up = threading.Thread(target=lambda: (stranger.recv(), stranger.close()))
+        hanging_up.start()
+        try:
+            yield f"tcp://127.0.0.1:{port}"
+        finally:
+            hanging_up.join(10)
+
+
 @pytest.mark.parametrize(
     ("stranger", "known"),
     [
@@ -103,11 +117,36 @@ def test_a_stranger_that_does_not_answer(stranger: Callable[[], object], known: 
         ([b"{}"], "is no timer server: its answer is of another service"),
         ([b'{"result":{"protocol":"other/1"}}'], "is no timer server: its answer is of another service"),
         ([b'{"error":{"message":"no\\u001b[2J"}}'], "answered with an error: 'no\\x1b[2J'"),
+        ([b'{"error":{"message":"no"},"id":1}'], "answered with an error: 'no'"),
+        ([b'{"error":{"message":"no"},"id":2}'], "is no timer server: its answer is to another request"),
+        ([b'{"result":{"protocol":"timer/1"},"id":2}'], "is no timer server: its answer is to another request"),
+        ([b'{"result":{"protocol":"timer/1"},"id":true}'], "is no timer server: its answer is to another request"),
+        ([b'{"result":{"protocol":"timer/1"},"id":"1"}'], "is no timer server: its answer is to another request"),
+        ([b'{"result":{"protocol":"timer/1"}}'], "is no timer server: its answer is to another request"),
+        ([b'{"result":{"protocol":"timer/2"},"id":1}'], "speaks another protocol, 'timer/2' and not 'timer/1'"),
+        ([b'{"result":{"protocol":"timer/"},"id":1}'], "speaks another protocol, 'timer/' and not 'timer/1'"),
     ],
 )
 def test_a_stranger_that_answers_something_else(frames: list[bytes], said: str) -> None:
     with answering(*frames) as endpoint:
         assert health.check(endpoint, None) == f"{endpoint} {said}"
+
+
+def test_an_answer_of_a_timer_server() -> None:
+    with answering(b'{"jsonrpc":"2.0","result":{"protocol":"timer/1","more":[]},"id":1}') as endpoint:
+        assert health.check(endpoint, None) is None
+
+
+def test_an_answer_that_is_too_large() -> None:
+    with answering(b'{"result":{"protocol":"timer/1","more":"%s"},"id":1}' % (b"x" * 1_048_576)) as endpoint:
+        said = "what is there is no timer server: its answer has more than 1048576 bytes"
+        assert health.check(endpoint, None) == NO_ANSWER.format(endpoint) + said
+
+
+def test_a_stranger_that_ends_the_connection() -> None:
+    with hanging_up() as endpoint:
+        said = "what is there speaks ZeroMQ, and ends the connection"
+        assert health.check(endpoint, None) == NO_ANSWER.format(endpoint) + said
 
 
 def test_the_name_of_an_interface_is_asked_at_its_address(tmp_path: Path) -> None:
