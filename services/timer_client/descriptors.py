@@ -4,7 +4,10 @@ ZeroMQ ends the whole process where the system has none left for its threads, an
 for a server that does not answer.
 """
 
+import errno
 import os
+
+from timer_protocol.descriptors import count_left
 
 LINK_DESCRIPTORS = 12
 """What a link takes at the most, with those of ZeroMQ's threads, which come with the first."""
@@ -17,10 +20,5 @@ WATCH_DESCRIPTORS = LINK_DESCRIPTORS + SUBSCRIPTION_DESCRIPTORS + 4
 
 def check_descriptors(count: int) -> None:
     """Raises `OSError` where so many cannot be opened."""
-    opened = [os.open(os.devnull, os.O_RDONLY)]
-    try:
-        while len(opened) < count:
-            opened.append(os.dup(opened[0]))
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
+    if count_left(count) < count:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -1,7 +1,6 @@
-"""Settings of the process, made before it serves: its allocator and its limit of descriptors."""
+"""The setting of the process's allocator, made before it serves."""
 
 import ctypes
-import resource
 
 _M_MMAP_THRESHOLD = -3
 
@@ -19,11 +18,3 @@ def give_large_blocks_back() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
-
-
-def raise_descriptor_limit() -> int:
-    """Raises the limit of descriptors to the most that is allowed, and returns it. Each connection takes one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard

@@ -19,6 +19,7 @@ from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.core.engine import Engine
 from timer_server.core.model import Entry
+from timer_server.descriptors import raise_limit
 from timer_server.logs import fields, log
 from timer_server.loop.chores import Retention
 from timer_server.loop.clock import Clock, Sources
@@ -28,7 +29,7 @@ from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
-from timer_server.process import give_large_blocks_back, raise_descriptor_limit
+from timer_server.process import give_large_blocks_back
 from timer_server.random_ids import new_id, new_log_id
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Methods
@@ -210,7 +211,7 @@ def _say_listening(config: Config, sockets: Sockets, exporter: WSGIServer | None
             store="memory:" if config.store_path is None else str(config.store_path),
             metrics=None if exporter is None else "{}:{}".format(*exporter.server_address[:2]),
             curve=config.curve is not None,
-            descriptors=raise_descriptor_limit(),
+            descriptors=raise_limit(),
         ),
     )
     if config.curve is None and not (is_local(config.bind) and is_local(config.events_bind)):

@@ -9,7 +9,15 @@ from architecture.reading import SERVICES, imports, modules, name_of, touched
 
 ASK_OUTSIDE = {
     f"timer_protocol/{module}.py"
-    for module in ("addresses", "environment", "key_pairs", "signal_death", "small_files", "standard_streams")
+    for module in (
+        "addresses",
+        "descriptors",
+        "environment",
+        "key_pairs",
+        "signal_death",
+        "small_files",
+        "standard_streams",
+    )
 }
 PURE = [
     *(module for module in modules("timer_protocol") if name_of(module) not in ASK_OUTSIDE),

@@ -16,6 +16,7 @@ from drivers.peers import Requester, requester, socket_to
 from drivers.raw_zmtp import raw_peer
 from drivers.server_process import SERVICES, ServerProcess
 from keys import KeyRing
+from timer_server.descriptors import NEEDED
 
 FEW = 64
 
@@ -46,6 +47,47 @@ def test_the_server_gives_itself_all_descriptors_it_may_have(tmp_path: Path) -> 
             assert next(line for line in server.lines if line["event"] == "listening")["descriptors"] == hard
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(("limit", "left"), [(6, 3), (9, 6), (12, 9), (22, 19), (27, 24), (50, 47)])
+def test_too_few_descriptors_are_told_before_anything_starts(tmp_path: Path, limit: int, left: int) -> None:
+    """With some of these numbers libzmq would end the process by its own assertions, with others a call fails late."""
+    run = subprocess.run(
+        [*limited(limit), sys.executable, "-m", "timer_server"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(SERVICES)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"timer-server: the limit of open files (ulimit -n) is {limit}, which leaves {left}, but 48 are needed,"
+        " and one more for each client\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_as_many_as_are_needed_clients_are_served(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    ring.add("client")
+    server = ServerProcess(
+        tmp_path, {"TIMER_CURVE_SERVER_SECRET": str(ring.files.secret), "TIMER_METRICS_BIND": "127.0.0.1:0"}
+    )
+    server.within = limited(3 + NEEDED)
+    with server, ExitStack() as stack:
+        for _ in range(5):
+            socket = stack.enter_context(socket_to(zmq.REQ, server.commands, **ring.options("client")))
+            Requester(socket).call("timer.start", minutes=1)
+        with socket_to(zmq.SUB, server.events, **ring.options("client")) as sub:
+            sub.subscribe(b"~beat")
+            sub.recv_multipart()
+
+
+def limited(descriptors: int) -> tuple[str, ...]:
+    """A command that runs another with a limit of descriptors, and becomes it."""
+    return ("sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh")
 
 
 def test_where_descriptors_run_out_those_who_are_connected_are_served(server_process: ServerProcess) -> None:
