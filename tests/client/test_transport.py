@@ -1,5 +1,6 @@
 """Both clients over real sockets, against a server that misbehaves on command."""
 
+import os
 import socketserver
 import threading
 import time
@@ -347,12 +348,16 @@ def _answer_once(router: "zmq.Socket[bytes]") -> None:
     router.send_multipart([*envelope, answered(body)])
 
 
-def test_a_client_without_descriptors_says_so(connect: Connect, fake: FakeServer) -> None:
+@pytest.mark.parametrize("left", [0, 3, 5])
+def test_a_client_without_descriptors_says_so(connect: Connect, fake: FakeServer, left: int) -> None:
     """ZeroMQ by itself ends the process, where there are too few for its threads."""
     fake.faults.append(unanswered)
     client = connect(quick(fake.commands, retry_deadline_s=0))
     with pytest.raises(ServerUnreachable):
         client.get("a")  # so that the next one needs a new connection
+    some = [os.open(os.devnull, os.O_RDONLY) for _ in range(left)]
     with no_descriptor_left(), pytest.raises(LocalFailure, match="made from here: Too many open files"):
+        for descriptor in some:
+            os.close(descriptor)
         client.get("a")
     assert client.get("a").id == "a"
