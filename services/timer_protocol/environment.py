@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 
-from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, SettingError
+from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, SettingError, Variables
 from timer_protocol.small_files import read_small_file
 
 _PREFIX = "TIMER_"
@@ -17,7 +17,7 @@ _KNOWN = {
 _NAME = re.compile(r"[\w.-]+")
 
 
-def read_environment(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def read_environment(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Variables:
     """The variables of the environment, and those it does not set from the `.env` file in `folder`, if there is one.
 
     An empty value counts as unset. The folder is the working directory by default; one that cannot be reached has no
@@ -26,12 +26,16 @@ def read_environment(folder: Path | None = None, environment: Mapping[str, str] 
     """
     path = (_working_directory() if folder is None else folder) / ".env"
     text = _text_of(path)
-    stored = _values_of(path, text) if text else {}
-    return {**_filled(stored), **_filled(os.environ if environment is None else environment)}
+    stored, lines = _values_of(path, text) if text else ({}, {})
+    given = _filled(os.environ if environment is None else environment)
+    places = {name: f"{path}, line {line}" for name, line in lines.items()}
+    return Variables({**_filled(stored), **given}, {**places, **dict.fromkeys(given, "the environment")})
 
 
 def told_unknown(variables: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that has the name of a setting, `TIMER_…`, but is none. It offers the nearest one.
+
+    The name of a setting in small letters is told as well: names are told apart by their letters' case.
 
     Those of the other program are known too, since both read one `.env` file.
     """
@@ -44,14 +48,16 @@ def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
     services = [name.removesuffix("SERVICE_HOST") for name in variables if name.endswith("_SERVICE_HOST")]
     of_services = tuple(service + rest for service in services for rest in ("SERVICE_", "PORT"))
     for name in variables:
-        if name.startswith(_PREFIX) and name not in _KNOWN and not name.startswith(of_services):
+        if name in _KNOWN or name.startswith(of_services):
+            continue
+        if name.startswith(_PREFIX) or name.upper() in _KNOWN:
             yield name
 
 
 def _sentence(name: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
 
-    near = get_close_matches(name.removeprefix(_PREFIX), [known.removeprefix(_PREFIX) for known in _KNOWN], 1)
+    near = get_close_matches(name.upper().removeprefix(_PREFIX), [known.removeprefix(_PREFIX) for known in _KNOWN], 1)
     hint = f"did you mean {_PREFIX}{near[0]}?" if near else "--help lists the settings"
     return f"{name} is no setting and has no effect; {hint}"
 
@@ -78,17 +84,21 @@ def _text_of(path: Path) -> str:
         raise SettingError(f"{path}, line {line}, cannot be read: it is not text in UTF-8") from None
 
 
-def _values_of(path: Path, text: str) -> dict[str, str | None]:
+def _values_of(path: Path, text: str) -> tuple[dict[str, str | None], dict[str, int]]:
+    """The values in the text of a file, and the line of each. Raises `SettingError`."""
     from dotenv import dotenv_values  # noqa: PLC0415 - where there is no file, programs do without and are quicker
     from dotenv.parser import parse_stream  # noqa: PLC0415
 
+    lines: dict[str, int] = {}
     for binding in parse_stream(StringIO(text, newline=None)):
+        blank = binding.original.string.removesuffix(binding.original.string.lstrip())
+        line = binding.original.line + blank.count("\n")
         is_name = binding.key is None or binding.value is not None or _NAME.fullmatch(binding.key)
         if binding.error or not is_name:
-            blank = binding.original.string.removesuffix(binding.original.string.lstrip())
-            line = binding.original.line + blank.count("\n")
             raise SettingError(f"{path}, line {line}, cannot be read: write NAME=value, or # before a remark")
-    return dotenv_values(stream=StringIO(text, newline=None))
+        if binding.key is not None:
+            lines[binding.key] = line  # the last one of a name holds
+    return dotenv_values(stream=StringIO(text, newline=None)), lines
 
 
 def _filled(variables: Mapping[str, str | None]) -> dict[str, str]:

@@ -19,6 +19,23 @@ class SettingError(ValueError):
     """A setting that cannot be used. The text names it, its value and what is allowed."""
 
 
+class Variables(dict[str, str]):
+    """The texts of variables by name, each with the place where it is set, as a sentence ends with it."""
+
+    def __init__(self, texts: Mapping[str, str], places: Mapping[str, str]) -> None:
+        super().__init__(texts)
+        self._places = places
+
+    def place(self, name: str) -> str:
+        """Where a variable is set, such as `.env, line 3`."""
+        return self._places[name]
+
+
+def told_place(texts: Mapping[str, str], name: str) -> str:
+    """The end of a sentence about a variable: where it is set, as far as that is known."""
+    return f"; it is set in {texts.place(name)}" if isinstance(texts, Variables) and name in texts else ""
+
+
 class Kind(NamedTuple):
     """The values of a variable: `convert` makes one of its text or raises ValueError; `is_allowed` checks it."""
 
@@ -57,7 +74,10 @@ class Variable(NamedTuple):
 
     def read(self, texts: Mapping[str, str]) -> Any:
         """The value among texts by variable; an empty text counts as unset. Raises `SettingError`."""
-        return self.parse(texts.get(self.name, "").strip() or self.default)
+        try:
+            return self.parse(texts.get(self.name, "").strip() or self.default)
+        except SettingError as error:
+            raise SettingError(f"{error}{told_place(texts, self.name)}") from None
 
 
 def _is_port(text: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from timer_protocol.limits import Limits
-from timer_protocol.settings import SERVER_VARIABLES, SettingError
+from timer_protocol.settings import SERVER_VARIABLES, SettingError, told_place
 from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles
 
 
@@ -38,13 +38,16 @@ def read_config(texts: Mapping[str, str]) -> Config:
         log_level=values["log_level"],
         log_format=values["log_format"] or ("text" if sys.stderr.isatty() else "json"),
         limits=Limits(**{field: values[field] for field in Limits.__struct_fields__}),
-        curve=_curve_files(values["curve_server_secret"], values["curve_clients"]),
+        curve=_curve_files(values["curve_server_secret"], values["curve_clients"], texts),
     )
 
 
-def _curve_files(secret: str, clients: str) -> CurveFiles | None:
+def _curve_files(secret: str, clients: str, texts: Mapping[str, str]) -> CurveFiles | None:
     if not secret:
         if clients:
-            raise SettingError(f"TIMER_CURVE_CLIENTS is {clients!r}, but TIMER_CURVE_SERVER_SECRET is unset: set both")
+            raise SettingError(
+                f"TIMER_CURVE_CLIENTS is {clients!r}, but TIMER_CURVE_SERVER_SECRET is unset: set both"
+                f"{told_place(texts, 'TIMER_CURVE_CLIENTS')}"
+            )
         return None
     return CurveFiles(Path(secret), Path(clients) if clients else Path(secret).parent / CLIENTS_FOLDER)

@@ -29,7 +29,7 @@ def test_the_working_directory_and_the_environment_are_used_by_default(
 @pytest.mark.parametrize(
     ("env_file", "named"),
     [
-        (b"TIMER_TIMEOUT_S=soon\n", "TIMER_TIMEOUT_S is 'soon', but must be"),
+        (b"TIMER_TIMEOUT_S=soon\n", r"TIMER_TIMEOUT_S is 'soon', but must be .*; it is set in .*\.env, line 1$"),
         (b"\n\xff\xfe\n", r"\.env, line 2, cannot be read"),
         (b"A=1\nB 2\n", r"\.env, line 2, cannot be read"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from drivers.server_process import SERVICES
 from timer_protocol.limits import Limits
-from timer_protocol.settings import SettingError
+from timer_protocol.settings import SettingError, Variables
 from timer_server.access.keys import CurveFiles
 from timer_server.settings import Config, read_config
 
@@ -60,15 +60,21 @@ def test_the_folder_of_clients_may_be_elsewhere() -> None:
 
 
 def test_a_folder_of_clients_without_a_pair_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"TIMER_CURVE_CLIENTS .*'allowed'.*TIMER_CURVE_SERVER_SECRET is unset"):
-        read_config({"TIMER_CURVE_CLIENTS": "allowed"})
+    with pytest.raises(
+        SettingError, match=r"TIMER_CURVE_CLIENTS .*'allowed'.*SECRET is unset: set both; it is set in x"
+    ):
+        read_config(Variables({"TIMER_CURVE_CLIENTS": "allowed"}, {"TIMER_CURVE_CLIENTS": "x"}))
 
 
 @pytest.mark.parametrize(
     ("environment", "env_file", "named"),
     [
-        ({"TIMER_BIND": "somewhere"}, b"", ["TIMER_BIND", "'somewhere'", "tcp://HOST:PORT"]),
-        ({}, b"TIMER_RETENTION_S=never\n", ["TIMER_RETENTION_S", "'never'", "a whole number of seconds"]),
+        (
+            {"TIMER_BIND": "somewhere"},
+            b"",
+            ["TIMER_BIND", "'somewhere'", "tcp://HOST:PORT", "; it is set in the environment"],
+        ),
+        ({}, b"TIMER_RETENTION_S=never\n", ["TIMER_RETENTION_S", "'never'", "a whole number of", "/.env, line 1"]),
         ({}, b"\xff\xfe", [".env, line 1, cannot be read"]),
         ({}, b"TIMER_STORE=memory:\nTIMER_BIND tcp://*:1\n", [".env, line 2, cannot be read"]),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.restrictions import nobody
 from timer_protocol.environment import read_environment, told_unknown
-from timer_protocol.settings import SettingError
+from timer_protocol.settings import SERVER_VARIABLES, SettingError, told_place
 
 
 def test_real_variables_win_over_the_file_unless_they_are_empty(tmp_path: Path) -> None:
@@ -110,6 +110,35 @@ def test_a_working_directory_that_is_gone_has_none(tmp_path: Path, monkeypatch: 
 )
 def test_an_unknown_setting_is_told_with_the_nearest_one(name: str, hint: str) -> None:
     assert told_unknown({name: "1", "PATH": "/bin"}) == [f"{name} is no setting and has no effect; {hint}"]
+
+
+@pytest.mark.parametrize("name", ["timer_store", "Timer_Store"])
+def test_a_setting_in_small_letters_is_told(name: str, tmp_path: Path) -> None:
+    told = [f"{name} is no setting and has no effect; did you mean TIMER_STORE?"]
+    (tmp_path / ".env").write_text(f"{name}=memory:\n")
+
+    assert told_unknown({name: "memory:", "timer_of_mine": "1"}) == told
+    assert told_unknown(read_environment(tmp_path, {})) == told
+
+
+def test_a_wrong_value_is_told_with_where_it_is_set(tmp_path: Path) -> None:
+    name, variable = "TIMER_RETENTION_S", next(one for one in SERVER_VARIABLES if one.name == "TIMER_RETENTION_S")
+    (tmp_path / ".env").write_text(f"# of an earlier trial\n{name}=5\n\n\nexport {name}='a\nday'\nTIMER_STORE=x\n")
+
+    for environment, place in (
+        ({}, f"{tmp_path}/.env, line 5"),
+        ({name: " "}, f"{tmp_path}/.env, line 5"),
+        ({name: "a day"}, "the environment"),
+    ):
+        with pytest.raises(SettingError, match=f"^{name} is 'a.*day', but must be .*; it is set in {place}$"):
+            variable.read(read_environment(tmp_path, environment))
+
+
+def test_a_default_is_set_nowhere(tmp_path: Path) -> None:
+    texts = read_environment(tmp_path, {"TIMER_STORE": "memory:"})
+
+    assert (told_place(texts, "TIMER_STORE"), told_place(texts, "TIMER_BIND")) == ("; it is set in the environment", "")
+    assert told_place(dict(texts), "TIMER_STORE") == ""
 
 
 def test_settings_of_either_program_and_of_scripts_are_known() -> None:
