@@ -1,9 +1,11 @@
 """A folder of keys that cannot be read takes nobody's key away, neither does a file in it."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +101,52 @@ def test_what_cannot_be_read_changes_nothing(
 def test_a_start_says_what_cannot_be_read(ring: KeyRing, fault: Callable[[Path], object]) -> None:
     with fault(ring.files.clients), pytest.raises(KeyFileError):  # type: ignore[attr-defined]
         Gate(ring.files)
+
+
+def reload_line(gate: Gate, caplog: pytest.LogCaptureFixture) -> tuple[str, dict[str, Any]]:
+    """Reads the keys again; returns the level and what the line says of the changes."""
+    caplog.clear()
+    with caplog.at_level("INFO", "timer_server"):
+        gate.reload()
+    (record,) = caplog.records
+    assert record.getMessage() == "keys read"
+    said = vars(record)["fields"]
+    return record.levelname, {name: said[name] for name in said if name not in ("clients", "bound", "folder")}
+
+
+def test_a_reload_says_which_keys_came_went_and_changed(
+    gate: Gate, ring: KeyRing, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert reload_line(gate, caplog) == ("INFO", {})
+    ring.add("new")
+    ring.remove("admin")
+    ring.bind("shop", "shop/2/")
+    assert reload_line(gate, caplog) == ("INFO", {"added": ["new"], "removed": ["admin"], "changed": ["shop"]})
+    assert reload_line(gate, caplog) == ("INFO", {})
+
+
+def test_another_folder_with_fewer_keys_in_it_is_a_warning(
+    gate: Gate, ring: KeyRing, caplog: pytest.LogCaptureFixture
+) -> None:
+    clients = ring.files.clients
+    clients.rename(clients.with_name("mounted"))
+    shutil.copytree(clients.with_name("mounted"), clients)
+    assert reload_line(gate, caplog) == ("INFO", {})
+
+    shutil.rmtree(clients.with_name("mounted"))
+    clients.rename(clients.with_name("mounted"))
+    clients.mkdir()
+    (clients.with_name("mounted") / "shop.key").rename(clients / "shop.key")
+    level, said = reload_line(gate, caplog)
+    assert (level, said["removed"]) == ("WARNING", ["admin"])
+    assert said["help"] == "another folder is in the place of the one read before"
+
+
+def test_of_many_keys_the_first_are_named(gate: Gate, ring: KeyRing, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(60):
+        ring.add(f"many{number:02}")
+    added = reload_line(gate, caplog)[1]["added"]
+    assert (added[:2], added[-1], len(added)) == (["many00", "many01"], "… and 10 more", 51)
 
 
 def test_the_last_key_can_be_taken_away(gate: Gate, ring: KeyRing) -> None:

@@ -3,6 +3,10 @@
 The user id of a connection is its client's public key.
 """
 
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import zmq
 from zmq.utils import z85
 
@@ -14,6 +18,10 @@ from timer_server.logs import fields, log
 _DOMAIN = b"timer"
 
 _KEY_BYTES = 32
+
+_NAMED = 50
+"""Names of keys in a line of the log."""
+
 _OWN = Sender("the server's own key", "", ALL_RIGHTS)
 
 
@@ -82,11 +90,16 @@ class Gate:
                 f"{self._folder} is empty, and another folder than the one read before, as after an unmount; a restart"
                 " of the server reads it as it is"
             )
-        self._folder_read = identity
         senders = {**allowed, **self._always}
         bound = sum(bool(sender.prefix) for sender in senders.values())
         clients = len(senders) - len(self._always)
-        log.info("keys read", extra=fields(clients=clients, bound=bound, folder=str(self._folder)))
+        changes: dict[str, Any] = {} if self._folder_read is None else _changes(self._senders, senders)
+        is_another = "removed" in changes and identity != self._folder_read
+        if is_another:
+            changes["help"] = "another folder is in the place of the one read before"
+        level = logging.WARNING if is_another else logging.INFO
+        log.log(level, "keys read", extra=fields(clients=clients, bound=bound, folder=str(self._folder), **changes))
+        self._folder_read = identity
         return senders
 
     def _refuse(self, address: bytes, public: bytes) -> None:
@@ -95,6 +108,22 @@ class Gate:
             "connection refused: its key is not allowed",
             extra=fields(address=address.decode(errors="replace"), key=public.decode()),
         )
+
+
+def _changes(before: Mapping[str, Sender], after: Mapping[str, Sender]) -> dict[str, Any]:
+    """The names of keys that were added, removed, or may do something else than before, each where there are any."""
+    kept = before.keys() & after.keys()
+    found = {
+        "added": [after[public] for public in after.keys() - kept],
+        "removed": [before[public] for public in before.keys() - kept],
+        "changed": [after[public] for public in kept if not after[public].may_the_same_as(before[public])],
+    }
+    return {change: _names(senders) for change, senders in found.items() if senders}
+
+
+def _names(senders: Iterable[Sender]) -> list[str]:
+    names = sorted(sender.name for sender in senders)
+    return names if len(names) <= _NAMED else [*names[:_NAMED], f"… and {len(names) - _NAMED} more"]
 
 
 def _is_key(credentials: list[bytes]) -> bool:
