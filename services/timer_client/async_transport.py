@@ -150,11 +150,12 @@ def _explained(endpoint: str) -> Iterator[None]:
 
 
 async def _address(endpoint: str, timeout_s: float) -> str:
-    found = look_up(endpoint)
-    if found.done():
-        return found.result()
+    lookup = look_up(endpoint)
+    if not lookup.done():
+        with contextlib.suppress(TimeoutError, Unanswered):  # `take` raises what it is
+            await asyncio.wait_for(asyncio.wrap_future(lookup), timeout_s)
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(found), timeout_s)
+        return lookup.take()
     except TimeoutError:
         raise too_slow(endpoint, timeout_s) from None
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -17,29 +18,62 @@ _log = logging.getLogger("timer_client")
 EVENTS_LOOKUP_S = 5.0
 """How long the name of the events socket may take to be found; after that, events are read without being heard of."""
 
+_KEPT_S = 10.0
+"""How long an outcome that nobody has waited for is kept: a server may move, and a try comes again within this."""
+
 _ACCEPTS_WITHIN_S = 1.0
 """How long one of several addresses is given to accept a connection before the next one is tried."""
 
 
-def look_up(endpoint: str) -> "Future[str]":
+class Lookup(Future[str]):
+    """The lookup of one endpoint's name. Its outcome is for all who wait for it, or else for the next who asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended_s: float | None = None
+        self._is_taken = False
+
+    @property
+    def is_of_use(self) -> bool:
+        """Whether somebody who asks now is to wait for it, or to take what nobody has waited for."""
+        if self._ended_s is None:
+            return True
+        return not self._is_taken and time.monotonic() - self._ended_s < _KEPT_S
+
+    def take(self, timeout_s: float = 0) -> str:
+        """The address, at the latest after `timeout_s`. Raises `Unanswered`, `TimeoutError`."""
+        try:
+            return self.result(timeout_s)
+        finally:
+            self._is_taken = self.done()
+
+    def end(self, outcome: str | Unanswered) -> None:
+        """Sets the outcome."""
+        self._ended_s = time.monotonic()
+        if isinstance(outcome, str):
+            self.set_result(outcome)
+        else:
+            self.set_exception(outcome)
+
+
+def look_up(endpoint: str) -> Lookup:
     """The endpoint with a number in place of a name; done at once where there is no name.
 
-    Of several addresses it is the first that accepts a connection, or the first of all where none does. The future may
-    raise `Unanswered`: a name that is unknown now may be known later, as in a network of containers.
+    Of several addresses it is the first that accepts a connection, or the first of all where none does. It may raise
+    `Unanswered`: a name that is unknown now may be known later, as in a network of containers. A lookup that takes
+    longer than a try waits for it is not begun anew by the next try, as then its outcome would never be heard.
     """
-    found: Future[str] = Future()
+    mine = Lookup()
     if not has_name(endpoint):
-        found.set_result(endpoint)
-        return found
-    found.set_running_or_notify_cancel()  # so that nobody can cancel it
-    find = partial(_find, endpoint, found)
-    if PROCESS.is_ending:  # a thread might never begin
-        find()
-        return found
-    try:
-        threading.Thread(target=find, name="timer-client-lookup", daemon=True).start()
-    except RuntimeError:  # Python 3.12 and later start none any more when the main thread has ended
-        find()
+        mine.end(endpoint)
+        return mine
+    before = _lookups.latest.get(endpoint)
+    if before is not None and not before.is_of_use:
+        _lookups.latest.pop(endpoint, None)
+    found = _lookups.latest.setdefault(endpoint, mine)
+    if found is mine:
+        mine.set_running_or_notify_cancel()  # so that nobody can cancel it
+        _begin(endpoint, mine)
     return found
 
 
@@ -53,11 +87,40 @@ def too_slow(endpoint: str, timeout_s: float) -> Unanswered:
     return Unanswered(f"the name service did not answer within {timeout_s:.3g} s for {endpoint}")
 
 
-def _find(endpoint: str, found: "Future[str]") -> None:
+class _Lookups:
+    """The latest lookup of each endpoint."""
+
+    def __init__(self) -> None:
+        self.latest: dict[str, Lookup] = {}
+        PROCESS.heirs.add(self)
+
+    def after_fork(self) -> None:
+        """Forgets those of the parent, whose threads are not here."""
+        self.latest = {}
+
+
+_lookups = _Lookups()
+
+
+def _begin(endpoint: str, lookup: Lookup) -> None:
+    find = partial(_find, endpoint, lookup)
+    if PROCESS.is_ending:  # a thread might never begin
+        find()
+        return
     try:
-        found.set_result(_accepting(numbered(endpoint)))
+        threading.Thread(target=find, name="timer-client-lookup", daemon=True).start()
+    except RuntimeError as error:
+        if threading.main_thread().is_alive():  # waiting here would hold an event loop up
+            lookup.end(Unanswered(f"{endpoint} cannot be looked up: {error}"))
+        else:  # Python 3.12 and later start none any more
+            find()
+
+
+def _find(endpoint: str, lookup: Lookup) -> None:
+    try:
+        lookup.end(_accepting(numbered(endpoint)))
     except UnknownHost as unknown:
-        found.set_exception(Unanswered(str(unknown)))
+        lookup.end(Unanswered(str(unknown)))
 
 
 def _accepting(endpoints: Sequence[str]) -> str:

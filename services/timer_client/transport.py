@@ -1,6 +1,5 @@
 """Sockets for threads: carries exchanges and receives events by waiting for them."""
 
-import concurrent.futures
 import socket
 import threading
 from collections.abc import Sequence
@@ -191,6 +190,6 @@ class Transport:
 
 def _address(endpoint: str, timeout_s: float) -> str:
     try:
-        return look_up(endpoint).result(timeout_s)
-    except concurrent.futures.TimeoutError:
+        return look_up(endpoint).take(timeout_s)
+    except TimeoutError:
         raise too_slow(endpoint, timeout_s) from None

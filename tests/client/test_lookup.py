@@ -1,5 +1,6 @@
 """Where a name leads: hosts that are unknown, have only IPv6 or several addresses, and ports of something else."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,8 @@ import pytest
 from client.fake_server import FakeServer, page_of, timer
 from drivers.both_clients import LIMIT_S, Driver, quick
 from local_server import LocalServer
-from timer_client import ServerUnreachable
+from timer_client import AsyncTimerClient, ServerUnreachable, lookup
+from timer_client.ending import PROCESS
 from timer_client.lookup import look_up
 from timer_protocol.addresses import UnknownHost, for_binding, numbered
 from timer_server.health import check
@@ -25,6 +27,11 @@ DEAD = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0))
 Hosts = dict[str, list[tuple[Any, ...]]]
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_looked_up_yet() -> None:
+    lookup._lookups.after_fork()
+
+
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
     """The addresses that names have in a test."""
@@ -36,6 +43,27 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return named
+
+
+class Slow:
+    """A name service that answers when it is released."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.asked = 0
+
+    def getaddrinfo(self, host: str, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        assert host == "slow.invalid"
+        self.asked += 1
+        return [FOUR] if self.released.wait(LIMIT_S) else []
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    service = Slow()
+    monkeypatch.setattr(socket, "getaddrinfo", service.getaddrinfo)
+    yield service
+    service.released.set()
 
 
 def test_a_host_that_does_not_resolve_is_named(connect: Connect) -> None:
@@ -61,6 +89,83 @@ def test_a_name_service_that_does_not_answer_is_given_up(connect: Connect, monke
         client.get("a")
     client.close()
     released.set()
+
+
+def test_a_name_service_that_takes_longer_than_a_try_is_asked_once(
+    fake: FakeServer, connect: Connect, slow: Slow
+) -> None:
+    """Else each try would begin anew, and the server never be found."""
+    pauses: list[object] = []
+
+    def on_pause(pause: object) -> None:
+        pauses.append(pause)
+        if len(pauses) == 3:
+            slow.released.set()
+
+    client = connect(quick(_named("slow.invalid", fake.commands), timeout_s=0.05), on_pause=on_pause)
+    assert client.get("a").id == "a"
+    assert (len(pauses), slow.asked) == (3, 1)
+
+
+def test_an_outcome_is_taken_once_and_not_kept_for_long(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may move."""
+    endpoint = "tcp://slow.invalid:8888"
+    slow.released.set()
+    for _ in range(2):
+        assert look_up(endpoint).take(LIMIT_S) == "tcp://127.0.0.1:8888"
+    assert slow.asked == 2
+
+    look_up(endpoint).result(LIMIT_S)
+    assert look_up(endpoint).done()
+    monkeypatch.setattr(lookup, "_KEPT_S", 0)
+    look_up(endpoint).result(LIMIT_S)
+    assert slow.asked == 4
+
+
+def test_all_who_look_for_the_same_server_ask_once(slow: Slow) -> None:
+    lookups = [look_up("tcp://slow.invalid:8888") for _ in range(8)]
+    slow.released.set()
+    assert {one.take(LIMIT_S) for one in lookups} == {"tcp://127.0.0.1:8888"}
+    assert slow.asked == 1
+
+
+@pytest.mark.parametrize("slow_one", ["commands", "events"])
+def test_a_slow_name_service_does_not_stop_the_event_loop(server: LocalServer, slow: Slow, slow_one: str) -> None:
+    endpoints = {"commands": server.commands, "events": server.events}
+    endpoints[slow_one] = _named("slow.invalid", endpoints[slow_one])
+
+    async def main() -> str:
+        asyncio.get_running_loop().call_later(0.02, slow.released.set)  # never, if the loop is held up
+        async with AsyncTimerClient(settings=quick(*endpoints.values(), timeout_s=LIMIT_S)) as client:
+            await client.start(hours=1, id="a")
+            async with client.events(after="start") as events:
+                return (await anext(events)).kind
+
+    assert asyncio.run(asyncio.wait_for(main(), LIMIT_S)) == "started"
+    assert slow.asked == 1
+
+
+def test_where_no_thread_can_be_started_the_caller_is_not_held_up(
+    connect: Connect, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    client = connect(quick("tcp://slow.invalid:8888", retry_deadline_s=0.05))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ServerUnreachable, match=r"slow\.invalid:8888 cannot be looked up: can't start"):
+        client.get("a")
+    assert slow.asked == 0
+
+
+def test_a_forked_process_looks_names_up_itself(slow: Slow) -> None:
+    endpoint = "tcp://slow.invalid:8888"
+    of_parent = look_up(endpoint)
+    PROCESS.note_fork()
+    of_child = look_up(endpoint)
+    assert of_child is not of_parent
+    slow.released.set()
+    assert of_child.result(LIMIT_S) == of_parent.result(LIMIT_S) == "tcp://127.0.0.1:8888"
 
 
 @pytest.mark.parametrize("bound", ["tcp://[::1]:0", "tcp://six.invalid:0"])
