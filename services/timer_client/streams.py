@@ -1,19 +1,19 @@
 """Streams of events, for threads and for tasks: iterators with a cursor."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from typing import Generic, TypeVar
 
 from timer_client.cursor import Cursor
 from timer_client.follower import Follower
 from timer_protocol.messages import Event
 
+Events = TypeVar("Events")
 
-class EventStream(Iterator[Event]):
-    """The events that `TimerClient.events` follows.
 
-    Like a generator it is closed by `close`, by `with`, or when it is dropped, and has ended once it has raised.
-    """
+class _Stream(Generic[Events]):
+    """The events of a follower, and how many of them were handed out."""
 
-    def __init__(self, follower: Follower, events: Generator[Event, None, None]) -> None:
+    def __init__(self, follower: Follower, events: Events) -> None:
         self._follower = follower
         self._events = events
         self._handed_out = 0
@@ -21,7 +21,18 @@ class EventStream(Iterator[Event]):
     @property
     def cursor(self) -> Cursor | None:
         """The position after the last event handed out; None where "now" has not been asked for yet."""
-        return _cursor_of(self._follower, self._handed_out)
+        if not self._follower.has_begun:
+            return None
+        # An interrupt may have come after the cursor was moved and before the event was handed out.
+        is_handed_out = self._follower.passed == self._handed_out
+        return self._follower.cursor if is_handed_out else self._follower.cursor_before
+
+
+class EventStream(_Stream[Generator[Event, None, None]], Iterator[Event]):
+    """The events that `TimerClient.events` follows.
+
+    Like a generator it is closed by `close`, by `with`, or when it is dropped, and has ended once it has raised.
+    """
 
     def __next__(self) -> Event:
         """The next event, once it is there."""
@@ -40,22 +51,12 @@ class EventStream(Iterator[Event]):
         self.close()
 
 
-class AsyncEventStream(AsyncIterator[Event]):
+class AsyncEventStream(_Stream[AsyncGenerator[Event, None]], AsyncIterator[Event]):
     """The events that `AsyncTimerClient.events` follows.
 
     Like an asynchronous generator it is closed by `aclose`, by `async with`, or when it is dropped, and has ended once
     it has raised.
     """
-
-    def __init__(self, follower: Follower, events: AsyncGenerator[Event, None]) -> None:
-        self._follower = follower
-        self._events = events
-        self._handed_out = 0
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """The position after the last event handed out; None where "now" has not been asked for yet."""
-        return _cursor_of(self._follower, self._handed_out)
 
     async def __anext__(self) -> Event:
         """The next event, once it is there."""
@@ -72,10 +73,3 @@ class AsyncEventStream(AsyncIterator[Event]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-def _cursor_of(follower: Follower, handed_out: int) -> Cursor | None:
-    """The position after the last event that was handed out: an interrupt may have come before the next one was."""
-    if not follower.has_begun:
-        return None
-    return follower.cursor if follower.passed == handed_out else follower.cursor_before

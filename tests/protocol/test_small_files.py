@@ -27,14 +27,21 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_it_is_no_key(file: Path) -> None:
     with pytest.raises(
-        KeyFileError, match=r"cannot read the key file .*: it is (no ordinary file|larger than \d+ bytes)"
+        KeyFileError, match=r"cannot read the key file .*: it is (a FIFO|a device|larger than \d+ bytes)"
     ):
         read_key(file)
 
 
 def test_it_has_no_settings(file: Path) -> None:
-    with pytest.raises(SettingError, match=r"cannot be read: it is (no ordinary file|larger than \d+ bytes)"):
+    with pytest.raises(SettingError, match=r"cannot be read: it is (a FIFO|a device|larger than \d+ bytes)"):
         read_environment(file.parent, {})
+
+
+def test_nothing_stays_open_of_what_is_refused(tmp_path: Path) -> None:
+    before = len([*Path("/dev/fd").iterdir()])
+    with pytest.raises(OSError, match="it is a folder, and has to be a file"):
+        read_small_file(tmp_path)
+    assert len([*Path("/dev/fd").iterdir()]) == before
 
 
 def test_what_is_small_is_read_whole(tmp_path: Path) -> None:

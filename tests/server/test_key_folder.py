@@ -65,6 +65,12 @@ def pipe_within(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def folder_within(folder: Path) -> Iterator[None]:
+    (folder / "folder.key").mkdir()
+    yield
+
+
+@contextmanager
 def dangling_link_within(folder: Path) -> Iterator[None]:
     (folder / "link.key").symlink_to("nowhere")
     yield
@@ -83,7 +89,8 @@ def torn_file_within(folder: Path) -> Iterator[None]:
         (too_many_files, "Too many open files"),
         (unmounted, "is empty, and another folder than the one read before"),
         (file_instead, "Not a directory"),
-        (pipe_within, "pipe.key: it is no ordinary file"),
+        (pipe_within, "pipe.key: it is a FIFO, and has to be a file"),
+        (folder_within, "folder.key: it is a folder, and has to be a file"),
         (dangling_link_within, "link.key: No such file"),
         (torn_file_within, "shop.key: "),
     ],

@@ -1,7 +1,6 @@
 """The key files of a server: its own pair, and the public keys of allowed clients."""
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -70,8 +69,6 @@ def _public_files(folder: Path) -> Iterator[Path]:
         raise KeyFileError(f"cannot list the folder {folder} of clients' public keys: {error.strerror}") from None
     for path in paths:
         if path.name.endswith(PUBLIC_SUFFIX) and not path.name.startswith("."):  # those are an editor's
-            if not stat.S_ISREG(_stat(path).st_mode):  # reading a pipe could last for ever
-                raise KeyFileError(f"cannot use the key file {path}: it is no ordinary file")
             yield path
 
 

@@ -1,19 +1,11 @@
 """The files of a store: what they have to be before it is opened, and that they stay the same while it is open."""
 
 import os
-import stat
 from pathlib import Path
 
+from timer_protocol.small_files import fault_of_kind
 from timer_server.store.base import StoreError
 from timer_server.store.sqlite.sentences import overwritten, taken, written
-
-_KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 class StoreFiles:
@@ -100,9 +92,8 @@ def _check_regular(file: Path) -> None:
         mode = file.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return
-    if not stat.S_ISREG(mode):
-        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-        raise StoreError(f"cannot open {file}: it is {kind}, and has to be a file; name another one in TIMER_STORE")
+    if (fault := fault_of_kind(mode)) is not None:
+        raise StoreError(f"cannot open {file}: {fault}; name another one in TIMER_STORE")
 
 
 def _written(found: os.stat_result) -> tuple[int, int]:
