@@ -16,7 +16,7 @@ from timer_client.ending import PROCESS
 from timer_client.errors import AccessDenied, ClientClosed, LocalFailure, TimerError
 from timer_client.keys import Keys
 from timer_client.link import Context, Link, Socket, subscribed
-from timer_client.lookup import EVENTS_LOOKUP_S, log_unknown, look_up, too_slow
+from timer_client.lookup import EVENTS_LOOKUP_S, Lookup, log_unknown, look_up, too_slow
 from timer_client.retry import Unanswered
 from timer_client.session import Exchange
 
@@ -112,7 +112,7 @@ class AsyncTransport:
     async def _carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
         link = self._usable_link()
         if link is None:
-            address = await _address(endpoint, timeout_s)
+            address = await self._address(endpoint, timeout_s)
             link = self._usable_link()  # another task may have been quicker
             if link is None:
                 with _explained(endpoint):
@@ -126,7 +126,7 @@ class AsyncTransport:
 
     async def _subscribed(self, endpoint: str, topics: Sequence[bytes]) -> Socket:
         try:
-            address = await _address(endpoint, EVENTS_LOOKUP_S)
+            address = await self._address(endpoint, EVENTS_LOOKUP_S)
         except Unanswered as unknown:
             log_unknown(endpoint, unknown)
             address = None
@@ -134,6 +134,24 @@ class AsyncTransport:
             raise ClientClosed
         with _explained(endpoint):
             return subscribed(self._own_context(), address, topics, self._keys)
+
+    async def _address(self, endpoint: str, timeout_s: float) -> str:
+        """The address of an endpoint. Raises `Unanswered`, `ClientClosed`."""
+        lookup = look_up(endpoint)
+        if not lookup.done():
+            found = asyncio.create_task(_done(lookup))
+            closed = asyncio.create_task(self._closed.wait())
+            try:
+                await asyncio.wait((found, closed), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                found.cancel()
+                closed.cancel()
+            if self._closed.is_set():
+                raise ClientClosed
+        try:
+            return lookup.take()
+        except TimeoutError:
+            raise too_slow(endpoint, timeout_s) from None
 
     def _own_context(self) -> Context:
         if self._context is None:
@@ -149,15 +167,10 @@ def _explained(endpoint: str) -> Iterator[None]:
         raise LocalFailure(endpoint, error.strerror or str(error)) from None
 
 
-async def _address(endpoint: str, timeout_s: float) -> str:
-    lookup = look_up(endpoint)
-    if not lookup.done():
-        with contextlib.suppress(TimeoutError, Unanswered):  # `take` raises what it is
-            await asyncio.wait_for(asyncio.wrap_future(lookup), timeout_s)
-    try:
-        return lookup.take()
-    except TimeoutError:
-        raise too_slow(endpoint, timeout_s) from None
+async def _done(lookup: Lookup) -> None:
+    """Returns when a lookup is over, whatever its outcome."""
+    with contextlib.suppress(Unanswered):
+        await asyncio.wrap_future(lookup)
 
 
 class _AsyncLink:

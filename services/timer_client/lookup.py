@@ -42,10 +42,9 @@ class Lookup(Future[str]):
 
     def take(self, timeout_s: float = 0) -> str:
         """The address, at the latest after `timeout_s`. Raises `Unanswered`, `TimeoutError`."""
-        try:
-            return self.result(timeout_s)
-        finally:
-            self._is_taken = self.done()
+        self.exception(timeout_s)
+        self._is_taken = True
+        return self.result()
 
     def end(self, outcome: str | Unanswered) -> None:
         """Sets the outcome."""

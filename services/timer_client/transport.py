@@ -3,7 +3,9 @@
 import socket
 import threading
 from collections.abc import Sequence
+from concurrent import futures
 from functools import partial
+from typing import Any
 
 import zmq
 
@@ -90,6 +92,7 @@ class Transport:
             if self._closed.is_set():
                 return
             self._closed.set()
+            self._ended.set_result(None)
             if self._closing is not None:
                 self._closing[0].send(b"x")  # and nobody takes it out again
             links, subscriptions = [*self._links], [*self._subscriptions]
@@ -106,6 +109,7 @@ class Transport:
         self._is_inherited = True
         if closed:
             self._closed.set()
+            self._ended.set_result(None)
         for subscription in subscriptions:
             subscription.after_fork()
             self._subscriptions.add(subscription)
@@ -113,6 +117,8 @@ class Transport:
     def _begin(self) -> None:
         self._lock = threading.RLock()  # for what follows; a destructor may close the client at any instant
         self._closed = threading.Event()
+        self._ended: futures.Future[None] = futures.Future()
+        """Done when the client is closed, for those who wait for another future."""
         self._closing: tuple[socket.socket, socket.socket] | None = None
         """The second becomes readable when the client is closed."""
         self._context: Context | None = None
@@ -129,7 +135,7 @@ class Transport:
 
     def _connected(self, endpoint: str, timeout_s: float) -> SharedLink:
         """A new link, or one that another thread has made meanwhile."""
-        address = _address(endpoint, timeout_s)
+        address = self._address(endpoint, timeout_s)
         with self._lock:
             link = self._usable_link()
             if link is None:
@@ -143,7 +149,7 @@ class Transport:
 
     def _subscribed(self, endpoint: str, topics: Sequence[bytes]) -> tuple[Socket, int]:
         try:
-            address = _address(endpoint, EVENTS_LOOKUP_S)
+            address = self._address(endpoint, EVENTS_LOOKUP_S)
         except Unanswered as unknown:
             log_unknown(endpoint, unknown)
             address = None
@@ -187,9 +193,15 @@ class Transport:
     def _explain(self, error: zmq.ZMQError | OSError, endpoint: str) -> TimerError:
         return ClientClosed() if self._closed.is_set() else LocalFailure(endpoint, error.strerror or str(error))
 
-
-def _address(endpoint: str, timeout_s: float) -> str:
-    try:
-        return look_up(endpoint).take(timeout_s)
-    except TimeoutError:
-        raise too_slow(endpoint, timeout_s) from None
+    def _address(self, endpoint: str, timeout_s: float) -> str:
+        """The address of an endpoint. Raises `Unanswered`, `ClientClosed`."""
+        lookup = look_up(endpoint)
+        if not lookup.done():
+            either: tuple[futures.Future[Any], ...] = (lookup, self._ended)
+            futures.wait(either, timeout_s, futures.FIRST_COMPLETED)
+            if self._closed.is_set():
+                raise ClientClosed
+        try:
+            return lookup.take()
+        except TimeoutError:
+            raise too_slow(endpoint, timeout_s) from None

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from client.fake_server import FakeServer, page_of, timer
 from drivers.both_clients import LIMIT_S, Driver, quick
 from local_server import LocalServer
-from timer_client import AsyncTimerClient, ServerUnreachable, lookup
+from timer_client import AsyncTimerClient, ClientClosed, ServerUnreachable, TimerClient, lookup
 from timer_client.ending import PROCESS
 from timer_client.lookup import look_up
 from timer_protocol.addresses import UnknownHost, for_binding, numbered
@@ -49,12 +50,14 @@ class Slow:
     """A name service that answers when it is released."""
 
     def __init__(self) -> None:
+        self.begun = threading.Event()
         self.released = threading.Event()
         self.asked = 0
 
     def getaddrinfo(self, host: str, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
         assert host == "slow.invalid"
         self.asked += 1
+        self.begun.set()
         return [FOUR] if self.released.wait(LIMIT_S) else []
 
 
@@ -95,16 +98,16 @@ def test_a_name_service_that_takes_longer_than_a_try_is_asked_once(
     fake: FakeServer, connect: Connect, slow: Slow
 ) -> None:
     """Else each try would begin anew, and the server never be found."""
-    pauses: list[object] = []
+    asked: list[int] = []
 
-    def on_pause(pause: object) -> None:
-        pauses.append(pause)
-        if len(pauses) == 3:
+    def on_pause(_pause: object) -> None:
+        asked.append(slow.asked)
+        if len(asked) == 3:
             slow.released.set()
 
     client = connect(quick(_named("slow.invalid", fake.commands), timeout_s=0.05), on_pause=on_pause)
     assert client.get("a").id == "a"
-    assert (len(pauses), slow.asked) == (3, 1)
+    assert asked[:3] == [1, 1, 1]
 
 
 def test_an_outcome_is_taken_once_and_not_kept_for_long(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +130,28 @@ def test_all_who_look_for_the_same_server_ask_once(slow: Slow) -> None:
     slow.released.set()
     assert {one.take(LIMIT_S) for one in lookups} == {"tcp://127.0.0.1:8888"}
     assert slow.asked == 1
+
+
+def test_closing_does_not_wait_for_a_name_service(slow: Slow) -> None:
+    client = TimerClient(settings=quick("tcp://slow.invalid:8888", timeout_s=LIMIT_S))
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(client.get, "a")
+        assert slow.begun.wait(LIMIT_S)
+        client.close()
+        with pytest.raises(ClientClosed):
+            asked.result(LIMIT_S / 2)
+
+
+def test_closing_an_asynchronous_client_does_not_either(slow: Slow) -> None:
+    async def main() -> None:
+        client = AsyncTimerClient(settings=quick("tcp://slow.invalid:8888", timeout_s=LIMIT_S))
+        asked = asyncio.create_task(client.get("a"))
+        await asyncio.to_thread(slow.begun.wait, LIMIT_S)
+        await client.close()
+        with pytest.raises(ClientClosed):
+            await asked
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT_S / 2))
 
 
 @pytest.mark.parametrize("slow_one", ["commands", "events"])
