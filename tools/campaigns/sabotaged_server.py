@@ -52,8 +52,14 @@ def acknowledges_before_it_commits() -> None:
 
 def fires_early() -> None:
     """Timers end before their time, and the log's own times hide it."""
-    expire = Engine.expire
+    expire, next_due_ns = Engine.expire, Engine.next_due_ns
+
+    def early_due_ns(self: Engine) -> int | None:
+        due_ns = next_due_ns(self)
+        return None if due_ns is None else due_ns - EARLY_NS
+
     Engine.expire = lambda self, now_ns, most: expire(self, now_ns + EARLY_NS, most)  # type: ignore[method-assign]
+    Engine.next_due_ns = early_due_ns  # type: ignore[method-assign]
 
 
 def fires_twice() -> None:
