@@ -1,0 +1,50 @@
+"""The moments of a cron rule, found by walking through every minute of a zone's clocks."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from timer_server.civil_time.zones import zone
+
+_MINUTE = timedelta(minutes=1)
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+
+
+class Walk:
+    """A rule of numbers, ranges, lists and steps over `*`, in a zone."""
+
+    def __init__(self, expression: str, name: str) -> None:
+        fields = expression.split()
+        self._zone = zone(name)
+        self._wanted = [_numbers(field, *bounds) for field, bounds in zip(fields, _RANGES, strict=True)]
+        self._is_elapsed = fields[0].startswith("*") or fields[1].startswith("*")
+
+    def moments(self, begin_ms: int, end_ms: int) -> Iterator[int]:
+        """The moments after one, and not after another; both are whole minutes."""
+        highest = self._shown(begin_ms)
+        for moment_ms in range(begin_ms + 60_000, end_ms + 1, 60_000):
+            shown = self._shown(moment_ms)
+            fresh = [shown] if self._is_elapsed else _minutes_between(highest, shown)
+            highest = max(highest, shown)
+            if any(map(self._names, fresh)):
+                yield moment_ms
+
+    def _shown(self, moment_ms: int) -> datetime:
+        return datetime.fromtimestamp(moment_ms / 1000, self._zone).replace(tzinfo=None)
+
+    def _names(self, shown: datetime) -> bool:
+        parts = (shown.minute, shown.hour, shown.day, shown.month, shown.isoweekday() % 7)
+        return all(part in wanted for part, wanted in zip(parts, self._wanted, strict=True))
+
+
+def _minutes_between(after: datetime, until: datetime) -> list[datetime]:
+    return [after + count * _MINUTE for count in range(1, (until - after) // _MINUTE + 1)]
+
+
+def _numbers(field: str, low: int, high: int) -> set[int]:
+    if field.startswith("*"):
+        return set(range(low, high + 1, int(field.partition("/")[2] or 1)))
+    numbers: set[int] = set()
+    for term in field.split(","):
+        first, _, last = term.partition("-")
+        numbers |= set(range(int(first), int(last or first) + 1))
+    return numbers
