@@ -5,6 +5,8 @@ from msgspec import Struct
 ID_CHARACTERS = 128
 LABEL_CHARACTERS = 256
 KEY_CHARACTERS = 128
+MOMENT_CHARACTERS = 64
+ZONE_CHARACTERS = 64
 LOG_ID_CHARACTERS = 11
 """The id of a log: 64 random bits in URL-safe base64 without padding, short since every event has it."""
 

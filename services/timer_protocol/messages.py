@@ -6,7 +6,7 @@ document is generated from them.
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Raw, Struct, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from timer_protocol.errors import ErrorCode
 from timer_protocol.ids import ID_PATTERN, KNOWN_ID_PATTERN
@@ -16,15 +16,20 @@ from timer_protocol.limits import (
     LABEL_CHARACTERS,
     LOG_ID_CHARACTERS,
     LOGS_MAXIMUM,
+    MOMENT_CHARACTERS,
     PAGE_DEFAULT,
     PAGE_MAXIMUM,
     WAIT_MAXIMUM_MS,
+    ZONE_CHARACTERS,
     Limits,
 )
 from timer_protocol.sender import Right
 
 State = Literal["running", "paused", "fired", "cancelled"]
 EventKind = Literal["started", "paused", "resumed", "extended", "restarted", "cancelled", "fired"]
+
+Cause = Literal["clock"]
+"""What brought an event about other than a request or a deadline: the wall clock was set."""
 
 Scope = Literal["id", "ids", "prefix", "queue", "none"]
 """Where the params of a request say which ids it touches; a queue has a prefix of ids."""
@@ -54,6 +59,13 @@ Positions = Annotated[
     ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_MAXIMUM)]
+Moment = Annotated[
+    str,
+    Meta(
+        max_length=MOMENT_CHARACTERS,
+        description="A moment with its offset (RFC 3339), or the local time of a `zone`: 2026-12-01T09:00:00+01:00.",
+    ),
+]
 WaitMs = Annotated[int, Meta(ge=0, le=WAIT_MAXIMUM_MS, description="How long to wait, in milliseconds.")]
 
 NULL = Raw(b"null")
@@ -64,7 +76,10 @@ def _null() -> Raw:
 
 
 class Timer(Struct, frozen=True, gc=False):
-    """A timer as replies and events carry it. Times are Unix milliseconds, UTC, by the server's clock."""
+    """A timer as replies and events carry it. Times are Unix milliseconds, UTC, by the server's clock.
+
+    `at` and `zone` are there only where the start named them: then the wall clock decides when the timer fires.
+    """
 
     id: str
     label: str
@@ -79,6 +94,8 @@ class Timer(Struct, frozen=True, gc=False):
     ended_at_ms: int | None
     version: int
     payload: Any = None
+    at: str | UnsetType = UNSET
+    zone: str | UnsetType = UNSET
 
     @property
     def ended(self) -> bool:
@@ -87,13 +104,17 @@ class Timer(Struct, frozen=True, gc=False):
 
 
 class Event(Struct, frozen=True, gc=False):
-    """Something that happened to a timer; `timer` is as it was right after. `seq` rises by one per event of `log`."""
+    """Something that happened to a timer; `timer` is as it was right after. `seq` rises by one per event of `log`.
+
+    `cause` is there only where neither a request nor a deadline brought it about.
+    """
 
     log: str
     seq: int
     kind: EventKind
     at_ms: int
     timer: Timer
+    cause: Cause | UnsetType = UNSET
 
 
 class LogStanding(Struct, frozen=True, gc=False):
@@ -110,7 +131,7 @@ class Beat(Struct, frozen=True, gc=False):
 
 
 class StartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    """What to count down. The three amounts add up; together they must be more than zero."""
+    """What to count down: three amounts that add up to more than zero, or a moment of the wall clock in `at`."""
 
     id: NewId | None = None
     hours: Amount = 0
@@ -120,6 +141,11 @@ class StartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     payload: Annotated[Raw, Meta(description="Any JSON value; comes back with every reply and event.")] = field(
         default_factory=_null
     )
+    at: Moment | None = None
+    zone: Annotated[str, Meta(max_length=ZONE_CHARACTERS, description="The time zone of `at`.")] | None = None
+    past: Annotated[
+        Literal["refuse", "fire"], Meta(description="What happens where `at` has passed: an error, or an end at once.")
+    ] = "refuse"
 
 
 class GetParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):

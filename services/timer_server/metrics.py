@@ -55,8 +55,8 @@ class Metrics(Collector):
         for event in writes.changes.events:
             kind_number = event.kind_number
             events[kind_number] += 1
-            if kind_number == FIRED and event.due_at_ms is not None:
-                self._lateness.add(max(now_s - event.due_at_ms / _MS_PER_S, 0.0))
+            if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
+                self._lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, for Prometheus; called in the thread that serves them."""

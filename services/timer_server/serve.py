@@ -17,6 +17,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import METHODS
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
+from timer_server.civil_time.moments import moment_ms
 from timer_server.core.engine import Engine
 from timer_server.core.model import Entry
 from timer_server.descriptors import raise_limit
@@ -103,7 +104,7 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     header = store.open()
     _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
-    shard = Shard(Engine(config.limits, new_id), Log(store, header))
+    shard = Shard(Engine(config.limits, new_id, clock.ahead_ns), Log(store, header))
     with closing(_until_stopped(store.load(), signals)) as entries:
         shard.engine.restore(entries, header.ends, shard.log.holder)
     committer = make_committer(shard, store)
@@ -185,7 +186,7 @@ def _run(
 ) -> None:
     clock, shard, committer = recovered
     metrics = Metrics([shard.engine.counts()])
-    methods = Methods([shard], config.limits)
+    methods = Methods([shard], config.limits, moment_ms)
     dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shard.parked, config.limits, new_id)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     for one in (sockets.commands, sockets.events):

@@ -35,6 +35,7 @@ FREE_OF_IO = {
     "functools",
     "hashlib",
     "heapq",
+    "itertools",
     "msgspec",
     "msgspec.structs",
     "re",
@@ -47,6 +48,15 @@ MEASURING = {"time.perf_counter", "time.perf_counter_ns"}
 
 OF_A_LOG_RECORD = {"datetime.datetime.fromtimestamp", "datetime.UTC"}
 """The time at which the standard library has made a record, as text."""
+
+CALENDAR = {
+    "datetime.UTC",
+    "datetime.datetime",
+    "datetime.datetime.fromisoformat",
+    "datetime.timedelta",
+    "datetime.tzinfo",
+}
+"""What civil time is told in. It is asked about moments that it is given, and never what time it is."""
 
 CLOCKS = {"time", "datetime", "calendar", "sched"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "dotenv.dotenv_values"}
@@ -96,6 +106,8 @@ def test_only_one_module_reads_the_clock(module: Path) -> None:
         assert {"time.time_ns", "time.clock_gettime_ns"} <= read
     elif name_of(module) == "timer_server/logs.py":
         assert read <= OF_A_LOG_RECORD | {"datetime.datetime"}
+    elif name_of(module).startswith("timer_server/civil_time/"):
+        assert read <= CALENDAR
     else:
         assert read <= MEASURING
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+from msgspec import UNSET
 
 from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
@@ -367,4 +368,6 @@ def test_view_is_the_whole_timer() -> None:
         "due_at_ms": 1_700_003_630_250,
         "ended_at_ms": None,
         "version": 1,
+        "at": UNSET,
+        "zone": UNSET,
     }

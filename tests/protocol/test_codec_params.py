@@ -53,7 +53,17 @@ def test_a_required_parameter_may_not_be_left_out(method: str, params: Any) -> N
 
 
 def test_defaults_of_start() -> None:
-    assert read("timer.start") == {"id": None, "hours": 0, "minutes": 0, "seconds": 0, "label": "", "payload": NULL}
+    assert read("timer.start") == {
+        "id": None,
+        "hours": 0,
+        "minutes": 0,
+        "seconds": 0,
+        "label": "",
+        "payload": NULL,
+        "at": None,
+        "zone": None,
+        "past": "refuse",
+    }
 
 
 def test_defaults_of_list_and_read() -> None:

@@ -87,9 +87,9 @@ def _method(document: Any, name: str) -> Any:
 ADDITIONS: dict[str, Callable[[Any], object]] = {
     "a method": lambda document: document["methods"].append({"name": "timer.peek"}),
     "a parameter that may be left out": lambda document: _method(document, "timer.start")["params"].append(
-        {"name": "at", "required": False, "schema": {"type": "string"}}
+        {"name": "why", "required": False, "schema": {"type": "string"}}
     ),
-    "a member of a timer": lambda document: document["components"]["schemas"]["Timer"]["properties"].update(at={}),
+    "a member of a timer": lambda document: document["components"]["schemas"]["Timer"]["properties"].update(why={}),
     "an error": lambda document: _method(document, "timer.get")["errors"].append({"code": -32008}),
     "a text": lambda document: _method(document, "timer.get").update(summary="another"),
     "a bound": lambda document: document["components"]["schemas"]["StartParams"]["properties"]["label"].update(

@@ -91,6 +91,9 @@ def test_parameters_are_in_the_order_of_positional_ones() -> None:
         "seconds",
         "label",
         "payload",
+        "at",
+        "zone",
+        "past",
     ]
 
 
@@ -128,6 +131,7 @@ def test_events_are_described_too() -> None:
         "kind",
         "at_ms",
         "timer",
+        "cause",
     }
 
 

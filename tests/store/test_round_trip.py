@@ -125,9 +125,9 @@ def test_stored_rows_are_what_they_were() -> None:
             2,
             1,
             bytes.fromhex(
-                "dc00029f01c0010001cd03e8a161cdea60940200cdea60c408382062797465732e01cb3ff80000000000000100"
-                "a2c3a9c4046e756c6c9a02cf0000018bcfe65260020106cd07d0a161cdea609403cd01f400c40001"
+                "dc00029f01c0010001cd03e8a161cdea60950200cdea60c408382062797465732ec001cb3ff80000000000000100"
+                "a2c3a9c4046e756c6c9a02cf0000018bcfe65260020106cd07d0a161cdea609503cd01f400c400c001"
             ),
-            3095821173,
+            3718549747,
         )
     ]

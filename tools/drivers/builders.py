@@ -1,5 +1,6 @@
 """Short ways to make what tests of the core are about."""
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Raw
@@ -46,11 +47,21 @@ def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any)
 class Bench:
     """A shard with a store, in memory where none is given: requests see ended timers as they would in the server."""
 
-    def __init__(self, store: Store | None = None, **limits: int) -> None:
+    def __init__(self, store: Store | None = None, ahead_ns: Callable[[], int] = lambda: 0, **limits: int) -> None:
         self.limits = Limits(**limits)
         self.made = 0
         self.store = store or MemoryStore(LOG_ID)
-        self.shard = Shard(Engine(self.limits, self._new_id), Log(self.store, self.store.open()))
+        self._ahead_ns = ahead_ns
+        self._open()
+
+    def reload(self) -> None:
+        """Goes on as a server does that was started anew: with what is stored."""
+        self._open()
+        self.engine.restore(self.store.load(), self.header.ends, self.log.holder)
+
+    def _open(self) -> None:
+        self.header = self.store.open()
+        self.shard = Shard(Engine(self.limits, self._new_id, self._ahead_ns), Log(self.store, self.header))
         self.engine, self.log = self.shard.engine, self.shard.log
 
     def ask(self, params: TimerParams, now_ns: int = BEGIN_NS) -> Countdown:

@@ -1,6 +1,6 @@
 """The deadlines of running timers: a heap of records, in which those of changed timers stay until they are met."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heappush
 
 from timer_server.core.model import Countdown
@@ -71,6 +71,21 @@ class Deadlines:
             return None
         heappop(heap)
         return timer
+
+    def living(self) -> Iterator[Countdown]:
+        """The timers whose records are held now, in the order of their deadlines, without those that have changed
+        meanwhile. The records are copied at once, and each is looked at when it comes up.
+        """
+        heap = self._heap + self._old if self._old else self._heap.copy()
+        if self._old:
+            heapify(heap)
+        return self._pop_living(heap)
+
+    def _pop_living(self, heap: list[Record]) -> Iterator[Countdown]:
+        while heap:
+            record = heappop(heap)
+            if self._is_alive(record):
+                yield unpack(record)
 
     def _earliest(self) -> list[Record]:
         """The heap with the earliest record; empty only if both are."""

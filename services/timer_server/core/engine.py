@@ -4,10 +4,10 @@ Pure: it is told the time, does no I/O, and gathers changes until `take_changes`
 ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from timer_protocol.durations import MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
@@ -27,9 +27,10 @@ from timer_protocol.messages import (
     StateCounts,
 )
 from timer_protocol.plurals import counted
+from timer_server.core.effects import EFFECTS, Fields, Now, aim, bound_as_before, is_moved, remaining_ms, round_up
 from timer_server.core.keys import knows, remembering
 from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
-from timer_server.core.model import NUMBER_OF, STARTED, Countdown, Entry, Revision
+from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, STARTED, Countdown, Entry, Revision, Wall
 from timer_server.core.payloads import check_payload, is_same_json
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
@@ -52,11 +53,17 @@ class Listing(NamedTuple):
 
 
 class Engine:
-    """All timers, and the rules for changing them. Moments are nanoseconds on the server's timeline, in order."""
+    """All timers, and the rules for changing them. Moments are nanoseconds on the server's timeline, in order.
 
-    def __init__(self, limits: Limits, new_id: Callable[[int], str]) -> None:
+    `ahead_ns` tells by how much the wall clock is ahead of the timeline at this moment. It is asked only about timers
+    that are bound to the wall clock.
+    """
+
+    def __init__(self, limits: Limits, new_id: Callable[[int], str], ahead_ns: Callable[[], int] = lambda: 0) -> None:
         self._limits = limits
         self._new_id = new_id
+        self._ahead_ns = ahead_ns
+        self._to_follow: Iterator[Countdown] = iter(())
         self._ledger = Ledger()
         self._oldest_at_ms: int | None = None
         self._left_bytes = _NO_LIMIT
@@ -94,14 +101,17 @@ class Engine:
 
     # Requests
 
-    def handle(self, params: TimerParams, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall:
+    def handle(
+        self, params: TimerParams, now_ns: int, recalled: Countdown | None = None, moment_ms: int | None = None
+    ) -> Countdown | Recall:
         """Applies a request about one timer and returns the timer after it.
 
         A timer whose deadline has passed fires first, so the outcome does not depend on how busy the server is.
-        Raises `Refusal` where the request is not possible; nothing changes then.
+        `moment_ms` is what `at` and `zone` of a start come to, in Unix time. Raises `Refusal` where the request is not
+        possible; nothing changes then.
         """
         if isinstance(params, StartParams):
-            return self._start(params, now_ns, recalled)
+            return self._start(params, now_ns, recalled, moment_ms)
         found = self._find(params.id, now_ns, recalled)
         if isinstance(found, Recall):
             return found
@@ -113,7 +123,7 @@ class Engine:
         keys = found.keys
         if key is not None and knows(keys, key):
             return found
-        request, effect = _EFFECTS[type(params)]
+        request, effect = EFFECTS[type(params)]
         change = _permitted(request, found)
         if change is None:
             return found
@@ -121,8 +131,10 @@ class Engine:
             self._check_count()
         if request != "cancel":
             self._take_room(ENTRY_BYTES)
-        changed = effect(found, params, now_ns, self._limits)
-        after = self._changed(found, change, now_ns, changed, keys if key is None else remembering(keys, key))
+        now = Now(now_ns) if found.wall is None else self._now(now_ns)
+        changed = effect(found, params, now, self._limits)
+        keys = keys if key is None else remembering(keys, key)
+        after = self._changed(found, NUMBER_OF[change.kind], now, changed, keys)
         self._ledger.change(after, found)
         return after
 
@@ -147,12 +159,41 @@ class Engine:
 
     def expire(self, now_ns: int, most: int) -> int:
         """Fires up to `most` timers whose deadline has come, the earliest first, and returns how many."""
+        return self._end_due(Now(now_ns), most, by_wall=False)
+
+    def next_wall_due_ns(self) -> int | None:
+        """When the wall clock, as it stands, will have reached the first moment that a timer is bound to."""
+        next_due_ms = self._ledger.next_due_ms(by_wall=True)
+        return None if next_due_ms is None else next_due_ms * NS_PER_MS - self._ahead_ns()
+
+    def expire_by_wall(self, now_ns: int, most: int) -> int:
+        """Fires up to `most` timers whose moment the wall clock has reached, and returns how many."""
+        return self._end_due(self._now(now_ns), most, by_wall=True)
+
+    def follow_wall(self) -> None:
+        """Notes that the wall clock was set: the timers that are bound to it are to be moved, by `move_bound`."""
+        self._to_follow = self._ledger.wall_bound()
+
+    def move_bound(self, now_ns: int, most: int) -> bool:
+        """Logs, for up to `most` timers that are bound to the wall clock, soonest first, that they are due at another
+        time on the timeline, if that is off by enough to be told. False once all have been looked at.
+        """
+        now, looked_at = self._now(now_ns), 0
+        for before in islice(self._to_follow, most):
+            looked_at += 1
+            if is_moved(before, now):
+                after = self._changed(before, MOVED_BY_CLOCK, now, bound_as_before(before, now), before.keys)
+                self._ledger.change(after, before)
+        return looked_at == most
+
+    def _end_due(self, now: Now, most: int, by_wall: bool) -> int:
+        now_ms = (now.ns + (now.ahead_ns if by_wall else 0)) // NS_PER_MS
 
         def fired(timer: Countdown) -> Countdown:
-            return self._fired(timer, now_ns)
+            return self._fired(timer, now)
 
         ended = 0
-        while ended < most and self._ledger.end_next(now_ns // NS_PER_MS, fired):
+        while ended < most and self._ledger.end_next(now_ms, fired, by_wall):
             ended += 1
         return ended
 
@@ -188,28 +229,37 @@ class Engine:
 
     # One timer
 
-    def _start(self, params: StartParams, now_ns: int, recalled: Countdown | None) -> Countdown | Recall:
+    def _start(
+        self, params: StartParams, now_ns: int, recalled: Countdown | None, moment_ms: int | None
+    ) -> Countdown | Recall:
         duration_ms = total_ms(params.hours, params.minutes, params.seconds)
-        check_duration(duration_ms, self._limits.max_duration_s)
+        if params.at is None:
+            check_duration(duration_ms, self._limits.max_duration_s)
+        _check_alone(params)
         payload = bytes(params.payload)
         check_payload(payload, self._limits.max_payload_bytes)
         timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
         if self._ledger.find(timer_id) is not None:
             return self._started_before(timer_id, params, payload, now_ns, recalled)
         check_id(timer_id)
+        at_ms, revision = round_up(now_ns), None
+        due_at_ms = at_ms + duration_ms
+        if moment_ms is not None:
+            now, wall = self._now(now_ns), Wall(params.at or "", params.zone, moment_ms, params.past == "fire", None)
+            duration_ms, due_at_ms = aim(wall, now, self._limits), moment_ms
+            revision = Revision(1, wall=replace(wall, ahead_ms=now.ahead_ms))
         self._check_count()
         self._take_room(ENTRY_BYTES + len(payload))
-        at_ms = _round_up(now_ns)
         place = self._ledger.last_place + 1
         timer = Countdown(
-            at_ms + duration_ms,
+            due_at_ms,
             place,
             self._ledger.others,
             STARTED,
             at_ms,
             timer_id,
             duration_ms,
-            None,
+            revision,
             place if len(payload) + len(params.label) > SURELY_SMALL_BYTES and is_large(params.label, payload) else 0,
             params.hours,
             params.minutes,
@@ -226,15 +276,12 @@ class Engine:
         """The timer with the id already. Raises `Refusal` (id_conflict) unless the request asks for the same one."""
         found = self._find(timer_id, now_ns, recalled)
         assert found is not None
-        if isinstance(found, Countdown):
-            asked = (params.hours, params.minutes, params.seconds, params.label)
-            is_same = asked == (found.hours, found.minutes, found.seconds, found.label)
-            if not (is_same and is_same_json(payload, found.payload)):
-                what = (
-                    "exists with other hours, minutes, seconds, label or payload; "
-                    "restart runs it again as it was, another id starts another"
-                )
-                raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
+        if isinstance(found, Countdown) and not _is_asked_again(params, payload, found):
+            what = (
+                "exists with other hours, minutes, seconds, at, zone, label or payload; "
+                "restart runs it again as it was, another id starts another"
+            )
+            raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
         return found
 
     def _find(self, timer_id: str, now_ns: int, recalled: Countdown | None) -> Countdown | Recall | None:
@@ -244,28 +291,34 @@ class Engine:
             return None
         if isinstance(found, Recall):
             return recalled if recalled is not None and recalled.place == found.place else found
-        if found.state == "running" and _remaining_ms(found, now_ns) <= 0:
-            fired = self._fired(found, now_ns)
-            self._ledger.change(fired, found)
-            return fired
+        if found.state == "running":
+            now = Now(now_ns) if found.wall is None else self._now(now_ns)
+            if remaining_ms(found, now) <= 0:
+                fired = self._fired(found, now)
+                self._ledger.change(fired, found)
+                return fired
         return found
 
-    def _fired(self, timer: Countdown, now_ns: int) -> Countdown:
-        change = _permitted("expire", timer)
-        assert change is not None
-        return self._changed(timer, change, now_ns, {}, timer.keys)
+    def _now(self, now_ns: int) -> Now:
+        """The time by both clocks."""
+        return Now(now_ns, self._ahead_ns())
 
-    def _changed(
-        self, timer: Countdown, change: Change, now_ns: int, changed: dict[str, Any], keys: bytes
-    ) -> Countdown:
-        """The next version of a timer, not yet logged: `changed` has its fields, and `remaining_ms` where it pauses."""
-        elapsed_ms = _round_up(now_ns) - changed.get("started_at_ms", timer.started_at_ms)
+    def _fired(self, timer: Countdown, now: Now) -> Countdown:
+        assert _permitted("expire", timer) is not None
+        return self._changed(timer, FIRED, now, bound_as_before(timer, now), timer.keys)
+
+    def _changed(self, timer: Countdown, kind_number: int, now: Now, changed: Fields, keys: bytes) -> Countdown:
+        """The next version of a timer, not yet logged."""
+        elapsed_ms = round_up(now.ns) - changed.get("started_at_ms", timer.started_at_ms)
+        left_ms, wall, ahead_ms = changed.pop("remaining_ms", 0), timer.wall, changed.pop("ahead_ms", None)
+        if wall is not None:
+            wall = replace(wall, ahead_ms=ahead_ms)
         return replace(
             timer,
             place=self._ledger.last_place + 1,
             others=self._ledger.others,
-            kind_number=NUMBER_OF[change.kind],
-            revision=Revision(timer.version + 1, elapsed_ms, changed.pop("remaining_ms", 0), keys),
+            kind_number=kind_number,
+            revision=Revision(timer.version + 1, elapsed_ms, left_ms, keys, wall),
             **changed,
         )
 
@@ -287,57 +340,21 @@ class Engine:
             raise limit_reached("max_timers", self._limits.max_timers, what, later=True)
 
 
-def _pause(timer: Countdown, _: PauseParams, now_ns: int, __: Limits) -> dict[str, Any]:
-    return {"due_at_ms": None, "remaining_ms": _remaining_ms(timer, now_ns)}
+def _check_alone(params: StartParams) -> None:
+    """Raises `Refusal` (invalid_params) for a start that asks for a moment and an amount, or for half of a moment."""
+    if params.at is None:
+        if params.zone is not None or params.past != "refuse":
+            raise Refusal(ErrorCode.INVALID_PARAMS, "`zone` and `past` belong to `at`, which is missing")
+    elif params.hours or params.minutes or params.seconds:
+        raise Refusal(ErrorCode.INVALID_PARAMS, "`at` takes the place of hours, minutes and seconds; both were given")
 
 
-def _resume(timer: Countdown, _: ResumeParams, now_ns: int, __: Limits) -> dict[str, Any]:
-    return {"due_at_ms": _round_up(now_ns) + timer.remaining_ms}
-
-
-def _cancel(_: Countdown, __: CancelParams, ___: int, ____: Limits) -> dict[str, Any]:
-    return {}
-
-
-def _extend(timer: Countdown, params: ExtendParams, now_ns: int, limits: Limits) -> dict[str, Any]:
-    """Adds time. Raises `Refusal` (invalid_params) where that is none, or the time to go would be none or too long."""
-    by_ms = total_ms(params.hours, params.minutes, params.seconds)
-    remaining_ms = _remaining_ms(timer, now_ns)
-    if by_ms == 0:
-        raise Refusal(ErrorCode.INVALID_PARAMS, "extend needs hours, minutes or seconds; they came to 0 ms")
-    if remaining_ms + by_ms <= 0:
-        raise Refusal(
-            ErrorCode.INVALID_PARAMS,
-            f"timer {timer.id!r} has {remaining_ms} ms to go and cannot be shortened by {-by_ms} ms; cancel ends it",
-            remaining_ms=remaining_ms,
-        )
-    check_duration(remaining_ms + by_ms, limits.max_duration_s)
-    changed: dict[str, Any] = {"duration_ms": timer.duration_ms + by_ms}
-    if timer.due_at_ms is None:
-        changed["remaining_ms"] = remaining_ms + by_ms
-    else:
-        changed["due_at_ms"] = timer.due_at_ms + by_ms
-    return changed
-
-
-def _restart(timer: Countdown, _: RestartParams, now_ns: int, __: Limits) -> dict[str, Any]:
-    at_ms = _round_up(now_ns)
-    duration_ms = total_ms(timer.hours, timer.minutes, timer.seconds)
-    return {
-        "duration_ms": duration_ms,
-        "due_at_ms": at_ms + duration_ms,
-        "started_at_ms": at_ms,
-    }
-
-
-_EFFECTS: dict[type[Struct], tuple[Request, Callable[[Countdown, Any, int, Limits], dict[str, Any]]]] = {
-    PauseParams: ("pause", _pause),
-    ResumeParams: ("resume", _resume),
-    CancelParams: ("cancel", _cancel),
-    ExtendParams: ("extend", _extend),
-    RestartParams: ("restart", _restart),
-}
-"""For each request that changes a timer: its name in the table of transitions, and what sets the fields."""
+def _is_asked_again(params: StartParams, payload: bytes, timer: Countdown) -> bool:
+    """Whether a start asks for what a timer was started with."""
+    wall = timer.wall
+    asked = (params.hours, params.minutes, params.seconds, params.label, params.at, params.zone)
+    had = (timer.hours, timer.minutes, timer.seconds, timer.label, *((wall.at, wall.zone) if wall else (None, None)))
+    return asked == had and is_same_json(payload, timer.payload)
 
 
 def _permitted(request: Request, timer: Countdown) -> Change | None:
@@ -347,17 +364,6 @@ def _permitted(request: Request, timer: Countdown) -> Change | None:
         is_so = "has fired" if timer.state == "fired" else f"is {timer.state}"
         raise _refusal(transition.code, timer.id, f"{is_so}: {request} is not possible, restart is", timer.state)
     return transition if isinstance(transition, Change) else None
-
-
-def _remaining_ms(timer: Countdown, now_ns: int) -> int:
-    """Time to go, rounded up to whole milliseconds; zero or less once the deadline has passed."""
-    if timer.due_at_ms is None:
-        return timer.remaining_ms
-    return min(timer.due_at_ms - now_ns // NS_PER_MS, timer.duration_ms)
-
-
-def _round_up(now_ns: int) -> int:
-    return -(-now_ns // NS_PER_MS)
 
 
 def _refusal(code: ErrorCode, timer_id: str, what: str, state: State | None = None) -> Refusal:

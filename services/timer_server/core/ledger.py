@@ -60,6 +60,7 @@ class Ledger:
         self._ended: dict[State, dict[str, int]] = {"fired": self._fired, "cancelled": self._cancelled}
         self._ids = IdIndex()
         self._deadlines = Deadlines(self._pending)
+        self._wall_deadlines = Deadlines(self._pending)
         self._paused = 0
         self._events: list[Countdown] = []
         self._records: list[Record] = []
@@ -78,25 +79,26 @@ class Ledger:
         """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
         pending, fired, cancelled = self._pending, self._fired, self._cancelled
         running: dict[str, Record] = {}
+        wall_bound: dict[str, Record] = {}
         for entry in entries:
             timer_id, before = entry.id, None
             if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
                 before = pending.pop(timer_id, None)
-                for known in (running, fired, cancelled):
+                for known in (running, wall_bound, fired, cancelled):
                     known.pop(timer_id, None)
             if entry.has_ended:
                 self._ended[entry.state][timer_id] = entry.place
                 continue
             if isinstance(entry, Referring):
                 holder = unpack(before) if before is not None else holder_at(entry.spec_place)
-                pending[timer_id] = record = pack(entry.with_spec_of(holder))
-            else:
-                pending[timer_id] = record = pack(entry)
+                entry = entry.with_spec_of(holder)  # noqa: PLW2901
+            pending[timer_id] = record = pack(entry)
             if entry.due_at_ms is not None:
-                running[timer_id] = record
+                (wall_bound if entry.is_wall_bound else running)[timer_id] = record
         self._ids.load([*pending, *fired, *cancelled])
         self._deadlines.load(running.values())
-        self._paused = len(pending) - len(running)
+        self._wall_deadlines.load(wall_bound.values())
+        self._paused = len(pending) - len(running) - len(wall_bound)
         self.horizon, self.horizon_seq = ends.horizon, ends.horizon_seq
         self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
 
@@ -131,28 +133,33 @@ class Ledger:
         record = self._log(timer)
         self._ids.add(timer.id)
         self._pending[timer.id] = record
-        self._deadlines.add(record)
+        self._deadlines_of(timer).add(record)
 
     def change(self, timer: Countdown, before: Countdown) -> None:
         """Logs the new version of a timer. Its place has to be the one after the last."""
         self._take_up(timer, before)
         if before.state == "running":
-            self._deadlines.leave()
+            self._deadlines_of(before).leave()
 
-    def end_next(self, now_ms: int, ended: Callable[[Countdown], Countdown]) -> bool:
+    def end_next(self, now_ms: int, ended: Callable[[Countdown], Countdown], by_wall: bool = False) -> bool:
         """Ends the running timer with the earliest deadline, if that has come; False where none is due.
 
-        `ended` makes the ended version of it, which is logged.
+        It is the earliest on the timeline or, `by_wall`, of those that are bound to the wall clock, which `now_ms` is
+        by then. `ended` makes the ended version of it, which is logged.
         """
-        before = self._deadlines.pop_due(now_ms)
+        before = (self._wall_deadlines if by_wall else self._deadlines).pop_due(now_ms)
         if before is None:
             return False
         self._take_up(ended(before), before)
         return True
 
-    def next_due_ms(self) -> int | None:
-        """The earliest deadline; None where nothing runs."""
-        return self._deadlines.next_due_ms()
+    def next_due_ms(self, by_wall: bool = False) -> int | None:
+        """The earliest deadline on the timeline or, `by_wall`, by the wall clock; None where there is none."""
+        return (self._wall_deadlines if by_wall else self._deadlines).next_due_ms()
+
+    def wall_bound(self) -> Iterator[Countdown]:
+        """The running timers that are bound to the wall clock now, soonest first, and as they are when they come up."""
+        return self._wall_deadlines.living()
 
     def counts(self) -> StateCounts:
         """How many timers are in each state."""
@@ -206,7 +213,10 @@ class Ledger:
         if timer.due_at_ms is None:
             self._paused += 1
         else:
-            self._deadlines.add(record)
+            self._deadlines_of(timer).add(record)
+
+    def _deadlines_of(self, timer: Countdown) -> Deadlines:
+        return self._wall_deadlines if timer.is_wall_bound else self._deadlines
 
     def _log(self, timer: Countdown) -> Record:
         record = pack(timer)

@@ -9,19 +9,31 @@ rises by one over all entries; only events of timers have a `seq`, which rises b
 
 from typing import Annotated
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
 from timer_protocol import messages
-from timer_protocol.messages import EventKind, State
+from timer_protocol.messages import Cause, EventKind, State
 
-KINDS: tuple[EventKind, ...] = ("started", "paused", "resumed", "extended", "restarted", "cancelled", "fired")
+KINDS: tuple[EventKind, ...] = (
+    "started",
+    "paused",
+    "resumed",
+    "extended",
+    "restarted",
+    "cancelled",
+    "fired",
+    "extended",
+)
 """The kinds of events. Entries hold a kind as its number in this order, so new kinds go to the end."""
 
-NUMBER_OF = {kind: number for number, kind in enumerate(KINDS)}
-"""The number of each kind."""
+NUMBER_OF = {kind: KINDS.index(kind) for kind in KINDS}
+"""The number of each kind, as a request or a deadline brings it about."""
 
 STARTED, CANCELLED, FIRED = NUMBER_OF["started"], NUMBER_OF["cancelled"], NUMBER_OF["fired"]
+
+MOVED_BY_CLOCK = len(KINDS) - 1
+"""An `extended` that no request has made: the wall clock was set, and a timer is bound to it."""
 
 ENDED_KINDS = frozenset({CANCELLED, FIRED})
 """The kinds of events that end a timer."""
@@ -29,8 +41,23 @@ ENDED_KINDS = frozenset({CANCELLED, FIRED})
 Natural = Annotated[int, Meta(ge=0)]
 
 
+class Wall(Struct, frozen=True, gc=False, array_like=True):
+    """The moment of the wall clock that a timer was started for, as the start asked for it.
+
+    `moment_ms` is what `at` and `zone` came to then, in Unix time; no later release of the time zones moves it.
+    `fires_late` says that a start after the moment fires at once. `ahead_ms` is by how much the wall clock was ahead of
+    the timeline at the latest event; it is None where that clock no longer decides when the timer fires.
+    """
+
+    at: str
+    zone: str | None
+    moment_ms: int
+    fires_late: bool
+    ahead_ms: int | None
+
+
 class Revision(Struct, frozen=True, gc=False, array_like=True):
-    """What only a changed timer has. Most timers are never changed, and hold one byte in place of these.
+    """What a changed timer has, and one that was started for a moment. Most have neither, and one byte in its place.
 
     The latest event happened `elapsed_ms` after `started_at_ms`. `remaining_ms` is more than 0 only while paused.
     `keys` are digests of the latest keys (see `core.keys`).
@@ -40,13 +67,15 @@ class Revision(Struct, frozen=True, gc=False, array_like=True):
     elapsed_ms: Natural = 0
     remaining_ms: Natural = 0
     keys: bytes = b""
+    wall: Wall | None = None
 
 
 class _Entry(Struct, frozen=True, gc=False, array_like=True):
     """An event of a timer: the timer right after it, without its spec. `records` relies on the order of the fields.
 
     The event is of the kind `KINDS[kind_number]`. `others` counts the entries before it that are not events of timers.
-    `due_at_ms` is None while paused; an end does not change it. `duration_ms` is the whole countdown, extensions
+    `due_at_ms` is by the wall clock where the timer is bound to it, otherwise on the timeline; it is None while paused,
+    and an end does not change it. `duration_ms` is the whole countdown, extensions
     included. `revision` is None in a first start. `spec_place` is the place of the entry that holds a large spec; 0
     stands for a small one, which is repeated in every entry.
     """
@@ -92,6 +121,23 @@ class _Entry(Struct, frozen=True, gc=False, array_like=True):
         return b"" if self.revision is None else self.revision.keys
 
     @property
+    def wall(self) -> Wall | None:
+        """The moment that the timer was started for; None for most."""
+        return None if self.revision is None else self.revision.wall
+
+    @property
+    def is_wall_bound(self) -> bool:
+        """Whether the wall clock decides when the timer fires."""
+        return self.wall is not None and self.wall.ahead_ms is not None
+
+    @property
+    def due_on_timeline_ms(self) -> int | None:
+        """When the timer is due by the clocks as they stood at the event; None while paused."""
+        if self.due_at_ms is None or self.wall is None:
+            return self.due_at_ms
+        return self.due_at_ms - (self.wall.ahead_ms or 0)
+
+    @property
     def has_ended(self) -> bool:
         """Whether the timer has fired or was cancelled."""
         return self.kind_number in ENDED_KINDS
@@ -129,9 +175,11 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
 
     def view(self, now_ms: int) -> messages.Timer:
         """The timer as it goes over the wire at a given moment."""
-        state = self.state
-        if state == "running" and self.due_at_ms is not None:
-            remaining_ms, ended_at_ms = min(max(self.due_at_ms - now_ms, 0), self.duration_ms), None
+        state, due_at_ms, wall = self.state, self.due_at_ms, None
+        if self.revision is not None and self.revision.wall is not None:
+            due_at_ms, wall = self.due_on_timeline_ms, self.revision.wall
+        if state == "running" and due_at_ms is not None:
+            remaining_ms, ended_at_ms = min(max(due_at_ms - now_ms, 0), self.duration_ms), None
         else:
             remaining_ms, ended_at_ms = self.remaining_ms, self.ended_at_ms
         return messages.Timer(
@@ -144,15 +192,18 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
             self.duration_ms,
             remaining_ms,
             self.started_at_ms,
-            self.due_at_ms,
+            due_at_ms,
             ended_at_ms,
             self.version,
             Raw(self.payload),
+            UNSET if wall is None else wall.at,
+            UNSET if wall is None or wall.zone is None else wall.zone,
         )
 
     def event_view(self, log_id: str) -> messages.Event:
         """The event as it goes over the wire. `log_id` names its log."""
-        return messages.Event(log_id, self.seq, self.kind, self.at_ms, self.view(self.at_ms))
+        cause: Cause | UnsetType = "clock" if self.kind_number == MOVED_BY_CLOCK else UNSET
+        return messages.Event(log_id, self.seq, self.kind, self.at_ms, self.view(self.at_ms), cause)
 
 
 class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from timer_protocol.durations import NS_PER_MS
+from timer_server.limits import OFFSET_NOTED_MS
+from timer_server.loop.clock import Clock
 from timer_server.requests.shard import Shard
 
 LOOK_INTERVAL_MS = 1_000
@@ -68,6 +70,37 @@ class Expiry:
 
     def step(self, now_ns: int, budget: int) -> None:
         self._engine.expire(now_ns, budget)
+
+
+class WallBound:
+    """Fires the timers of a shard that are bound to the wall clock, when that has reached their moments.
+
+    Where the clock was set, which it notices within a second, it tells when they are due now.
+    """
+
+    def __init__(self, shard: Shard, clock: Clock) -> None:
+        self._engine = shard.engine
+        self._clock = clock
+        self._followed_ns: int | None = None
+        """By how much the wall clock was ahead when the timers were last moved."""
+        self._is_moving = False
+
+    def next_due_ns(self) -> int | None:
+        return 0 if self._is_moving else self._engine.next_wall_due_ns()
+
+    def step(self, now_ns: int, budget: int) -> None:
+        due_ns = self._engine.next_wall_due_ns()
+        if due_ns is None:
+            return
+        if due_ns <= now_ns:
+            self._engine.expire_by_wall(now_ns, budget)
+        ahead_ns = self._clock.ahead_ns()
+        if self._followed_ns is None or abs(ahead_ns - self._followed_ns) >= OFFSET_NOTED_MS * NS_PER_MS:
+            self._followed_ns = ahead_ns
+            self._engine.follow_wall()
+            self._is_moving = True
+        if self._is_moving:
+            self._is_moving = self._engine.move_bound(now_ns, budget)
 
 
 class Waking:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, NewType, cast
 
 from timer_protocol.durations import NS_PER_MS
+from timer_server.limits import OFFSET_NOTED_MS
 from timer_server.store.base import Anchor
 
 WallNs = NewType("WallNs", int)
@@ -22,9 +23,6 @@ WallNs = NewType("WallNs", int)
 
 BootNs = NewType("BootNs", int)
 """Nanoseconds since the operating system started, by the clock of this time namespace; never steps."""
-
-OFFSET_NOTED_MS = 50
-"""A wall clock that has moved by less against the timeline counts as slewed, not set."""
 
 _NS_PER_S = 1_000_000_000
 
@@ -80,6 +78,10 @@ class Clock:
     def now_ns(self) -> int:
         """Nanoseconds on the timeline; never less than before."""
         return self._base_ns + self._boot_ns()
+
+    def ahead_ns(self) -> int:
+        """By how much the wall clock, read now, is ahead of the timeline."""
+        return self._sources.wall_ns() - self.now_ns()
 
     def wait_until(self, moment_ns: int) -> int:
         """Waits for a near moment and returns the time. It spins at the end, since a sleep would be too long."""

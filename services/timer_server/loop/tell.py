@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import Refusal
 from timer_server.core.model import Countdown
+from timer_server.limits import OFFSET_NOTED_MS
 from timer_server.logs import fields, log
-from timer_server.loop.clock import OFFSET_NOTED_MS
 from timer_server.metrics import Metrics
 from timer_server.requests.answers import Answer
 from timer_server.requests.shard import Shard, Writes
@@ -74,4 +74,7 @@ def _log_events(events: Iterable[Countdown]) -> None:
 def _note_offset(anchor: Anchor) -> None:
     ahead_ms = (anchor.wall_ns - anchor.timeline_ns) // NS_PER_MS
     if abs(ahead_ms) >= OFFSET_NOTED_MS:
-        log.warning("the wall clock was set; deadlines keep to elapsed time", extra=fields(ahead_ms=ahead_ms))
+        log.warning(
+            "the wall clock was set; only timers that were started for a moment of it move",
+            extra=fields(ahead_ms=ahead_ms),
+        )

@@ -20,6 +20,7 @@ from timer_protocol.messages import (
     LogStanding,
     ReadEventsParams,
     ServerInfo,
+    StartParams,
     Timer,
     TimerPage,
     WaitParams,
@@ -46,18 +47,22 @@ def _document() -> Raw:
 
 
 class Methods:
-    """The methods on the shards of a server."""
+    """The methods on the shards of a server.
 
-    def __init__(self, shards: Sequence[Shard], limits: Limits) -> None:
+    `moment_ms` makes Unix time of a moment as people write it, and its zone. It may raise `Refusal`.
+    """
+
+    def __init__(self, shards: Sequence[Shard], limits: Limits, moment_ms: Callable[[str, str | None], int]) -> None:
         (self._shard,) = self._shards = shards
         self._engine = self._shard.engine
         self._log = self._shard.log
         self._limits = limits
+        self._moment_ms = moment_ms
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handler of each method, by name."""
         return {
-            "timer.start": self.timer,
+            "timer.start": self.start,
             "timer.get": self.timer,
             "timer.list": self.list_timers,
             "timer.pause": self.timer,
@@ -71,11 +76,17 @@ class Methods:
             "rpc.discover": self.discover,
         }
 
-    def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom) -> Timer:
-        """Applies any request about one timer."""
-        timer = self._engine.handle(params, now_ns)
+    def start(self, params: StartParams, now_ns: int, room: ReplyRoom) -> Timer:
+        """Starts a timer."""
+        if params.at is None:
+            return self.timer(params, now_ns, room)
+        return self.timer(params, now_ns, room, self._moment_ms(params.at, params.zone))
+
+    def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom, moment_ms: int | None = None) -> Timer:
+        """Applies any request about one timer. `moment_ms` is what `at` of a start comes to."""
+        timer = self._engine.handle(params, now_ns, None, moment_ms)
         if isinstance(timer, Recall):
-            timer = self._engine.handle(params, now_ns, self._log.event(timer.place))
+            timer = self._engine.handle(params, now_ns, self._log.event(timer.place), moment_ms)
             assert not isinstance(timer, Recall)
         room.left_bytes -= len(timer.payload)
         return timer.view(now_ns // NS_PER_MS)
