@@ -71,9 +71,6 @@ BACKLOG_BYTES = 256 * 1024 * 1024
 """The same for all peers together, a quarter of a small server's memory. Past it only peers that read get replies,
 and only small ones."""
 
-OFFSET_NOTED_MS = 50
-"""A wall clock that has moved by less against the timeline counts as slewed, not set."""
-
 EVENTS_QUEUED = 100_000
 """Events held for one subscriber that does not read; past it, it has to catch up by `events.read`."""
 

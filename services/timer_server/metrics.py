@@ -61,8 +61,9 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics, for Prometheus; called in the thread that serves them."""
         events = CounterMetricFamily("timer_events", "Events by kind", labels=["kind"])
-        for kind, count in zip(KINDS, self._events, strict=True):
-            events.add_metric([kind], count)
+        for kind in dict.fromkeys(KINDS):
+            happened = (count for other, count in zip(KINDS, self._events, strict=True) if other == kind)
+            events.add_metric([kind], sum(happened))
         yield events
         yield CounterMetricFamily("timer_messages", "Messages received", self._messages)
         yield CounterMetricFamily("timer_replies_dropped", "Replies no peer could take", self._dropped)

@@ -27,6 +27,8 @@ OF_CONSTANTS = {
     "logs of a store, and in a cursor": "LOGS_MAXIMUM",
     "characters of a label": "LABEL_CHARACTERS",
     "characters of a key": "KEY_CHARACTERS",
+    "characters of a moment": "MOMENT_CHARACTERS",
+    "characters of a zone": "ZONE_CHARACTERS",
     "keys remembered of a timer": "KEYS_REMEMBERED",
     "objects and arrays within one another in a payload": "PAYLOAD_DEPTH",
     "limit of a page, default": "PAGE_DEFAULT",

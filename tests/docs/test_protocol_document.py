@@ -210,6 +210,7 @@ REFUSED: list[tuple[str, bytes | dict[str, Any]]] = [
     ("invalid_params", request("timer.get", 1)),
     ("invalid_params", request("timer.start", 1)),
     ("invalid_params", request("timer.start", 1, hours=99_999)),
+    ("invalid_params", request("timer.start", 1, at="2026-01-01T00:00Z")),
     ("invalid_params", request("timer.extend", 1, id="a", hours=-99)),
     ("timer_not_found", request("timer.get", 1, id="nobody")),
     ("id_conflict", request("timer.start", 1, id="a", seconds=1)),

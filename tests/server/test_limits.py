@@ -42,6 +42,8 @@ STATED: dict[str, tuple[Any, int, str]] = {
     "characters of an id, a prefix or after": (request("timer.get", 1, id="x" * 129), -32602, "length <= 128"),
     "characters of a label": (request("timer.start", 1, minutes=1, label="x" * 257), -32602, "length <= 256"),
     "characters of a key": (request("timer.restart", 1, id="t/0", key="x" * 129), -32602, "length <= 128"),
+    "characters of a moment": (request("timer.start", 1, at="x" * 65), -32602, "length <= 64"),
+    "characters of a zone": (request("timer.start", 1, at="2030-01-01T09:00", zone="x" * 65), -32602, "length <= 64"),
     "characters of a log's id": (request("events.read", 1, after={"x" * 12: 1}), -32602, "length <= 11"),
     "logs of a store, and in a cursor": (
         request("events.read", 1, after={str(number): 1 for number in range(1025)}),

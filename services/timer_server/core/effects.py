@@ -14,7 +14,9 @@ from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core.model import Countdown, Wall
 from timer_server.core.transitions import Request
-from timer_server.limits import OFFSET_NOTED_MS
+
+OFFSET_NOTED_MS = 50
+"""A wall clock that has moved by less against the timeline counts as slewed, not set."""
 
 Fields = dict[str, Any]
 """Fields of a `Countdown`, and of its `Revision` `remaining_ms` and `ahead_ms`; those are 0 and None if not set."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from timer_protocol.durations import NS_PER_MS
-from timer_server.limits import OFFSET_NOTED_MS
+from timer_server.core.effects import OFFSET_NOTED_MS
 from timer_server.loop.clock import Clock
 from timer_server.requests.shard import Shard
 

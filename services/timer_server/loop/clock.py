@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, NewType, cast
 
 from timer_protocol.durations import NS_PER_MS
-from timer_server.limits import OFFSET_NOTED_MS
+from timer_server.core.effects import OFFSET_NOTED_MS
 from timer_server.store.base import Anchor
 
 WallNs = NewType("WallNs", int)

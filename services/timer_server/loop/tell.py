@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import Refusal
+from timer_server.core.effects import OFFSET_NOTED_MS
 from timer_server.core.model import Countdown
-from timer_server.limits import OFFSET_NOTED_MS
 from timer_server.logs import fields, log
 from timer_server.metrics import Metrics
 from timer_server.requests.answers import Answer
