@@ -11,6 +11,7 @@ from drivers.peers import Requester, socket_to
 from local_server import LocalServer
 from timer_client import Settings, TimerClient
 from timer_protocol.key_files import from_text
+from timer_protocol.sender import DEFAULT_RIGHTS, Right
 from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles, make_client_keys, make_server_keys
 
 
@@ -22,18 +23,18 @@ class KeyRing:
         make_server_keys(folder)
         self.files = CurveFiles(folder / "server.key_secret", folder / CLIENTS_FOLDER)
 
-    def add(self, name: str, prefix: str = "") -> None:
+    def add(self, name: str, prefix: str = "", rights: frozenset[Right] = DEFAULT_RIGHTS) -> None:
         """Makes a client's pair and allows it."""
-        make_client_keys(self.folder, name, prefix, self.folder)
+        make_client_keys(self.folder, name, prefix, rights, self.folder)
 
     def remove(self, name: str) -> None:
         """Allows a client no longer; its pair stays."""
         self._allowed(name).unlink()
 
-    def bind(self, name: str, prefix: str) -> None:
-        """Binds a client that is allowed to another prefix."""
+    def bind(self, name: str, prefix: str = "", rights: frozenset[Right] = DEFAULT_RIGHTS) -> None:
+        """Binds a client that is allowed to another prefix, and gives it other rights."""
         self.remove(name)
-        self.add(name, prefix)
+        self.add(name, prefix, rights)
 
     def options(self, name: str) -> dict[str, Any]:
         """What makes a plain socket a client's."""

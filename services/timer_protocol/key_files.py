@@ -1,13 +1,15 @@
 """The text of files with CURVE keys, in the format of ZeroMQ's own tools (ZPL, RFC 4).
 
 A public file holds one half of a pair, a secret file both. In the server's folder of allowed clients a public file may
-bind its key to a prefix of timer ids. Unknown lines are refused: an overlooked prefix would leave a key unbound.
+bind its key to a prefix of timer ids and say its rights. Unknown lines are refused: an overlooked one would leave a key
+with more than was meant.
 """
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from timer_protocol.ids import ID_PATTERN, is_valid_id
+from timer_protocol.sender import DEFAULT_RIGHTS, Right
 
 PUBLIC_SUFFIX = ".key"
 SECRET_SUFFIX = ".key_secret"  # noqa: S105 - the end of a file name
@@ -19,7 +21,10 @@ PREFIX_CHARACTERS = 92
 """The longest prefix: it leaves room in an id for the 36 characters of one that the server makes."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SECTIONS = {"metadata": ("prefix",), "curve": ("public-key", "secret-key")}
+SERVER_ROLE = "server"
+"""The role of a key whose owner is another server, not a client."""
+
+_SECTIONS = {"metadata": ("prefix", "rights", "role"), "curve": ("public-key", "secret-key")}
 _SECTION = re.compile(r"(\S+)\s*(#.*)?")
 _ENTRY = re.compile(r"""\s+(\S+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'#]\S*)\s*(#.*)?""")
 _Z85 = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
@@ -28,11 +33,16 @@ _SECRET_HEAD = "#   A ZeroMQ CURVE key pair. SECRET: whoever reads this file can
 
 
 class Key(NamedTuple):
-    """A public key as 40 characters of Z85 (RFC 32), with its secret half and the prefix it is bound to, if any."""
+    """A public key as 40 characters of Z85 (RFC 32), with its secret half and the prefix it is bound to, if any.
+
+    `role` is "server" for the key of another server, and empty for a client's.
+    """
 
     public: str
     secret: str | None = None
     prefix: str = ""
+    rights: frozenset[Right] = DEFAULT_RIGHTS
+    role: str = ""
 
 
 def to_text(key: Key) -> str:
@@ -40,6 +50,10 @@ def to_text(key: Key) -> str:
     lines = [_SECRET_HEAD if key.secret else _PUBLIC_HEAD, "metadata"]
     if key.prefix:
         lines.append(f'    prefix = "{key.prefix}"')
+    if key.rights != DEFAULT_RIGHTS:
+        lines.append(f'    rights = "{rights_to_text(key.rights)}"')
+    if key.role:
+        lines.append(f'    role = "{key.role}"')
     lines += ["curve", f'    public-key = "{key.public}"']
     if key.secret:
         lines.append(f'    secret-key = "{key.secret}"')
@@ -54,9 +68,12 @@ def from_text(text: str) -> Key:
             raise ValueError(f"its {name} is not 40 characters of Z85")
     if "public-key" not in found:
         raise ValueError("it has no public-key")
-    prefix = found.get("prefix", "")
+    prefix, role = found.get("prefix", ""), found.get("role", "")
     check_prefix(prefix)
-    return Key(found["public-key"], found.get("secret-key"), prefix)
+    if role not in ("", SERVER_ROLE):
+        raise ValueError(f"its role is {role!r}, and the only one is {SERVER_ROLE!r}; a client's key has none")
+    rights = rights_from_text(found["rights"]) if "rights" in found else DEFAULT_RIGHTS
+    return Key(found["public-key"], found.get("secret-key"), prefix, rights, role)
 
 
 def check_name(name: str) -> None:
@@ -69,6 +86,20 @@ def check_prefix(prefix: str) -> None:
     """Raises ValueError unless ids can begin with this text."""
     if prefix and (not is_valid_id(prefix) or len(prefix) > PREFIX_CHARACTERS):
         raise ValueError(f"a prefix is at most {PREFIX_CHARACTERS} of the characters of an id, {ID_PATTERN}")
+
+
+def rights_from_text(text: str) -> frozenset[Right]:
+    """The rights in a text such as `read,take`. Raises ValueError for what is none."""
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in get_args(Right):
+            raise ValueError(f"{word!r} is no right; rights are {', '.join(get_args(Right))}, with commas in between")
+    return frozenset(right for right in get_args(Right) if right in words)
+
+
+def rights_to_text(rights: frozenset[Right]) -> str:
+    """The text of rights, in the order in which they are documented."""
+    return ",".join(right for right in get_args(Right) if right in rights)
 
 
 def _entries(text: str) -> dict[str, str]:

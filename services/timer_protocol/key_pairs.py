@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from timer_protocol.key_files import Key, from_text, to_text
+from timer_protocol.sender import DEFAULT_RIGHTS, Right
 from timer_protocol.small_files import read_small_file
 
 _PRIVATE_FOLDER = 0o700
@@ -55,15 +56,18 @@ def write_key(path: Path, key: Key) -> bool:
             raise
     except FileExistsError:
         if read_key(path) != key:
-            raise KeyFileError(f"{path} is there already, with another key or prefix; remove it first") from None
+            what = "is there already, with another key, prefix or rights; remove it first"
+            raise KeyFileError(f"{path} {what}") from None
         return False
     except OSError as error:
         raise KeyFileError(f"cannot write {path}: {error.strerror}") from None
     return True
 
 
-def make_pair(secret: Path, public: Path, prefix: str = "") -> list[tuple[Path, bool]]:
-    """Makes the missing files of a pair: the secret one, and the public one, bound to a prefix of ids if one is given.
+def make_pair(
+    secret: Path, public: Path, prefix: str = "", rights: frozenset[Right] = DEFAULT_RIGHTS
+) -> list[tuple[Path, bool]]:
+    """Makes the missing files of a pair: the secret one, and the public one, which says its prefix of ids and rights.
 
     Returns each file with whether it is new. Raises `KeyFileError`; a new secret is removed then.
     """
@@ -73,7 +77,7 @@ def make_pair(secret: Path, public: Path, prefix: str = "") -> list[tuple[Path, 
     pair = read_key(secret) if has_secret else _new_pair()
     secret_is_new = write_key(secret, pair)
     try:
-        return [(secret, secret_is_new), (public, write_key(public, Key(pair.public, prefix=prefix)))]
+        return [(secret, secret_is_new), (public, write_key(public, Key(pair.public, prefix=prefix, rights=rights)))]
     except KeyFileError:
         if secret_is_new:
             secret.unlink()

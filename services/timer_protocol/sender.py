@@ -6,6 +6,9 @@ Right = Literal["read", "start", "change", "take", "admin"]
 
 ALL_RIGHTS: frozenset[Right] = frozenset(get_args(Right))
 
+DEFAULT_RIGHTS = ALL_RIGHTS - {"admin"}
+"""The rights of a key of whose rights nothing is said: those of a client that starts, changes, hears and handles."""
+
 
 class Sender:
     """A client and what it may do: `name` is that of its key, `prefix` what the ids it may touch begin with.

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from timer_protocol import __version__
 from timer_protocol.environment import read_environment, told_unknown
-from timer_protocol.key_files import check_name, check_prefix
+from timer_protocol.key_files import check_name, check_prefix, rights_from_text
 from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.sender import DEFAULT_RIGHTS, Right
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
 from timer_protocol.signal_death import die_of
 from timer_protocol.standard_streams import make_usable
@@ -115,12 +116,14 @@ def _rename_log(config: Config) -> int:
 
 
 def _make_keys(parsed: argparse.Namespace) -> int:
-    if parsed.client is None and (parsed.prefix or parsed.hand_over):
-        return _complain("--prefix and --hand-over are about a client: name it with --client", EXIT_MISUSED)
+    if parsed.client is None and (parsed.prefix or parsed.rights or parsed.hand_over):
+        sentence = "--prefix, --rights and --hand-over are about a client: name it with --client"
+        return _complain(sentence, EXIT_MISUSED)
+    rights, hand_over = parsed.rights or DEFAULT_RIGHTS, parsed.hand_over or parsed.folder
     try:
         files = make_server_keys(parsed.folder)
         if parsed.client is not None:
-            files += make_client_keys(parsed.folder, parsed.client, parsed.prefix, parsed.hand_over or parsed.folder)
+            files += make_client_keys(parsed.folder, parsed.client, parsed.prefix, rights, hand_over)
     except KeyFileError as error:
         return _complain(str(error), EXIT_FAILED)
     for path, is_new in files:
@@ -157,6 +160,12 @@ def _add_keygen(commands: "argparse._SubParsersAction[_Parser]") -> None:
     keygen.add_argument("--client", type=_name, metavar="NAME", help="make a client's pair too, and let it in")
     keygen.add_argument("--prefix", type=_prefix, default="", help="bind it to timers whose id begins with this")
     keygen.add_argument(
+        "--rights",
+        type=_rights,
+        metavar="RIGHTS",
+        help="what it may do, such as read,take; of read, start, change, take and admin (default: all but admin)",
+    )
+    keygen.add_argument(
         "--hand-over",
         type=Path,
         metavar="FOLDER",
@@ -178,6 +187,13 @@ def _prefix(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
     return text
+
+
+def _rights(text: str) -> frozenset[Right]:
+    try:
+        return rights_from_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -46,12 +46,28 @@ def test_keys_that_are_there_are_kept(tmp_path: Path) -> None:
         assert [line.split()[0] for line in done.stdout.splitlines()] == [word] * 4
     other = timer_server("keygen", "keys", "--client", "shop", "--prefix", "bank/", folder=tmp_path)
     assert other.returncode == 1
-    assert "shop.key is there already, with another key or prefix" in other.stderr
+    assert "shop.key is there already, with another key, prefix or rights" in other.stderr
     again = run(tmp_path, "keygen", "server", "--folder", "keys")
     assert again.returncode == 2
     again = run(tmp_path, "keygen", "shop", "--folder", "keys")
     assert again.returncode == 2
     assert "shop.key_secret is there already; keys are never overwritten" in again.stderr
+
+
+def test_rights_stand_in_the_public_file_that_either_command_makes(tmp_path: Path) -> None:
+    made = timer_server("keygen", "keys", "--client", "worker", "--rights", "take, read", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert run(tmp_path, "keygen", "operator", "--rights", "admin", "--folder", "mine").returncode == 0
+    for path, line in (("keys/clients/worker.key", 'rights = "read,take"'), ("mine/operator.key", 'rights = "admin"')):
+        assert f"\n    {line}\n" in (tmp_path / path).read_text()
+    for refused in (
+        timer_server("keygen", "keys", "--client", "x", "--rights", "read,write", folder=tmp_path),
+        run(tmp_path, "keygen", "x", "--rights", "read,write"),
+    ):
+        assert refused.returncode == 2
+        said = " ".join(refused.stderr.split())
+        assert "'write' is no right; rights are read, start, change, take, admin, with commas in between" in said
+    assert timer_server("keygen", "keys", "--rights", "read", folder=tmp_path).returncode == 2
 
 
 def test_names_and_prefixes_that_cannot_be_are_refused(tmp_path: Path) -> None:

@@ -6,12 +6,23 @@ import pytest
 import zmq.auth
 
 from timer_protocol.key_files import Key, check_prefix, from_text, to_text
+from timer_protocol.sender import ALL_RIGHTS, Right
 
 PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
 
 
-@pytest.mark.parametrize("key", [Key(PUBLIC), Key(PUBLIC, SECRET), Key(PUBLIC, prefix="order/")])
+@pytest.mark.parametrize(
+    "key",
+    [
+        Key(PUBLIC),
+        Key(PUBLIC, SECRET),
+        Key(PUBLIC, prefix="order/"),
+        Key(PUBLIC, prefix="order/", rights=frozenset({"start", "read"})),
+        Key(PUBLIC, rights=ALL_RIGHTS),
+        Key(PUBLIC, role="server"),
+    ],
+)
 def test_what_is_written_is_read_back(key: Key) -> None:
     assert from_text(to_text(key)) == key
 
@@ -53,6 +64,29 @@ def test_all_forms_of_a_value_bind_to_the_prefix(line: str) -> None:
     assert from_text(file(line)) == Key(PUBLIC, prefix="order/")
 
 
+def test_key_of_whose_rights_nothing_is_said_has_all_but_admin() -> None:
+    assert from_text(file()).rights == ALL_RIGHTS - {"admin"}
+
+
+@pytest.mark.parametrize(
+    ("line", "rights"),
+    [
+        ('rights = "read"', {"read"}),
+        ('rights = "read,take"', {"read", "take"}),
+        ('rights = " take , read,read"', {"read", "take"}),
+        ("rights = admin", {"admin"}),
+    ],
+)
+def test_rights_are_words_with_commas_in_between(line: str, rights: set[Right]) -> None:
+    assert from_text(file(line)).rights == rights
+
+
+@pytest.mark.parametrize("text", ["", "write", "read,write", "Read", "read take", "read;take", "read,", "all", "none"])
+def test_what_is_no_right_is_refused_with_those_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match="is no right; rights are read, start, change, take, admin"):
+        from_text(file(f'rights = "{text}"'))
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -89,6 +123,7 @@ def test_a_name_twice_or_in_the_wrong_section_is_refused() -> None:
         (file(curve=(f'public-key = "{PUBLIC[1:]}"',)), "public-key is not 40 characters of Z85"),
         (file(curve=(f'public-key = "{PUBLIC[1:]} "',)), "public-key is not 40 characters of Z85"),
         (file(curve=(f'public-key = "{PUBLIC}"', 'secret-key = "x"')), "secret-key is not 40 characters of Z85"),
+        (file('role = "client"'), "its role is 'client', and the only one is 'server'"),
         (file('prefix = "a b"'), "a prefix is at most 92 of the characters of an id"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from timer_protocol.key_files import Key
 from timer_protocol.key_pairs import KeyFileError, make_pair, read_key, write_key
+from timer_protocol.sender import Right
 
 
 @pytest.fixture
@@ -37,8 +38,9 @@ def test_another_key_is_not_overwritten(paths: tuple[Path, Path]) -> None:
     secret, public = paths
     make_pair(secret, public)
     text = public.read_text()
-    with pytest.raises(KeyFileError, match="another key or prefix"):
-        make_pair(secret, public, "shop/")
+    for other in ({"prefix": "shop/"}, {"rights": frozenset[Right]({"read"})}):
+        with pytest.raises(KeyFileError, match="another key, prefix or rights"):
+            make_pair(secret, public, **other)  # type: ignore[arg-type]  # one of both
     secret.unlink()
     with pytest.raises(KeyFileError, match="its secret is not in"):
         make_pair(secret, public)

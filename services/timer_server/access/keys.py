@@ -9,7 +9,7 @@ import zmq
 
 from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, SERVER_NAME
 from timer_protocol.key_pairs import KeyFileError, make_folder, make_pair, read_key, write_key
-from timer_protocol.sender import ALL_RIGHTS, Sender
+from timer_protocol.sender import Right, Sender
 
 CLIENTS_FOLDER = "clients"
 
@@ -58,7 +58,7 @@ def read_senders(folder: Path) -> Mapping[str, Sender]:
             )
         if key.public in senders:
             raise KeyFileError(f"{path} has the same key as {senders[key.public].name}{PUBLIC_SUFFIX}; remove one")
-        senders[key.public] = Sender(path.stem, key.prefix, ALL_RIGHTS)
+        senders[key.public] = Sender(path.stem, key.prefix, key.rights)
     return senders
 
 
@@ -89,14 +89,16 @@ def make_server_keys(folder: Path) -> list[tuple[Path, bool]]:
     return made
 
 
-def make_client_keys(folder: Path, name: str, prefix: str, hand_over: Path) -> list[tuple[Path, bool]]:
-    """Makes a client's pair where it is missing, allows it, and puts into `hand_over` what the client needs.
+def make_client_keys(
+    folder: Path, name: str, prefix: str, rights: frozenset[Right], hand_over: Path
+) -> list[tuple[Path, bool]]:
+    """Makes a client's pair where it is missing, lets it in, and puts into `hand_over` what the client needs.
 
     Returns each file with whether it is new. Raises `KeyFileError`.
     """
     own = read_key(folder / f"{SERVER_NAME}{PUBLIC_SUFFIX}")
     allowed = folder / CLIENTS_FOLDER / f"{name}{PUBLIC_SUFFIX}"
-    made = make_pair(hand_over / f"{name}{SECRET_SUFFIX}", allowed, prefix)
+    made = make_pair(hand_over / f"{name}{SECRET_SUFFIX}", allowed, prefix, rights)
     if hand_over.samefile(folder):
         return made
     servers = hand_over / f"{SERVER_NAME}{PUBLIC_SUFFIX}"
