@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from timer_protocol.errors import ErrorCode, Refusal, RpcError, limit_reached
 from timer_protocol.limits import REQUEST_ID_CHARACTERS
-from timer_protocol.messages import Method
+from timer_protocol.methods import Method
 from timer_protocol.plurals import counted
 
 RequestId = int | float | Annotated[str, Meta(max_length=REQUEST_ID_CHARACTERS)] | None

@@ -1,14 +1,13 @@
-"""The messages: parameters and results of every method, and the table that joins them.
+"""The messages: timers and events, and the parameters and results of the methods. `methods` joins them in one table.
 
 These types are the one source: requests are decoded into them, replies encoded from them, and the OpenRPC
 document is generated from them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from timer_protocol.errors import ErrorCode
 from timer_protocol.ids import ID_PATTERN, KNOWN_ID_PATTERN
 from timer_protocol.limits import (
     ID_CHARACTERS,
@@ -23,7 +22,6 @@ from timer_protocol.limits import (
     ZONE_CHARACTERS,
     Limits,
 )
-from timer_protocol.sender import Right
 
 State = Literal["running", "paused", "fired", "cancelled"]
 EventKind = Literal["started", "paused", "resumed", "extended", "restarted", "cancelled", "fired"]
@@ -31,8 +29,7 @@ EventKind = Literal["started", "paused", "resumed", "extended", "restarted", "ca
 Cause = Literal["clock"]
 """What brought an event about other than a request or a deadline: the wall clock was set."""
 
-Scope = Literal["id", "ids", "prefix", "queue", "none"]
-"""Where the params of a request say which ids it touches; a queue has a prefix of ids."""
+STATES: tuple[State, ...] = get_args(State)
 
 ENDED: frozenset[State] = frozenset({"fired", "cancelled"})
 
@@ -44,6 +41,8 @@ NewId = Annotated[
 ]
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS, extra_json_schema=_ID_SCHEMA, description="A timer.")]
 Prefix = Annotated[str, Meta(max_length=ID_CHARACTERS, description="Only ids that begin so.")]
+After = Annotated[str, Meta(max_length=ID_CHARACTERS, description="Only ids that sort after this.")]
+States = Annotated[tuple[State, ...], Meta(min_length=1, max_length=4, description="Only timers in one of these.")]
 Key = Annotated[
     str, Meta(min_length=1, max_length=KEY_CHARACTERS, description="Names this change: repeated, it has no effect.")
 ]
@@ -152,11 +151,19 @@ class GetParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     id: Id
 
 
-class ListParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+class ListParams(Struct, forbid_unknown_fields=True, frozen=True):
+    """Which timers to list. With `order` "due" they are the running ones, and nothing comes `after` a page."""
+
     prefix: Prefix = ""
     state: State | None = None
-    after: Annotated[str, Meta(max_length=ID_CHARACTERS, description="Only ids that sort after this.")] | None = None
+    after: After | None = None
     limit: Limit = PAGE_DEFAULT
+    states: States | None = None
+    due_before_ms: Annotated[int, Meta(ge=0, le=2**53, description="Only running timers due before this.")] | None = (
+        None
+    )
+    order: Literal["id", "due"] = "id"
+    omit: Annotated[tuple[Literal["payload"], ...], Meta(max_length=1, description="Members to leave out.")] = ()
 
 
 class PauseParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -209,11 +216,15 @@ class DiscoverParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     pass
 
 
-class TimerPage(Struct, frozen=True):
-    """Timers in the order of `id`. `next` is what to pass as `after` for the page that follows; null at the end."""
+class TimerPage(Struct, frozen=True, omit_defaults=True):
+    """Timers in the order of `id`. `next` is what to pass as `after` for the page that follows; null at the end.
+
+    Timers in the order of their deadlines have no pages. Where not all of them are here, `complete` is false.
+    """
 
     timers: list[Timer]
     next: str | None
+    complete: bool = True
 
 
 class EventPage(Struct, frozen=True):
@@ -247,94 +258,3 @@ class ServerInfo(Struct, frozen=True):
     cursor: dict[str, int]
     counts: StateCounts
     limits: Limits
-
-
-class Method(Struct, frozen=True):
-    """One line of the table of methods.
-
-    `right` is what a sender needs, None for nothing; `scope` says where in the params the ids stand. Neither has a
-    default, so that each new method declares both.
-    """
-
-    name: str
-    params: type[Struct]
-    right: Right | None
-    scope: Scope
-    result: Any
-    summary: str
-    errors: tuple[ErrorCode, ...] = ()
-
-
-_NOT_FOUND = (ErrorCode.TIMER_NOT_FOUND,)
-_CHANGE = (ErrorCode.TIMER_NOT_FOUND, ErrorCode.WRONG_STATE)
-_GROWTH = (*_CHANGE, ErrorCode.LIMIT_REACHED)
-_PARKED = (ErrorCode.LIMIT_REACHED, ErrorCode.SHUTTING_DOWN)
-
-METHODS: tuple[Method, ...] = (
-    Method(
-        "timer.start",
-        StartParams,
-        "start",
-        "id",
-        Timer,
-        "Start a timer, or return the one that the same request with the same id has started.",
-        (ErrorCode.ID_CONFLICT, ErrorCode.LIMIT_REACHED),
-    ),
-    Method("timer.get", GetParams, "read", "id", Timer, "A timer as it stands.", _NOT_FOUND),
-    Method("timer.list", ListParams, "read", "prefix", TimerPage, "A page of timers in the order of their ids."),
-    Method(
-        "timer.pause", PauseParams, "change", "id", Timer, "Stop the countdown; a paused timer stays paused.", _GROWTH
-    ),
-    Method(
-        "timer.resume",
-        ResumeParams,
-        "change",
-        "id",
-        Timer,
-        "Let a paused timer run on; a running one runs on.",
-        _GROWTH,
-    ),
-    Method(
-        "timer.cancel",
-        CancelParams,
-        "change",
-        "id",
-        Timer,
-        "End a timer before its time; a cancelled one stays so.",
-        _CHANGE,
-    ),
-    Method(
-        "timer.extend", ExtendParams, "change", "id", Timer, "Add time to a pending timer, or take some away.", _GROWTH
-    ),
-    Method(
-        "timer.restart",
-        RestartParams,
-        "change",
-        "id",
-        Timer,
-        "Run a timer's full time again, from any state.",
-        (ErrorCode.TIMER_NOT_FOUND, ErrorCode.LIMIT_REACHED),
-    ),
-    Method(
-        "timer.wait",
-        WaitParams,
-        "read",
-        "id",
-        Timer,
-        "The timer once it has ended, or as it stands after `wait_ms`.",
-        _NOT_FOUND + _PARKED,
-    ),
-    Method(
-        "events.read",
-        ReadEventsParams,
-        "read",
-        "prefix",
-        EventPage,
-        "Events after a cursor; waits for one if asked.",
-        _PARKED,
-    ),
-    Method("server.info", InfoParams, None, "none", ServerInfo, "The server's version, clock, counts and limits."),
-    Method(
-        "rpc.discover", DiscoverParams, None, "none", dict[str, Any], "This document: the service described in OpenRPC."
-    ),
-)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import BEAT_TOPIC
-from timer_protocol.messages import Method, Scope
+from timer_protocol.methods import Method, Scope
 from timer_protocol.sender import NOBODY, Sender
 
 P = TypeVar("P", bound=Struct)
@@ -46,6 +46,8 @@ def with_prefix(
 
     A page is cut down to those ids, and a timer without an id gets one of them.
     """
+    if scope == "prefix or ids":
+        scope = "ids" if params.prefix is None else "prefix"
     if scope == "id" and params.id is None:
         return replace(params, id=prefix + make_id())
     if scope == "prefix" and prefix.startswith(params.prefix):
@@ -82,8 +84,8 @@ def _touched(scope: Scope, params: Any, queue_prefix: str | None) -> Sequence[st
     match scope:
         case "id":
             return (params.id,)
-        case "ids":
-            ids: Sequence[str] = params.ids
+        case "ids" | "prefix or ids":
+            ids: Sequence[str] = params.ids or ()
             return ids
         case "prefix":
             return (params.prefix,)

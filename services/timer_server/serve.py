@@ -14,7 +14,7 @@ import zmq
 from timer_protocol import __version__
 from timer_protocol.codec import Codec
 from timer_protocol.durations import NS_PER_MS
-from timer_protocol.messages import METHODS
+from timer_protocol.methods import METHODS
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.civil_time.moments import moment_ms

@@ -13,7 +13,8 @@ from client.fake_server import timer
 from timer_client import AsyncTimerClient, TimerClient, TimerSpec, calls, new_id
 from timer_client.calls import Call
 from timer_protocol.ids import is_valid_id
-from timer_protocol.messages import METHODS, StartParams, Timer
+from timer_protocol.messages import StartParams, Timer
+from timer_protocol.methods import METHODS
 
 CALLS: list[Call[Any]] = [
     calls.start(1, 2, 3.5, id="a", label="tea", payload={"x": [1, None]}),

@@ -90,6 +90,11 @@ class DeadlinesMachine(RuleBasedStateMachine):
             assert earliest is None or told < earliest
         raise AssertionError(f"{told} is not {earliest}")
 
+    @invariant()
+    def those_that_live_are_listed_in_order(self) -> None:
+        listed = [record for record in self.deadlines.in_order() if record in self.timers.values()]
+        assert [unpack(record).id for record in listed] == [timer_id for *_, timer_id in self.in_order()]
+
     def asked_until_told(self, ask: Callable[[], Countdown | None]) -> Countdown | None:
         return next((timer for timer in (ask() for _ in range(self.patience)) if timer is not None), None)
 

@@ -257,6 +257,27 @@ class EngineMachine(RuleBasedStateMachine):
             after = listing.next
         assert found == self.naive.listed(prefix, state, None, self.now_ns)
 
+    @rule(prefix=prefixes, limit=st.integers(1, 4), within_ms=st.none() | st.sampled_from([0, 1000, 20_001, 10**9]))
+    def list_by_deadline(self, prefix: str, limit: int, within_ms: int | None) -> None:
+        before_ms = None if within_ms is None else self.now_ns // NS_PER_MS + within_ms
+        due = sorted(
+            (timer["due_at_ms"], seq, timer)
+            for timer in self.naive.listed(prefix, "running", None, self.now_ns)
+            for seq in [max(event["seq"] for event in self.naive.log if event["id"] == timer["id"])]
+            if before_ms is None or timer["due_at_ms"] < before_ms
+        )
+        expected = [timer for *_, timer in due]
+
+        listing = self.engine.list_page(ListParams(prefix, limit=limit, due_before_ms=before_ms, order="due"))
+        assert [self.view(entry) for entry in listing.entries] == expected[:limit]
+        assert listing.is_complete == (len(expected) <= limit)
+        everything = self.engine.list_page(ListParams(prefix, limit=1000, due_before_ms=before_ms))
+        assert [self.view(entry) for entry in everything.entries] == (
+            sorted(expected, key=lambda timer: timer["id"])
+            if before_ms is not None
+            else self.naive.listed(prefix, None, None, self.now_ns)
+        )
+
     @rule(after=st.text("aBb/12~", max_size=4), prefix=prefixes)
     def look_after(self, after: str, prefix: str) -> None:
         listing = self.engine.list_page(ListParams(prefix, None, after, 1000))

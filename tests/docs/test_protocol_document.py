@@ -17,7 +17,9 @@ from fake_time import FakeTime
 from local_server import LocalServer
 from timer_protocol.errors import ErrorCode
 from timer_protocol.limits import Limits
-from timer_protocol.messages import METHODS, Beat, Event, EventKind, EventPage, Method, ServerInfo, Timer, TimerPage
+from timer_protocol.many import ChangedMany, StartedMany
+from timer_protocol.messages import Beat, Event, EventKind, EventPage, ServerInfo, Timer, TimerPage
+from timer_protocol.methods import METHODS, Method
 from timer_protocol.settings import SERVER_VARIABLES
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
 from timer_server.requests.openrpc import describe
@@ -131,7 +133,12 @@ def test_results_have_their_members_and_types() -> None:
         members = components[of.__name__]["properties"]
         assert [plain(row["member"]) for row in rows] == list(members)
         assert [row["type"] for row in rows] == [_type(member) for member in members.values()]
-    for name, page in (("timer.list", TimerPage), ("events.read", EventPage)):
+    for name, page in (
+        ("timer.list", TimerPage),
+        ("timer.start_many", StartedMany),
+        ("timer.change_many", ChangedMany),
+        ("events.read", EventPage),
+    ):
         result = re.search(r"Result: (.*?) Errors:", section(name), re.DOTALL)
         assert result, name
         assert set(page.__struct_fields__) <= set(re.findall(r"`(\w+)`", result[1])), name
@@ -311,7 +318,7 @@ def _type(schema: dict[str, Any]) -> str:
     names = {_type_of_one(one) for one in _alternatives(schema)}
     if "number" in names:
         names.discard("integer")
-    return " or ".join(sorted(names, key=lambda name: name == "null"))
+    return " or ".join(sorted(names, key=lambda name: (name == "null", name)))
 
 
 def _type_of_one(schema: dict[str, Any]) -> str:
@@ -322,12 +329,17 @@ def _type_of_one(schema: dict[str, Any]) -> str:
 
 def _bounds(schema: dict[str, Any]) -> Iterator[int | None]:
     for one in _alternatives(schema):
-        for bound in ("minimum", "maximum", "minLength", "maxLength", "maxProperties"):
+        for bound in ("minimum", "maximum", "minLength", "maxLength", "maxProperties", "minItems", "maxItems"):
             yield one.get(bound)
+        if "items" in one:
+            yield from _bounds(one["items"])
 
 
 def _choices(schema: dict[str, Any]) -> list[str]:
-    return [choice for one in _alternatives(schema) for choice in one.get("enum", []) if choice is not None]
+    """What a value may be, or each element of an array."""
+    alternatives = _alternatives(schema)
+    enums = [one.get("enum") or one.get("items", {}).get("enum", []) for one in alternatives]
+    return [choice for enum in enums for choice in enum if choice is not None]
 
 
 def _numbers(cell: str) -> set[int]:

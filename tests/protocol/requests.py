@@ -5,7 +5,7 @@ import json
 from hypothesis import strategies as st
 
 from timer_protocol.codec import Codec
-from timer_protocol.messages import METHODS
+from timer_protocol.methods import METHODS
 
 CODEC = Codec(METHODS)
 MAX_BATCH = 50

@@ -67,7 +67,16 @@ def test_defaults_of_start() -> None:
 
 
 def test_defaults_of_list_and_read() -> None:
-    assert read("timer.list") == {"prefix": "", "state": None, "after": None, "limit": 100}
+    assert read("timer.list") == {
+        "prefix": "",
+        "state": None,
+        "after": None,
+        "limit": 100,
+        "states": None,
+        "due_before_ms": None,
+        "order": "id",
+        "omit": (),
+    }
     assert read("events.read", [{}]) == {"after": {}, "prefix": "", "limit": 100, "wait_ms": 0}
 
 

@@ -17,7 +17,7 @@ from referencing.jsonschema import SchemaRegistry
 
 from timer_protocol import __version__
 from timer_protocol.errors import TITLES, ErrorCode
-from timer_protocol.messages import METHODS
+from timer_protocol.methods import METHODS
 from timer_server.requests.openrpc import describe
 
 SCHEMA = json.loads((Path(__file__).parent / "openrpc-1.3.schema.json").read_text())
@@ -76,6 +76,8 @@ def test_methods_are_those_of_the_table() -> None:
         "timer.cancel",
         "timer.extend",
         "timer.restart",
+        "timer.start_many",
+        "timer.change_many",
         "timer.wait",
         "events.read",
         "server.info",

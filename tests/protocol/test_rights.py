@@ -4,7 +4,8 @@ import pytest
 from msgspec import Struct
 
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.messages import METHODS, GetParams
+from timer_protocol.messages import GetParams
+from timer_protocol.methods import METHODS
 from timer_protocol.rights import narrow, narrow_topic, with_prefix
 from timer_protocol.sender import ALL_RIGHTS, EVERYBODY, NOBODY, Sender
 

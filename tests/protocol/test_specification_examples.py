@@ -9,7 +9,7 @@ from msgspec import Struct
 from timer_protocol.codec import Codec
 from timer_protocol.frames import Message
 from timer_protocol.limits import Limits
-from timer_protocol.messages import Method
+from timer_protocol.methods import Method
 from timer_protocol.sender import EVERYBODY
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler

@@ -11,7 +11,7 @@ from drivers.desk import ENVELOPE, Desk, batch, body, request
 from protocol.requests import request_texts
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import Message
-from timer_protocol.messages import METHODS
+from timer_protocol.methods import METHODS
 from timer_protocol.sender import EVERYBODY
 from timer_server.core.model import Countdown
 from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM

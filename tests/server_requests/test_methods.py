@@ -5,8 +5,8 @@ import pytest
 from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS
 from drivers.desk import Desk
 from timer_protocol import PROTOCOL, __version__
-from timer_protocol.messages import METHODS
-from timer_server.requests import methods as methods_module
+from timer_protocol.methods import METHODS
+from timer_server.requests import listing as listing_module
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ class TestList:
     def test_page_ends_early_where_its_payloads_are_large_and_the_next_goes_on(
         self, desk: Desk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(methods_module, "PAGE_BYTES", 100)
+        monkeypatch.setattr(listing_module, "PAGE_BYTES", 100)
         for timer_id in "abcde":
             desk.start(timer_id, payload=b'"' + b"x" * 60 + b'"')
 

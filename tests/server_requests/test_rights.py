@@ -8,7 +8,8 @@ import pytest
 
 from drivers.desk import ENVELOPE, Desk, batch, body, request
 from timer_protocol.errors import ErrorCode
-from timer_protocol.messages import METHODS, GetParams, Method, Scope, Timer
+from timer_protocol.messages import GetParams, Timer
+from timer_protocol.methods import METHODS, Method, Scope
 from timer_protocol.sender import ALL_RIGHTS, NOBODY, Right, Sender
 
 DECLARED: dict[str, tuple[Right | None, Scope]] = {
@@ -20,6 +21,8 @@ DECLARED: dict[str, tuple[Right | None, Scope]] = {
     "timer.cancel": ("change", "id"),
     "timer.extend": ("change", "id"),
     "timer.restart": ("change", "id"),
+    "timer.start_many": ("start", "ids"),
+    "timer.change_many": ("change", "prefix or ids"),
     "timer.wait": ("read", "id"),
     "events.read": ("read", "prefix"),
     "server.info": (None, "none"),
@@ -28,6 +31,8 @@ DECLARED: dict[str, tuple[Right | None, Scope]] = {
 ASKED: dict[str, dict[str, Any]] = {
     "timer.start": {"minutes": 1},
     "timer.extend": {"seconds": 1},
+    "timer.start_many": {"seconds": 60},
+    "timer.change_many": {"action": "pause"},
     "timer.wait": {"wait_ms": 0},
     "events.read": {"after": {}},
 }
@@ -50,7 +55,8 @@ def desk() -> Desk:
 
 def asked(method: Method, touched: str) -> dict[str, Any]:
     """Good params of a method that is to touch this id, or ids that begin so."""
-    return {**ASKED.get(method.name, {}), **({} if method.scope == "none" else {method.scope: touched})}
+    ids: dict[Scope, dict[str, Any]] = {"none": {}, "ids": {"ids": [touched]}, "prefix or ids": {"ids": [touched]}}
+    return {**ASKED.get(method.name, {}), **ids.get(method.scope, {method.scope: touched})}
 
 
 def ids_in(response: dict[str, Any]) -> list[str]:
@@ -112,6 +118,24 @@ def test_who_is_bound_gets_what_lies_under_the_prefix(desk: Desk, method: Method
             assert ids_in(desk.call(method.name, SHOP, **asked(method, prefix))) == ["shop/1"]
     else:
         assert set(ids_in(desk.call(method.name, SHOP, **asked(method, "shop/1")))) <= {"shop/1"}
+
+
+def test_who_is_bound_changes_many_under_the_prefix_alone(desk: Desk) -> None:
+    for prefix in ("", "s", "shop/"):
+        changed = desk.call("timer.change_many", SHOP, action="pause", prefix=prefix, dry_run=True)
+        assert changed["result"]["changed"] == 1
+    for elsewhere in ({"prefix": "bank/"}, {"ids": ["shop/1", "bank/1"]}):
+        assert refusal(desk.call("timer.change_many", SHOP, action="pause", **elsewhere))["prefix"] == "shop/"
+    for both in ({}, {"prefix": "shop/", "ids": ["bank/1"]}):
+        error = desk.call("timer.change_many", SHOP, action="pause", **both)["error"]
+        assert error["code"] == ErrorCode.INVALID_PARAMS
+    assert desk.commit() == []
+
+
+def test_one_id_outside_the_prefix_starts_none_of_many(desk: Desk) -> None:
+    refusal(desk.call("timer.start_many", SHOP, ids=["shop/2", "bank/2"], seconds=60))
+
+    assert desk.commit() == []
 
 
 def test_timer_without_an_id_gets_one_under_the_prefix(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from drivers.builders import BEGIN_NS, NS_PER_MS, Bench
 from timer_protocol.codec import Codec
 from timer_protocol.errors import Refusal
 from timer_protocol.frames import Message
-from timer_protocol.messages import METHODS
+from timer_protocol.methods import METHODS
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.civil_time.moments import moment_ms
 from timer_server.requests.answers import Answer, JsonAnswer

@@ -1,7 +1,7 @@
 """The deadlines of running timers: a heap of records, in which those of changed timers stay until they are met."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from heapq import heapify, heappop, heappush
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush, heapreplace, merge
 
 from timer_server.core.model import Countdown
 from timer_server.core.records import Record, head, unpack
@@ -87,6 +87,10 @@ class Deadlines:
             if self._is_alive(record):
                 yield unpack(record)
 
+    def in_order(self) -> Iterator[Record]:
+        """All records, dead ones among them, in the order of their deadlines. Nothing may change meanwhile."""
+        return merge(*(_in_order(heap) for heap in (self._heap, self._old) if heap))
+
     def _earliest(self) -> list[Record]:
         """The heap with the earliest record; empty only if both are."""
         self._drop_dead(self._heap)
@@ -115,3 +119,18 @@ class Deadlines:
 
     def _is_alive(self, record: Record) -> bool:
         return self._pending.get(head(record).id) is record
+
+
+def _in_order(heap: Sequence[Record]) -> Iterator[Record]:
+    """The records of a heap in order, at O(log n) of those found so far: the next lies right below one of them."""
+    nearest = [(heap[0], 0)]
+    while nearest:
+        record, place = nearest[0]
+        yield record
+        below = 2 * place + 1
+        if below < len(heap):
+            heapreplace(nearest, (heap[below], below))
+        else:
+            heappop(nearest)
+        if below + 1 < len(heap):
+            heappush(nearest, (heap[below + 1], below + 1))

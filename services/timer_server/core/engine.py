@@ -6,7 +6,6 @@ ended timer may be answered with `Recall`: the caller reads that place of the lo
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -30,6 +29,7 @@ from timer_protocol.plurals import counted
 from timer_server.core.effects import EFFECTS, Fields, Now, aim, bound_as_before, is_moved, remaining_ms, round_up
 from timer_server.core.keys import knows, remembering
 from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
+from timer_server.core.listing import Listing, list_page
 from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, STARTED, Countdown, Entry, Revision, Wall
 from timer_server.core.payloads import check_payload, is_same_json
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
@@ -41,15 +41,8 @@ ENTRY_BYTES = 1_000
 
 _NO_LIMIT = float("inf")
 
-TimerParams = StartParams | GetParams | PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
-
-
-class Listing(NamedTuple):
-    """A page of timers in the order of their ids: `next` is the id to go on after, None at the end."""
-
-    entries: list[Countdown | Recall]
-    next: str | None
-    scanned: int
+ChangeParams = PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
+TimerParams = StartParams | GetParams | ChangeParams
 
 
 class Engine:
@@ -117,38 +110,27 @@ class Engine:
             return found
         if found is None:
             raise _refusal(ErrorCode.TIMER_NOT_FOUND, params.id, "is not there: never started, or ended and forgotten")
-        if isinstance(params, GetParams):
-            return found
-        key = params.key
-        keys = found.keys
-        if key is not None and knows(keys, key):
-            return found
-        request, effect = EFFECTS[type(params)]
-        change = _permitted(request, found)
-        if change is None:
-            return found
-        if found.has_ended:
-            self._check_count()
-        if request != "cancel":
-            self._take_room(ENTRY_BYTES)
-        now = Now(now_ns) if found.wall is None else self._now(now_ns)
-        changed = effect(found, params, now, self._limits)
-        keys = keys if key is None else remembering(keys, key)
-        after = self._changed(found, NUMBER_OF[change.kind], now, changed, keys)
-        self._ledger.change(after, found)
+        return found if isinstance(params, GetParams) else self.change(found, params, now_ns)
+
+    def change(self, timer: Countdown, params: ChangeParams, now_ns: int) -> Countdown:
+        """Applies a request to a timer as `handle` has found it, and returns the timer after it. Raises `Refusal`."""
+        after = self._after(timer, params, now_ns)
+        if after is not timer:
+            if not isinstance(params, CancelParams):
+                self._take_room(ENTRY_BYTES)
+            self._ledger.change(after, timer)
         return after
 
+    def would_change(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: int) -> bool:
+        """Whether `change` would change a timer, if `begun` more were pending than are. Raises `Refusal`."""
+        return self._after(timer, params, now_ns, begun) is not timer
+
     def list_page(self, params: ListParams, scan: int = SCAN_MAXIMUM) -> Listing:
-        """A page of timers, found among the next `scan` ids. It may hold fewer than the limit and not be the last."""
-        entries: list[Countdown | Recall] = []
-        scanned, last = 0, None
-        for timer_id, entry in self._ledger.page(params.after, params.prefix, params.state):
-            if len(entries) == params.limit or scanned == scan:
-                return Listing(entries, last, scanned)
-            scanned, last = scanned + 1, timer_id
-            if entry is not None:
-                entries.append(entry)
-        return Listing(entries, None, scanned)
+        """A page of timers, found among the next `scan` of them. It may hold fewer than the limit and not be the last.
+
+        Raises `Refusal` (invalid_params) for params that make no sense together.
+        """
+        return list_page(self._ledger, params, scan)
 
     # Time
 
@@ -333,8 +315,24 @@ class Engine:
             raise limit_reached("disk_bytes", left_bytes, what, later=True)
         self._left_bytes -= size
 
-    def _check_count(self) -> None:
-        pending = self._ledger.pending_count
+    def _after(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: int = 0) -> Countdown:
+        """The timer after a request, not yet logged; itself where nothing changes. Raises `Refusal`."""
+        key, keys = params.key, timer.keys
+        if key is not None and knows(keys, key):
+            return timer
+        request, effect = EFFECTS[type(params)]
+        change = _permitted(request, timer)
+        if change is None:
+            return timer
+        if timer.has_ended:
+            self._check_count(begun)
+        now = Now(now_ns) if timer.wall is None else self._now(now_ns)
+        changed = effect(timer, params, now, self._limits)
+        keys = keys if key is None else remembering(keys, key)
+        return self._changed(timer, NUMBER_OF[change.kind], now, changed, keys)
+
+    def _check_count(self, begun: int = 0) -> None:
+        pending = self._ledger.pending_count + begun
         if pending >= self._limits.max_timers:
             what = f"{counted(pending, 'timer is', 'timers are')} pending and max_timers allows no more"
             raise limit_reached("max_timers", self._limits.max_timers, what, later=True)

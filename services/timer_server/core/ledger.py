@@ -4,7 +4,9 @@ A pending timer is held whole, as a record. For an ended one only the place of i
 of them cost little; a caller that needs more gets a `Recall` and reads the log there.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from heapq import merge
+from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -113,20 +115,42 @@ class Ledger:
         return None if place is None else self._at(place)
 
     def page(
-        self, after: str | None, prefix: str, state: State | None
+        self, after: str | None, prefix: str, states: Collection[State], due_before_ms: int | None = None
     ) -> Iterator[tuple[str, Countdown | Recall | None]]:
-        """The ids that sort after `after` and begin with `prefix`, each with its timer if that is in `state`."""
+        """The ids that sort after `after` and begin with `prefix`, each with its timer if that is to be listed.
+
+        Listed are those in one of `states`, and due before `due_before_ms`, which only running ones are.
+        """
         for timer_id in self._ids.after(after, prefix):
             record = self._pending.get(timer_id)
-            if record is not None:
-                is_wanted = state is None or state == ("paused" if is_paused(record) else "running")
-                yield timer_id, unpack(record) if is_wanted else None
-            elif state is None or state in self._ended:
-                wanted = self._ended if state is None else {state: self._ended[state]}
-                place = next((ended[timer_id] for ended in wanted.values() if timer_id in ended), None)
+            if record is None:
+                places = [ended.get(timer_id) for state, ended in self._ended.items() if state in states]
+                place = next(filter(None, places), None)
                 yield timer_id, None if place is None else self._at(place)
             else:
-                yield timer_id, None
+                is_wanted = ("paused" if is_paused(record) else "running") in states
+                timer = unpack(record) if is_wanted else None
+                yield timer_id, timer if due_before_ms is None or _is_due_before(timer, due_before_ms) else None
+
+    def by_deadline(self, prefix: str, due_before_ms: int | None = None) -> Iterator[Countdown | None]:
+        """The running timers in the order of their deadlines, up to those due before a moment.
+
+        None stands for what is not to be listed: another id, or a record of a timer that has changed since.
+        """
+        for due_at_ms, record in self._by_due_ms():
+            if due_before_ms is not None and due_at_ms >= due_before_ms:
+                return
+            timer_id = head(record).id
+            is_wanted = timer_id.startswith(prefix) and self._pending.get(timer_id) is record
+            yield unpack(record) if is_wanted else None
+
+    def _by_due_ms(self) -> Iterator[tuple[int, Record]]:
+        """The records of running timers, with when they are due on the timeline, in that order."""
+        elapsed = ((head(record).due_at_ms or 0, record) for record in self._deadlines.in_order())
+        if not len(self._wall_deadlines):
+            return elapsed
+        bound = ((unpack(record).due_on_timeline_ms or 0, record) for record in self._wall_deadlines.in_order())
+        return merge(elapsed, bound, key=itemgetter(0))
 
     def begin(self, timer: Countdown) -> None:
         """Logs a new timer, which runs. Its place has to be the one after the last."""
@@ -240,3 +264,8 @@ class Ledger:
         """The version of a timer at a place, if this turn made it; otherwise a `Recall`."""
         position = place - self.last_place + len(self._events) - 1
         return self._events[position] if position >= 0 else Recall(place)
+
+
+def _is_due_before(timer: Countdown | None, moment_ms: int) -> bool:
+    due_at_ms = None if timer is None else timer.due_on_timeline_ms
+    return due_at_ms is not None and due_at_ms < moment_ms

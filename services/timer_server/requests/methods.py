@@ -27,8 +27,10 @@ from timer_protocol.messages import (
 )
 from timer_server.core.engine import TimerParams
 from timer_server.core.ledger import Recall
-from timer_server.limits import PAGE_BYTES, PARKED_PAGE_BYTES, SCAN_MAXIMUM
+from timer_server.limits import PAGE_BYTES, PARKED_PAGE_BYTES
 from timer_server.requests.event_pages import read_page
+from timer_server.requests.listing import read_timers
+from timer_server.requests.many import ManyMethods
 from timer_server.requests.openrpc import describe
 from timer_server.requests.parked import WaitForEnd, WaitForEvent
 from timer_server.requests.room import ReplyRoom
@@ -58,6 +60,7 @@ class Methods:
         self._log = self._shard.log
         self._limits = limits
         self._moment_ms = moment_ms
+        self._many = ManyMethods(self._shard, limits)
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handler of each method, by name."""
@@ -70,6 +73,8 @@ class Methods:
             "timer.cancel": self.timer,
             "timer.extend": self.timer,
             "timer.restart": self.timer,
+            "timer.start_many": self._many.start,
+            "timer.change_many": self._many.change,
             "timer.wait": self.wait,
             "events.read": self.read_or_wait,
             "server.info": self.info,
@@ -92,19 +97,8 @@ class Methods:
         return timer.view(now_ns // NS_PER_MS)
 
     def list_timers(self, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
-        """A page of timers. Large payloads end it early."""
-        listing = self._engine.list_page(params, min(SCAN_MAXIMUM, room.left_entries))
-        room.take_page(listing.scanned, len(listing.entries))
-        timers: list[Timer] = []
-        page_bytes = min(PAGE_BYTES, room.left_bytes)
-        for entry in listing.entries:
-            if timers and page_bytes < 0:
-                return TimerPage(timers, timers[-1].id)
-            timer = self._log.event(entry.place) if isinstance(entry, Recall) else entry
-            page_bytes -= len(timer.payload)
-            room.left_bytes -= len(timer.payload)
-            timers.append(timer.view(now_ns // NS_PER_MS))
-        return TimerPage(timers, listing.next)
+        """A page of timers."""
+        return read_timers(self._shard, params, now_ns, room)
 
     def wait(self, params: WaitParams, now_ns: int, room: ReplyRoom) -> Timer | WaitForEnd:
         """The timer if it has ended or there is no time to wait; otherwise the wait for its end."""

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from timer_protocol import PROTOCOL, __version__
 from timer_protocol.errors import TITLES, ErrorCode
-from timer_protocol.messages import METHODS, Event, Method
+from timer_protocol.messages import Event
+from timer_protocol.methods import METHODS, Method
 
 _COMMON = (
     ErrorCode.PARSE_ERROR,

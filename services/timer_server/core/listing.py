@@ -1,0 +1,70 @@
+"""Pages of timers: by their ids, or the running ones by their deadlines."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.messages import STATES, ListParams, State
+from timer_server.core.ledger import Ledger, Recall
+from timer_server.core.model import Countdown
+
+_RUNNING: tuple[State, ...] = ("running",)
+
+
+class Listing(NamedTuple):
+    """A page of timers. `next` is the id to go on after, None at the end.
+
+    In the order of deadlines there is one page, and `is_complete` says whether it has all that was asked for.
+    """
+
+    entries: list[Countdown | Recall]
+    next: str | None
+    scanned: int
+    is_complete: bool = True
+
+
+def list_page(ledger: Ledger, params: ListParams, scan: int) -> Listing:
+    """A page of timers, found among the next `scan` of them. Raises `Refusal` (invalid_params)."""
+    states = _states(params)
+    if params.order == "due":
+        return _by_deadline(ledger, params, scan)
+    entries: list[Countdown | Recall] = []
+    scanned, last = 0, None
+    for timer_id, entry in ledger.page(params.after, params.prefix, states, params.due_before_ms):
+        if len(entries) == params.limit or scanned == scan:
+            return Listing(entries, last, scanned)
+        scanned, last = scanned + 1, timer_id
+        if entry is not None:
+            entries.append(entry)
+    return Listing(entries, None, scanned)
+
+
+def _by_deadline(ledger: Ledger, params: ListParams, scan: int) -> Listing:
+    entries: list[Countdown | Recall] = []
+    scanned = 0
+    for timer in ledger.by_deadline(params.prefix, params.due_before_ms):
+        if scanned == scan or (timer is not None and len(entries) == params.limit):
+            return Listing(entries, None, scanned, is_complete=False)
+        scanned += 1
+        if timer is not None:
+            entries.append(timer)
+    return Listing(entries, None, scanned)
+
+
+def _states(params: ListParams) -> Collection[State]:
+    """The states that are asked for. Raises `Refusal` (invalid_params) where params exclude one another."""
+    if params.state is not None and params.states is not None:
+        raise Refusal(ErrorCode.INVALID_PARAMS, "state and states say the same: give one of them")
+    if params.order == "due" and params.after is not None:
+        raise Refusal(
+            ErrorCode.INVALID_PARAMS, "after goes on in the order of ids; in the order of deadlines it cannot"
+        )
+    asked = params.states if params.state is None else (params.state,)
+    if params.order == "id" and params.due_before_ms is None:
+        return STATES if asked is None else asked
+    if asked is not None and set(asked) != {"running"}:
+        what = "order 'due'" if params.order == "due" else "due_before_ms"
+        raise Refusal(
+            ErrorCode.INVALID_PARAMS, f"{what} lists running timers only: leave state and states out, or say running"
+        )
+    return _RUNNING

@@ -1,0 +1,197 @@
+"""Requests about many timers at once: each timer is treated as by a request of its own, one after the other."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.limits import LABEL_CHARACTERS
+from timer_protocol.many import (
+    Action,
+    ChangedMany,
+    ChangeManyParams,
+    RefusedChange,
+    RefusedStart,
+    StartedMany,
+    StartManyParams,
+)
+from timer_protocol.messages import (
+    NULL,
+    CancelParams,
+    ExtendParams,
+    GetParams,
+    ListParams,
+    PauseParams,
+    RestartParams,
+    ResumeParams,
+    StartParams,
+)
+from timer_protocol.plurals import counted
+from timer_server.core.engine import ChangeParams, Engine
+from timer_server.core.ledger import Recall
+from timer_server.core.model import STARTED, Countdown
+
+EventAt = Callable[[int], Countdown]
+"""Reads the event at a place of the log. It may raise `Refusal` where one request has had too many read."""
+
+_CHANGES: dict[Action, Callable[[str, ChangeManyParams], ChangeParams]] = {
+    "pause": lambda timer_id, params: PauseParams(timer_id, params.key),
+    "resume": lambda timer_id, params: ResumeParams(timer_id, params.key),
+    "cancel": lambda timer_id, params: CancelParams(timer_id, params.key),
+    "extend": lambda timer_id, params: ExtendParams(timer_id, seconds=params.seconds or 0, key=params.key),
+    "restart": lambda timer_id, params: RestartParams(timer_id, params.key),
+}
+"""For each action, the request about one timer that it stands for."""
+
+
+def start_many(engine: Engine, event_at: EventAt, params: StartManyParams, now_ns: int) -> StartedMany:
+    """Starts timers. Raises `Refusal` (invalid_params) where the columns differ in length; then nothing is started."""
+    started, last_seq = 0, engine.last_seq
+    existing: list[int] = []
+    refused: list[RefusedStart] = []
+    for index, (timer_id, seconds, label, payload) in enumerate(_rows(params)):
+        try:
+            _check_label(label)
+            timer = _ask(engine, event_at, StartParams(timer_id, 0, 0, seconds, label, payload), now_ns)
+        except Refusal as refusal:
+            refused.append(RefusedStart(index, refusal.to_error()))
+            continue
+        if timer.kind_number == STARTED and timer.seq > last_seq:
+            started, last_seq = started + 1, timer.seq
+        else:
+            existing.append(index)
+    return StartedMany(started, existing, refused)
+
+
+class ChangedPage(NamedTuple):
+    """What a page of changes comes to, the ids that were looked at for it, and the bytes of the payloads handled."""
+
+    result: ChangedMany
+    scanned: int
+    payload_bytes: int
+
+
+def change_many(
+    engine: Engine, event_at: EventAt, params: ChangeManyParams, now_ns: int, scan: int, most_bytes: int
+) -> ChangedPage:
+    """Changes a page of timers in the order of their ids. It ends after `scan` ids, or that many bytes of payloads.
+
+    Raises `Refusal` (invalid_params) for params that make no sense together; then nothing is changed.
+    """
+    _check_change(params)
+    ids, next_id, scanned = _selected(engine, event_at, params, scan)
+    changes = _Changes(engine, event_at, params, now_ns)
+    last = None
+    for timer_id in ids:
+        if changes.payload_bytes > most_bytes:
+            next_id = last
+            break
+        changes.apply(timer_id)
+        last = timer_id
+    return ChangedPage(changes.result(next_id), scanned, changes.payload_bytes)
+
+
+class _Changes:
+    """The changes of one page so far."""
+
+    def __init__(self, engine: Engine, event_at: EventAt, params: ChangeManyParams, now_ns: int) -> None:
+        self._engine = engine
+        self._event_at = event_at
+        self._params = params
+        self._now_ns = now_ns
+        self._changed = 0
+        self._unchanged = 0
+        self._refused: list[RefusedChange] = []
+        self._begun = 0
+        """Ended timers that a dry run has found would run again."""
+        self.payload_bytes = 0
+
+    def apply(self, timer_id: str) -> None:
+        """Changes one timer, or notes why that is not possible."""
+        try:
+            found = _ask(self._engine, self._event_at, GetParams(timer_id), self._now_ns)
+            self.payload_bytes += len(found.payload)
+            self._change(found)
+        except Refusal as refusal:
+            self._refused.append(RefusedChange(timer_id, refusal.to_error()))
+
+    def result(self, next_id: str | None) -> ChangedMany:
+        """The result of the page, given the id to go on after."""
+        return ChangedMany(self._changed, self._unchanged, self._refused, next_id)
+
+    def _change(self, found: Countdown) -> None:
+        params = self._params
+        is_selected = found.state in params.states
+        if not is_selected and params.ids is None:  # it has fired just now
+            return
+        change = _CHANGES[params.action](found.id, params)
+        if is_selected and not params.dry_run:
+            has_changed = self._engine.change(found, change, self._now_ns) is not found
+        else:
+            has_changed = self._engine.would_change(found, change, self._now_ns, self._begun)
+            self._begun += has_changed and found.has_ended
+        if has_changed and not is_selected:
+            what = f"timer {found.id!r} is {found.state}, which is none of the states that are asked for"
+            raise Refusal(ErrorCode.WRONG_STATE, what, id=found.id, state=found.state)
+        self._changed += has_changed
+        self._unchanged += not has_changed
+
+
+def _selected(
+    engine: Engine, event_at: EventAt, params: ChangeManyParams, scan: int
+) -> tuple[Iterator[str], str | None, int]:
+    """The ids to change, the id to go on after behind them, and how many ids were looked at."""
+    if params.ids is not None:
+        asked = sorted({timer_id for timer_id in params.ids if params.after is None or timer_id > params.after})
+        ids = asked[: params.limit]
+        return iter(ids), ids[-1] if len(asked) > len(ids) else None, len(ids)
+    wanted = ListParams(params.prefix or "", None, params.after, params.limit, params.states)
+    listing = engine.list_page(wanted, scan)
+    found = (entry.id if isinstance(entry, Countdown) else event_at(entry.place).id for entry in listing.entries)
+    return found, listing.next, listing.scanned
+
+
+def _check_change(params: ChangeManyParams) -> None:
+    """Raises `Refusal` (invalid_params) where params are missing, or are for something else."""
+    action = params.action
+    if (params.prefix is None) == (params.ids is None):
+        fault = 'exactly one of prefix ("" is all timers) and ids is needed'
+    elif params.key is None and action in ("extend", "restart"):
+        fault = f"{action} needs a key, so that a repeated request has no second effect"
+    elif params.seconds is None and action == "extend":
+        fault = "extend needs seconds, by how much; negative takes time away"
+    elif params.seconds is not None and action != "extend":
+        fault = f"seconds is for extend; {action} takes none"
+    else:
+        return
+    raise Refusal(ErrorCode.INVALID_PARAMS, fault)
+
+
+def _rows(params: StartManyParams) -> Iterator[tuple[str, int | float, str, Raw]]:
+    """What is asked of each timer. Raises `Refusal` (invalid_params) where the columns differ in length."""
+    count = len(params.ids)
+    columns = {"seconds": params.seconds, "labels": params.labels, "payloads": params.payloads}
+    for name, column in columns.items():
+        if isinstance(column, list) and len(column) != count:
+            what = f"{name} has {counted(len(column), 'element')} for {counted(count, 'id')}: it needs one for each"
+            raise Refusal(ErrorCode.INVALID_PARAMS, what)
+    seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * count
+    labels = [""] * count if params.labels is None else params.labels
+    payloads = [NULL] * count if params.payloads is None else params.payloads
+    return zip(params.ids, seconds, labels, payloads, strict=True)
+
+
+def _check_label(label: str) -> None:
+    if len(label) > LABEL_CHARACTERS:
+        what = f"a label has at most {LABEL_CHARACTERS} characters; this one has {len(label)}"
+        raise Refusal(ErrorCode.INVALID_PARAMS, what)
+
+
+def _ask(engine: Engine, event_at: EventAt, params: StartParams | GetParams, now_ns: int) -> Countdown:
+    """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
+    timer = engine.handle(params, now_ns)
+    if isinstance(timer, Recall):
+        timer = engine.handle(params, now_ns, event_at(timer.place))
+        assert not isinstance(timer, Recall)
+    return timer

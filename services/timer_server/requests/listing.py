@@ -1,0 +1,32 @@
+"""The method that lists timers."""
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.messages import ListParams, Timer, TimerPage
+from timer_server.core.ledger import Recall
+from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
+from timer_server.requests.room import ReplyRoom
+from timer_server.requests.shard import Shard
+
+
+def read_timers(shard: Shard, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
+    """A page of timers. Large payloads end it early, where they are in it or have to be read. Raises `Refusal`."""
+    listing = shard.engine.list_page(params, min(SCAN_MAXIMUM, room.left_entries))
+    room.take_page(listing.scanned, len(listing.entries))
+    timers: list[Timer] = []
+    page_bytes = min(PAGE_BYTES, room.left_bytes)
+    for entry in listing.entries:
+        if timers and page_bytes < 0:
+            has_more = params.order == "id"
+            return TimerPage(timers, timers[-1].id if has_more else None, complete=has_more)
+        timer = shard.log.event(entry.place) if isinstance(entry, Recall) else entry
+        view = timer.view(now_ns // NS_PER_MS)
+        if "payload" in params.omit:
+            view = replace(view, payload=UNSET)
+        if "payload" not in params.omit or isinstance(entry, Recall):
+            page_bytes -= len(timer.payload)
+            room.left_bytes -= len(timer.payload)
+        timers.append(view)
+    return TimerPage(timers, listing.next, listing.is_complete)

@@ -1,0 +1,238 @@
+"""Many timers at once come to what as many single requests come to, one after the other at the same moment."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+from msgspec.structs import replace
+
+from drivers.builders import BEGIN_NS, NS_PER_S, Bench
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.many import Action, ChangeManyParams, StartManyParams
+from timer_protocol.messages import STATES, GetParams, ListParams, StartParams
+from timer_server.core.ledger import Recall
+from timer_server.core.many import _CHANGES, change_many, start_many
+from timer_server.core.model import STARTED, Countdown
+
+LATER_NS = BEGIN_NS + 5 * NS_PER_S + 1
+IDS = ["a", "a/1", "a/2", "b", "c"]
+
+ids = st.sampled_from(IDS)
+new_ids = st.sampled_from([*IDS, "d", "no id", "", "x" * 129])
+some_seconds = st.sampled_from([1, 60, 60, 60, 0, -1, 0.0001, 10_000_000])
+labels = st.sampled_from(["", "", "tea", "x" * 257])
+payloads = st.sampled_from(
+    [b"null", b"null", b'{"a":1}', b'{ "a":1}', b"1e999", b'"' + 300 * b"x" + b'"', b"[" * 101 + b"]" * 101]
+)
+actions: st.SearchStrategy[Action] = st.sampled_from(["pause", "resume", "cancel", "extend", "restart"])
+keys = st.none() | st.sampled_from(["k", "l"])
+earlier_requests = st.lists(
+    st.tuples(ids, st.sampled_from(["start", "pause", "cancel", "restart", "commit"]), st.sampled_from([1, 5, 6, 60])),
+    max_size=12,
+)
+"""What has happened before. Those of 5 s or less are due, or nearly, when many are asked for, and no turn has come."""
+
+
+def bench_after(earlier: list[tuple[str, Any, int]], **limits: int) -> Bench:
+    bench = Bench(max_timers=4, max_duration_s=3600, max_payload_bytes=310, **limits)
+    for timer_id, do, seconds in earlier:
+        try:
+            if do == "start":
+                bench.start(timer_id, seconds=seconds)
+            elif do == "commit":
+                bench.commit()
+            else:
+                bench.ask(_CHANGES[do](timer_id, ChangeManyParams("pause", key="k")))
+        except Refusal:
+            pass
+    return bench
+
+
+def outcome(bench: Bench, params: Any) -> tuple[Any, Countdown | None]:
+    """The error of a single request, if it gets one, and else the timer after it."""
+    try:
+        return None, bench.ask(params, LATER_NS)
+    except Refusal as refusal:
+        return refusal.to_error(), None
+
+
+def everything(bench: Bench) -> Any:
+    """What the next commit writes, and how many timers there are."""
+    return bench.engine.take_changes(), bench.engine.counts()
+
+
+@given(earlier_requests, st.lists(st.tuples(new_ids, some_seconds, labels, payloads), max_size=8), st.booleans())
+def test_starting_many_is_as_many_starts(
+    earlier: list[tuple[str, Any, int]], rows: list[tuple[str, Any, str, bytes]], is_one_number: bool
+) -> None:
+    one, many = bench_after(earlier), bench_after(earlier)
+    if is_one_number:
+        rows = [(row[0], 60, *row[2:]) for row in rows]
+    started, existing, refused = 0, [], {}
+    for index, (timer_id, seconds, label, payload) in enumerate(rows):
+        if len(label) > 256:  # which the decoder refuses
+            refused[index] = int(ErrorCode.INVALID_PARAMS)
+            continue
+        seq = one.engine.last_seq
+        error, timer = outcome(one, StartParams(timer_id, 0, 0, seconds, label, Raw(payload)))
+        if error is not None:
+            refused[index] = error.code
+        elif timer is not None and (timer.kind_number, timer.seq) == (STARTED, seq + 1):
+            started += 1
+        else:
+            existing.append(index)
+
+    params = StartManyParams(
+        [row[0] for row in rows],
+        60 if is_one_number else [row[1] for row in rows],
+        [row[2] for row in rows],
+        [Raw(row[3]) for row in rows],
+    )
+    result = start_many(many.engine, many.log.event, params, LATER_NS)
+
+    assert (result.started, result.existing) == (started, existing)
+    assert {start.index: start.error.code for start in result.refused} == refused
+    assert everything(many) == everything(one)
+
+
+asked_changes = st.builds(
+    ChangeManyParams,
+    action=actions,
+    states=st.sets(st.sampled_from(STATES), min_size=1).map(tuple),
+    seconds=st.sampled_from([1, -1, 0, 60, -60, 1e9]),
+    limit=st.integers(1, 6),
+    key=keys,
+).map(
+    lambda params: replace(
+        params,
+        seconds=params.seconds if params.action == "extend" else None,
+        key=params.key or ("k" if params.action in ("extend", "restart") else None),
+    )
+)
+
+
+def pages(bench: Bench, params: ChangeManyParams) -> tuple[int, int, list[str]]:
+    """What all pages come to: how many are changed, how many unchanged, and which are refused."""
+    changed, unchanged, refused = 0, 0, []
+    while True:
+        page = change_many(bench.engine, bench.log.event, params, LATER_NS, 6, 10_000).result
+        changed, unchanged = changed + page.changed, unchanged + page.unchanged
+        refused += [change.id for change in page.refused]
+        if page.next is None:
+            return changed, unchanged, refused
+        assert page.next > (params.after or "")
+        params = replace(params, after=page.next)
+
+
+def tally(bench: Bench, params: ChangeManyParams, ids: list[str]) -> tuple[int, int, list[str]]:
+    """The same for single changes of these ids."""
+    changed, unchanged, refused = 0, 0, []
+    for timer_id in ids:
+        error, before = outcome(bench, GetParams(timer_id))
+        seq = bench.engine.last_seq
+        if before is not None and before.state not in params.states and params.ids is None:
+            continue
+        if error is None:
+            error, _ = outcome(bench, _CHANGES[params.action](timer_id, params))
+        if error is not None:
+            refused.append(timer_id)
+        elif bench.engine.last_seq > seq:
+            changed += 1
+        else:
+            unchanged += 1
+    return changed, unchanged, refused
+
+
+@given(earlier_requests, asked_changes, st.lists(st.sampled_from([*IDS, "d"]), max_size=8))
+def test_changing_many_by_their_ids_is_as_many_changes(
+    earlier: list[tuple[str, Any, int]], asked: ChangeManyParams, ids: list[str]
+) -> None:
+    one, many = bench_after(earlier), bench_after(earlier)
+    params = replace(asked, ids=ids, states=STATES)
+
+    assert pages(many, params) == tally(one, params, sorted(set(ids)))
+    assert everything(many) == everything(one)
+
+
+@given(earlier_requests, asked_changes, st.sampled_from(["", "a", "a/", "x"]))
+def test_changing_many_below_a_prefix_is_as_many_changes(
+    earlier: list[tuple[str, Any, int]], asked: ChangeManyParams, prefix: str
+) -> None:
+    one, many = bench_after(earlier), bench_after(earlier)
+    params = replace(asked, prefix=prefix)
+    listing = one.engine.list_page(ListParams(prefix, states=params.states))
+    met = [one.log.event(entry.place) if isinstance(entry, Recall) else entry for entry in listing.entries]
+
+    assert pages(many, params) == tally(one, params, [timer.id for timer in met])
+    assert everything(many) == everything(one)
+
+
+@given(earlier_requests, asked_changes, st.none() | st.lists(ids, max_size=8))
+def test_a_dry_run_says_what_would_change_and_changes_nothing(
+    earlier: list[tuple[str, Any, int]], asked: ChangeManyParams, ids: list[str] | None
+) -> None:
+    real, dry, left_alone = (bench_after(earlier) for _ in range(3))
+    params = replace(asked, ids=ids, prefix="" if ids is None else None, limit=6)
+
+    assert pages(dry, replace(params, dry_run=True)) == pages(real, params)
+    for bench in (dry, left_alone):
+        bench.engine.expire(LATER_NS, 100)
+    assert dry.engine.counts() == left_alone.engine.counts()
+    assert dry.engine.last_seq == left_alone.engine.last_seq
+
+
+@given(earlier_requests, asked_changes, st.lists(ids, max_size=8))
+def test_a_timer_that_is_named_and_in_another_state_is_refused_unless_it_would_stay_as_it_is(
+    earlier: list[tuple[str, Any, int]], asked: ChangeManyParams, ids: list[str]
+) -> None:
+    bench, free, states = bench_after(earlier), bench_after(earlier), asked.states
+    others = [i for i in sorted(set(ids)) if (timer := outcome(free, GetParams(i))[1]) and timer.state not in states]
+    one_by_one = [pages(free, replace(asked, ids=[i], states=STATES, dry_run=True)) for i in others]
+
+    _, unchanged, refused = pages(bench, replace(asked, ids=others))
+
+    assert refused == [i for i, would_be in zip(others, one_by_one, strict=True) if would_be[1] == 0]
+    assert unchanged == len(others) - len(refused)
+
+
+def test_same_key_again_changes_nothing_and_another_does() -> None:
+    bench = Bench()
+    for timer_id in IDS:
+        bench.start(timer_id)
+    extend = ChangeManyParams("extend", prefix="a", seconds=5, key="k", limit=2)
+
+    assert pages(bench, extend) == (3, 0, [])
+    assert pages(bench, extend) == (0, 3, [])
+    assert pages(bench, replace(extend, key="l")) == (3, 0, [])
+    assert [bench.get(timer_id).duration_ms for timer_id in ("a", "a/2", "b")] == [70_000, 70_000, 60_000]
+
+
+def test_page_ends_where_payloads_come_to_its_bytes() -> None:
+    bench = Bench()
+    for timer_id in IDS:
+        bench.start(timer_id, payload=b'"' + 98 * b"x" + b'"')
+
+    page = change_many(bench.engine, bench.log.event, ChangeManyParams("pause", prefix=""), BEGIN_NS, 100, 150)
+
+    assert (page.result.changed, page.result.next, page.payload_bytes) == (2, "a/1", 200)
+
+
+@pytest.mark.parametrize(
+    ("params", "fault"),
+    [
+        ({"action": "pause"}, "exactly one of prefix"),
+        ({"action": "pause", "prefix": "", "ids": []}, "exactly one of prefix"),
+        ({"action": "extend", "prefix": "", "seconds": 1}, "extend needs a key"),
+        ({"action": "restart", "prefix": ""}, "restart needs a key"),
+        ({"action": "extend", "prefix": "", "key": "k"}, "extend needs seconds"),
+        ({"action": "pause", "prefix": "", "seconds": 1}, "seconds is for extend; pause takes none"),
+    ],
+)
+def test_params_that_make_no_sense_together_change_nothing(params: dict[str, Any], fault: str) -> None:
+    bench = Bench()
+    bench.start("a")
+    with pytest.raises(Refusal, match=fault):
+        change_many(bench.engine, bench.log.event, ChangeManyParams(**params), BEGIN_NS, 100, 100)
+    assert bench.get("a").version == 1
