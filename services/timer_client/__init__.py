@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from timer_client.settings import Settings, load_settings
     from timer_client.streams import AsyncEventStream, EventStream
     from timer_client.watch import Countdown
+    from timer_protocol.many import ChangedMany, StartedMany
     from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "AsyncTimerClient",
     "BadReply",
     "Call",
+    "ChangedMany",
     "ClientClosed",
     "ConfigError",
     "Countdown",
@@ -67,6 +69,7 @@ __all__ = [
     "ServerUnreachable",
     "Settings",
     "ShuttingDown",
+    "StartedMany",
     "StorageFailed",
     "Timer",
     "TimerClient",
@@ -92,6 +95,7 @@ _MODULES = {
     "TimerSpec": "timer_client.calls",
     "load_settings": "timer_client.settings",
     "new_id": "timer_client.calls",
+    **dict.fromkeys(("ChangedMany", "StartedMany"), "timer_protocol.many"),
     **dict.fromkeys(("Event", "EventPage", "ServerInfo", "Timer", "TimerPage"), "timer_protocol.messages"),
 }
 

@@ -3,14 +3,14 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from timer_client import calls
+from timer_client import calls, many
 from timer_client.arguments import finite_seconds
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
-from timer_client.calls import Call, TimerSpec
+from timer_client.calls import Call, Talk, TimerSpec
 from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, check_parts, chosen_settings, unwrapped
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
@@ -20,7 +20,7 @@ from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_awaitable
 from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings
-from timer_client.signatures import awaitable
+from timer_client.signatures import awaitable, awaitable_talk
 from timer_client.streams import AsyncEventStream
 from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.messages import Event, State, Timer
@@ -43,6 +43,8 @@ class AsyncTimerClient:
     cancel = awaitable(calls.cancel)
     extend = awaitable(calls.extend)
     restart = awaitable(calls.restart)
+    start_columns = awaitable_talk(many.start_columns)
+    change_many = awaitable_talk(many.change_many)
     read_events = awaitable(calls.read_events)
     info = awaitable(calls.info)
     discover = awaitable(calls.discover)
@@ -90,6 +92,20 @@ class AsyncTimerClient:
         delivery: asyncio.Future[T] = loop.create_future()
         self._gathered.append((call, delivery))
         return await delivery
+
+    async def talk(self, talk: Talk[T]) -> T:
+        """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
+        go_on: Callable[[], Call[Any]] = partial(next, talk)
+        while True:
+            try:
+                call = go_on()
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                go_on = partial(talk.send, await self.call(call))
+            except TimerError as error:
+                go_on = partial(talk.throw, error)
 
     async def start_many(self, specs: Iterable[TimerSpec]) -> Timers:
         """Starts any number of timers, many in one message, and returns them in their order.

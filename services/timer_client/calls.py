@@ -6,8 +6,8 @@ first try, so that a repeated call has no second effect.
 
 import os
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -53,6 +53,10 @@ class Call(Struct, Generic[T], frozen=True, gc=False):
     """How long the server may hold the answer back. Such a call travels alone."""
     id_is_made: bool = False
     """Whether the timer's id was made here, so that it can be put below a prefix."""
+
+
+Talk = Generator[Call[Any], Any, T]
+"""Calls, each of which is sent the result of the one before. It ends with the result of all."""
 
 
 def new_id() -> str:
@@ -137,14 +141,26 @@ def get(timer: Timer | str) -> Call[Timer]:
     return _call("timer.get", GetParams(_id(timer)), Timer)
 
 
-def list(  # noqa: A001 - the protocol's word
-    prefix: str = "", state: State | None = None, after: str | None = None, limit: int = PAGE_DEFAULT
+def list(  # noqa: A001, PLR0913 - the protocol's words
+    prefix: str = "",
+    state: State | None = None,
+    after: str | None = None,
+    limit: int = PAGE_DEFAULT,
+    *,
+    states: Sequence[State] | None = None,
+    due_before_ms: int | None = None,
+    order: Literal["id", "due"] = "id",
+    omit: Sequence[Literal["payload"]] = (),
 ) -> Call[TimerPage]:
     """A page of at most `limit` timers in the order of their ids; its `next` is the `after` of the page that follows.
 
-    `prefix` selects the ids that begin so, `state` one state. `timers` goes through all pages.
+    `prefix` selects the ids that begin so, `state` one state or `states` several, `due_before_ms` the running ones due
+    before this. `order` "due" gives those that run, the next to fire first, in a single page, which is `complete` if
+    there are no more. `omit` "payload" leaves the payloads out. `timers` goes through all pages.
     """
-    return _call("timer.list", ListParams(prefix, state, after, limit), TimerPage)
+    wanted = None if states is None else tuple(states)
+    params = ListParams(prefix, state, after, limit, wanted, due_before_ms, order, tuple(omit))
+    return _call("timer.list", params, TimerPage)
 
 
 def pause(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:

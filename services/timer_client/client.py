@@ -1,7 +1,7 @@
 """The blocking client. `AsyncTimerClient` has the same methods."""
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import zmq
 
-from timer_client import calls
+from timer_client import calls, many
 from timer_client.arguments import finite_seconds, wrong_kind
-from timer_client.calls import Call, TimerSpec
+from timer_client.calls import Call, Talk, TimerSpec
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
@@ -20,7 +20,7 @@ from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_blocking
 from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings, load_settings
-from timer_client.signatures import blocking
+from timer_client.signatures import blocking, blocking_talk
 from timer_client.streams import EventStream
 from timer_client.transport import Transport
 from timer_protocol.limits import PAGE_MAXIMUM
@@ -61,6 +61,8 @@ class TimerClient:
     cancel = blocking(calls.cancel)
     extend = blocking(calls.extend)
     restart = blocking(calls.restart)
+    start_columns = blocking_talk(many.start_columns)
+    change_many = blocking_talk(many.change_many)
     read_events = blocking(calls.read_events)
     info = blocking(calls.info)
     discover = blocking(calls.discover)
@@ -95,6 +97,20 @@ class TimerClient:
         (outcome,) = self._carry([[calls.below(call, self.settings.id_prefix)]])
         result: T = unwrapped(outcome)
         return result
+
+    def talk(self, talk: Talk[T]) -> T:
+        """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
+        go_on: Callable[[], Call[Any]] = partial(next, talk)
+        while True:
+            try:
+                call = go_on()
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                go_on = partial(talk.send, self.call(call))
+            except TimerError as error:
+                go_on = partial(talk.throw, error)
 
     def start_many(self, specs: Iterable[TimerSpec]) -> Timers:
         """Starts any number of timers, many in one message, and returns them in their order.

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from client.fake_server import timer
-from timer_client import AsyncTimerClient, TimerClient, TimerSpec, calls, new_id
+from timer_client import AsyncTimerClient, TimerClient, TimerSpec, calls, many, new_id
 from timer_client.calls import Call
 from timer_protocol.ids import is_valid_id
 from timer_protocol.messages import StartParams, Timer
@@ -20,11 +20,14 @@ CALLS: list[Call[Any]] = [
     calls.start(1, 2, 3.5, id="a", label="tea", payload={"x": [1, None]}),
     calls.get("a"),
     calls.list("order/", "fired", "order/7", 5),
+    calls.list(states=["running"], due_before_ms=7, order="due", omit=["payload"]),
     calls.pause("a"),
     calls.resume("a"),
     calls.cancel("a"),
     calls.extend("a", seconds=-30),
     calls.restart("a"),
+    next(many.start_columns(["a", "b"], [1, 2.5], labels=["tea", ""], payloads=[{"x": [1]}, None])),
+    next(many.change_many("extend", prefix="order/", states=["paused"], seconds=-5, dry_run=True)),
     calls.wait_once("a", 100),
     calls.read_events("hfBTrOFTY0c:7", "order/", 10, 50),
     calls.info(),
@@ -99,12 +102,13 @@ def test_ids_are_unique_across_threads() -> None:
 
 
 NAMES = ["start", "get", "list", "pause", "resume", "cancel", "extend", "restart", "read_events", "info", "discover"]
+MANY = ["start_columns", "change_many"]
 
 
 @pytest.mark.parametrize("client", [TimerClient, AsyncTimerClient])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *MANY])
 def test_methods_show_their_signature_and_docstring(client: Any, name: str) -> None:
-    method, made = getattr(client, name), getattr(calls, name)
+    method, made = getattr(client, name), getattr(many if name in MANY else calls, name)
     assert method.__doc__ == made.__doc__
     shown, original = inspect.signature(method), inspect.signature(made)
     assert list(shown.parameters)[1:] == list(original.parameters)

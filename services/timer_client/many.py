@@ -1,0 +1,163 @@
+"""What the clients do to many timers at once: as many requests as that takes, one after the other.
+
+A `Talk` makes the calls and takes their results, without a socket, so that it is written once for both clients. Its ids
+and keys are the same at each try, so repeating all of it does nothing twice.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from timer_client.calls import Call, Talk, new_id
+from timer_client.encoding import encoded
+from timer_client.errors import InvalidArgument, LimitReached
+from timer_client.session import BYTES_PER_MESSAGE
+from timer_protocol.limits import PAGE_MAXIMUM
+from timer_protocol.many import Action, ChangedMany, ChangeManyParams, RefusedStart, StartedMany
+from timer_protocol.messages import State, Timer
+
+T = TypeVar("T")
+
+IDS_PER_MESSAGE = 1000
+"""Most timers in a message: as many as a server takes by default."""
+
+
+class Columns(Struct, frozen=True, omit_defaults=True):
+    """Timers to start, in columns of equal length; `seconds` may be one number for all."""
+
+    ids: Sequence[str]
+    seconds: Any
+    labels: Sequence[str] | None = None
+    payloads: Sequence[Any] | None = None
+
+    def check(self) -> None:
+        """Raises `InvalidArgument` where a column has another length than the ids."""
+        for name in ("seconds", "labels", "payloads"):
+            column, count = getattr(self, name), len(self.ids)
+            if isinstance(column, list) and len(column) != count:
+                raise InvalidArgument(f"{name} has length {len(column)}, but must have one for each of {count} ids")
+
+    def part(self, first: int, count: int) -> "Columns":
+        """Some of them."""
+        rows = slice(first, first + count)
+        return Columns(
+            self.ids[rows],
+            self.seconds if isinstance(self.seconds, int | float) else self.seconds[rows],
+            None if self.labels is None else self.labels[rows],
+            None if self.payloads is None else self.payloads[rows],
+        )
+
+
+def start_page(columns: Columns) -> Call[StartedMany]:
+    """Start timers in one message."""
+    return Call("timer.start_many", encoded(columns), StartedMany)
+
+
+def change_page(params: ChangeManyParams) -> Call[ChangedMany]:
+    """Change a page of timers."""
+    return Call("timer.change_many", encoded(params), ChangedMany)
+
+
+def start_columns(
+    ids: Iterable[str],
+    seconds: float | Sequence[float],
+    *,
+    labels: Sequence[str] | None = None,
+    payloads: Sequence[Any] | None = None,
+) -> Talk[StartedMany]:
+    """Start any number of timers, given in columns: `ids`, and `seconds`, one number for all or one for each.
+
+    For many timers this costs less than `start_many`, as no timer comes back: the result says how many were `started`,
+    the indexes of those that were `existing` already, and those `refused`, each with its error. Starting the same again
+    starts nothing twice.
+    """
+    columns = Columns(
+        [*_several(ids)],
+        seconds if isinstance(seconds, int | float) else [*seconds],
+        None if labels is None else [*labels],
+        None if payloads is None else [*payloads],
+    )
+    columns.check()
+    return (yield from _start_in_parts(columns))
+
+
+def change_many(  # noqa: PLR0913 - the protocol's words
+    action: Action,
+    *,
+    prefix: str | None = None,
+    ids: Iterable[Timer | str] | None = None,
+    states: Sequence[State] = ("running", "paused"),
+    seconds: float | None = None,
+    key: str | None = None,
+    dry_run: bool = False,
+) -> Talk[ChangedMany]:
+    """Do the same to many timers: to all whose id begins with `prefix` ("" is all there are), or to those of `ids`.
+
+    `action` is "pause", "resume", "cancel", "extend" (by `seconds`) or "restart". Below a prefix only those in `states`
+    are met. It goes page by page and is no transaction; the result says how many were `changed`, how many `unchanged`,
+    and those `refused`, each with its error. With `dry_run` it says so and changes nothing. The same `key`
+    again changes no timer twice; one is made where it is left out.
+    """
+    if (prefix is None) == (ids is None):
+        raise InvalidArgument('either prefix ("" is all timers) or ids is needed, and not both')
+    made = new_id() if key is None else key
+    params = ChangeManyParams(action, prefix, None, tuple(states), seconds, key=made, dry_run=dry_run)
+    if ids is None:
+        return (yield from _change_pages(params))
+    named = sorted({timer.id if isinstance(timer, Timer) else timer for timer in _several(ids)})
+    total = ChangedMany(0, 0, [], None)
+    for first in range(0, len(named), PAGE_MAXIMUM):
+        part = yield from _change_pages(replace(params, ids=named[first : first + PAGE_MAXIMUM]))
+        total = _sum(total, part)
+    return total
+
+
+def _start_in_parts(columns: Columns) -> Talk[StartedMany]:
+    """Starts timers in as many messages as are needed. Where one is too large for the server, they become smaller."""
+    started = 0
+    existing: list[int] = []
+    refused: list[RefusedStart] = []
+    first, most = 0, IDS_PER_MESSAGE
+    while first < len(columns.ids):
+        count = min(most, len(columns.ids) - first)
+        call = start_page(columns.part(first, count))
+        if count > 1 and len(call.params) > BYTES_PER_MESSAGE:
+            most = count // 2
+            continue
+        try:
+            result: StartedMany = yield call
+        except LimitReached as error:
+            if count == 1 or error.data.get("limit") not in ("max_batch", "max_message_bytes"):
+                raise
+            most = count // 2
+            continue
+        started += result.started
+        existing += [first + index for index in result.existing]
+        refused += [RefusedStart(first + start.index, start.error) for start in result.refused]
+        first += count
+    return StartedMany(started, existing, refused)
+
+
+def _change_pages(params: ChangeManyParams) -> Talk[ChangedMany]:
+    total = ChangedMany(0, 0, [], None)
+    while True:
+        page: ChangedMany = yield change_page(params)
+        total = _sum(total, page)
+        if page.next is None:
+            return total
+        params = replace(params, after=page.next)
+
+
+def _several(ids: Iterable[T]) -> Iterable[T]:
+    """The same ids. Raises `InvalidArgument` for a single one, whose characters would be taken for ids."""
+    if isinstance(ids, str | Timer):
+        raise InvalidArgument(f"ids is {ids!r:.60}, but must be several ids, such as a list of one")
+    return ids
+
+
+def _sum(one: ChangedMany, other: ChangedMany) -> ChangedMany:
+    return ChangedMany(
+        one.changed + other.changed, one.unchanged + other.unchanged, [*one.refused, *other.refused], None
+    )
