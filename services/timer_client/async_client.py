@@ -133,11 +133,13 @@ class AsyncTimerClient:
                 sender.cancel()
         return [unwrapped(outcome) for number in sorted(outcomes) for outcome in outcomes[number]]
 
-    async def timers(self, prefix: str = "", state: State | None = None) -> AsyncIterator[Timer]:
+    async def timers(
+        self, prefix: str = "", state: State | None = None, *, states: Sequence[State] | None = None
+    ) -> AsyncIterator[Timer]:
         """All timers whose id begins with `prefix`, in the order of their ids, page by page as they are asked for."""
         after = None
         while True:
-            page = await self.list(prefix, state, after, PAGE_MAXIMUM)
+            page = await self.list(prefix, state, after, PAGE_MAXIMUM, states=states)
             for timer in page.timers:
                 yield timer
             if page.next is None:

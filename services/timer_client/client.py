@@ -124,11 +124,13 @@ class TimerClient:
             timers += map(unwrapped, self._carry(flight))
         return timers
 
-    def timers(self, prefix: str = "", state: State | None = None) -> Iterator[Timer]:
+    def timers(
+        self, prefix: str = "", state: State | None = None, *, states: Sequence[State] | None = None
+    ) -> Iterator[Timer]:
         """All timers whose id begins with `prefix`, in the order of their ids, page by page as they are asked for."""
         after = None
         while True:
-            page = self.list(prefix, state, after, PAGE_MAXIMUM)
+            page = self.list(prefix, state, after, PAGE_MAXIMUM, states=states)
             yield from page.timers
             if page.next is None:
                 return

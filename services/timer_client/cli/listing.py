@@ -7,7 +7,10 @@ from typing import get_args
 
 import click
 
+from timer_client.cli.amounts import Amounts
 from timer_client.cli.connection import connected
+from timer_client.cli.due_timers import due_before_ms, due_by_id, next_due
+from timer_client.cli.duration_argument import read_duration
 from timer_client.cli.options import connection_options, json_option
 from timer_client.cli.printable import printable
 from timer_client.cli.text import local_time, on_terminal, row, show_json
@@ -23,21 +26,41 @@ _COUNTED = 20
 """Up to how many timers that are left out are fetched to count them, where the server's own counts are of no use."""
 
 
+def _read_time(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Amounts | None:
+    return None if text is None else read_duration([text])
+
+
 @click.command("list")
 @click.option("--prefix", default="", metavar="TEXT", help="Only ids that begin so.")
 @click.option("--state", type=click.Choice(get_args(State)), help="Only timers in this state.")
 @click.option("--all", "with_ended", is_flag=True, help="Also those that have ended, behind the others.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="How many to list at most; all by default.")
+@click.option("--sort", type=click.Choice(["id", "due"]), default="id", help="By id, or the next to fire first.")
+@click.option("--due-before", callback=_read_time, metavar="DURATION", help="Only those that fire within this time.")
 @json_option
 @connection_options
 @click.pass_context
-def list_timers(
-    context: click.Context, prefix: str, state: State | None, limit: int | None, *, with_ended: bool, as_json: bool
+def list_timers(  # noqa: PLR0913 - the options of a command
+    context: click.Context,
+    prefix: str,
+    state: State | None,
+    limit: int | None,
+    *,
+    with_ended: bool,
+    sort: str,
+    due_before: Amounts | None,
+    as_json: bool,
 ) -> None:
     """List pending timers in the order of their ids.
 
     Those that have ended can be listed for as long as the server remembers them. What is left out is told on stderr.
     """
+    if sort == "due" or due_before is not None:
+        if with_ended or state not in (None, "running"):
+            raise click.UsageError("--sort due and --due-before are about running timers only")
+        with connected(context) as client:
+            _list_due(client, prefix, limit, due_before, by_deadline=sort == "due", as_json=as_json)
+        return
     groups = [(state,)] if state else [_PENDING, _ENDED] if with_ended else [_PENDING]
     with connected(context) as client:
         # The server counts all its timers, but not those with a prefix, and a key may be bound to one.
@@ -51,6 +74,21 @@ def list_timers(
         if not state and not with_ended:
             ended = _by_id(client, prefix, _ENDED, _COUNTED + 1)
             _tell_left_out(counts, _ENDED, 0, ended, "that ended; --all lists them")
+
+
+def _list_due(
+    client: TimerClient, prefix: str, limit: int | None, within: Amounts | None, *, by_deadline: bool, as_json: bool
+) -> None:
+    before_ms = None if within is None else due_before_ms(client, within)
+    if by_deadline:
+        page = next_due(client, prefix, before_ms, limit)
+        _show(iter(page.timers), as_json=as_json)
+        if not page.complete:
+            click.echo(f"Left out: those that fire after these {len(page.timers)}.", err=True)
+        return
+    timers = due_by_id(client, prefix, before_ms or 0)
+    _show(islice(timers, limit), as_json=as_json)
+    _tell_left_out(None, (), 0, timers, f"more, by --limit {limit}")
 
 
 def _by_id(client: TimerClient, prefix: str, states: Sequence[State], most: int | None) -> Iterator[Timer]:

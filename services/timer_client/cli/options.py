@@ -19,7 +19,7 @@ _METAVARS = {"server": "ENDPOINT", "events": "ENDPOINT", "timeout_s": "SECONDS",
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes that are no text in the locale's encoding."""
 
-FILE_OPTIONS = frozenset({"--cursor-file", "--folder"})
+FILE_OPTIONS = frozenset({"--cursor-file", "--file", "--folder"})
 """The options that take the name of a file, which may be any bytes."""
 
 ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.field not in _METAVARS)

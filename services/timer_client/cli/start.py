@@ -26,6 +26,7 @@ from timer_client.cli.printable import printable
 from timer_client.cli.prompts import ask_for_amounts
 from timer_client.cli.text import asked, ended_before, on_terminal, show_timer
 from timer_client.cli.timer_ids import timer_ids_argument
+from timer_client.cli.transfer import file_type, start_file
 from timer_client.descriptors import WATCH_DESCRIPTORS, check_descriptors
 from timer_client.settings import Settings
 from timer_protocol.durations import MS_PER_SECOND, total_ms
@@ -45,6 +46,8 @@ _WHERE = ("server", "events")
 @click.option("--label", default="", metavar="TEXT", help="A name for people.")
 @click.option("--payload", metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
 @click.option("--detach", is_flag=True, help="Do not watch it.")
+@click.option("--file", "path", type=file_type(), metavar="FILE", help="Start each line of JSON in it; - is stdin.")
+@click.option("--atomic", is_flag=True, help="With --file: start none unless every line can be used.")
 @json_option
 @connection_options
 @click.pass_context
@@ -56,6 +59,8 @@ def start(  # noqa: PLR0913 - the options of a command
     payload: str | None,
     *,
     detach: bool,
+    path: str | None,
+    atomic: bool,
     as_json: bool,
 ) -> None:
     """Start a timer and watch it to its end.
@@ -65,6 +70,15 @@ def start(  # noqa: PLR0913 - the options of a command
     Ctrl-C leaves the countdown, not the timer: it runs on, and `timer watch` comes back to it. Exit code 0 when it
     fired, 3 when it was cancelled, 4 when the server could not be reached, 1 when a timer of this id had ended before.
     """
+    if path is not None:
+        if duration or timer_id or label or payload:
+            raise click.UsageError(
+                "--file has all that is to be started; a DURATION, --id, --label, --payload do not go with it"
+            )
+        start_file(context, path, atomic=atomic, as_json=as_json)
+        return
+    if atomic:
+        raise click.UsageError("--atomic is about --file")
     settings = settings_of(context)
     value = _read_payload(payload)
     # Questions go where people see them, and stay out of output for programs.

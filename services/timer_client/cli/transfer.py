@@ -1,0 +1,168 @@
+"""Timers from and to files of JSON lines: `timer start --file`, `timer import` and `timer export`."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from timer_client.cli.connection import Misuse, connected, settings_of
+from timer_client.cli.exit_codes import ExitCode
+from timer_client.cli.job_lines import Fault, Job, line_of, read_jobs
+from timer_client.cli.options import connection_options, json_option
+from timer_client.cli.refusals import reason_of, tell_faults
+from timer_client.cli.text import show_json
+from timer_client.client import TimerClient
+from timer_client.errors import TimerError
+from timer_protocol.messages import State
+from timer_protocol.plurals import counted
+
+_JOBS_AT_ONCE = 1000
+"""Lines that are read before they are sent."""
+
+_PAUSE_KEY = "timer import"
+"""The key of the pauses: who imports a file again pauses nothing that was resumed since."""
+
+_STDIN = "-"
+
+_PENDING: tuple[State, ...] = ("running", "paused")
+
+
+class Tally(Struct):
+    """What has become of the lines of a file."""
+
+    started: int = 0
+    existing: int = 0
+    refused: list[Fault] = []
+
+
+def file_type() -> click.Path:
+    """The type of an argument that is a file to read, or `-` for the standard input."""
+    return click.Path(exists=True, dir_okay=False, allow_dash=True)
+
+
+@click.command("import")
+@click.argument("path", metavar="FILE", type=file_type())
+@click.option("--atomic", is_flag=True, help="Start none unless every line can be used.")
+@json_option
+@connection_options
+@click.pass_context
+def import_timers(context: click.Context, path: str, *, atomic: bool, as_json: bool) -> None:
+    """Start the timers of an exported file.
+
+    FILE is - for the standard input. Each timer runs for the time that it had left when it was exported, and one that
+    was paused is paused again. To import a file again starts and pauses nothing twice.
+    """
+    start_file(context, path, atomic=atomic, as_json=as_json)
+
+
+@click.command("export")
+@click.option("--prefix", default="", metavar="TEXT", help="Only ids that begin so.")
+@connection_options
+@click.pass_context
+def export_timers(context: click.Context, prefix: str) -> None:
+    """Write pending timers as lines of JSON.
+
+    The command import starts them anew, with the time that they have left now. Those that a plan has started are left
+    out.
+    """
+    with connected(context) as client:
+        counts = client.info().counts
+        with _progress("Exporting", None if prefix else counts.running + counts.paused) as advance:
+            for timer in client.timers(prefix, states=_PENDING):
+                if "~" not in timer.id:
+                    click.echo(line_of(timer), nl=False)
+                advance(1)
+
+
+def start_file(context: click.Context, path: str, *, atomic: bool, as_json: bool) -> None:
+    """Starts the timers of a file, and tells what has become of them."""
+    settings = settings_of(context)
+    tally = Tally()
+    with _lines(path) as (lines, count), _progress("Starting", count) as advance:
+        jobs: Iterable[Job | Fault] = read_jobs(lines, settings.id_prefix)
+        if atomic:
+            jobs = [*jobs]
+            _check_all(jobs, path)
+        with connected(context) as client:
+            try:
+                _start_all(client, iter(jobs), tally, advance)
+            except TimerError:
+                click.echo(f"timer: before that, {_sentence(tally)}; FILE again starts no id twice", err=True)
+                raise
+    if as_json:
+        show_json(tally)
+    else:
+        tell_faults([f"{path}, line {fault.line}: {fault.reason}" for fault in tally.refused])
+        click.echo(_sentence(tally))
+    if tally.refused:
+        context.exit(ExitCode.REFUSED)
+
+
+def _start_all(
+    client: TimerClient, jobs: Iterator[Job | Fault], tally: Tally, advance: Callable[[float], None]
+) -> None:
+    while taken := list(islice(jobs, _JOBS_AT_ONCE)):
+        batch = [job for job in taken if isinstance(job, Job)]
+        tally.refused += [fault for fault in taken if isinstance(fault, Fault)]
+        result = client.start_columns(
+            [job.id for job in batch],
+            [job.seconds for job in batch],
+            labels=[job.label for job in batch],
+            payloads=[job.payload for job in batch],
+        )
+        refused = {start.index: start.error for start in result.refused}
+        paused = [job.id for index, job in enumerate(batch) if job.is_paused and index not in refused]
+        client.change_many("pause", ids=paused, key=_PAUSE_KEY)
+        tally.started += result.started
+        tally.existing += len(result.existing)
+        tally.refused += [Fault(batch[index].line, reason_of(error)) for index, error in refused.items()]
+        advance(len(taken))
+    tally.refused.sort(key=lambda fault: fault.line)
+
+
+def _check_all(jobs: Iterable[Job | Fault], path: str) -> None:
+    """Ends the command where a line cannot be used."""
+    faults = [job for job in jobs if isinstance(job, Fault)]
+    if faults:
+        tell_faults([f"{path}, line {fault.line}: {fault.reason}" for fault in faults])
+        raise Misuse(f"{counted(len(faults), 'line')} of {path} cannot be used, so nothing was started")
+
+
+def _sentence(tally: Tally) -> str:
+    parts = [f"{counted(tally.started, 'timer')} started"]
+    parts += [f"{tally.existing} there already"] if tally.existing else []
+    parts += [f"{counted(len(tally.refused), 'line')} refused"] if tally.refused else []
+    return ", ".join(parts)
+
+
+@contextmanager
+def _lines(path: str) -> Iterator[tuple[Iterable[bytes], int | None]]:
+    """The lines of a file, and how many they are where that can be told before they are read."""
+    if path == _STDIN:
+        yield sys.stdin.buffer, None
+        return
+    with Path(path).open("rb") as file:
+        if not file.seekable():
+            yield file, None
+            return
+        count = sum(1 for _ in file)
+        file.seek(0)
+        yield file, count
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[float], None]]:
+    """A progress bar on a terminal, for the length of a block: what it gives moves the bar on."""
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.progress import Progress  # noqa: PLC0415 - nor this
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        yield partial(bar.advance, bar.add_task(what, total=total))
