@@ -17,6 +17,7 @@ from timer_client.session import BYTES_PER_MESSAGE
 from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.many import Action, ChangedMany, ChangeManyParams, RefusedStart, StartedMany
 from timer_protocol.messages import State, Timer
+from timer_protocol.plurals import counted
 
 T = TypeVar("T")
 
@@ -37,7 +38,8 @@ class Columns(Struct, frozen=True, omit_defaults=True):
         for name in ("seconds", "labels", "payloads"):
             column, count = getattr(self, name), len(self.ids)
             if isinstance(column, list) and len(column) != count:
-                raise InvalidArgument(f"{name} has length {len(column)}, but must have one for each of {count} ids")
+                found, wanted = counted(len(column), "element"), counted(count, "id")
+                raise InvalidArgument(f"{name} has {found}, but must have one for each of {wanted}")
 
     def part(self, first: int, count: int) -> "Columns":
         """Some of them."""

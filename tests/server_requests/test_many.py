@@ -251,6 +251,15 @@ class TestListing:
         assert (len(page["timers"]), page["next"], page["complete"]) == (3, None, False)
         assert self.listed(desk, order="due", limit=4) == ["1", "2", "3", "4"]
 
+    def test_looks_by_deadline_are_bounded_in_a_message(self) -> None:
+        desk = Desk()
+        for part in range(11):
+            desk.result("timer.start_many", ids=[f"{part}/{n}" for n in range(1000)], seconds=60)
+        answers = body(desk.send(batch(*3 * [request("timer.list", order="due", prefix="x")])))
+
+        assert answers[0]["result"] == {"timers": [], "next": None, "complete": False}
+        assert [answer["error"]["data"]["limit"] for answer in answers[1:]] == 2 * ["reply_entries"]
+
     def test_payloads_are_left_out_and_count_no_more(self) -> None:
         desk = Desk(max_payload_bytes=2_000_000)
         for number in range(4):
