@@ -160,11 +160,11 @@ class TestFiles:
         Path("timers.jsonl").write_bytes(exported)
         with LocalServer() as other, TimerClient(other.commands, other.events) as there:
             where = ("--server", other.commands)
-            assert command(*where, "import", "timers.jsonl").stdout == "2 timers started\n"
+            assert command(*where, "import", "--file", "timers.jsonl").stdout == "2 timers started\n"
             timer = there.get("order/1")
             assert (timer.label, timer.payload, timer.state) == ("tea\x1b[31m", {"a": [1, None]}, "running")
             assert 0 < timer.duration_ms <= 30 * 60_000
             assert there.get("order/2").state == "paused"
             there.resume("order/2")
-            assert command(*where, "import", "timers.jsonl").stdout == "0 timers started, 2 there already\n"
+            assert command(*where, "import", answers=exported).stdout == "0 timers started, 2 there already\n"
             assert there.get("order/2").state == "running"

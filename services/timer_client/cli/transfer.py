@@ -46,7 +46,9 @@ def file_type() -> click.Path:
 
 
 @click.command("import")
-@click.argument("path", metavar="FILE", type=file_type())
+@click.option(
+    "--file", "path", type=file_type(), default=_STDIN, metavar="FILE", help="Read this, not the standard input."
+)
 @click.option("--atomic", is_flag=True, help="Start none unless every line can be used.")
 @json_option
 @connection_options
@@ -54,7 +56,7 @@ def file_type() -> click.Path:
 def import_timers(context: click.Context, path: str, *, atomic: bool, as_json: bool) -> None:
     """Start the timers of an exported file.
 
-    FILE is - for the standard input. Each timer runs for the time that it had left when it was exported, and one that
+    Each timer runs for the time that it had left when it was exported, and one that
     was paused is paused again. To import a file again starts and pauses nothing twice.
     """
     start_file(context, path, atomic=atomic, as_json=as_json)
@@ -92,7 +94,7 @@ def start_file(context: click.Context, path: str, *, atomic: bool, as_json: bool
             try:
                 _start_all(client, iter(jobs), tally, advance)
             except TimerError:
-                click.echo(f"timer: before that, {_sentence(tally)}; FILE again starts no id twice", err=True)
+                click.echo(f"timer: before that, {_sentence(tally)}; the same file again starts no id twice", err=True)
                 raise
     if as_json:
         show_json(tally)
