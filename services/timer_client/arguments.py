@@ -4,12 +4,15 @@ Kinds are checked here, by the types that the messages declare; values, such as 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any, TypeGuard, TypeVar
 
 from msgspec import Struct, inspect
 
 from timer_client.errors import InvalidArgument
+
+S = TypeVar("S", bound=str)
 
 _KINDS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.StrType: ((str,), "text"),
@@ -17,6 +20,9 @@ _KINDS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.IntType: ((int,), "a whole number"),
     inspect.FloatType: ((int, float), "a number"),
     inspect.DictType: ((dict,), "a mapping"),
+    inspect.ListType: ((list,), "a list"),
+    inspect.VarTupleType: ((tuple,), "a list"),
+    inspect.BoolType: ((bool,), "True or False"),
     inspect.NoneType: ((type(None),), "None"),
 }
 
@@ -30,14 +36,35 @@ def check_kinds(params: Struct) -> None:
     """Raises `InvalidArgument` for the first value of another kind than its field declares."""
     for name, (types, allowed) in _kinds(type(params)).items():
         value = getattr(params, name)
-        if not isinstance(value, types) or isinstance(value, bool):  # in Python, True is an int
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):  # Python's True is an int
             raise wrong_kind(name, value, allowed)
+
+
+def several(name: str, values: object, allowed: str) -> list[Any]:
+    """Some values as a list. Raises `InvalidArgument` for a single one, also a text, whose characters are not meant."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping | Struct):
+        raise wrong_kind(name, values, allowed)
+    return [*values]
+
+
+def texts(name: str, values: Iterable[S], allowed: str) -> list[S]:
+    """Some texts as a list. Raises `InvalidArgument` for anything else, with its place."""
+    found: list[S] = several(name, values, allowed)
+    for place, value in enumerate(found):
+        if not isinstance(value, str):
+            raise wrong_kind(f"{name}[{place}]", value, "text")
+    return found
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number; in Python, True is an int."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def finite_seconds(name: str, value: float) -> float:
     """A number of seconds. Raises `InvalidArgument` for what is none, or has no end."""
     try:
-        seconds = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+        seconds = float(value) if is_number(value) else math.nan
     except OverflowError:  # of an int
         seconds = math.inf
     if not math.isfinite(seconds):

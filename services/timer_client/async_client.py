@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -95,7 +95,7 @@ class AsyncTimerClient:
 
     async def talk(self, talk: Talk[T]) -> T:
         """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
-        go_on: Callable[[], Call[Any]] = partial(next, talk)
+        go_on = calls.begin(talk)
         while True:
             try:
                 call = go_on()

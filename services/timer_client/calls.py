@@ -6,14 +6,15 @@ first try, so that a repeated call has no second effect.
 
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
-from timer_client.arguments import wrong_kind
+from timer_client.arguments import texts, wrong_kind
 from timer_client.cursor import After, cursor_after
 from timer_client.encoding import encoded
 from timer_client.errors import InvalidArgument
@@ -124,6 +125,13 @@ def start_specs(specs: Iterable[TimerSpec]) -> Iterator[Call[Timer]]:
         yield call
 
 
+def begin(talk: Talk[Any]) -> Callable[[], Call[Any]]:
+    """What gives the first call of a talk. Raises `InvalidArgument` where it is none."""
+    if not isinstance(talk, Generator):
+        raise wrong_kind("talk", talk, "a Talk, as the functions of timer_client.many make them")
+    return partial(next, talk)
+
+
 def below(call: Call[T], prefix: str) -> Call[T]:
     """The same call, with `prefix` before the timer's id if that was made here."""
     if not isinstance(call, Call):
@@ -138,7 +146,7 @@ def below(call: Call[T], prefix: str) -> Call[T]:
 
 def get(timer: Timer | str) -> Call[Timer]:
     """A timer, or the timer with this id, as it stands. Raises `TimerNotFound`."""
-    return _call("timer.get", GetParams(_id(timer)), Timer)
+    return _call("timer.get", GetParams(id_of(timer)), Timer)
 
 
 def list(  # noqa: A001, PLR0913 - the protocol's words
@@ -158,8 +166,9 @@ def list(  # noqa: A001, PLR0913 - the protocol's words
     before this. `order` "due" gives those that run, the next to fire first, in a single page, which is `complete` if
     there are no more. `omit` "payload" leaves the payloads out. `timers` goes through all pages.
     """
-    wanted = None if states is None else tuple(states)
-    params = ListParams(prefix, state, after, limit, wanted, due_before_ms, order, tuple(omit))
+    wanted = None if states is None else tuple(texts("states", states, "a list of states"))
+    left_out = tuple(texts("omit", omit, "a list of members"))
+    params = ListParams(prefix, state, after, limit, wanted, due_before_ms, order, left_out)
     return _call("timer.list", params, TimerPage)
 
 
@@ -168,7 +177,7 @@ def pause(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.pause", PauseParams(_id(timer), _key(key)), Timer)
+    return _call("timer.pause", PauseParams(id_of(timer), _key(key)), Timer)
 
 
 def resume(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
@@ -176,7 +185,7 @@ def resume(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.resume", ResumeParams(_id(timer), _key(key)), Timer)
+    return _call("timer.resume", ResumeParams(id_of(timer), _key(key)), Timer)
 
 
 def cancel(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
@@ -184,7 +193,7 @@ def cancel(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.cancel", CancelParams(_id(timer), _key(key)), Timer)
+    return _call("timer.cancel", CancelParams(id_of(timer), _key(key)), Timer)
 
 
 def extend(
@@ -195,7 +204,7 @@ def extend(
     A repeated `key` changes nothing, and one is made where it is left out.
     Raises `TimerNotFound`, `WrongState`, `InvalidRequest`.
     """
-    return _call("timer.extend", ExtendParams(_id(timer), hours, minutes, seconds, _key(key)), Timer)
+    return _call("timer.extend", ExtendParams(id_of(timer), hours, minutes, seconds, _key(key)), Timer)
 
 
 def restart(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
@@ -203,12 +212,12 @@ def restart(timer: Timer | str, *, key: str | None = None) -> Call[Timer]:
 
     A repeated `key` changes nothing, and one is made where it is left out.
     """
-    return _call("timer.restart", RestartParams(_id(timer), _key(key)), Timer)
+    return _call("timer.restart", RestartParams(id_of(timer), _key(key)), Timer)
 
 
 def wait_once(timer: Timer | str, wait_ms: int) -> Call[Timer]:
     """The timer once it has ended, or as it stands after `wait_ms`. Raises `TimerNotFound`."""
-    return _call("timer.wait", WaitParams(_id(timer), wait_ms), Timer, wait_ms)
+    return _call("timer.wait", WaitParams(id_of(timer), wait_ms), Timer, wait_ms)
 
 
 def read_events(after: After, prefix: str = "", limit: int = PAGE_DEFAULT, wait_ms: int = 0) -> Call[EventPage]:
@@ -238,12 +247,13 @@ def _call(method: str, params: Struct, result: type[T], wait_ms: int = 0) -> Cal
     return Call(method, encoded(params), result, wait_ms)
 
 
-def _id(timer: Timer | str) -> str:
+def id_of(timer: Timer | str, name: str = "timer") -> str:
+    """The id of a timer, which `name` calls in the error. Raises `InvalidArgument`."""
     if isinstance(timer, str):
         return timer
     if isinstance(timer, Timer):
         return timer.id
-    raise wrong_kind("timer", timer, "a Timer or its id")
+    raise wrong_kind(name, timer, "a Timer or its id")
 
 
 def _key(key: str | None) -> str:

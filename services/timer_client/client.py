@@ -1,7 +1,7 @@
 """The blocking client. `AsyncTimerClient` has the same methods."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -100,7 +100,7 @@ class TimerClient:
 
     def talk(self, talk: Talk[T]) -> T:
         """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
-        go_on: Callable[[], Call[Any]] = partial(next, talk)
+        go_on = calls.begin(talk)
         while True:
             try:
                 call = go_on()

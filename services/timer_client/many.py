@@ -5,12 +5,13 @@ and keys are the same at each try, so repeating all of it does nothing twice.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from timer_client.calls import Call, Talk, new_id
+from timer_client.arguments import is_number, several, texts
+from timer_client.calls import Call, Talk, id_of, new_id
 from timer_client.encoding import encoded
 from timer_client.errors import InvalidArgument, LimitReached
 from timer_client.session import BYTES_PER_MESSAGE
@@ -18,8 +19,6 @@ from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.many import Action, ChangedMany, ChangeManyParams, RefusedStart, StartedMany
 from timer_protocol.messages import State, Timer
 from timer_protocol.plurals import counted
-
-T = TypeVar("T")
 
 IDS_PER_MESSAGE = 1000
 """Most timers in a message: as many as a server takes by default."""
@@ -46,7 +45,7 @@ class Columns(Struct, frozen=True, omit_defaults=True):
         rows = slice(first, first + count)
         return Columns(
             self.ids[rows],
-            self.seconds if isinstance(self.seconds, int | float) else self.seconds[rows],
+            self.seconds[rows] if isinstance(self.seconds, list) else self.seconds,
             None if self.labels is None else self.labels[rows],
             None if self.payloads is None else self.payloads[rows],
         )
@@ -76,10 +75,10 @@ def start_columns(
     starts nothing twice.
     """
     columns = Columns(
-        [*_several(ids)],
-        seconds if isinstance(seconds, int | float) else [*seconds],
-        None if labels is None else [*labels],
-        None if payloads is None else [*payloads],
+        texts("ids", ids, "a list of ids"),
+        seconds if is_number(seconds) else several("seconds", seconds, "a number, or a list of them"),
+        None if labels is None else texts("labels", labels, "a list of texts"),
+        None if payloads is None else several("payloads", payloads, "a list"),
     )
     columns.check()
     return (yield from _start_in_parts(columns))
@@ -105,10 +104,12 @@ def change_many(  # noqa: PLR0913 - the protocol's words
     if (prefix is None) == (ids is None):
         raise InvalidArgument('either prefix ("" is all timers) or ids is needed, and not both')
     made = new_id() if key is None else key
-    params = ChangeManyParams(action, prefix, None, tuple(states), seconds, key=made, dry_run=dry_run)
+    met = tuple(texts("states", states, "a list of states"))
+    params = ChangeManyParams(action, prefix, None, met, seconds, key=made, dry_run=dry_run)
     if ids is None:
         return (yield from _change_pages(params))
-    named = sorted({timer.id if isinstance(timer, Timer) else timer for timer in _several(ids)})
+    several_ids = enumerate(several("ids", ids, "a list of timers or their ids"))
+    named = sorted({id_of(timer, f"ids[{place}]") for place, timer in several_ids})
     total = ChangedMany(0, 0, [], None)
     for first in range(0, len(named), PAGE_MAXIMUM):
         part = yield from _change_pages(replace(params, ids=named[first : first + PAGE_MAXIMUM]))
@@ -150,13 +151,6 @@ def _change_pages(params: ChangeManyParams) -> Talk[ChangedMany]:
         if page.next is None:
             return total
         params = replace(params, after=page.next)
-
-
-def _several(ids: Iterable[T]) -> Iterable[T]:
-    """The same ids. Raises `InvalidArgument` for a single one, whose characters would be taken for ids."""
-    if isinstance(ids, str | Timer):
-        raise InvalidArgument(f"ids is {ids!r:.60}, but must be several ids, such as a list of one")
-    return ids
 
 
 def _sum(one: ChangedMany, other: ChangedMany) -> ChangedMany:

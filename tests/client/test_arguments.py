@@ -30,6 +30,9 @@ KINDS: dict[str, tuple[type, ...]] = {
     "limit": (int,),
     "wait_ms": (int,),
     "timeout_s": (int, float, type(None)),
+    "due_before_ms": (int, type(None)),
+    "order": TEXT,
+    "action": TEXT,
 }
 """What a parameter takes, by its name, in every method that has one of that name."""
 
@@ -40,12 +43,27 @@ TAKEN: dict[tuple[str, str], list[Any]] = {
     ("events", "after"): [{}],
     ("start_many", "specs"): [[], {}],
     ("call", "call"): [],
+    ("talk", "talk"): [],
+    ("start_columns", "ids"): [[]],
+    ("start_columns", "seconds"): [0, 5, 5.5, [], [5]],
+    ("start_columns", "labels"): [None, []],
+    ("start_columns", "payloads"): [None, [], [5]],
+    ("change_many", "prefix"): [None, "text"],
+    ("change_many", "ids"): [None, []],
+    ("change_many", "seconds"): [None, 0, 5, 5.5],
+    ("change_many", "dry_run"): [True],
+    ("change_many", "states"): [[]],
+    ("list", "states"): [None, []],
+    ("list", "omit"): [[]],
+    **{("timers", parameter): taken for parameter, taken in {"states": [None, []], "omit": [[]]}.items()},
 }
 """What a parameter takes that is of its method alone."""
 
 NEEDED: dict[str, dict[str, Any]] = {
     **{name: {"timer": "a"} for name in ("get", "pause", "resume", "cancel", "extend", "restart", "wait")},
     "read_events": {"after": "start"},
+    "start_columns": {"ids": ["a"], "seconds": 5},
+    "change_many": {"action": "pause", "ids": ["a"]},
 }
 """Arguments without which a method cannot be called."""
 
@@ -73,7 +91,7 @@ def test_a_wrong_kind_is_refused_by_name_before_anything_is_sent(
     for parameter in list(inspect.signature(getattr(TimerClient, method)).parameters)[1:]:
         for value in VALUES:
             if not _is_taken(method, parameter, value):
-                with pytest.raises(InvalidArgument, match=rf"^{parameter}( is |\[)|cursor|the seq of") as caught:
+                with pytest.raises(InvalidArgument, match=rf"^{parameter}( is |\[)|cursor|the seq of|either prefix") as caught:
                     _called(client, method, {**NEEDED.get(method, {}), parameter: value})
                 assert "\n" not in str(caught.value)
     assert fake.peers == []
