@@ -38,6 +38,7 @@ FREE_OF_IO = {
     "itertools",
     "msgspec",
     "msgspec.structs",
+    "operator",
     "re",
     "typing",
 }

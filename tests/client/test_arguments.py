@@ -91,7 +91,9 @@ def test_a_wrong_kind_is_refused_by_name_before_anything_is_sent(
     for parameter in list(inspect.signature(getattr(TimerClient, method)).parameters)[1:]:
         for value in VALUES:
             if not _is_taken(method, parameter, value):
-                with pytest.raises(InvalidArgument, match=rf"^{parameter}( is |\[)|cursor|the seq of|either prefix") as caught:
+                with pytest.raises(
+                    InvalidArgument, match=rf"^{parameter}( is |\[)|cursor|the seq of|either prefix"
+                ) as caught:
                     _called(client, method, {**NEEDED.get(method, {}), parameter: value})
                 assert "\n" not in str(caught.value)
     assert fake.peers == []

@@ -15,7 +15,7 @@ from drivers.raw_zmtp import message, raw_peer
 from local_server import LocalServer
 from timer_protocol import limits
 from timer_protocol.limits import PAYLOAD_DEPTH, Limits
-from timer_server.requests import event_pages, methods, parked, room
+from timer_server.requests import event_pages, listing, methods, parked, room
 from timer_server.wire import commands, events
 
 TESTS = Path(__file__).parent.parent
@@ -207,7 +207,7 @@ def test_a_page_has_a_hundred_timers_unless_more_are_asked_for(rpc: Requester) -
 
 
 def test_a_page_ends_where_enough_was_looked_at(rpc: Requester, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (methods, event_pages):
+    for module in (listing, event_pages):
         monkeypatch.setattr(module, "SCAN_MAXIMUM", 2)
     for number in range(5):
         rpc.call("timer.start", id=f"t/{number}", minutes=1)
