@@ -18,6 +18,7 @@ from timer_protocol.methods import METHODS
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.civil_time.moments import moment_ms
+from timer_server.core.effects import WallClock
 from timer_server.core.engine import Engine
 from timer_server.core.model import Entry
 from timer_server.descriptors import raise_limit
@@ -104,7 +105,7 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     header = store.open()
     _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
-    shard = Shard(Engine(config.limits, new_id, clock.ahead_ns), Log(store, header))
+    shard = Shard(Engine(config.limits, new_id, WallClock(clock.ahead_ns, moment_ms)), Log(store, header))
     with closing(_until_stopped(store.load(), signals)) as entries:
         shard.engine.restore(entries, header.ends, shard.log.holder)
     committer = make_committer(shard, store)
@@ -186,7 +187,7 @@ def _run(
 ) -> None:
     clock, shard, committer = recovered
     metrics = Metrics([shard.engine.counts()])
-    methods = Methods([shard], config.limits, moment_ms)
+    methods = Methods([shard], config.limits)
     dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shard.parked, config.limits, new_id)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     for one in (sockets.commands, sockets.events):

@@ -18,6 +18,7 @@ from timer_protocol.messages import (
     ResumeParams,
     StartParams,
 )
+from timer_server.core.effects import WallClock
 from timer_server.core.model import Countdown
 
 BEGIN_MS = BEGIN_NS // NS_PER_MS
@@ -33,7 +34,8 @@ class WallBench(Bench):
 
     def __init__(self, **limits: int) -> None:
         self.ahead_ns = 0
-        super().__init__(ahead_ns=lambda: self.ahead_ns, **limits)
+        self.moment_ms = BEGIN_MS
+        super().__init__(wall_clock=WallClock(lambda: self.ahead_ns, lambda *_: self.moment_ms), **limits)
 
     def happen(self, what: str, by_ms: int, now_ns: int) -> int:
         """Does something, if that is possible; returns how long it takes, in nanoseconds."""
@@ -49,10 +51,8 @@ class WallBench(Bench):
         return 0
 
     def start_at(self, moment_ms: int, timer_id: str = "a", now_ns: int = BEGIN_NS, **asked: Any) -> Countdown:
-        params = StartParams(timer_id, at=AT, payload=asked.pop("payload", Raw(b"null")), **asked)
-        answer = self.engine.handle(params, now_ns, None, moment_ms)
-        assert isinstance(answer, Countdown)
-        return answer
+        self.moment_ms = moment_ms
+        return self.ask(StartParams(timer_id, at=AT, payload=asked.pop("payload", Raw(b"null")), **asked), now_ns)
 
     def set_wall(self, by_ms: int, now_ns: int) -> list[Countdown]:
         """Sets the wall clock and lets the timers follow; returns what that has made known."""
@@ -194,7 +194,7 @@ def test_a_moment_beyond_the_longest_duration_is_refused() -> None:
 )
 def test_what_does_not_go_together(asked: dict[str, Any], what: str) -> None:
     with pytest.raises(Refusal) as refused:
-        Bench().engine.handle(StartParams("a", **asked), BEGIN_NS, None, BEGIN_MS + 1 if "at" in asked else None)
+        Bench().ask(StartParams("a", **asked))
 
     assert refused.value.reason == what
 

@@ -80,15 +80,11 @@ def forgets_keys() -> None:
     handle = Engine.handle
 
     def keyless(
-        self: Engine,
-        params: TimerParams,
-        now_ns: int,
-        recalled: Countdown | None = None,
-        moment_ms: int | None = None,
+        self: Engine, params: TimerParams, now_ns: int, recalled: Countdown | None = None
     ) -> Countdown | Recall:
         if isinstance(params, ExtendParams | RestartParams):
             params = replace(params, key=None)
-        return handle(self, params, now_ns, recalled, moment_ms)
+        return handle(self, params, now_ns, recalled)
 
     Engine.handle = keyless  # type: ignore[method-assign]
 

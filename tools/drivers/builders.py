@@ -1,12 +1,12 @@
 """Short ways to make what tests of the core are about."""
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Raw
 
 from timer_protocol.limits import Limits
 from timer_protocol.messages import EventKind, GetParams, StartParams
+from timer_server.core.effects import STANDING, WallClock
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.core.model import NUMBER_OF, Countdown
@@ -47,11 +47,11 @@ def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any)
 class Bench:
     """A shard with a store, in memory where none is given: requests see ended timers as they would in the server."""
 
-    def __init__(self, store: Store | None = None, ahead_ns: Callable[[], int] = lambda: 0, **limits: int) -> None:
+    def __init__(self, store: Store | None = None, wall_clock: WallClock = STANDING, **limits: int) -> None:
         self.limits = Limits(**limits)
         self.made = 0
         self.store = store or MemoryStore(LOG_ID)
-        self._ahead_ns = ahead_ns
+        self._wall_clock = wall_clock
         self._open()
 
     def reload(self) -> None:
@@ -61,7 +61,7 @@ class Bench:
 
     def _open(self) -> None:
         self.header = self.store.open()
-        self.shard = Shard(Engine(self.limits, self._new_id, self._ahead_ns), Log(self.store, self.header))
+        self.shard = Shard(Engine(self.limits, self._new_id, self._wall_clock), Log(self.store, self.header))
         self.engine, self.log = self.shard.engine, self.shard.log
 
     def ask(self, params: TimerParams, now_ns: int = BEGIN_NS) -> Countdown:

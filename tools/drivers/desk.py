@@ -10,7 +10,6 @@ from timer_protocol.errors import Refusal
 from timer_protocol.frames import Message
 from timer_protocol.methods import METHODS
 from timer_protocol.sender import EVERYBODY, Sender
-from timer_server.civil_time.moments import moment_ms
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods
@@ -25,7 +24,7 @@ class Desk(Bench):
     def __init__(self, store: Store | None = None, **limits: int) -> None:
         super().__init__(store, **limits)
         self.now_ns = BEGIN_NS
-        self.methods = Methods([self.shard], self.limits, moment_ms)
+        self.methods = Methods([self.shard], self.limits)
         self.parked = self.shard.parked
         self.dispatcher = self.dispatching(self.methods.handlers())
 

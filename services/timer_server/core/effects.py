@@ -22,6 +22,25 @@ Fields = dict[str, Any]
 """Fields of a `Countdown`, and of its `Revision` `remaining_ms` and `ahead_ms`; those are 0 and None if not set."""
 
 
+class WallClock(NamedTuple):
+    """The wall clock, as the engine asks about it.
+
+    `ahead_ns` tells by how much it is ahead of the timeline at this moment; `moment_ms` makes Unix time of a moment as
+    people write it, and its zone, and may raise `Refusal`.
+    """
+
+    ahead_ns: Callable[[], int]
+    moment_ms: Callable[[str, str | None], int]
+
+
+def _not_a_moment(text: str, _: str | None) -> int:
+    raise Refusal(ErrorCode.INVALID_PARAMS, f"{text!r} cannot be read: no wall clock is known here")
+
+
+STANDING = WallClock(lambda: 0, _not_a_moment)
+"""For whoever has no timers that are bound to a wall clock."""
+
+
 class Now(NamedTuple):
     """This moment: nanoseconds on the timeline, and by how many the wall clock is ahead of that.
 

@@ -26,7 +26,18 @@ from timer_protocol.messages import (
     StateCounts,
 )
 from timer_protocol.plurals import counted
-from timer_server.core.effects import EFFECTS, Fields, Now, aim, bound_as_before, is_moved, remaining_ms, round_up
+from timer_server.core.effects import (
+    EFFECTS,
+    STANDING,
+    Fields,
+    Now,
+    WallClock,
+    aim,
+    bound_as_before,
+    is_moved,
+    remaining_ms,
+    round_up,
+)
 from timer_server.core.keys import knows, remembering
 from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
 from timer_server.core.listing import Listing, list_page
@@ -48,14 +59,13 @@ TimerParams = StartParams | GetParams | ChangeParams
 class Engine:
     """All timers, and the rules for changing them. Moments are nanoseconds on the server's timeline, in order.
 
-    `ahead_ns` tells by how much the wall clock is ahead of the timeline at this moment. It is asked only about timers
-    that are bound to the wall clock.
+    `wall_clock` is asked only about timers that are bound to it.
     """
 
-    def __init__(self, limits: Limits, new_id: Callable[[int], str], ahead_ns: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, limits: Limits, new_id: Callable[[int], str], wall_clock: WallClock = STANDING) -> None:
         self._limits = limits
         self._new_id = new_id
-        self._ahead_ns = ahead_ns
+        self._wall_clock = wall_clock
         self._to_follow: Iterator[Countdown] = iter(())
         self._ledger = Ledger()
         self._oldest_at_ms: int | None = None
@@ -94,17 +104,14 @@ class Engine:
 
     # Requests
 
-    def handle(
-        self, params: TimerParams, now_ns: int, recalled: Countdown | None = None, moment_ms: int | None = None
-    ) -> Countdown | Recall:
+    def handle(self, params: TimerParams, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall:
         """Applies a request about one timer and returns the timer after it.
 
         A timer whose deadline has passed fires first, so the outcome does not depend on how busy the server is.
-        `moment_ms` is what `at` and `zone` of a start come to, in Unix time. Raises `Refusal` where the request is not
-        possible; nothing changes then.
+        Raises `Refusal` where the request is not possible; nothing changes then.
         """
         if isinstance(params, StartParams):
-            return self._start(params, now_ns, recalled, moment_ms)
+            return self._start(params, now_ns, recalled)
         found = self._find(params.id, now_ns, recalled)
         if isinstance(found, Recall):
             return found
@@ -146,7 +153,7 @@ class Engine:
     def next_wall_due_ns(self) -> int | None:
         """When the wall clock, as it stands, will have reached the first moment that a timer is bound to."""
         next_due_ms = self._ledger.next_due_ms(by_wall=True)
-        return None if next_due_ms is None else next_due_ms * NS_PER_MS - self._ahead_ns()
+        return None if next_due_ms is None else next_due_ms * NS_PER_MS - self._wall_clock.ahead_ns()
 
     def expire_by_wall(self, now_ns: int, most: int) -> int:
         """Fires up to `most` timers whose moment the wall clock has reached, and returns how many."""
@@ -211,13 +218,12 @@ class Engine:
 
     # One timer
 
-    def _start(
-        self, params: StartParams, now_ns: int, recalled: Countdown | None, moment_ms: int | None
-    ) -> Countdown | Recall:
+    def _start(self, params: StartParams, now_ns: int, recalled: Countdown | None) -> Countdown | Recall:
         duration_ms = total_ms(params.hours, params.minutes, params.seconds)
-        if params.at is None:
+        if params.at is None and params.zone is None and params.past == "refuse":
             check_duration(duration_ms, self._limits.max_duration_s)
-        _check_alone(params)
+        else:
+            _check_moment(params)
         payload = bytes(params.payload)
         check_payload(payload, self._limits.max_payload_bytes)
         timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
@@ -226,10 +232,10 @@ class Engine:
         check_id(timer_id)
         at_ms, revision = round_up(now_ns), None
         due_at_ms = at_ms + duration_ms
-        if moment_ms is not None:
-            now, wall = self._now(now_ns), Wall(params.at or "", params.zone, moment_ms, params.past == "fire", None)
-            duration_ms, due_at_ms = aim(wall, now, self._limits), moment_ms
-            revision = Revision(1, wall=replace(wall, ahead_ms=now.ahead_ms))
+        if params.at is not None:
+            now, due_at_ms = self._now(now_ns), self._wall_clock.moment_ms(params.at, params.zone)
+            wall = Wall(params.at, params.zone, due_at_ms, params.past == "fire", now.ahead_ms)
+            duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
         self._check_count()
         self._take_room(ENTRY_BYTES + len(payload))
         place = self._ledger.last_place + 1
@@ -283,7 +289,7 @@ class Engine:
 
     def _now(self, now_ns: int) -> Now:
         """The time by both clocks."""
-        return Now(now_ns, self._ahead_ns())
+        return Now(now_ns, self._wall_clock.ahead_ns())
 
     def _fired(self, timer: Countdown, now: Now) -> Countdown:
         assert _permitted("expire", timer) is not None
@@ -338,12 +344,11 @@ class Engine:
             raise limit_reached("max_timers", self._limits.max_timers, what, later=True)
 
 
-def _check_alone(params: StartParams) -> None:
+def _check_moment(params: StartParams) -> None:
     """Raises `Refusal` (invalid_params) for a start that asks for a moment and an amount, or for half of a moment."""
     if params.at is None:
-        if params.zone is not None or params.past != "refuse":
-            raise Refusal(ErrorCode.INVALID_PARAMS, "`zone` and `past` belong to `at`, which is missing")
-    elif params.hours or params.minutes or params.seconds:
+        raise Refusal(ErrorCode.INVALID_PARAMS, "`zone` and `past` belong to `at`, which is missing")
+    if params.hours or params.minutes or params.seconds:
         raise Refusal(ErrorCode.INVALID_PARAMS, "`at` takes the place of hours, minutes and seconds; both were given")
 
 

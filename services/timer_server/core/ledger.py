@@ -157,7 +157,7 @@ class Ledger:
         record = self._log(timer)
         self._ids.add(timer.id)
         self._pending[timer.id] = record
-        self._deadlines_of(timer).add(record)
+        (self._deadlines if timer.revision is None else self._deadlines_of(timer)).add(record)
 
     def change(self, timer: Countdown, before: Countdown) -> None:
         """Logs the new version of a timer. Its place has to be the one after the last."""

@@ -20,7 +20,6 @@ from timer_protocol.messages import (
     LogStanding,
     ReadEventsParams,
     ServerInfo,
-    StartParams,
     Timer,
     TimerPage,
     WaitParams,
@@ -49,23 +48,19 @@ def _document() -> Raw:
 
 
 class Methods:
-    """The methods on the shards of a server.
+    """The methods on the shards of a server."""
 
-    `moment_ms` makes Unix time of a moment as people write it, and its zone. It may raise `Refusal`.
-    """
-
-    def __init__(self, shards: Sequence[Shard], limits: Limits, moment_ms: Callable[[str, str | None], int]) -> None:
+    def __init__(self, shards: Sequence[Shard], limits: Limits) -> None:
         (self._shard,) = self._shards = shards
         self._engine = self._shard.engine
         self._log = self._shard.log
         self._limits = limits
-        self._moment_ms = moment_ms
         self._many = ManyMethods(self._shard, limits)
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handler of each method, by name."""
         return {
-            "timer.start": self.start,
+            "timer.start": self.timer,
             "timer.get": self.timer,
             "timer.list": self.list_timers,
             "timer.pause": self.timer,
@@ -81,17 +76,11 @@ class Methods:
             "rpc.discover": self.discover,
         }
 
-    def start(self, params: StartParams, now_ns: int, room: ReplyRoom) -> Timer:
-        """Starts a timer."""
-        if params.at is None:
-            return self.timer(params, now_ns, room)
-        return self.timer(params, now_ns, room, self._moment_ms(params.at, params.zone))
-
-    def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom, moment_ms: int | None = None) -> Timer:
-        """Applies any request about one timer. `moment_ms` is what `at` of a start comes to."""
-        timer = self._engine.handle(params, now_ns, None, moment_ms)
+    def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom) -> Timer:
+        """Applies any request about one timer."""
+        timer = self._engine.handle(params, now_ns)
         if isinstance(timer, Recall):
-            timer = self._engine.handle(params, now_ns, self._log.event(timer.place), moment_ms)
+            timer = self._engine.handle(params, now_ns, self._log.event(timer.place))
             assert not isinstance(timer, Recall)
         room.left_bytes -= len(timer.payload)
         return timer.view(now_ns // NS_PER_MS)
