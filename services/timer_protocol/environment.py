@@ -16,6 +16,9 @@ _KNOWN = {
 }
 _NAME = re.compile(r"[\w.-]+")
 
+OF_AN_END = ("TIMER_ID", "TIMER_LABEL", "TIMER_STATE", "TIMER_DUE_AT_MS", "TIMER_LATE_MS")
+"""What a command that runs at the end of a timer is told in its environment. Such a command may be one of ours."""
+
 
 def read_environment(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Variables:
     """The variables of the environment, and those it does not set from the `.env` file in `folder`, if there is one.
@@ -30,6 +33,11 @@ def read_environment(folder: Path | None = None, environment: Mapping[str, str] 
     given = _filled(os.environ if environment is None else environment)
     places = {name: f"{path}, line {line}" for name, line in lines.items()}
     return Variables({**_filled(stored), **given}, {**places, **dict.fromkeys(given, "the environment")})
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of this process's environment: what a program that it starts is given, and what its terminal is."""
+    return dict(os.environ)
 
 
 def told_unknown(variables: Mapping[str, str]) -> list[str]:
@@ -48,7 +56,7 @@ def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
     services = [name.removesuffix("SERVICE_HOST") for name in variables if name.endswith("_SERVICE_HOST")]
     of_services = tuple(service + rest for service in services for rest in ("SERVICE_", "PORT"))
     for name in variables:
-        if name in _KNOWN or name.startswith(of_services):
+        if name in _KNOWN or name in OF_AN_END or name.startswith(of_services):
             continue
         if name.startswith(_PREFIX) or name.upper() in _KNOWN:
             yield name

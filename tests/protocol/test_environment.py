@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.restrictions import nobody
-from timer_protocol.environment import read_environment, told_unknown
+from timer_protocol.environment import OF_AN_END, read_environment, told_unknown
 from timer_protocol.settings import SERVER_VARIABLES, SettingError, told_place
 
 
@@ -145,6 +145,11 @@ def test_settings_of_either_program_and_of_scripts_are_known() -> None:
     known = ["TIMER_BIND", "TIMER_SERVER", "TIMER_COMMAND", "TIMER_BIN", "PUBLISH_COMMANDS", "_TIMER_COMPLETE"]
 
     assert told_unknown(dict.fromkeys(known, "x")) == []
+
+
+def test_what_a_command_at_an_end_is_told_is_no_setting_and_is_never_offered_as_one() -> None:
+    assert told_unknown(dict.fromkeys(OF_AN_END, "x")) == []
+    assert "did you mean" not in told_unknown({"TIMER_STATES": "x"})[0]
 
 
 def test_what_kubernetes_tells_of_a_service_is_known() -> None:

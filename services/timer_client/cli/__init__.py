@@ -21,6 +21,7 @@ COMMANDS = {
     "watch": ("start:watch", "Watch timers to their ends."),
     "list": ("listing:list_timers", "List pending timers in the order of their ids."),
     "get": ("timers:get", "Show a timer."),
+    "explain": ("explain:explain", "Show what happened to a timer, and what comes next."),
     "pause": ("changes:pause", "Stop countdowns until they are resumed."),
     "resume": ("changes:resume", "Let paused timers run on."),
     "cancel": ("changes:cancel", "End timers before their time."),

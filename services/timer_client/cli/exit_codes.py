@@ -12,6 +12,8 @@ class ExitCode(IntEnum):
     CANCELLED = 3
     UNREACHABLE = 4
     SYSTEM = 5
+    NOT_EXECUTABLE = 126
+    NOT_FOUND = 127
 
 
 MEANINGS = (
@@ -21,6 +23,8 @@ MEANINGS = (
     ("3", "The timer was cancelled while it was watched."),
     ("4", "The server could not be reached in time."),
     ("5", "The output could not be written, or the system refused something else."),
+    ("126", "The command after `--` cannot be run."),
+    ("127", "The command after `--` cannot be found."),
     ("130", "Ctrl-C: what a shell shows for a program that SIGINT has ended."),
     ("141", "SIGPIPE: the same, where the reader of the output has gone, as `head` does."),
     ("143", "SIGTERM: the same."),

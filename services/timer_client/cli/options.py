@@ -29,12 +29,16 @@ ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.f
 def texts(arguments: Sequence[str]) -> list[str]:
     """The arguments as text in the locale's encoding, else in UTF-8. Names of files stay the bytes that they are.
 
-    Raises `click.UsageError` for any other that is no text in either.
+    So does what stands after the `--` of `start`: a command that it is to run. Raises `click.UsageError` for any other
+    that is no text in either.
     """
-    return [
+    dashes = arguments.index("--") if "--" in arguments else len(arguments)
+    end = dashes if "start" in arguments[:dashes] else len(arguments)
+    own = [
         argument if {before, argument.partition("=")[0]} & FILE_OPTIONS else _text(argument)
-        for before, argument in pairwise(["", *arguments])
+        for before, argument in pairwise(["", *arguments[:end]])
     ]
+    return [*own, *arguments[end:]]
 
 
 class SettingOption(click.Option):

@@ -13,14 +13,17 @@ import msgspec
 from rich.console import Console
 
 from timer_client.calls import new_id
+from timer_client.cli import end_command
 from timer_client.cli.amounts import Amounts
 from timer_client.cli.bar_display import BarDisplay
 from timer_client.cli.connection import Failure, PauseNotice, connected, failures_told, settings_of
 from timer_client.cli.countdown import watch as watch_timers
 from timer_client.cli.displays import Display, JsonDisplay, LineDisplay
-from timer_client.cli.duration_argument import DurationCommand, duration_argument, read_duration
+from timer_client.cli.duration_argument import duration_argument, read_duration
+from timer_client.cli.end_command import DurationThenCommand
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.interrupts import Terminated
+from timer_client.cli.notification import notify
 from timer_client.cli.options import connection_options, given_settings, json_option
 from timer_client.cli.printable import printable
 from timer_client.cli.prompts import ask_for_amounts
@@ -35,7 +38,7 @@ from timer_protocol.messages import Timer
 _WHERE = ("server", "events")
 
 
-@click.command(cls=DurationCommand)
+@click.command(cls=DurationThenCommand)
 @duration_argument("[DURATION | H M S]", required=False)
 @click.option(
     "--id",
@@ -48,6 +51,7 @@ _WHERE = ("server", "events")
 @click.option("--detach", is_flag=True, help="Do not watch it.")
 @click.option("--file", "path", type=file_type(), metavar="FILE", help="Start each line of JSON in it; - is stdin.")
 @click.option("--atomic", is_flag=True, help="With --file: start none unless every line can be used.")
+@click.option("--notify", "with_notice", is_flag=True, help="Show a notification when it fires.")
 @json_option
 @connection_options
 @click.pass_context
@@ -57,10 +61,12 @@ def start(  # noqa: PLR0913 - the options of a command
     timer_id: str | None,
     label: str,
     payload: str | None,
+    command: Sequence[str],
     *,
     detach: bool,
     path: str | None,
     atomic: bool,
+    with_notice: bool,
     as_json: bool,
 ) -> None:
     """Start a timer and watch it to its end.
@@ -69,22 +75,30 @@ def start(  # noqa: PLR0913 - the options of a command
 
     Ctrl-C leaves the countdown, not the timer: it runs on, and `timer watch` comes back to it. Exit code 0 when it
     fired, 3 when it was cancelled, 4 when the server could not be reached, 1 when a timer of this id had ended before.
+
+    A COMMAND after -- is run when the timer fires, if this client still watches it then. There is no shell. It gets the
+    payload as JSON on its standard input, and TIMER_ID, TIMER_LABEL, TIMER_STATE, TIMER_DUE_AT_MS and TIMER_LATE_MS in
+    its environment; the exit code is then that of the COMMAND.
     """
     if path is not None:
-        if duration or timer_id or label or payload:
+        if duration or timer_id or label or payload or command or with_notice:
             raise click.UsageError(
-                "--file has all that is to be started; a DURATION, --id, --label, --payload do not go with it"
+                "--file has all that is to be started; a DURATION, --id, --label, --payload, --notify and a command after "
+                "-- do not go with it"
             )
         start_file(context, path, atomic=atomic, as_json=as_json)
         return
     if atomic:
         raise click.UsageError("--atomic is about --file")
+    _check_watched(command, detach=detach, with_notice=with_notice)
     settings = settings_of(context)
     value = _read_payload(payload)
     # Questions go where people see them, and stay out of output for programs.
     questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
     amounts = _read_time_to_run(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
     timer_id = settings.id_prefix + new_id() if timer_id is None else timer_id
+    if command:
+        end_command.check(command)
     timer, had_ended = _started(context, settings, amounts, timer_id, label, value)
     if detach or (had_ended and as_json):
         show_timer(timer, as_json=as_json)
@@ -96,7 +110,15 @@ def start(  # noqa: PLR0913 - the options of a command
     elif not detach:
         if not as_json:
             click.echo(f"Server: {asked(timer)}, timer {printable(timer.id)}")
-        _watch(context, settings, [timer_id], as_json=as_json)
+        if command:
+            runs = f"timer: the command {command[0]} runs when it fires, if this client still watches it then"
+            click.echo(printable(runs), err=True)
+        display = _display(settings, as_json=as_json)
+        (fired,) = _watch(context, settings, [timer_id], display, command)
+        if with_notice:
+            notify(fired, with_bell=not isinstance(display, BarDisplay))  # which has rung already
+        if command:
+            context.exit(end_command.run(command, fired))
 
 
 @click.command
@@ -110,7 +132,8 @@ def watch(context: click.Context, timer_ids: Sequence[str], *, as_json: bool) ->
     Ctrl-C leaves the countdown, not the timer. Exit code 0 when all have fired, 3 when one was cancelled, 4 when the
     server could not be reached.
     """
-    _watch(context, settings_of(context), list(dict.fromkeys(timer_ids)), as_json=as_json)
+    settings = settings_of(context)
+    _watch(context, settings, list(dict.fromkeys(timer_ids)), _display(settings, as_json=as_json))
 
 
 def _started(
@@ -132,18 +155,29 @@ def _started(
     return timer, timer.ended_at_ms is not None and timer.ended_at_ms - timer.started_at_ms > tried_ms
 
 
-def _watch(context: click.Context, settings: Settings, timer_ids: Sequence[str], *, as_json: bool) -> None:
+def _check_watched(command: Sequence[str], *, detach: bool, with_notice: bool) -> None:
+    for given, what in ((command, "the command after --"), (with_notice, "--notify")):
+        if detach and given:
+            raise click.UsageError(f"--detach leaves nobody to see to {what}: that takes a client that watches.")
+
+
+def _watch(
+    context: click.Context, settings: Settings, timer_ids: Sequence[str], display: Display, command: Sequence[str] = ()
+) -> list[Timer]:
+    """The timers, once all have fired. Ends the command where one was cancelled."""
     try:
         with failures_told():
             check_descriptors(WATCH_DESCRIPTORS)  # asyncio leaves a traceback where it finds too few
-            watching = watch_timers(settings, timer_ids, _display(settings, as_json=as_json))
+            watching = watch_timers(settings, timer_ids, display)
             timers = asyncio.run(_until_sigterm(watching))
     except KeyboardInterrupt:
         what = "the timer goes" if len(timer_ids) == 1 else "the timers go"
-        click.echo(f"Left; {what} on. To come back: {_command(context, settings, 'watch', *timer_ids)}", err=True)
+        left = f"{what} on, and {printable(command[0])} will not run" if command else f"{what} on"
+        click.echo(f"Left; {left}. To come back: {_command(context, settings, 'watch', *timer_ids)}", err=True)
         raise
     if any(timer.state == "cancelled" for timer in timers):
         context.exit(ExitCode.CANCELLED)
+    return timers
 
 
 def _display(settings: Settings, *, as_json: bool) -> Display:

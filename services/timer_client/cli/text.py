@@ -73,15 +73,20 @@ def asked(timer: Timer) -> str:
 
 def event_row(event: Event) -> str:
     """An event as a line: its position, time, kind, id, and the timer's label if it has one."""
-    moment = datetime.fromtimestamp(event.at_ms / 1000).astimezone().isoformat(timespec="milliseconds")
-    return _columns(f"{event.log}:{event.seq}", moment, event.kind, event.timer.id, label=event.timer.label)
+    timer = event.timer
+    return _columns(f"{event.log}:{event.seq}", moment(event.at_ms), event.kind, timer.id, label=timer.label)
+
+
+def moment(at_ms: int) -> str:
+    """A moment in local time with its offset, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(timespec="milliseconds")
 
 
 def local_time(at_ms: int) -> str:
     """A moment in local time, with the date if it is not today's."""
-    moment = datetime.fromtimestamp(at_ms / 1000)
+    local = datetime.fromtimestamp(at_ms / 1000)
     today = datetime.now().date()
-    return moment.strftime("%H:%M:%S" if moment.date() == today else "%Y-%m-%d %H:%M:%S")
+    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S")
 
 
 def _columns(*columns: str, label: str) -> str:

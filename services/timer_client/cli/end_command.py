@@ -1,0 +1,148 @@
+"""The command that `timer start 5m -- COMMAND` runs once the timer has fired: its arguments, and the run itself."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import msgspec
+
+from timer_client.cli.connection import Failure
+from timer_client.cli.duration_argument import DurationCommand
+from timer_client.cli.exit_codes import ExitCode
+from timer_client.cli.interrupts import Interrupted, Terminated
+from timer_client.cli.printable import printable
+from timer_protocol.environment import OF_AN_END, process_environment
+from timer_protocol.messages import Timer
+
+
+class NotFound(Failure):
+    """There is no such command. The exit code is what a shell gives for that, as is that of `NotExecutable`."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class NotExecutable(Failure):
+    """The command is there but cannot be run."""
+
+    exit_code = ExitCode.NOT_EXECUTABLE
+
+
+class DurationThenCommand(DurationCommand):
+    """A command that takes a duration, and after `--` another command, as `command` in its parameters."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the arguments before `--`, and keeps those after it as they are."""
+        own, command = self._parted(ctx, args)
+        if command == []:
+            raise click.UsageError("after -- comes the command to run when the timer has fired; it is missing", ctx)
+        rest = super().parse_args(ctx, own)
+        ctx.params["command"] = command or []
+        return rest
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The parts of the line that shows the usage."""
+        return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
+
+    def _parted(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str] | None]:
+        """The arguments before the first `--` that is not the value of an option, and those after it."""
+        with_value = self._options_with_value(ctx)
+        is_value = False
+        for place, arg in enumerate(args):
+            if arg == "--" and not is_value:
+                return args[:place], args[place + 1 :]
+            is_value = not is_value and arg in with_value
+        return args, None
+
+
+def check(command: Sequence[str]) -> None:
+    """Raises `NotFound` or `NotExecutable` where that is plain before the timer starts."""
+    name = command[0]
+    if shutil.which(name) is not None:
+        return
+    is_there = shutil.which(name, os.F_OK) is not None or (os.sep in name and Path(name).exists())
+    if is_there:
+        raise NotExecutable(f"the command {name} is not executable; nothing was started")
+    raise NotFound(f"the command {name} cannot be found; nothing was started")
+
+
+def run(command: Sequence[str], timer: Timer) -> int:
+    """Runs the command for a timer that has fired, and returns its exit code, of which a line tells if it is not 0.
+
+    It gets the payload as JSON on its standard input, and the timer in its environment. Raises `NotFound`,
+    `NotExecutable`, and `Interrupted` where Ctrl-C or SIGTERM has ended the command.
+    """
+    child = _Child()
+    with _signals_left_to(child):
+        try:
+            child.start(command, {**process_environment(), **_told(timer)})
+        except FileNotFoundError:
+            raise NotFound(f"the command {command[0]} or its interpreter cannot be found") from None
+        except OSError as error:
+            raise NotExecutable(f"the command {command[0]} cannot be run: {error.strerror}") from None
+        code = child.end(msgspec.json.encode(timer.payload) + b"\n")
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        _tell(command, f"was ended by {name}")
+    elif code > 0:
+        _tell(command, f"ended with exit code {code}")
+    if code in (-signal.SIGINT, -signal.SIGTERM):
+        raise Interrupted(Terminated() if code == -signal.SIGTERM else KeyboardInterrupt())
+    return code if code >= 0 else 128 - code
+
+
+class _Child:
+    """The process of the command."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_asked_to_end = False
+
+    def start(self, command: Sequence[str], environment: dict[str, Any]) -> None:
+        """Starts it. Raises `OSError`."""
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - the user's own
+        if self._is_asked_to_end:
+            self._process.terminate()
+
+    def end(self, given: bytes) -> int:
+        """Gives it its input, and waits for its exit code."""
+        assert self._process is not None
+        self._process.communicate(given)  # that it does not read all of it is no fault
+        return self._process.returncode
+
+    def ask_to_end(self, _number: int, _frame: FrameType | None) -> None:
+        """Passes SIGTERM on, at once or as soon as there is a process."""
+        self._is_asked_to_end = True
+        if self._process is not None:
+            self._process.terminate()
+
+
+@contextmanager
+def _signals_left_to(child: _Child) -> Iterator[None]:
+    """Lets the command decide what a signal does. Ctrl-C reaches it by itself, since a terminal sends it to both."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, child.ask_to_end)
+    if before[signal.SIGINT] is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)  # SIG_IGN would be handed down to the command
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _told(timer: Timer) -> dict[str, bytes]:
+    """What the command is told in its environment, in UTF-8 whatever the locale."""
+    due_at_ms = timer.due_at_ms or 0
+    values = (timer.id, timer.label, timer.state, due_at_ms, (timer.ended_at_ms or due_at_ms) - due_at_ms)
+    return {name: str(value).encode() for name, value in zip(OF_AN_END, values, strict=True)}
+
+
+def _tell(command: Sequence[str], how: str) -> None:
+    click.echo(printable(f"timer: the command {command[0]} {how}"), err=True)
