@@ -68,6 +68,16 @@ def test_how_late_it_fired(fake: FakeServer, tmp_path: Path) -> None:
     assert told["late_ms"] == 250
 
 
+def test_a_timer_that_goes_by_the_wall_clock(fake: FakeServer, tmp_path: Path) -> None:
+    started = timer(id="tea", hours=0, minutes=0, seconds=0, at="2026-12-01T09:00", zone="Europe/Rome")
+    moved = msgspec.structs.replace(started, remaining_ms=3_000, version=2)
+    lines, _ = _explain_fake(fake, tmp_path, moved, [(started, "started"), (moved, "extended")], cause="clock")
+    assert lines[1:3] == [
+        "@  started    for 2026-12-01T09:00 Europe/Rome, due at @",
+        "@  extended   the wall clock was set, 0:00:03 to go, due at @",
+    ]
+
+
 def test_what_retention_has_removed_is_said(fake: FakeServer, tmp_path: Path) -> None:
     paused = timer(id="tea", state="paused", due_at_ms=None, version=4)
     running = timer(id="tea", version=6)
@@ -99,11 +109,11 @@ def test_one_that_never_was(server: LocalServer, tmp_path: Path) -> None:
 
 
 def _explain_fake(
-    fake: FakeServer, folder: Path, standing: Timer | None, events: list[tuple[Timer, str]]
+    fake: FakeServer, folder: Path, standing: Timer | None, events: list[tuple[Timer, str]], **members: Any
 ) -> tuple[list[str], dict[str, Any]]:
     """What is told of a timer that stands so, where the log has these events of it on two pages, and some of others."""
     logged: list[object] = [
-        Event(LOG, seq, kind, each.ended_at_ms or each.started_at_ms, each)  # type: ignore[arg-type]
+        Event(LOG, seq, kind, each.ended_at_ms or each.started_at_ms, each, **members)  # type: ignore[arg-type]
         for seq, (each, kind) in enumerate([(timer(id="teapot"), "started"), *events], 1)
     ]
 

@@ -127,7 +127,7 @@ def _told(event: Event, before: Event | None) -> str:
     due = "" if timer.due_at_ms is None else f"due at {local_time(timer.due_at_ms)}"
     match event.kind:
         case "started" | "restarted":
-            return f"for {asked(timer) if timer.at is UNSET else printable(timer.at)}, {due}"
+            return f"for {_for(timer)}, {due}"
         case "resumed":
             return f"with {left} to go, {due}"
         case "paused":
@@ -139,6 +139,13 @@ def _told(event: Event, before: Event | None) -> str:
             return f"{_late_ms(event)} ms late"
         case "cancelled":
             return ""
+
+
+def _for(timer: Timer) -> str:
+    """What was asked for: the amounts, or a moment of the wall clock."""
+    if timer.at is UNSET:
+        return asked(timer)
+    return printable(timer.at if timer.zone is UNSET else f"{timer.at} {timer.zone}")
 
 
 def _by(event: Event, before: Event | None) -> str:

@@ -76,9 +76,9 @@ def start(  # noqa: PLR0913 - the options of a command
     Ctrl-C leaves the countdown, not the timer: it runs on, and `timer watch` comes back to it. Exit code 0 when it
     fired, 3 when it was cancelled, 4 when the server could not be reached, 1 when a timer of this id had ended before.
 
-    A COMMAND after -- is run when the timer fires, if this client still watches it then. There is no shell. It gets the
-    payload as JSON on its standard input, and TIMER_ID, TIMER_LABEL, TIMER_STATE, TIMER_DUE_AT_MS and TIMER_LATE_MS in
-    its environment; the exit code is then that of the COMMAND.
+    A COMMAND after -- is run when the timer fires, without a shell; nothing runs if this client is gone by then. It
+    gets the payload as JSON on its standard input, and TIMER_ID, TIMER_LABEL, TIMER_STATE, TIMER_DUE_AT_MS and
+    TIMER_LATE_MS in its environment; the exit code is then that of the COMMAND.
     """
     if path is not None:
         if duration or timer_id or label or payload or command or with_notice:
@@ -111,8 +111,8 @@ def start(  # noqa: PLR0913 - the options of a command
         if not as_json:
             click.echo(f"Server: {asked(timer)}, timer {printable(timer.id)}")
         if command:
-            runs = f"timer: the command {command[0]} runs when it fires, if this client still watches it then"
-            click.echo(printable(runs), err=True)
+            runs = f"the command {command[0]} runs when it fires; nothing runs if this client is gone by then"
+            click.echo(printable(f"timer: {runs}"), err=True)
         display = _display(settings, as_json=as_json)
         (fired,) = _watch(context, settings, [timer_id], display, command)
         if with_notice:
@@ -172,7 +172,7 @@ def _watch(
             timers = asyncio.run(_until_sigterm(watching))
     except KeyboardInterrupt:
         what = "the timer goes" if len(timer_ids) == 1 else "the timers go"
-        left = f"{what} on, and {printable(command[0])} will not run" if command else f"{what} on"
+        left = f"{what} on, and the command {printable(command[0])} will not run" if command else f"{what} on"
         click.echo(f"Left; {left}. To come back: {_command(context, settings, 'watch', *timer_ids)}", err=True)
         raise
     if any(timer.state == "cancelled" for timer in timers):
