@@ -122,6 +122,14 @@ def test_nobody_runs_it_for_a_client_that_leaves(fake: FakeServer, tmp_path: Pat
     assert fake.bodies.empty()
 
 
+@pytest.mark.parametrize("options", [["--", "true"], ["--notify"]])
+def test_it_is_for_one_timer(fake: FakeServer, tmp_path: Path, options: list[str]) -> None:
+    ran = run(tmp_path, "start", "--file", "-", *options, server=fake, answers='{"minutes": 5}\n')
+    assert ran.returncode == 2
+    assert "--notify and a command after -- do not go with it" in ran.stderr
+    assert fake.bodies.empty()
+
+
 def test_a_timer_that_is_cancelled_or_left_runs_nothing(server: LocalServer, tmp_path: Path) -> None:
     script = _script(tmp_path, "touch has-run")
     with running(tmp_path, "start", "1h", "--id", "a", "--", script, server=server) as program:

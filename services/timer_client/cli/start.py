@@ -83,22 +83,20 @@ def start(  # noqa: PLR0913 - the options of a command
     if path is not None:
         if duration or timer_id or label or payload or command or with_notice:
             raise click.UsageError(
-                "--file has all that is to be started; a DURATION, --id, --label, --payload, --notify and a command after "
-                "-- do not go with it"
+                "--file has all that is to be started; a DURATION, --id, --label, --payload, --notify and a command "
+                "after -- do not go with it"
             )
         start_file(context, path, atomic=atomic, as_json=as_json)
         return
     if atomic:
         raise click.UsageError("--atomic is about --file")
-    _check_watched(command, detach=detach, with_notice=with_notice)
+    _check_wishes(command, detach=detach, with_notice=with_notice)
     settings = settings_of(context)
     value = _read_payload(payload)
     # Questions go where people see them, and stay out of output for programs.
     questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
     amounts = _read_time_to_run(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
     timer_id = settings.id_prefix + new_id() if timer_id is None else timer_id
-    if command:
-        end_command.check(command)
     timer, had_ended = _started(context, settings, amounts, timer_id, label, value)
     if detach or (had_ended and as_json):
         show_timer(timer, as_json=as_json)
@@ -110,15 +108,7 @@ def start(  # noqa: PLR0913 - the options of a command
     elif not detach:
         if not as_json:
             click.echo(f"Server: {asked(timer)}, timer {printable(timer.id)}")
-        if command:
-            runs = f"the command {command[0]} runs when it fires; nothing runs if this client is gone by then"
-            click.echo(printable(f"timer: {runs}"), err=True)
-        display = _display(settings, as_json=as_json)
-        (fired,) = _watch(context, settings, [timer_id], display, command)
-        if with_notice:
-            notify(fired, with_bell=not isinstance(display, BarDisplay))  # which has rung already
-        if command:
-            context.exit(end_command.run(command, fired))
+        _see_off(context, settings, timer, command, with_notice=with_notice, as_json=as_json)
 
 
 @click.command
@@ -155,10 +145,34 @@ def _started(
     return timer, timer.ended_at_ms is not None and timer.ended_at_ms - timer.started_at_ms > tried_ms
 
 
-def _check_watched(command: Sequence[str], *, detach: bool, with_notice: bool) -> None:
+def _check_wishes(command: Sequence[str], *, detach: bool, with_notice: bool) -> None:
+    """Ends the command where what is to happen when the timer fires cannot be done."""
     for given, what in ((command, "the command after --"), (with_notice, "--notify")):
         if detach and given:
             raise click.UsageError(f"--detach leaves nobody to see to {what}: that takes a client that watches.")
+    if command:
+        end_command.check(command)
+
+
+def _see_off(
+    context: click.Context,
+    settings: Settings,
+    timer: Timer,
+    command: Sequence[str],
+    *,
+    with_notice: bool,
+    as_json: bool,
+) -> None:
+    """Watches a timer that was started, and does what is to be done when it fires."""
+    if command:
+        runs = f"the command {command[0]} runs when it fires; nothing runs if this client is gone by then"
+        click.echo(printable(f"timer: {runs}"), err=True)
+    display = _display(settings, as_json=as_json)
+    (fired,) = _watch(context, settings, [timer.id], display, command)
+    if with_notice:
+        notify(fired, with_bell=not isinstance(display, BarDisplay))  # which has rung already
+    if command:
+        context.exit(end_command.run(command, fired))
 
 
 def _watch(
