@@ -182,7 +182,7 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
             remaining_ms, ended_at_ms = min(max(due_at_ms - now_ms, 0), self.duration_ms), None
         else:
             remaining_ms, ended_at_ms = self.remaining_ms, self.ended_at_ms
-        return messages.Timer(
+        timer = messages.Timer(
             self.id,
             self.label,
             state,
@@ -196,9 +196,8 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
             ended_at_ms,
             self.version,
             Raw(self.payload),
-            UNSET if wall is None else wall.at,
-            UNSET if wall is None or wall.zone is None else wall.zone,
         )
+        return timer if wall is None else replace(timer, at=wall.at, zone=UNSET if wall.zone is None else wall.zone)
 
     def event_view(self, log_id: str) -> messages.Event:
         """The event as it goes over the wire. `log_id` names its log."""
