@@ -124,7 +124,9 @@ class Engine:
         after = self._after(timer, params, now_ns)
         if after is not timer:
             if not isinstance(params, CancelParams):
-                self._take_room(ENTRY_BYTES)
+                if self._left_bytes < ENTRY_BYTES:
+                    raise self._no_room(ENTRY_BYTES)
+                self._left_bytes -= ENTRY_BYTES
             self._ledger.change(after, timer)
         return after
 
@@ -237,7 +239,10 @@ class Engine:
             wall = Wall(params.at, params.zone, due_at_ms, params.past == "fire", now.ahead_ms)
             duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
         self._check_count()
-        self._take_room(ENTRY_BYTES + len(payload))
+        size = ENTRY_BYTES + len(payload)
+        if size > self._left_bytes:  # not by a call: this is the way of every start
+            raise self._no_room(size)
+        self._left_bytes -= size
         place = self._ledger.last_place + 1
         timer = Countdown(
             due_at_ms,
@@ -310,16 +315,14 @@ class Engine:
             **changed,
         )
 
-    def _take_room(self, size: int) -> None:
-        """Counts what is added to the log. Raises `Refusal` (limit_reached) where the disk is nearly full."""
-        if size > self._left_bytes:
-            left_bytes = int(self._left_bytes)
-            what = (
-                f"the server's disk is nearly full: disk_bytes, what is left for starts and changes, is {left_bytes},"
-                f" and this may take {size}; ends and cancellations go on, and retention makes room"
-            )
-            raise limit_reached("disk_bytes", left_bytes, what, later=True)
-        self._left_bytes -= size
+    def _no_room(self, size: int) -> Refusal:
+        """The refusal of what would add more to the log than the disk has room for."""
+        left_bytes = int(self._left_bytes)
+        what = (
+            f"the server's disk is nearly full: disk_bytes, what is left for starts and changes, is {left_bytes},"
+            f" and this may take {size}; ends and cancellations go on, and retention makes room"
+        )
+        return limit_reached("disk_bytes", left_bytes, what, later=True)
 
     def _after(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: int = 0) -> Countdown:
         """The timer after a request, not yet logged; itself where nothing changes. Raises `Refusal`."""
