@@ -6,6 +6,7 @@ from typing import cast
 import zmq
 
 from timer_server.access.admission import Admission
+from timer_server.wire.connections import Connection
 
 
 class QuietWire:
@@ -35,6 +36,9 @@ class QuietWire:
 
     def turn_away(self, _: Mapping[object, int]) -> int:
         return 0
+
+    def newest(self) -> list[Connection]:
+        return []
 
     def make_room(self) -> int:
         return 0

@@ -121,10 +121,28 @@ class TestUsedUp:
     ) -> None:
         with beats(server_process) as sub:
             for _ in range(FEW // 2):
-                idle.enter_context(raw_peer(server_process.commands))
-            use_up(server_process, idle, len(list(Path(f"/proc/{server_process.pid}/fd").iterdir())) - 8)
-            sub.recv_multipart()  # it notices once a second
+                idle.enter_context(raw_peer(server_process.commands)).receive(1)  # it is accepted
+            use_up(server_process, idle, descriptors(server_process) - 8)
             assert busy_s(server_process, sub) < BUSY_S
+
+    def test_nor_do_they_where_fewer_are_allowed_than_the_server_has_itself(
+        self, server_process: ServerProcess, idle: ExitStack
+    ) -> None:
+        allowed = resource.prlimit(server_process.pid, resource.RLIMIT_NOFILE)
+        limit = descriptors(server_process) - 8
+        resource.prlimit(server_process.pid, resource.RLIMIT_NOFILE, (limit, allowed[1]))
+        for endpoint in (server_process.commands, server_process.events):
+            idle.enter_context(raw_peer(endpoint))
+        server_process.wait_for_log("connections cut: too few descriptors")
+        for _ in range(2):
+            server_process.wait_for_log("cannot listen now; it is tried again")
+        before_ns = process_ns(server_process.pid)
+        for _ in range(2):  # a second later
+            server_process.wait_for_log("cannot listen now; it is tried again")
+        assert (process_ns(server_process.pid) - before_ns) / 1e9 < BUSY_S
+        resource.prlimit(server_process.pid, resource.RLIMIT_NOFILE, allowed)
+        with requester(server_process.commands) as rpc:
+            assert rpc.call("server.info")["protocol"] == "timer/1"
 
     def test_keys_are_read_and_connections_cut(self, tmp_path: Path, idle: ExitStack) -> None:
         ring = KeyRing(tmp_path / "keys")
@@ -162,6 +180,11 @@ def use_up(server: ServerProcess, idle: ExitStack, limit: int) -> None:
         with suppress(ConnectionError):  # turned away at once
             idle.enter_context(raw_peer(endpoint))
     assert server.wait_for_log("connections turned away: too few descriptors")["count"] > 0
+
+
+def descriptors(server: ServerProcess) -> int:
+    """How many a server has open."""
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
 
 
 def busy_s(server: ServerProcess, sub: zmq.Socket[bytes]) -> float:

@@ -7,6 +7,7 @@ import pytest
 import zmq
 
 from drivers.peers import REPLY_LIMIT_MS, socket_to
+from drivers.raw_zmtp import raw_peer
 from drivers.restrictions import no_descriptor_left
 from timer_server.wire.listener import CannotListen, Listener
 
@@ -66,3 +67,28 @@ def test_a_poller_wakes_for_each_connection_also_of_a_socket_in_place_of_another
                 assert ready
                 listener.turn_away(ready)
         listener.reopen()
+
+
+def test_to_make_room_the_newest_are_ended_and_where_there_are_none_nobody_listens(listener: Listener) -> None:
+    poller = zmq.Poller()
+    listener.register(poller)
+    with raw_peer(listener.endpoint) as peer:
+        assert listener.turn_away(dict(poller.poll(REPLY_LIMIT_MS))) == 0
+        assert listener.make_room() == 1
+        assert peer.is_cut_off()
+        with pytest.raises(CannotListen, match="Too many open files"):
+            listener.make_room()
+        assert not listener.is_listening
+    listener.resume()
+    with socket_to(zmq.PUSH, listener.endpoint) as later:
+        assert hears(listener, later)
+
+
+def test_who_takes_the_last_descriptor_is_ended_whatever_its_number(listener: Listener) -> None:
+    poller = zmq.Poller()
+    listener.register(poller)
+    with raw_peer(listener.endpoint) as peer:
+        ready = dict(poller.poll(REPLY_LIMIT_MS))
+        with no_descriptor_left():
+            assert listener.turn_away(ready) == 1
+        assert peer.is_cut_off()

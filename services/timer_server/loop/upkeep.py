@@ -12,7 +12,7 @@ from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
 from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.intake import Intake
-from timer_server.wire.listener import CannotListen
+from timer_server.wire.listener import CannotListen, is_descriptor_left
 
 _HELP = "allow more open files, by `ulimit -n` or LimitNOFILE"
 _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
@@ -29,6 +29,7 @@ class Upkeep:
         self._beat_at_ns = 0
         self._reason_to_cut = ""
         self._cut_again_at_ns = 0
+        self._are_descriptors_left = True
         self.turned_away = 0
         """Connections for which there were too few descriptors, since the last beat."""
         self.intake = Intake(self._events_so_far())
@@ -59,6 +60,7 @@ class Upkeep:
         if self._gate is not None and (refused := self._gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         self._teller.note_drops(now_ns)
+        self._make_room()
         self._tell_turned_away()
         self._listen_again()
 
@@ -113,8 +115,24 @@ class Upkeep:
         log.warning(event, extra=fields(reason=reason))
         return True
 
+    def _make_room(self) -> None:
+        """Where no descriptors are left, ends connections of the socket that has more new ones, or of both all.
+
+        That is where fewer are allowed than there were, and where the last look found none either: those who are
+        turned away hold the last ones for a moment. One socket is enough, since what it ends is free a moment later.
+        """
+        were_left, self._are_descriptors_left = self._are_descriptors_left, is_descriptor_left()
+        if were_left or self._are_descriptors_left:
+            return
+        for one in sorted((self._commands, self._events), key=lambda one: len(one.listener.newest()), reverse=True):
+            try:
+                if ended := one.listener.make_room():
+                    self.turned_away += ended
+                    return
+            except CannotListen as error:
+                log.error("connections cut: too few descriptors", extra=fields(reason=str(error), help=_HELP))
+
     def _tell_turned_away(self) -> None:
-        self.turned_away += self._commands.listener.make_room() + self._events.listener.make_room()
         if self.turned_away:
             log.error("connections turned away: too few descriptors", extra=fields(count=self.turned_away, help=_HELP))
             self.turned_away = 0

@@ -4,6 +4,7 @@ libzmq tries without end to accept a connection for which there is no descriptor
 So the last descriptors are for the server's own needs, and a connection that gets one of them is cut at once.
 """
 
+import errno
 import os
 import struct
 import sys
@@ -95,29 +96,40 @@ class Listener:
         """
         if self._monitor.descriptor not in ready:
             return 0
+        accepted = [descriptor for event, descriptor in self._monitor.events() if event == zmq.EVENT_ACCEPTED]
         first_kept = _first_kept()
+        if accepted and max(accepted) < first_kept and not is_descriptor_left():
+            first_kept = 0  # fewer are allowed than there were, and the kept ones are in use
         turned_away = 0
-        for event, descriptor in self._monitor.events():
-            if event == zmq.EVENT_ACCEPTED and descriptor < first_kept:
-                self._newest.append(connection_at(descriptor))
-            elif event == zmq.EVENT_ACCEPTED:
-                connection_at(descriptor).end()
+        for descriptor in accepted:
+            connection = connection_at(descriptor)
+            if descriptor < first_kept:
+                self._newest.append(connection)
+            else:
+                connection.end()
                 turned_away += 1
         return turned_away
 
-    def make_room(self) -> int:
-        """Ends the newer half of the newest connections if no descriptors are left, as fewer may be allowed by now.
+    def newest(self) -> list[Connection]:
+        """The newest connections that still stand."""
+        return [connection for connection in self._newest if connection.is_open]
 
-        Returns how many these were.
+    def make_room(self) -> int:
+        """Ends the newer half of the newest connections, for a time when no descriptors are left.
+
+        Returns how many these were. Where none of them stands any more it pauses, and raises `CannotListen`.
         """
-        try:
-            os.close(os.open(os.devnull, os.O_RDONLY))
-        except OSError:
-            turned_away = [self._newest.pop() for _ in range(len(self._newest) // 2)]
-            for connection in turned_away:
-                connection.end()
-            return len(turned_away)
-        return 0
+        if not self.is_listening:
+            return 0
+        newest = self.newest()
+        older, newer = newest[: len(newest) // 2], newest[len(newest) // 2 :]
+        self._newest = deque(older, _NEWEST)
+        if not newer:
+            self.pause()
+            raise CannotListen(os.strerror(errno.EMFILE))
+        for connection in newer:
+            connection.end()
+        return len(newer)
 
     def pause(self) -> None:
         """Listens no more, and cuts the connections; new ones wait in the kernel."""
@@ -134,6 +146,7 @@ class Listener:
                 if self._descriptor >= 0:
                     self.socket.use_fd = os.dup(self._descriptor)
                     undo.callback(os.close, self.socket.use_fd)
+                os.close(_opened())  # so that there is one to accept a connection with
                 self.socket.bind(self.endpoint)
             except (OSError, zmq.ZMQError) as error:
                 raise CannotListen(_reason(error)) from None
@@ -187,6 +200,20 @@ class Listener:
         self.socket.disable_monitor()
         self._monitor.close()
         self.socket.close(linger=self._linger_ms)
+
+
+def _opened() -> int:
+    """A descriptor that was free. Raises OSError where none is left."""
+    return os.open(os.devnull, os.O_RDONLY)
+
+
+def is_descriptor_left() -> bool:
+    """Whether anything more can be opened."""
+    try:
+        os.close(_opened())
+    except OSError:
+        return False
+    return True
 
 
 def _first_kept() -> int:
