@@ -33,13 +33,17 @@ def nothing_is_looked_up_yet() -> None:
     lookup._lookups.after_fork()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
-    """The addresses that names have in a test."""
+    """The addresses that names have in a test. The machine's own name service, which may take its time, is asked for
+    none that cannot be.
+    """
     named: Hosts = {}
     original = socket.getaddrinfo
 
     def getaddrinfo(host: str, *args: Any, **options: Any) -> Any:
+        if host.endswith(".invalid") and host not in named:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return named[host] if host in named else original(host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
