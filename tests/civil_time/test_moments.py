@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timer_protocol.civil_clocks import first_change_ms
 from timer_protocol.errors import Refusal
-from timer_server.civil_time.clocks import first_change_ms
 from timer_server.civil_time.moments import local, moment_ms
 from timer_server.civil_time.zones import zone
 

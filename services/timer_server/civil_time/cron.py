@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from cronsim import CronSim, CronSimError
 
+from timer_protocol.civil_clocks import first_change_ms, offset_at, shown_at, shown_first_ms, to_ms
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.plurals import counted
-from timer_server.civil_time.clocks import first_change_ms, offset_at, shown_at, shown_first_ms, to_ms
 
 _FIELDS = 5
 _EPOCH = datetime(1970, 1, 1)  # what clocks without a zone show

@@ -3,9 +3,9 @@
 import re
 from datetime import datetime, tzinfo
 
+from timer_protocol.civil_clocks import from_ms, shown_first_ms, to_ms
 from timer_protocol.durations import MS_PER_SECOND
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_server.civil_time.clocks import from_ms, shown_first_ms, to_ms
 from timer_server.civil_time.zones import zone
 
 _WRITTEN = re.compile(

@@ -1,6 +1,6 @@
-"""What the clocks of a zone show at a moment, and when they show something.
+"""What the clocks of a zone show at a moment, and when they show something: one rule for server and client.
 
-A moment is Unix milliseconds. What clocks show is a `datetime` without a zone.
+A moment is Unix milliseconds. What clocks show is a `datetime` without a zone. Nothing here asks what time it is.
 """
 
 from datetime import UTC, datetime, timedelta, tzinfo
