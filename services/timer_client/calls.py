@@ -7,8 +7,9 @@ first try, so that a repeated call has no second effect.
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -18,6 +19,7 @@ from timer_client.arguments import texts, wrong_kind
 from timer_client.cursor import After, cursor_after
 from timer_client.encoding import encoded
 from timer_client.errors import InvalidArgument
+from timer_client.moments import moment_text
 from timer_protocol.ids import uuid7
 from timer_protocol.limits import PAGE_DEFAULT
 from timer_protocol.messages import (
@@ -40,6 +42,13 @@ from timer_protocol.messages import (
 )
 
 T = TypeVar("T")
+
+Past = Literal["refuse", "fire"]
+
+if TYPE_CHECKING:
+    Moment = str | datetime
+else:
+    Moment = str  # msgspec cannot read a field that is either; a datetime is made text before the spec is encoded
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 
@@ -67,7 +76,7 @@ def new_id() -> str:
 
 
 class TimerSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A timer to start with `start_many`. The three amounts add up.
+    """A timer to start with `start_many`: for three amounts, which add up, or for the moment `at`; see `start`.
 
     The id is made with the spec: passing the same spec again starts nothing twice.
     """
@@ -79,9 +88,12 @@ class TimerSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     label: str = ""
     payload: Any = None
     """Any JSON value; an equal one comes back with every reply and event, tuples as lists."""
+    at: Moment | None = None
+    zone: str | None = None
+    past: Past = "refuse"
 
 
-def start(
+def start(  # noqa: PLR0913 - the members of the request
     hours: float = 0,
     minutes: float = 0,
     seconds: float = 0,
@@ -89,6 +101,9 @@ def start(
     id: str | None = None,
     label: str = "",
     payload: Any = None,
+    at: str | datetime | None = None,
+    zone: str | None = None,
+    past: Past = "refuse",
 ) -> Call[Timer]:
     """Start a timer; when this returns it is on the server's disk.
 
@@ -96,13 +111,26 @@ def start(
     and is made where it is left out; the same `id` with the same request returns the timer that exists.
     `label` is a name for people; `payload` is any JSON value, and an equal one comes back with every reply and event.
 
+    In place of the amounts, `at` is a moment of the wall clock: a `datetime` with its time zone or RFC 3339 text with
+    its offset; or either without, with its `zone`, such as "Europe/Rome". The timer fires when the server's wall clock
+    has reached it, however that is set. A moment that has passed is refused, or with `past="fire"` fires at once.
+
     What is a kind of text, number, list, tuple or dict is sent as a plain one: a named tuple as a list.
 
     Raises `InvalidRequest`, `IdConflict`, `LimitReached`; and `InvalidArgument` for what JSON cannot hold, such as
-    bytes, a set, a datetime, a number that is not finite or a key that is no text.
+    bytes, a set, a datetime in the payload, a number that is not finite or a key that is no text.
     """
-    timer_id = new_id() if id is None else id
-    spec = TimerSpec(id=timer_id, hours=hours, minutes=minutes, seconds=seconds, label=label, payload=payload)
+    spec = TimerSpec(
+        id=new_id() if id is None else id,
+        hours=hours,
+        minutes=minutes,
+        seconds=seconds,
+        label=label,
+        payload=payload,
+        at=at,
+        zone=zone,
+        past=past,
+    )
     return replace(start_spec(spec), id_is_made=id is None)
 
 
@@ -110,6 +138,8 @@ def start_spec(spec: TimerSpec) -> Call[Timer]:
     """Start a timer as its spec says; see `start`."""
     if not isinstance(spec, TimerSpec):
         raise wrong_kind("spec", spec, "a TimerSpec")
+    if spec.at is not None:
+        spec = replace(spec, at=moment_text(spec.at, spec.zone))
     return Call("timer.start", encoded(spec), Timer)
 
 

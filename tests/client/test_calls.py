@@ -4,13 +4,15 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from client.fake_server import timer
-from timer_client import AsyncTimerClient, TimerClient, TimerSpec, calls, many, new_id
+from timer_client import AsyncTimerClient, InvalidArgument, TimerClient, TimerSpec, calls, many, new_id
 from timer_client.calls import Call
 from timer_protocol.ids import is_valid_id
 from timer_protocol.messages import StartParams, Timer
@@ -53,6 +55,39 @@ def test_there_is_a_call_for_every_method() -> None:
 def test_a_spec_has_the_members_of_the_request() -> None:
     assert set(TimerSpec.__struct_fields__) == set(StartParams.__struct_fields__)
     assert _params(calls.start_spec(TimerSpec(id="a", minutes=5))) == {"id": "a", "minutes": 5}
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "text"),
+    [
+        ("at nine", "Mars", "at nine"),  # for the server to refuse
+        (datetime(2026, 12, 1, 9, tzinfo=ZoneInfo("Europe/Rome")), None, "2026-12-01T09:00:00+01:00"),
+        (datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Rome")), None, "2026-10-25T02:30:00+01:00"),
+        (datetime(2026, 12, 1, 9, 0, 0, 500_000, UTC), None, "2026-12-01T09:00:00.500000+00:00"),
+        (datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=90))), None, "2025-12-31T23:58:30+00:00"),
+        (datetime(2026, 12, 1, 9), "Europe/Rome", "2026-12-01T09:00:00"),
+    ],
+)
+def test_a_moment_goes_over_as_text(at: str | datetime, zone: str | None, text: str) -> None:
+    expected = {"id": "a", "at": text} | ({} if zone is None else {"zone": zone})
+    assert _params(calls.start(id="a", at=at, zone=zone)) == expected
+    assert _params(calls.start_spec(TimerSpec(id="a", at=at, zone=zone, past="fire"))) == {**expected, "past": "fire"}
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "reason"),
+    [
+        (datetime(2026, 12, 1, 9), None, "which has no time zone: give its `zone`"),
+        (datetime(2026, 12, 1, 9, tzinfo=UTC), "UTC", "no `zone` may be given beside it"),
+        (datetime(2026, 10, 25, 2, 30, fold=1), "Europe/Rome", "the second time that its clocks show this"),
+        (5, None, "at is 5, but must be text, a datetime or None"),
+        (datetime(2026, 12, 1).date(), None, "must be text, a datetime or None"),
+        ("2026-12-01T09:00", 5, "zone is 5, but must be text or None"),
+    ],
+)
+def test_what_is_no_moment_is_refused_where_it_is_passed(at: Any, zone: Any, reason: str) -> None:
+    with pytest.raises(InvalidArgument, match=reason):
+        calls.start(at=at, zone=zone)
 
 
 def test_start_makes_an_id_where_none_is_given() -> None:
