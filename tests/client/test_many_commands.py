@@ -112,17 +112,24 @@ class TestFiles:
         jobs[734] = {"id": "no id", "seconds": 1}
         jobs[735] = {"id": "a/736", "second": 1}
         jobs[736] = {"id": "a/737"}
+        jobs[737] = {"id": "a/738", "seconds": 1, "at": "2030-01-01T00:00Z"}
         jobs[1050] = {"id": "a/1", "seconds": 61}
         write("jobs.jsonl", *jobs)
         ran = command("start", "--file", "jobs.jsonl")
-        assert (ran.exit_code, ran.stdout) == (1, "1095 timers started, 5 lines refused\n")
+        assert (ran.exit_code, ran.stdout) == (1, "1094 timers started, 6 lines refused\n")
         said = ran.stderr.splitlines()
         assert [line.split(":")[1].strip() for line in said] == [
-            f"jobs.jsonl, line {number}" for number in (734, 735, 736, 737, 1051)
+            f"jobs.jsonl, line {number}" for number in (734, 735, 736, 737, 738, 1051)
         ]
-        for line, reason in zip(
-            said, ("is no timer in JSON", "id must be", "second", "more than zero", "exists with other"), strict=True
-        ):
+        reasons = (
+            "is no timer in JSON",
+            "id must be",
+            "second",
+            "more than zero",
+            "`at` a moment",
+            "exists with other",
+        )
+        for line, reason in zip(said, reasons, strict=True):
             assert reason in line
 
     def test_atomic_starts_nothing_where_one_line_is_bad(self, command: Command, timers: Any) -> None:

@@ -57,7 +57,10 @@ def test_a_duration_that_this_server_does_not_allow_is_called_too_long(server: L
 def test_what_two_parts_are_taken_for_is_said(server: LocalServer, tmp_path: Path) -> None:
     ran = run(tmp_path, "start", "1:30", "--detach", "--json", server=server)
     assert json.loads(ran.stdout)["duration_ms"] == 90_000
-    assert ran.stderr == "timer: 1:30 is taken for 1 minute 30 seconds; 1:30:00 is 1 hour 30 minutes\n"
+    assert ran.stderr == (
+        "timer: 1:30 is taken for 1 minute 30 seconds; 1:30:00 is 1 hour 30 minutes\n"
+        "timer: for the time of the day, write @1:30\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from drivers.server_process import SERVICES, ServerProcess
-from timer_client.cli import COMMANDS
+from timer_client.cli import COMMANDS, moments
 from timer_client.cli.amounts import EXAMPLES, parse_duration
 from timer_client.cli.exit_codes import MEANINGS, ExitCode
 from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES
@@ -53,6 +53,10 @@ def test_every_command_is_in_the_table() -> None:
 def test_the_forms_of_a_duration_are_the_ones_that_are_taken() -> None:
     rows = _table("duration", "is")
     assert rows == [(f"`{example}`", parse_duration(example.split()).spoken()) for example in EXAMPLES]
+
+
+def test_the_forms_of_a_moment_are_those_in_the_help() -> None:
+    assert _table("moment", "is") == [(f"`{example}`", meaning) for example, meaning in moments.EXAMPLES]
 
 
 def test_the_exit_codes_are_those_of_the_command() -> None:

@@ -16,7 +16,7 @@ from timer_client.cli.printable import printable
 from timer_client.cli.text import sentence
 from timer_client.retry import Pause
 from timer_client.watch import Countdown, clock_face
-from timer_protocol.messages import EventKind, Timer
+from timer_protocol.messages import Timer
 
 BELL = "\a"
 
@@ -43,7 +43,7 @@ class BarDisplay:
         self._live.start()
         self.draw(time.monotonic())
 
-    def change(self, _kind: EventKind, countdown: Countdown) -> None:
+    def change(self, _what: str, countdown: Countdown) -> None:
         self._countdowns[countdown.timer.id] = countdown
         self.draw(time.monotonic())
 

@@ -95,7 +95,8 @@ class _Watch:
                 async for event in self._client.events(f"{timer_id} ", after):
                     timer = event.timer if event.timer.ended else await self._client.get(timer_id)
                     if not timer.ended and timer_id in self._pending:
-                        self._display.change(event.kind, _told_now(timer))
+                        what = "the clock was set" if event.cause == "clock" else event.kind
+                        self._display.change(what, _told_now(timer))
             except EventsTruncated as truncated:
                 after = truncated.resume_after
 

@@ -10,7 +10,7 @@ from timer_client.cli.text import sentence, show_json, standing, title
 from timer_client.retry import Pause
 from timer_client.settings import Settings
 from timer_client.watch import Countdown, clock_face, next_milestone_ms
-from timer_protocol.messages import EventKind, Timer
+from timer_protocol.messages import Timer
 
 
 class Display(Protocol):
@@ -19,8 +19,8 @@ class Display(Protocol):
     def begin(self, countdown: Countdown, /) -> None:
         """A timer as it stands when its watch begins."""
 
-    def change(self, kind: EventKind, countdown: Countdown, /) -> None:
-        """Something happened to a timer, but it has not ended."""
+    def change(self, what: str, countdown: Countdown, /) -> None:
+        """Something happened to a timer, such as `extended`, but it has not ended."""
 
     def draw(self, now_s: float, /) -> None:
         """A frame is due."""
@@ -52,8 +52,8 @@ class LineDisplay:
         self._follow(countdown)
         self._is_of_several |= len(self._countdowns) > 1
 
-    def change(self, kind: EventKind, countdown: Countdown) -> None:
-        click.echo(f"{kind.capitalize()}: {title(countdown.timer)} {standing(countdown.timer)}.")
+    def change(self, what: str, countdown: Countdown) -> None:
+        click.echo(f"{what.capitalize()}: {title(countdown.timer)} {standing(countdown.timer)}.")
         self._follow(countdown)
 
     def draw(self, now_s: float) -> None:
@@ -89,7 +89,7 @@ class JsonDisplay:
     def begin(self, countdown: Countdown) -> None:
         show_json(countdown.timer)
 
-    def change(self, _kind: EventKind, countdown: Countdown) -> None:
+    def change(self, _what: str, countdown: Countdown) -> None:
         show_json(countdown.timer)
 
     def draw(self, now_s: float) -> None:

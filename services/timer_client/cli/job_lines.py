@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from timer_client.calls import new_id
 from timer_protocol.durations import LONGEST_S, MS_PER_SECOND, check_duration, total_ms
-from timer_protocol.errors import Refusal
+from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.ids import check_id
 from timer_protocol.messages import NULL, StartParams, Timer
 
@@ -71,6 +71,8 @@ def _job(number: int, line: bytes, id_prefix: str) -> Job:
     asked = _decoder.decode(line)
     timer_id = id_prefix + new_id() if asked.id is None else asked.id
     check_id(timer_id)
+    if asked.at is not None:
+        raise Refusal(ErrorCode.INVALID_PARAMS, "a file cannot start a timer `at` a moment; start --at can")
     duration_ms = total_ms(asked.hours, asked.minutes, asked.seconds)
     check_duration(duration_ms, LONGEST_S)
     is_in_seconds = asked.hours == asked.minutes == 0

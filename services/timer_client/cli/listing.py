@@ -13,7 +13,7 @@ from timer_client.cli.due_timers import due_before_ms, due_by_id, next_due
 from timer_client.cli.duration_argument import read_duration
 from timer_client.cli.options import connection_options, json_option
 from timer_client.cli.printable import printable
-from timer_client.cli.text import local_time, on_terminal, row, show_json
+from timer_client.cli.text import on_terminal, row, show_json, until
 from timer_client.client import TimerClient
 from timer_client.watch import clock_face
 from timer_protocol.limits import PAGE_MAXIMUM
@@ -156,5 +156,5 @@ def _show_table(timers: Iterator[Timer]) -> int:
 
 def _cells(timer: Timer) -> tuple[str, ...]:
     remaining = "" if timer.ended else clock_face(timer.remaining_ms)
-    until = "" if timer.ended or timer.due_at_ms is None else local_time(timer.due_at_ms)
-    return tuple(map(printable, (timer.id, timer.state, remaining, until, timer.label)))
+    due = "" if timer.ended else until(timer)
+    return tuple(map(printable, (timer.id, timer.state, remaining, due, timer.label)))

@@ -12,7 +12,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from timer_client.calls import new_id
+from timer_client.calls import Past, TimerSpec, new_id, start_spec
 from timer_client.cli import end_command
 from timer_client.cli.amounts import Amounts
 from timer_client.cli.bar_display import BarDisplay
@@ -20,9 +20,10 @@ from timer_client.cli.connection import Failure, PauseNotice, connected, failure
 from timer_client.cli.countdown import watch as watch_timers
 from timer_client.cli.displays import Display, JsonDisplay, LineDisplay
 from timer_client.cli.duration_argument import duration_argument, read_duration
-from timer_client.cli.end_command import DurationThenCommand
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.interrupts import Terminated
+from timer_client.cli.moment_argument import StartCommand, moment_options, read_moment, tell_other_meaning
+from timer_client.cli.moments import Moment
 from timer_client.cli.notification import notify
 from timer_client.cli.options import connection_options, given_settings, json_option
 from timer_client.cli.printable import printable
@@ -38,8 +39,9 @@ from timer_protocol.messages import Timer
 _WHERE = ("server", "events")
 
 
-@click.command(cls=DurationThenCommand)
-@duration_argument("[DURATION | H M S]", required=False)
+@click.command(cls=StartCommand)
+@duration_argument("[DURATION | H M S | @MOMENT]", required=False)
+@moment_options
 @click.option(
     "--id",
     "timer_id",
@@ -57,12 +59,15 @@ _WHERE = ("server", "events")
 @click.pass_context
 def start(  # noqa: PLR0913 - the options of a command
     context: click.Context,
+    *,
     duration: Sequence[str],
+    at: str | None,
+    zone: str | None,
+    past: Past | None,
     timer_id: str | None,
     label: str,
     payload: str | None,
     command: Sequence[str],
-    *,
     detach: bool,
     path: str | None,
     atomic: bool,
@@ -71,7 +76,8 @@ def start(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Start a timer and watch it to its end.
 
-    Without a DURATION, hours, minutes and seconds are asked for.
+    Without a DURATION or MOMENT, hours, minutes and seconds are asked for. A MOMENT is one of the wall clock: the timer
+    fires when the server's has reached it, however that is set.
 
     Ctrl-C leaves the countdown, not the timer: it runs on, and `timer watch` comes back to it. Exit code 0 when it
     fired, 3 when it was cancelled, 4 when the server could not be reached, 1 when a timer of this id had ended before.
@@ -81,10 +87,10 @@ def start(  # noqa: PLR0913 - the options of a command
     TIMER_LATE_MS in its environment; the exit code is then that of the COMMAND.
     """
     if path is not None:
-        if duration or timer_id or label or payload or command or with_notice:
+        if duration or at or zone or past or timer_id or label or payload or command or with_notice:
             raise click.UsageError(
-                "--file has all that is to be started; a DURATION, --id, --label, --payload, --notify and a command "
-                "after -- do not go with it"
+                "--file has all that is to be started; a DURATION, --at, --id, --label, --payload, --notify and a "
+                "command after -- do not go with it"
             )
         start_file(context, path, atomic=atomic, as_json=as_json)
         return
@@ -95,11 +101,15 @@ def start(  # noqa: PLR0913 - the options of a command
     value = _read_payload(payload)
     # Questions go where people see them, and stay out of output for programs.
     questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
-    amounts = _read_time_to_run(duration) if duration else ask_for_amounts(to_stderr=questions_to_stderr)
+    moment = read_moment(duration, at, zone, past)
     timer_id = settings.id_prefix + new_id() if timer_id is None else timer_id
-    timer, had_ended = _started(context, settings, amounts, timer_id, label, value)
+    when = _asked_amounts(duration, to_stderr=questions_to_stderr) if moment is None else moment.asked(past)
+    spec = TimerSpec(id=timer_id, label=label, payload=value, **when)
+    timer, had_ended = _started(context, settings, spec)
     if detach or (had_ended and as_json):
         show_timer(timer, as_json=as_json)
+    if (detach or as_json) and not had_ended:
+        _tell_next_day(timer, moment)
     if had_ended:
         notice = Failure(f"{ended_before(timer)}; `{_command(context, settings, 'restart', timer_id)}` runs it again")
         if not detach:
@@ -126,9 +136,13 @@ def watch(context: click.Context, timer_ids: Sequence[str], *, as_json: bool) ->
     _watch(context, settings, list(dict.fromkeys(timer_ids)), _display(settings, as_json=as_json))
 
 
-def _started(
-    context: click.Context, settings: Settings, amounts: Amounts, timer_id: str, label: str, payload: object
-) -> tuple[Timer, bool]:
+def _tell_next_day(timer: Timer, moment: Moment | None) -> None:
+    """Says on stderr that a time of the day is tomorrow's, as today's has passed."""
+    if moment is not None and moment.is_next_day:
+        click.echo(f"timer: {asked(timer)}", err=True)
+
+
+def _started(context: click.Context, settings: Settings, spec: TimerSpec) -> tuple[Timer, bool]:
     """The timer, and whether it had ended before it was asked for here.
 
     Where the reply to the first try was lost, the timer may also have been started by it, and have ended meanwhile.
@@ -137,9 +151,9 @@ def _started(
     asked_at_s = time.monotonic()
     try:
         with connected(context, on_pause) as client:
-            timer = client.start(*amounts, id=timer_id, label=label, payload=payload)
+            timer = client.call(start_spec(spec))
     except KeyboardInterrupt:
-        click.echo(f"It may have started. To look: {_command(context, settings, 'get', timer_id)}", err=True)
+        click.echo(f"It may have started. To look: {_command(context, settings, 'get', spec.id)}", err=True)
         raise
     tried_ms = (time.monotonic() - asked_at_s) * MS_PER_SECOND if on_pause.pauses else 0
     return timer, timer.ended_at_ms is not None and timer.ended_at_ms - timer.started_at_ms > tried_ms
@@ -202,8 +216,15 @@ def _display(settings: Settings, *, as_json: bool) -> Display:
     return BarDisplay(console) if can_draw else LineDisplay(settings)
 
 
+def _asked_amounts(duration: Sequence[str], *, to_stderr: bool) -> dict[str, Any]:
+    """The members of the request that say how long the timer is to run."""
+    amounts = _read_time_to_run(duration) if duration else ask_for_amounts(to_stderr=to_stderr)
+    return amounts._asdict()
+
+
 def _read_time_to_run(words: Sequence[str]) -> Amounts:
     amounts = read_duration(words)
+    tell_other_meaning(words)
     total = total_ms(*amounts)
     if total <= 0:
         what = "is negative" if total < 0 else "is no time at all"

@@ -4,11 +4,13 @@ What others have written is made `printable`.
 """
 
 import sys
+import time
 from datetime import datetime
 
 import click
 import msgspec
 
+from timer_client.cli.moments import spoken
 from timer_client.cli.printable import printable, printable_json
 from timer_client.watch import clock_face
 from timer_protocol.messages import Event, Timer
@@ -46,7 +48,7 @@ def sentence(timer: Timer) -> str:
 def standing(timer: Timer) -> str:
     """The part of the sentence after the name."""
     if timer.state == "running" and timer.due_at_ms is not None:
-        return f"is running: {clock_face(timer.remaining_ms)} to go, until {local_time(timer.due_at_ms)}"
+        return f"is running: {clock_face(timer.remaining_ms)} to go, until {until(timer)}"
     if timer.state == "paused":
         return f"is paused with {clock_face(timer.remaining_ms)} to go"
     ended = "" if timer.ended_at_ms is None else f" at {local_time(timer.ended_at_ms)}"
@@ -67,6 +69,10 @@ def title(timer: Timer) -> str:
 
 def asked(timer: Timer) -> str:
     """What was asked for, as the server repeats it."""
+    if timer.at:
+        moment = printable(spoken(timer.at, timer.zone or None, time.time_ns() // 1_000_000))
+        is_as_asked = timer.state == "running" and timer.version == 1
+        return f"rings {moment}, in {clock_face(timer.remaining_ms)}" if is_as_asked else f"asked for {moment}"
     parts = ((timer.hours, "hour"), (timer.minutes, "minute"), (timer.seconds, "second"))
     return ", ".join(counted(amount, unit) for amount, unit in parts)
 
@@ -80,6 +86,17 @@ def event_row(event: Event) -> str:
 def moment(at_ms: int) -> str:
     """A moment in local time with its offset, to the millisecond."""
     return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(timespec="milliseconds")
+
+
+def until(timer: Timer) -> str:
+    """When a running timer is due, and the moment that it was started for, if it was."""
+    if timer.due_at_ms is None:
+        return ""
+    if not timer.at:
+        return local_time(timer.due_at_ms)
+    # The server's timeline may be off the wall clock by a few milliseconds, and so by a second where they are cut off.
+    moment = f"{timer.at} {timer.zone}" if timer.zone else timer.at
+    return f"{local_time(round(timer.due_at_ms, -3))} (at {printable(moment)})"
 
 
 def local_time(at_ms: int) -> str:
