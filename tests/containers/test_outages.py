@@ -7,7 +7,7 @@ from drivers.stack import Stack, inspect, run
 
 NETWORK_PROMISE_S = 30.0
 LATE_S = 2.0
-SOON_S = 4
+SOON_S = 10
 
 
 def kill_container(stack: Stack) -> None:
@@ -46,9 +46,9 @@ def test_a_countdown_goes_on_whatever_happens_and_ends_on_time(stack: Stack) -> 
     client.expect('"version":1,')
     for version, outage in enumerate((kill_container, kill_process, move, cut_client), start=2):
         outage(stack)
-        timer = stack.timer_json("extend", "job/1", "-1s")
+        stack.timer_json("extend", "job/1", "-1s")
         client.expect(f'"version":{version},', limit_s=NETWORK_PROMISE_S)  # it is connected again
-    left_s = timer["remaining_ms"] // 1000
+    left_s = stack.timer_json("get", "job/1")["remaining_ms"] // 1000
     timer = stack.timer_json("extend", "job/1", f"{SOON_S - left_s}s")  # however long the outages took
     due_at_s = timer["due_at_ms"] / 1000
 
