@@ -93,7 +93,7 @@ def _that_is_changed(timer_id: str, dice: random.Random) -> Story:
             kinds.append("restarted")
             duration_ms = 3_600_000
         else:
-            by_ms = dice.randint(-60_000, 60_000)
+            by_ms = dice.choice((-1, 1)) * dice.randint(1, 60_000)
             steps.append(("extend", {"timer": timer_id, "seconds": by_ms / 1000, "key": key}))
             kinds.append("extended")
             duration_ms += by_ms
