@@ -113,7 +113,9 @@ def test_a_step_moves_those_that_are_bound_and_no_others(step_ms: int) -> None:
 
     assert moved.event_view("log").cause == "clock"
     assert moved.kind == "extended"
-    assert moved.view(BEGIN_MS).due_at_ms == BEGIN_MS + 2 * DAY_MS - step_ms
+    view = moved.view(BEGIN_MS)
+    assert view.due_at_ms == BEGIN_MS + 2 * DAY_MS - step_ms
+    assert view.remaining_ms == view.duration_ms == 2 * DAY_MS - step_ms
     assert bench.get("elapsed").due_at_ms == elapsed.due_at_ms
     assert bench.engine.next_wall_due_ns() == BEGIN_NS + (2 * DAY_MS - step_ms) * NS_PER_MS
 

@@ -102,6 +102,12 @@ def is_moved(timer: Countdown, now: Now) -> bool:
     return ahead_ms is not None and abs(now.ahead_ms - ahead_ms) >= OFFSET_NOTED_MS and remaining_ms(timer, now) > 0
 
 
+def moved(timer: Countdown, now: Now) -> Fields:
+    """What a step of the wall clock sets of a timer that it binds: the whole countdown, from its start, is another."""
+    whole_ms = (timer.due_at_ms or 0) - now.ahead_ms - timer.started_at_ms
+    return {"ahead_ms": now.ahead_ms, "duration_ms": max(whole_ms, 0)}
+
+
 def _pause(timer: Countdown, _: PauseParams, now: Now, __: Limits) -> Fields:
     return {"due_at_ms": None, "remaining_ms": remaining_ms(timer, now)}
 

@@ -35,6 +35,7 @@ from timer_server.core.effects import (
     aim,
     bound_as_before,
     is_moved,
+    moved,
     remaining_ms,
     round_up,
 )
@@ -173,7 +174,7 @@ class Engine:
         for before in islice(self._to_follow, most):
             looked_at += 1
             if is_moved(before, now):
-                after = self._changed(before, MOVED_BY_CLOCK, now, bound_as_before(before, now), before.keys)
+                after = self._changed(before, MOVED_BY_CLOCK, now, moved(before, now), before.keys)
                 self._ledger.change(after, before)
         return looked_at == most
 
