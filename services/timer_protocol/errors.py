@@ -21,6 +21,8 @@ class ErrorCode(IntEnum):
     SHUTTING_DOWN = -32005
     STORAGE_FAILED = -32006
     NOT_PERMITTED = -32007
+    QUEUE_NOT_FOUND = -32008
+    PLAN_NOT_FOUND = -32009
 
     @property
     def wire_name(self) -> str:
@@ -46,6 +48,8 @@ TITLES = {
     ErrorCode.SHUTTING_DOWN: "Shutting down",
     ErrorCode.STORAGE_FAILED: "Storage failed",
     ErrorCode.NOT_PERMITTED: "Not permitted",
+    ErrorCode.QUEUE_NOT_FOUND: "Queue not found",
+    ErrorCode.PLAN_NOT_FOUND: "Plan not found",
 }
 
 

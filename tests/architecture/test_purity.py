@@ -32,7 +32,9 @@ SERVER = modules("timer_server")
 ALL = [*modules("timer_protocol"), *SERVER, *modules("timer_client")]
 
 FREE_OF_IO = {
+    "array",
     "bisect",
+    "collections",
     "collections.abc",
     "enum",
     "functools",

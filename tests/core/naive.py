@@ -1,4 +1,4 @@
-"""The timer service once more, as plainly as it can be told: a dict of dicts, a list of events, linear scans.
+"""The timer service once more, as plainly as it can be told: a dict of dicts, a list of entries, linear scans.
 
 It is what the engine is compared with, so it shares nothing with it. Requests are dicts, and outcomes are
 `("timer", view)` or `("error", number)`. Times are nanoseconds; what leaves is in whole milliseconds.
@@ -38,8 +38,12 @@ class Naive:
         self.timers: dict[str, dict[str, Any]] = {}
         self.log: list[dict[str, Any]] = []
         self.horizon = 0
+        self.queues: dict[str, set[int]] = {}
+        self.waits_at: int | None = None
+        self.drafts: list[dict[str, Any]] = []
+        self.turn_begins_at = 0
         self.in_flight: list[tuple[Any, ...]] = []
-        self.saved: tuple[Any, ...] = ({}, [], 0)
+        self.saved: tuple[Any, ...] = ({}, [], 0, {})
 
     # Requests
 
@@ -86,7 +90,7 @@ class Naive:
             "version": 0,
             "payload": request["payload"],
             "keys": [],
-            "spec_seq": len(self.log) + 1 if len(request["payload"]) > LARGE_PAYLOAD_BYTES else None,
+            "spec_place": len(self.log) + 1 if len(request["payload"]) > LARGE_PAYLOAD_BYTES else None,
         }
         self.timers[timer["id"]] = timer
         self._happened("started", timer, now_ns)
@@ -156,7 +160,7 @@ class Naive:
 
     def expire(self, now_ns: int, most: int) -> int:
         """Fires the first `most` of those that are due, and returns how many."""
-        seqs = {event["id"]: event["seq"] for event in self.log}
+        seqs = {event["id"]: event["seq"] for event in events_of(self.log)}
         due = sorted(
             (timer["due_at_ms"], seqs[timer_id], timer_id)
             for timer_id, timer in self.timers.items()
@@ -185,11 +189,34 @@ class Naive:
         states = [timer["state"] for timer in self.timers.values()]
         return {state: states.count(state) for state in ("running", "paused", "fired", "cancelled")}
 
+    # Queues, each of which holds the ends that happen while it is there
+
+    def put(self, queue: str, now_ns: int) -> None:
+        self.queues[queue] = set()
+        self._draft(queue, "change", "put", now_ns)
+
+    def delete(self, queue: str, now_ns: int) -> None:
+        del self.queues[queue]
+        self._draft(queue, "gone", "deleted", now_ns)
+
+    def let_go(self, queue: str, places: list[int], now_ns: int) -> None:
+        self.queues[queue] -= set(places)
+        self._draft(queue, "change", places, now_ns)
+
+    def snapshot(self, queue: str, part: str, places: list[int], now_ns: int) -> None:
+        self._draft(queue, part, places, now_ns)
+
+    def start_server(self, now_ns: int) -> None:
+        if self.queues:
+            self._log({"at_ms": ceil_ms(now_ns), "is_start": True})
+
     # The log
 
     def submit(self) -> None:
         """A commit of what has happened is under way."""
-        self.in_flight.append(copy.deepcopy((self.timers, self.log, self.horizon)))
+        self.log_drafts()
+        self.in_flight.append(copy.deepcopy((self.timers, self.log, self.horizon, self.queues)))
+        self.turn_begins_at = len(self.log)
 
     def land(self) -> None:
         """The oldest commit that is under way is done."""
@@ -197,38 +224,40 @@ class Naive:
 
     def crash(self) -> None:
         """Back to what is on disk."""
-        self.timers, self.log, self.horizon = copy.deepcopy(self.saved)
+        self.timers, self.log, self.horizon, self.queues = copy.deepcopy(self.saved)
+        self.waits_at = None
+        self.drafts.clear()
+        self.turn_begins_at = len(self.log)
         self.in_flight.clear()
 
     def stored(self) -> list[dict[str, Any]]:
-        """What a store has to hold: what retention left, the last event of every pending timer, and each event with
-        the large spec of one of those."""
-        timers, log, horizon = self.saved
-        last = {event["id"]: event["seq"] for event in log}
-        kept = [
-            event
-            for event in log
-            if event["seq"] > horizon
-            or (event["id"] in timers and timers[event["id"]]["state"] in PENDING and last[event["id"]] == event["seq"])
-        ]
-        needed = {event["seq"] for event in kept} | {event["spec_seq"] for event in kept}
-        return [event for event in log if event["seq"] in needed]
+        """What a store has to hold: what retention left, the last event of every pending timer, what queues hold and
+        need of their own, and each event with the large spec of one of those."""
+        timers, log, horizon, queues = self.saved
+        pending = {timer_id for timer_id, timer in timers.items() if timer["state"] in PENDING}
+        kept = {entry["place"] for entry in log[horizon:]}
+        kept |= {place for timer_id, place in last_places(log).items() if timer_id in pending}
+        kept |= {place for held in queues.values() for place in held}
+        kept |= needed_by_queues(log, set(queues))
+        kept |= {event["spec_place"] for event in events_of(log) if event["place"] in kept}
+        return [entry for entry in log if entry["place"] in kept]
 
     def forget(self, now_ns: int, most: int) -> set[str]:
         """Retention over at most so many events that are on disk: the oldest goes while it is too old, or while too
         many timers have ended; a timer that has ended goes with its last event. Returns the ids that went."""
-        last = {event["id"]: event["seq"] for event in self.log}
+        last = last_places(self.log)
         gone = set()
-        for event in self.log[self.horizon : len(self.saved[1])][:most]:
-            is_old = event["at_ms"] + self.retention_ms <= floor_ms(now_ns)
+        for entry in self.log[self.horizon : len(self.saved[1])][:most]:
+            is_old = entry["at_ms"] + self.retention_ms <= floor_ms(now_ns)
             ended = sum(timer["state"] not in PENDING for timer in self.timers.values())
-            if not is_old and ended <= self.max_timers:
+            is_waited_for = self.waits_at is not None and entry["place"] > self.waits_at
+            if is_waited_for or (not is_old and ended <= self.max_timers):
                 break
-            self.horizon = event["seq"]
-            timer = self.timers.get(event["id"])
-            if timer is not None and timer["state"] not in PENDING and last[event["id"]] == event["seq"]:
-                del self.timers[event["id"]]
-                gone.add(event["id"])
+            self.horizon = entry["place"]
+            timer = self.timers.get(entry.get("id", ""))
+            if timer is not None and timer["state"] not in PENDING and last[entry["id"]] == entry["place"]:
+                del self.timers[entry["id"]]
+                gone.add(entry["id"])
         return gone
 
     # Parts
@@ -250,17 +279,34 @@ class Naive:
         if key is not None:
             timer["keys"].append(key)
         at_ms = ceil_ms(now_ns)
-        view = self._view(timer, at_ms * 1_000_000)[1]
-        self.log.append(
-            {
-                "seq": len(self.log) + 1,
-                "kind": kind,
-                "at_ms": at_ms,
-                "id": timer["id"],
-                "spec_seq": timer["spec_seq"],
-                "timer": view,
-            }
-        )
+        if kind != "started":
+            self.log_drafts()
+        event = {
+            "seq": len(events_of(self.log)) + 1,
+            "kind": kind,
+            "at_ms": at_ms,
+            "id": timer["id"],
+            "spec_place": timer["spec_place"],
+            "timer": self._view(timer, at_ms * 1_000_000)[1],
+        }
+        self._log(event)
+        if timer["state"] not in PENDING:
+            for held in self.queues.values():
+                held.add(event["place"])
+
+    def _draft(self, queue: str, part: str, body: Any, now_ns: int) -> None:
+        self.drafts.append({"at_ms": ceil_ms(now_ns), "queue": queue, "part": part, "body": body})
+
+    def log_drafts(self) -> None:
+        """What queues do is logged before the next change of a timer, a step of retention, or with the commit."""
+        for draft in self.drafts:
+            this_turn = self.log[self.turn_begins_at :]
+            self._log({**draft, "at_ms": max([draft["at_ms"], *(entry["at_ms"] for entry in this_turn)])})
+        self.drafts.clear()
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        entry["place"] = len(self.log) + 1
+        self.log.append(entry)
 
     def _remaining_ms(self, timer: dict[str, Any], now_ns: int) -> int:
         """Rounded up, but never more than the whole countdown."""
@@ -269,10 +315,39 @@ class Naive:
         return int(max(0, min(timer["due_at_ms"] - floor_ms(now_ns), timer["duration_ms"])))
 
     def _view(self, timer: dict[str, Any], now_ns: int) -> Outcome:
-        view = {name: value for name, value in timer.items() if name not in ("keys", "payload", "spec_seq")}
+        view = {name: value for name, value in timer.items() if name not in ("keys", "payload", "spec_place")}
         view["remaining_ms"] = self._remaining_ms(timer, now_ns)
         view["payload"] = json.loads(timer["payload"])
         return "timer", view
+
+
+def events_of(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in log if "seq" in entry]
+
+
+def last_places(log: list[dict[str, Any]]) -> dict[str, int]:
+    """The place of the last event of each id."""
+    return {event["id"]: event["place"] for event in events_of(log)}
+
+
+def needed_by_queues(log: list[dict[str, Any]], queues: set[str]) -> set[int]:
+    """The entries of queues from their last complete snapshot on, and the starts of the server behind the first."""
+    needed = set()
+    reach_back_to = []
+    for queue in queues:
+        begins, first = 0, None
+        entries = [entry for entry in log if entry.get("queue") == queue]
+        for entry in entries:
+            if entry["part"] == "first":
+                first = entry["place"]
+            elif entry["part"] == "last":
+                begins, first = first or begins, None
+            elif entry["part"] in ("whole", "gone"):
+                begins, first = entry["place"] + (entry["part"] == "gone"), None
+        needed |= {entry["place"] for entry in entries if entry["place"] >= begins}
+        reach_back_to.append(min(entry["place"] for entry in entries if entry["place"] >= begins))
+    starts = {entry["place"] for entry in log if "is_start" in entry}
+    return needed | {place for place in starts if queues and place > min(reach_back_to)}
 
 
 def _amount_ms(asked: dict[str, Any]) -> int:

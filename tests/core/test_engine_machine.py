@@ -1,7 +1,8 @@
 """The engine, its log and both stores in games of any length, against a service told in the plainest way.
 
 Every request must get the same outcome, every page must hold the same, and each store must hold the entries that are
-needed and no others: while commits are under way, and after crashes too.
+needed and no others: while commits are under way, and after crashes too. Queues hold ends, and log entries of their
+own; after a crash they are what they were.
 """
 
 import json
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.audit import Audit
-from core.naive import LARGE_PAYLOAD_BYTES, Naive, Outcome
+from core.fake_readers import FakeReaders
+from core.naive import LARGE_PAYLOAD_BYTES, Naive, Outcome, ceil_ms, events_of
 from drivers.builders import LOG_ID
 from timer_protocol.errors import Refusal
 from timer_protocol.limits import Limits
@@ -30,9 +32,10 @@ from timer_protocol.messages import (
     StartParams,
 )
 from timer_server.core.engine import Engine, TimerParams
+from timer_server.core.entries import OtherEntry, QueueEntry
 from timer_server.core.ledger import LogEnds, Recall
 from timer_server.core.model import Countdown, Entry
-from timer_server.store.base import Store
+from timer_server.store.base import Header, Store
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
@@ -70,6 +73,7 @@ CHANGES: dict[str, type[PauseParams | ResumeParams | CancelParams | RestartParam
     "cancel": CancelParams,
     "restart": RestartParams,
 }
+queues = st.sampled_from(["p", "q"])
 BACK = {"pause": "resume", "cancel": "restart"}
 
 
@@ -84,12 +88,14 @@ class EngineMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(dir=QUICK_DISK)
         self.sqlite = SqliteStore(Path(self.folder.name) / "timers.db", lambda: LOG_ID)
         self.stores: tuple[Store, ...] = (MemoryStore(LOG_ID), self.sqlite)
-        self.logs = [Log(store, store.open()) for store in self.stores]
+        self.logs = [Log(store, header) for store, header in zip(self.stores, self.open(), strict=True)]
         self.naive = Naive(LIMITS.max_timers, LIMITS.max_duration_s, LIMITS.max_payload_bytes, LIMITS.retention_s)
         self.audit = Audit()
         self.made = 0
         self.moments_ns = [0]
         self.forgotten: list[set[str]] = [set()]
+        self.readers = FakeReaders()
+        self.readers.restored()
         self.engine = self.new_engine()
         self.now_ns = 0
 
@@ -179,6 +185,7 @@ class EngineMachine(RuleBasedStateMachine):
             for store, log in zip(self.stores, self.logs, strict=True):
                 changes = log.land()
                 store.commit(changes)
+            assert changes.events == [entry for entry in changes.entries if isinstance(entry, Countdown)]
             self.audit.forget(self.forgotten.pop(0))
             for event in changes.events:
                 self.audit.take(event, self.moments_ns[event.seq])
@@ -217,9 +224,11 @@ class EngineMachine(RuleBasedStateMachine):
             oldest, same = [log.oldest(self.engine.horizon, most) for log in self.logs]
             assert oldest == same
             self.engine.forget(oldest, self.now_ns)
+            self.naive.log_drafts()
         self.forgotten[-1] |= self.naive.forget(self.now_ns, most)
 
-        assert self.engine.horizon == self.engine.horizon_seq == self.naive.horizon
+        assert self.engine.horizon == self.naive.horizon
+        assert self.engine.horizon_seq == self.naive_seq_at(self.naive.horizon)
 
     @rule(from_sqlite=st.booleans(), is_committed=st.booleans())
     def crash(self, from_sqlite: bool, is_committed: bool) -> None:
@@ -227,15 +236,74 @@ class EngineMachine(RuleBasedStateMachine):
         if is_committed:
             self.commit()
         self.sqlite.close()
-        headers = [store.open() for store in self.stores]
+        headers = self.open()
         self.logs = [Log(store, header) for store, header in zip(self.stores, headers, strict=True)]
         self.naive.crash()
         self.forgotten = [set()]
-        last_seq, last_at_ms = len(self.naive.log), max((event["at_ms"] for event in self.naive.log), default=0)
-        ends = LogEnds(self.naive.horizon, self.naive.horizon, last_seq, last_seq)
+        last_place, last_at_ms = len(self.naive.log), max((entry["at_ms"] for entry in self.naive.log), default=0)
+        horizon = self.naive.horizon
+        ends = LogEnds(horizon, self.naive_seq_at(horizon), last_place, self.naive_seq_at(last_place))
         assert [(header.ends, header.last_at_ms) for header in headers] == 2 * [(ends, last_at_ms)]
+        self.readers = FakeReaders()
         self.engine = self.new_engine()
         self.engine.restore(self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].holder)
+        assert self.readers.queues == self.naive.queues
+        self.engine.start_server(self.now_ns)
+        self.naive.start_server(self.now_ns)
+
+    # Queues
+
+    @rule(queue=queues)
+    def put(self, queue: str) -> None:
+        if queue not in self.readers.queues:
+            self.readers.put(queue, ceil_ms(self.now_ns))
+            self.naive.put(queue, self.now_ns)
+
+    @rule(queue=queues)
+    def delete(self, queue: str) -> None:
+        if queue in self.readers.queues:
+            self.readers.delete(queue, ceil_ms(self.now_ns))
+            self.naive.delete(queue, self.now_ns)
+
+    @rule(queue=queues, which=st.sampled_from([slice(None), slice(1), slice(1, None), slice(-1, None)]))
+    def let_go(self, queue: str, which: slice) -> None:
+        if places := sorted(self.readers.queues.get(queue, ()))[which]:
+            self.readers.let_go(queue, places, ceil_ms(self.now_ns))
+            self.naive.let_go(queue, places, self.now_ns)
+
+    @rule(queue=queues, in_parts=st.booleans())
+    def snapshot(self, queue: str, in_parts: bool) -> None:
+        """A whole one, or the next of two parts, between which anything may happen."""
+        if queue not in self.readers.queues:
+            return
+        held, at_ms = sorted(self.readers.queues[queue]), ceil_ms(self.now_ns)
+        if not in_parts:
+            self.naive.snapshot(queue, "whole", held, self.now_ns)
+            self.readers.snapshot(queue, at_ms)
+        elif queue in self.readers.snapshots:
+            self.naive.snapshot(queue, "last", self.readers.snapshots[queue], self.now_ns)
+            self.readers.end_snapshot(queue, at_ms)
+        else:
+            self.naive.snapshot(queue, "first", held[: len(held) // 2], self.now_ns)
+            self.readers.begin_snapshot(queue, at_ms)
+
+    @rule(behind_the_horizon=st.none() | st.integers(0, 3))
+    def let_retention_wait(self, behind_the_horizon: int | None) -> None:
+        self.naive.waits_at = None if behind_the_horizon is None else self.naive.horizon + behind_the_horizon
+        self.readers.waits_at = self.naive.waits_at
+
+    @rule(id=ids, payload=st.sampled_from(["null", LARGE]), crashes=st.booleans())
+    def hold_what_retention_passes(self, id: str, payload: str, crashes: bool) -> None:
+        """A timer whose end is held, while the timer itself is forgotten or runs again."""
+        self.put("q")
+        self.start(id=id, hours=0, minutes=1, seconds=0, label="", payload=payload)
+        self.change(id, "cancel", None)
+        self.commit()
+        self.wait(LIMITS.retention_s * NS_PER_S)
+        self.let_retention_wait(None)
+        self.forget_all(256)
+        if crashes:
+            self.crash(from_sqlite=True, is_committed=False)
 
     # What can be read
 
@@ -263,7 +331,7 @@ class EngineMachine(RuleBasedStateMachine):
         due = sorted(
             (timer["due_at_ms"], seq, timer)
             for timer in self.naive.listed(prefix, "running", None, self.now_ns)
-            for seq in [max(event["seq"] for event in self.naive.log if event["id"] == timer["id"])]
+            for seq in [max(event["seq"] for event in events_of(self.naive.log) if event["id"] == timer["id"])]
             if before_ms is None or timer["due_at_ms"] < before_ms
         )
         expected = [timer for *_, timer in due]
@@ -285,7 +353,8 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 40), prefix=prefixes, limit=st.integers(1, 4), scan=st.sampled_from([1, 3, 100]))
     def walk_windows(self, after: int, prefix: str, limit: int, scan: int) -> None:
-        expected = [e for e in self.naive.stored() if e["seq"] > after and e["id"].startswith(prefix)]
+        stored = events_of(self.naive.stored())
+        expected = [e for e in stored if e["seq"] > after and e["id"].startswith(prefix)]
         for log in self.logs:
             found: list[Countdown] = []
             at, is_end = after, False
@@ -300,23 +369,29 @@ class EngineMachine(RuleBasedStateMachine):
     @invariant()
     def everything_that_can_be_counted_is_the_same(self) -> None:
         assert msgspec.to_builtins(self.engine.counts()) == self.naive.counts()
-        assert self.engine.last_seq == len(self.naive.log)
+        assert self.engine.last_seq == len(events_of(self.naive.log))
         next_due_ms = self.naive.next_due_ms()
         assert self.engine.next_due_ns() == (None if next_due_ms is None else next_due_ms * NS_PER_MS)
 
     @invariant()
     def stores_hold_what_is_needed_and_no_more(self) -> None:
         for store, log in zip(self.stores, self.logs, strict=True):
-            assert [event_view(whole(entry, log)) for entry in store.load()] == self.naive.stored()
+            assert [entry_view(entry, log) for entry in store.load()] == self.naive.stored()
 
     # Parts
+
+    def open(self) -> list[Header]:
+        """Opens the stores. No game takes the disk's power away, so nothing has to wait for it."""
+        headers = [store.open() for store in self.stores]
+        self.sqlite._database.execute("PRAGMA synchronous = OFF")
+        return headers
 
     def new_engine(self) -> Engine:
         def new_id(_: int) -> str:
             self.made += 1
             return f"made/{self.made - 1}"
 
-        return Engine(LIMITS, new_id)
+        return Engine(LIMITS, new_id, readers=self.readers)
 
     def compare(self, params: TimerParams, request: dict[str, Any]) -> Outcome:
         outcome = self.ask(params)
@@ -343,12 +418,20 @@ class EngineMachine(RuleBasedStateMachine):
         return timer_view(known, self.now_ns // NS_PER_MS)
 
     def note_moments(self) -> None:
-        del self.moments_ns[len(self.naive.log) + 1 :]
+        del self.moments_ns[len(events_of(self.naive.log)) + 1 :]
         self.moments_ns += [self.now_ns] * (self.engine.last_seq + 1 - len(self.moments_ns))
 
+    def naive_seq_at(self, place: int) -> int:
+        return len(events_of(self.naive.log[:place]))
 
-def whole(entry: Entry, log: Log) -> Countdown:
-    return entry if isinstance(entry, Countdown) else entry.with_spec_of(log.holder(entry.spec_place))
+
+def entry_view(entry: Entry, log: Log) -> dict[str, Any]:
+    if isinstance(entry, QueueEntry):
+        part, body = entry.part.name.lower(), json.loads(entry.body)
+        return {"place": entry.place, "at_ms": entry.at_ms, "queue": entry.queue, "part": part, "body": body}
+    if isinstance(entry, OtherEntry):
+        return {"place": entry.place, "at_ms": entry.at_ms, "is_start": True}
+    return event_view(entry if isinstance(entry, Countdown) else entry.with_spec_of(log.holder(entry.spec_place)))
 
 
 def timer_view(timer: Countdown, now_ms: int) -> dict[str, Any]:
@@ -359,7 +442,7 @@ def timer_view(timer: Countdown, now_ms: int) -> dict[str, Any]:
 def event_view(event: Countdown) -> dict[str, Any]:
     view = json.loads(msgspec.json.encode(event.event_view(LOG_ID)))
     assert view.pop("log") == LOG_ID
-    return {**view, "id": event.id, "spec_seq": event.spec_place or None}
+    return {**view, "id": event.id, "place": event.place, "spec_place": event.spec_place or None}
 
 
 TestEngine = EngineMachine.TestCase

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, Protocol
 
 from drivers.builders import LOG_ID, make_timer
 from timer_protocol.messages import EventKind
+from timer_server.core.entries import Part, QueueEntry
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Countdown, as_logged
+from timer_server.core.model import Countdown, NewEntry, as_logged
 from timer_server.core.records import pack
 from timer_server.store.base import Header, Store
 from timer_server.store.memory import MemoryStore
@@ -50,10 +51,20 @@ def event(
     return make_timer(timer_id, kind, place=place, started_at_ms=started_at_ms, **fields)
 
 
-def changes(*events: Countdown, obsolete: tuple[int, ...] = (), horizon: int = 0) -> Changes:
-    """What a turn has changed in a log that holds nothing but events of timers."""
-    records = [pack(as_logged(event)) for event in events]
-    return Changes(list(events), records, list(obsolete), horizon, horizon)
+def other(place: int, others: int = 1, queue: str = "q", body: bytes = b"", part: Part = Part.CHANGE) -> QueueEntry:
+    """A queue's entry; it was logged at its place in seconds."""
+    return QueueEntry(None, place, others, place * 1000, queue, part, body)
+
+
+def changes(
+    *entries: NewEntry, obsolete: tuple[int, ...] = (), horizon: int = 0, horizon_seq: int | None = None
+) -> Changes:
+    """What a turn has changed in a log. Unless something else is said, it has only events up to the horizon."""
+    records = [pack(as_logged(entry)) for entry in entries]
+    events = [entry for entry in entries if isinstance(entry, Countdown)]
+    return Changes(
+        list(entries), events, records, list(obsolete), horizon, horizon if horizon_seq is None else horizon_seq
+    )
 
 
 def places(entries: Any) -> list[int]:

@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers.builders import LOG_ID
-from store.stores import KINDS, Kind, OpenStore, changes, event, places
+from store.stores import KINDS, Kind, OpenStore, changes, event, other, places
+from timer_server.core.entries import Part, ServerStarted
 from timer_server.core.ledger import LogEnds
-from timer_server.core.model import Countdown, Referring, as_logged
+from timer_server.core.model import Countdown, NewEntry, Referring, as_logged
 from timer_server.store.base import Anchor, Header, Store, StoreError
 
 ANCHOR = Anchor("a boot", 11, 22, 33)
@@ -144,6 +145,58 @@ class TestEntry:
         assert store.entry(2) == as_logged(event(2, spec_place=1))
 
 
+class TestOtherEntries:
+    """Entries that are no events of timers."""
+
+    ENTRIES = (
+        other(1, 1, "q", b"\x80"),
+        event(2, others=1),
+        ServerStarted(None, 3, 2, 3000),
+        other(4, 3, "k\u00fcche", b"x" * 10_000, Part.WHOLE),
+    )
+
+    def test_they_come_back_in_order(self, reopen: OpenStore) -> None:
+        reopen()[0].commit(changes(*self.ENTRIES))
+
+        store, header = reopen()
+
+        assert list(store.load()) == list(self.ENTRIES)
+        assert [store.entry(place) for place in (1, 2, 3, 4)] == list(self.ENTRIES)
+        assert header.ends == LogEnds(0, 0, 4, 1)
+        assert header.last_at_ms == 4000
+
+    def test_a_turn_may_have_no_others(self, reopen: OpenStore) -> None:
+        store, _ = reopen()
+        store.commit(changes(event(1)))
+        store.commit(changes(other(2), other(3, 2)))
+
+        store, header = reopen()
+
+        assert places(store.load()) == [1, 2, 3]
+        assert header.ends == LogEnds(0, 0, 3, 1)
+
+    def test_they_stay_behind_the_horizon_and_go_when_they_are_obsolete(self, reopen: OpenStore) -> None:
+        store, _ = reopen()
+        store.commit(changes(*self.ENTRIES))
+        store.commit(changes(obsolete=(2,), horizon=4, horizon_seq=1))
+        assert places(reopen()[0].load()) == [1, 3, 4]
+
+        store, _ = reopen()
+        store.commit(changes(event(5, others=3), obsolete=(1, 3), horizon=4, horizon_seq=1))
+
+        store, header = reopen()
+        assert places(store.load()) == [4, 5]
+        assert header.ends == LogEnds(4, 1, 5, 2)
+
+    def test_an_event_behind_many_is_found(self, store: Store) -> None:
+        store.commit(changes(event(1), *(other(place, place - 1) for place in range(2, 1000)), event(1000, others=998)))
+
+        blocks = [block.entries for block in store.blocks_after_seq(1)]
+
+        assert len(blocks) <= 2
+        assert blocks[-1][-1] == event(1000, others=998)
+
+
 TURNS = st.lists(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, max_size=3), max_size=8)
 """What is committed at once: so many entries that are events of timers or not, some of each."""
 
@@ -154,19 +207,19 @@ TURNS = st.lists(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size
 def test_blocks_after_an_event_are_those_that_a_linear_search_finds(
     kind: Kind, turns: list[list[tuple[bool, int]]], gone: set[int], afters: list[int]
 ) -> None:
-    """No other entries exist yet, so events stand in for them that have the `seq` of the event before them."""
     with TemporaryDirectory() as folder, closing(kind.make(Path(folder))()) as store:
         store.open()
-        made: list[Countdown] = []
+        made: list[NewEntry] = []
         others = 0
         for turn in turns:
             begin = len(made)
             for is_other, count in turn:
                 for _ in range(count):
                     others += is_other
-                    made.append(event(len(made) + 1, others=others))
+                    made.append((other if is_other else event)(len(made) + 1, others=others))
             store.commit(changes(*made[begin:]))
-        store.commit(changes(obsolete=tuple(gone & set(places(made))), horizon=len(made)))
+        obsolete = tuple(gone & set(places(made)))
+        store.commit(changes(obsolete=obsolete, horizon=len(made), horizon_seq=len(made) - others))
         left = [entry for entry in made if entry.place not in gone]
 
         for after in {after % (len(made) - others + 2) for after in afters}:

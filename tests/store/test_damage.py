@@ -1,16 +1,19 @@
 """Files that are not what was written: a store says so, or is exactly what it was. Nothing in between."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 import pytest
+from msgspec import msgpack
 
 from drivers.file_damage import Damaged, cuts, dice, flips, holes, stale_blocks, used_part
-from store.stores import changes, event, sqlite_store
-from timer_server.core.model import Entry
+from store.stores import changes, event, other, sqlite_store
+from timer_server.core.model import Entry, NewEntry
 from timer_server.store.base import Anchor, Header, StoreError
+from timer_server.store.blocks import to_row
 from timer_server.store.sqlite.store import SqliteStore
 
 NAME = "timers.db"
@@ -33,16 +36,23 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def fill(store: SqliteStore, commits: range) -> None:
-    """Twenty events a commit; every fifth commit prunes, and leaves one old entry, to which one in each refers."""
+    """Twenty entries a commit, five of them no events. Every fifth commit prunes, and leaves two old entries: an event
+    to which one in each commit refers, and one that is none."""
     for number in commits:
         places = range(20 * number + 1, 20 * number + 21)
         payload = b'"%s"' % (b"something for the row to hold " * 3)
-        events = [
-            event(place, f"id/{place}", payload=payload, spec_place=int(place in {1, places[-1]})) for place in places
-        ]
+        entries: list[NewEntry] = []
+        for place in places:
+            others = (place + 2) // 4
+            is_large = place in {1, places[-1]}
+            if place % 4 == 2:
+                entries.append(other(place, others, body=payload))
+            else:
+                entries.append(event(place, f"id/{place}", others=others, payload=payload, spec_place=int(is_large)))
         horizon = 20 * (number - number % 5)
-        obsolete = range(max(horizon - 99, 2), horizon + 1) if number % 5 == 0 else ()
-        store.commit(changes(*events, obsolete=tuple(obsolete), horizon=horizon), ANCHOR if number == 0 else None)
+        obsolete = tuple(range(max(horizon - 99, 3), horizon + 1) if number % 5 == 0 else ())
+        turn = changes(*entries, obsolete=obsolete, horizon=horizon, horizon_seq=horizon - horizon // 4)
+        store.commit(turn, ANCHOR if number == 0 else None)
 
 
 def read(folder: Path) -> tuple[Header, list[Entry]]:
@@ -227,7 +237,7 @@ class TestRefusal:
         write(tmp_path, closed.content)
         store = sqlite_store(tmp_path / NAME)
         ends = store.open().ends
-        store.commit(changes(obsolete=(1,), horizon=ends.horizon))
+        store.commit(changes(obsolete=(1,), horizon=ends.horizon, horizon_seq=ends.horizon_seq))
         store.close()
         content = files_of(tmp_path)
 
@@ -235,6 +245,20 @@ class TestRefusal:
             read(tmp_path)
 
         assert files_of(tmp_path) == content
+
+
+def test_an_entry_of_a_type_that_only_a_newer_server_knows_is_no_damage(tmp_path: Path) -> None:
+    with closing(sqlite_store(tmp_path / NAME)) as store:
+        store.open()
+        store.commit(changes(event(1)))
+        row = to_row(2, 1, [msgpack.encode([5, None, 2, 1, "a plan"])])
+        store._database.execute("INSERT INTO blocks VALUES (?, ?, ?, ?)", row)
+    content = files_of(tmp_path)
+
+    with pytest.raises(StoreError, match=r"was written by a newer timer-server \(entry 2 .*; run that version"):
+        read(tmp_path)
+
+    assert files_of(tmp_path) == content
 
 
 @pytest.fixture

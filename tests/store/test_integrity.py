@@ -4,23 +4,28 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
+from msgspec import msgpack
 
 from drivers.builders import LOG_ID
-from store.stores import event
+from store.stores import event, other
+from timer_server.core.entries import QueueEntry
 from timer_server.core.ledger import LogEnds
 from timer_server.core.model import Entry, as_logged
 from timer_server.core.records import pack
 from timer_server.store.blocks import entries_of, entry_in, to_row, without
-from timer_server.store.integrity import Damage, checksum_of, verify_complete
+from timer_server.store.integrity import Damage, UnknownEntry, checksum_of, verify_complete
 from timer_server.store.sqlite.sentences import one_line
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
-Log = list[int | tuple[int, int] | tuple[int, int, int]]
+Log = list[int | tuple[int, int] | tuple[int, int, int] | QueueEntry]
 
 
 def entries_at(log: Log) -> Iterator[Entry]:
-    """Entries at these places; how many others are before one and where its spec stands may follow."""
+    """Events at these places; how many others are before one and where its spec stands may follow."""
     for entry in log:
+        if isinstance(entry, QueueEntry):
+            yield entry
+            continue
         place, others, spec_place = (*(entry if isinstance(entry, tuple) else (entry,)), 0, 0)[:3]
         yield as_logged(event(place, others=others, spec_place=spec_place))
 
@@ -34,7 +39,10 @@ def entries_at(log: Log) -> Iterator[Entry]:
         ([2, 5, 8, 9], LogEnds(7, 7, 9, 9)),
         ([2, 5], LogEnds(7, 7, 7, 7)),
         ([2, 5], LogEnds(7, 4, 7, 4)),
-        ([2, 5, (8, 3), (9, 4)], LogEnds(7, 4, 9, 5)),
+        ([2, 5, (8, 3), (9, 3)], LogEnds(7, 4, 9, 6)),
+        ([2, other(5, 3), other(8, 4), (9, 4), other(10, 5), other(11, 6)], LogEnds(7, 4, 11, 5)),
+        ([other(1, 1), other(2, 2)], LogEnds(0, 0, 2, 0)),
+        ([other(1, 1), 2], LogEnds(7, 1, 7, 1)),
         ([(2, 0, 2), (3, 0, 2), 5, (8, 0, 2), (9, 0, 9)], LogEnds(7, 7, 9, 9)),
     ],
 )
@@ -56,7 +64,11 @@ def test_a_complete_log_passes(found: Log, ends: LogEnds) -> None:
         ([2, 5, 8], "it ends at entry 8, and should end at 9"),
         ([2, 5, 8, 9, 10], "it ends at entry 10, and should end at 9"),
         ([2, 5], "it ends at entry 7, and should end at 9"),
-        ([2, 5, 8, (9, 1)], "it ends at event 8, and should end at 9"),
+        ([2, 5, 8, (9, 1)], "entry 9 tells of 1 that are no events, and should tell of 0"),
+        ([2, 5, 8, other(9, 0)], "entry 9 tells of 0 that are no events, and should tell of 1"),
+        ([2, 5, other(8, 1), 9], "entry 9 tells of 0 that are no events, and should tell of 1"),
+        ([2, 5, 8, other(9, 1)], "it ends at event 8, and should end at 9"),
+        ([2, 5, other(9, 1)], "entry 8 is missing, entry 9 stands in its place"),
         ([2, 8, 9], "it holds 3 entries, and should hold 4"),
         ([2, 3, 5, 8, 9], "it holds 5 entries, and should hold 4"),
         ([2, 5, 8, (9, 0, 1)], "entry 1 is missing, to which entry 9 refers"),
@@ -82,6 +94,16 @@ def test_a_body_with_its_checksum_that_holds_no_entries(body: bytes) -> None:
         entry_in(row, 1)
     with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):
         without(row, {1})
+
+
+def test_a_type_of_entry_that_only_a_newer_server_knows_is_named() -> None:
+    body = to_row(7, 7, [pack(event(6)), msgpack.encode([5, None, 7, 1, "a plan"])])[2]
+    row = (7, 7, body, checksum_of(body, 7, 7))
+
+    with pytest.raises(UnknownEntry, match="entry 7 is of type 5, this one knows 1 to 4"):
+        entries_of(row)
+    assert entry_in(row, 6) == event(6)
+    assert without(row, {6}) == (to_row(7, 7, [msgpack.encode([5, None, 7, 1, "a plan"])]), 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x90", state_to_row(LogState(LOG_ID))[0] + b"\0"])

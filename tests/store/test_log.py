@@ -1,20 +1,33 @@
 """A log as its readers see it: pages, the oldest entries, and turns whose commit is under way."""
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 
-from store.stores import OpenStore, changes, event, places
-from timer_server.core.model import Countdown
+from store.stores import KINDS, OpenStore, changes, event, other, places
+from timer_server.core.model import Countdown, NewEntry
 from timer_server.store import log as log_module
 from timer_server.store.base import StoreError
-from timer_server.store.log import Log
+from timer_server.store.log import Log, Page
 
 
-def log_of(reopen: OpenStore, *events: Countdown, obsolete: tuple[int, ...] = (), horizon: int = 0) -> Log:
-    """A log that holds these events but the obsolete ones."""
+def log_of(
+    reopen: OpenStore,
+    *entries: NewEntry,
+    obsolete: tuple[int, ...] = (),
+    horizon: int = 0,
+    horizon_seq: int | None = None,
+) -> Log:
+    """A log that holds these entries but the obsolete ones."""
     store, _ = reopen()
-    store.commit(changes(*events))
-    store.commit(changes(obsolete=obsolete, horizon=horizon))
+    store.commit(changes(*entries))
+    store.commit(changes(obsolete=obsolete, horizon=horizon, horizon_seq=horizon_seq))
     return Log(*reopen())
+
+
+def seqs(page: Page) -> list[int]:
+    return [event.seq for event in page.events]
 
 
 class TestPage:
@@ -84,7 +97,8 @@ class TestPage:
             found += places(page.events)
             at, is_end = page.scanned_to, page.is_end
 
-        assert found == [event.place for event in log.oldest(0, 100) if event.id.startswith(prefix)]
+        oldest = log.oldest(0, 100)
+        assert found == [one.place for one in oldest if isinstance(one, Countdown) and one.id.startswith(prefix)]
 
     def test_ends_where_enough_was_read(self, reopen: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
         """A page always gets on by something, however large that is."""
@@ -134,12 +148,99 @@ class TestLargeSpecs:
                 read()
 
 
+MANY = 30_000
+"""Entries in a row that are no events: three times as many as one page looks at."""
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=[kind.name for kind in KINDS])
+def long_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
+    """A log in which many entries are no events: between the events 2 and 3, and behind event 4."""
+    entries: list[NewEntry] = [event(1, "a"), event(2, "b")]
+    entries += (other(3 + number, 1 + number) for number in range(MANY))
+    entries += event(MANY + 3, "a", others=MANY), event(MANY + 4, "b", others=MANY)
+    entries += (other(MANY + 5 + number, MANY + 1 + number) for number in range(MANY))
+    make = request.param.make(tmp_path_factory.mktemp("log"))
+    with closing(make()) as store:
+        store.open()
+        store.commit(changes(*entries))
+    with closing(make()) as store:
+        yield Log(store, store.open())
+
+
+class TestOtherEntries:
+    def test_a_page_looks_at_no_more_of_them_than_it_may(self, long_log: Log) -> None:
+        page = long_log.page(0, "", 10, 1_000)
+
+        assert (seqs(page), page.scanned_to, page.scanned, page.is_end) == ([1, 2], 2, 1_000, False)
+
+    def test_the_next_page_begins_behind_them(self, long_log: Log) -> None:
+        page = long_log.page(2, "", 10, 2)
+
+        assert (seqs(page), page.scanned_to, page.scanned, page.is_end) == ([3, 4], 4, 2, True)
+
+    def test_a_page_ends_with_the_last_event(self, long_log: Log) -> None:
+        assert long_log.page(3, "", 10, 1_000)[1:] == (4, 2, True)
+        assert long_log.page(3, "c", 10, 1_000)[1:] == (4, 2, True)
+        assert long_log.page(4, "", 10, 1_000)[1:] == (4, 0, True)
+
+    @pytest.mark.parametrize("scan", [1, 7, 10_000])
+    @pytest.mark.parametrize(("prefix", "found"), [("", [1, 2, 3, 4]), ("b", [2, 4]), ("c", [])])
+    def test_pages_one_after_the_other_find_all_events(
+        self, long_log: Log, scan: int, prefix: str, found: list[int]
+    ) -> None:
+        read, at, pages, is_end = [], 0, 0, False
+        while not is_end:
+            page = long_log.page(at, prefix, 3, scan)
+            read += seqs(page)
+            at, is_end, pages = page.scanned_to, page.is_end, pages + 1
+            assert page.scanned <= scan
+
+        assert read == found
+        assert pages <= 4
+
+    def test_the_oldest_are_entries_of_all_types(self, long_log: Log) -> None:
+        assert places(long_log.oldest(1, 4)) == [2, 3, 4, 5]
+
+    def test_one_that_is_taken_for_an_event_is_a_store_error(self, long_log: Log) -> None:
+        for read in (long_log.event, long_log.holder):
+            with pytest.raises(StoreError, match="entry 3 "):
+                read(3)
+
+    def test_those_that_stay_behind_the_horizon_hide_no_event(self, reopen: OpenStore) -> None:
+        """The events 2 and 3 are gone, and what stands behind them is still needed."""
+        entries = [event(1), event(2), event(3), *(other(place, place - 3) for place in range(4, 104))]
+        end = event(104, others=100)
+        log = log_of(reopen, *entries, end, obsolete=(1, 2, 3), horizon=103, horizon_seq=3)
+
+        pages, at = [], 0
+        while not pages or not pages[-1].is_end:
+            pages.append(log.page(at, "", 10, 10))
+            at = pages[-1].scanned_to
+
+        assert [one.events for one in pages] == [[], [end]]
+
+
 def test_the_oldest_are_those_after_a_place(reopen: OpenStore) -> None:
     log = log_of(reopen, *(event(place) for place in range(1, 100)), obsolete=(2, 3), horizon=3)
 
     assert places(log.oldest(0, 3)) == [1, 4, 5]
     assert places(log.oldest(50, 1000)) == list(range(51, 100))
     assert log.oldest(99, 10) == []
+
+
+def test_turns_under_way_may_hold_entries_that_are_no_events(reopen: OpenStore) -> None:
+    store, header = reopen()
+    log = Log(store, header)
+    for turn in ([event(1), other(2)], [other(3, 2), other(4, 3)], [other(5, 4), event(6, others=4)]):
+        log.take_off(changes(*turn))
+
+    assert log.event(6) == event(6, others=4)
+    with pytest.raises(StoreError, match="entry 3 "):
+        log.event(3)
+    for durable in ((2, 1), (4, 1), (6, 2)):
+        store.commit(log.land())
+        assert (log.durable_place, log.durable_seq) == durable
+        assert log.event(6) == event(6, others=4)
 
 
 def test_a_turn_under_way_is_read_from_itself_and_told_to_nobody(reopen: OpenStore) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.stores import KINDS, Kind, changes
+from store.stores import KINDS, Kind, changes, other
 from store.stores import event as event_at
+from timer_server.core.entries import Part, ServerStarted
 from timer_server.core.model import KINDS as EVENT_KINDS
-from timer_server.core.model import Countdown, Revision, as_logged
+from timer_server.core.model import Countdown, NewEntry, Revision, as_logged
 from timer_server.core.records import pack
 from timer_server.store.base import Anchor, Header, Store
-from timer_server.store.blocks import to_rows
+from timer_server.store.blocks import Row, to_rows
 
 SQL_INTEGER = st.integers(0, 2**63 - 1)
 VALID_ID = st.text("AZaz09._:/-", min_size=1, max_size=128)
@@ -120,7 +121,7 @@ def test_stored_rows_are_what_they_were() -> None:
         event_at(2, "a", "fired", others=1, revision=Revision(3, 500), **spec),
     ]
 
-    assert list(to_rows(events, [pack(as_logged(event)) for event in events])) == [
+    assert rows_of(events) == [
         (
             2,
             1,
@@ -131,3 +132,15 @@ def test_stored_rows_are_what_they_were() -> None:
             3718549747,
         )
     ]
+
+
+def test_stored_rows_of_other_entries_are_what_they_were() -> None:
+    entries = [other(1, 1, "q", b"\x81", Part.LAST), ServerStarted(None, 2, 2, 1_700_000_000_000)]
+
+    assert rows_of(entries) == [
+        (2, 0, bytes.fromhex("dc00029803c00101cd03e8a17102c401819504c00202cf0000018bcfe56800"), 2562592668)
+    ]
+
+
+def rows_of(entries: Sequence[NewEntry]) -> list[Row]:
+    return list(to_rows(entries, [pack(as_logged(entry)) for entry in entries]))

@@ -44,6 +44,7 @@ from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
 from timer_server.core.listing import Listing, list_page
 from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, STARTED, Countdown, Entry, Revision, Wall
 from timer_server.core.payloads import check_payload, is_same_json
+from timer_server.core.readers import EndReaders, NoReaders
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 from timer_server.limits import SCAN_MAXIMUM
@@ -63,12 +64,19 @@ class Engine:
     `wall_clock` is asked only about timers that are bound to it.
     """
 
-    def __init__(self, limits: Limits, new_id: Callable[[int], str], wall_clock: WallClock = STANDING) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        new_id: Callable[[int], str],
+        wall_clock: WallClock = STANDING,
+        readers: EndReaders | None = None,
+    ) -> None:
         self._limits = limits
         self._new_id = new_id
         self._wall_clock = wall_clock
         self._to_follow: Iterator[Countdown] = iter(())
-        self._ledger = Ledger()
+        self._readers: EndReaders = NoReaders() if readers is None else readers
+        self._ledger = Ledger(self._readers)
         self._oldest_at_ms: int | None = None
         self._left_bytes = _NO_LIMIT
 
@@ -76,6 +84,11 @@ class Engine:
     def last_seq(self) -> int:
         """The `seq` of the last event."""
         return self._ledger.last_seq
+
+    @property
+    def last_place(self) -> int:
+        """The place of the last entry."""
+        return self._ledger.last_place
 
     @property
     def horizon(self) -> int:
@@ -91,6 +104,14 @@ class Engine:
         """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
         self._ledger.restore(entries, ends, holder_at)
 
+    def start_server(self, now_ns: int) -> None:
+        """Logs a start of the server, if there are queues: leases count from there."""
+        self._ledger.start_server(round_up(now_ns))
+
+    def at(self, place: int) -> Countdown | Recall:
+        """The event at a place."""
+        return self._ledger.at(place)
+
     def take_changes(self) -> Changes:
         """The changes since the last call. Nobody is told of them before they are durable."""
         return self._ledger.take_changes()
@@ -102,6 +123,12 @@ class Engine:
     def limit_growth(self, left_bytes: int | None) -> None:
         """From now on no more than so many bytes are added to the log, but for what ends timers; None is no limit."""
         self._left_bytes = _NO_LIMIT if left_bytes is None else left_bytes
+
+    def take_room(self, size: int) -> None:
+        """Counts what is added to the log. Raises `Refusal` (limit_reached) where the disk is nearly full."""
+        if size > self._left_bytes:
+            raise self._no_room(size)
+        self._left_bytes -= size
 
     # Requests
 
@@ -194,9 +221,13 @@ class Engine:
     def next_forget_ns(self, durable_place: int) -> int | None:
         """When the oldest entry may be forgotten; 0 is now, or that its time has yet to be read from the log.
 
-        None where no entry after the horizon is durable: only stored entries are looked at.
+        None where no entry after the horizon is durable, as only stored entries are looked at, or where readers have
+        yet to take up what comes.
         """
-        if self._ledger.horizon >= durable_place:
+        if self._ledger.has_unneeded:
+            return 0
+        waits_at = self._readers.waits_at
+        if self._ledger.horizon >= (durable_place if waits_at is None else min(waits_at, durable_place)):
             return None
         if self._oldest_at_ms is None or self._ledger.ended_count > self._limits.max_timers:
             return 0
@@ -206,14 +237,18 @@ class Engine:
         """Moves the horizon over the entries that are older than retention.
 
         `oldest` are the first stored entries after the horizon. An ended timer is forgotten with its last event; the
-        last event of a pending timer stays in the log, even behind the horizon.
+        last event of a pending timer stays in the log, even behind the horizon, and so does what readers need.
         """
+        if self._readers.has_news:
+            self._ledger.take_news()
         self._oldest_at_ms = None
-        for event in oldest:
-            if not self._may_forget(event.at_ms, now_ns):
-                self._oldest_at_ms = event.at_ms
+        waits_at = self._readers.waits_at
+        for entry in oldest:
+            is_waited_for = waits_at is not None and entry.place > waits_at
+            if is_waited_for or not self._may_forget(entry.at_ms, now_ns):
+                self._oldest_at_ms = entry.at_ms
                 break
-            self._ledger.forget(event)
+            self._ledger.forget(entry)
 
     def _may_forget(self, at_ms: int, now_ns: int) -> bool:
         outlived = at_ms + self._limits.retention_s * MS_PER_SECOND <= now_ns // NS_PER_MS
@@ -303,6 +338,8 @@ class Engine:
 
     def _changed(self, timer: Countdown, kind_number: int, now: Now, changed: Fields, keys: bytes) -> Countdown:
         """The next version of a timer, not yet logged."""
+        if self._readers.has_news:
+            self._ledger.take_news()
         elapsed_ms = round_up(now.ns) - changed.get("started_at_ms", timer.started_at_ms)
         left_ms, wall, ahead_ms = changed.pop("remaining_ms", 0), timer.wall, changed.pop("ahead_ms", None)
         if wall is not None:

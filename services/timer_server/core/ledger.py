@@ -4,18 +4,26 @@ A pending timer is held whole, as a record. For an ended one only the place of i
 of them cost little; a caller that needs more gets a `Recall` and reads the log there.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from heapq import merge
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from timer_protocol.messages import State, StateCounts
 from timer_server.core.deadlines import Deadlines
+from timer_server.core.entries import OtherEntry, QueueEntry, ServerStarted
+from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Countdown, Entry, Referring, as_logged
+from timer_server.core.model import Countdown, Entry, NewEntry, Referring, as_logged
+from timer_server.core.other_entries import OtherEntries
+from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, head, is_paused, pack, unpack
+
+_REMOVED_MOST = 250
+"""Entries that one turn removes because readers or queues need them no more. Each may stand in a block of its own."""
 
 
 class Recall(NamedTuple):
@@ -27,10 +35,12 @@ class Recall(NamedTuple):
 class Changes(Struct, frozen=True, gc=False):
     """What one turn has to make durable in a log.
 
-    `events` are new, and `records` are their entries; `obsolete` are the places of entries to remove. `horizon` is the
-    last place that retention has passed, `horizon_seq` the `seq` there.
+    `entries` are new, and `records` are what is stored of them; `events` are the events of timers among them, the very
+    same list where there are no others. `obsolete` are the places of entries to remove. `horizon` is the last place
+    that retention has passed, `horizon_seq` the `seq` there.
     """
 
+    entries: list[NewEntry]
     events: list[Countdown]
     records: list[Record]
     obsolete: list[int]
@@ -52,10 +62,17 @@ class Ledger:
 
     `last_place` is the place of the last entry, `others` the number of entries that are not events of timers. Retention
     has passed the entries up to the place `horizon`: of those, the log still holds the last events of pending timers,
-    and the specs that other entries refer to.
+    ends that a reader holds, the specs that other entries refer to, and what queues need of their own entries.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, readers: EndReaders) -> None:
+        self._readers = readers
+        self._other_entries = OtherEntries()
+        self._held_specs = HeldSpecs()
+        self._released: deque[int] = deque()
+        """Ends behind the horizon that no reader holds any more."""
+        self.has_unneeded = False
+        """Whether there are such ends, or obsolete entries of queues behind the horizon. Each turn removes some."""
         self._pending: dict[str, Record] = {}
         self._fired: dict[str, int] = {}
         self._cancelled: dict[str, int] = {}
@@ -64,7 +81,9 @@ class Ledger:
         self._deadlines = Deadlines(self._pending)
         self._wall_deadlines = Deadlines(self._pending)
         self._paused = 0
-        self._events: list[Countdown] = []
+        self._entries: list[Any] = []
+        """New entries, each a `NewEntry`. Where `_has_others` is false, all of them are events."""
+        self._has_others = False
         self._records: list[Record] = []
         self._obsolete: list[int] = []
         self.last_place = 0
@@ -82,19 +101,26 @@ class Ledger:
         pending, fired, cancelled = self._pending, self._fired, self._cancelled
         running: dict[str, Record] = {}
         wall_bound: dict[str, Record] = {}
+        passed: list[int] = []
+        is_read = False
         for entry in entries:
+            if isinstance(entry, OtherEntry):
+                is_read = True
+                self._restore_other(entry, ends.horizon)
+                continue
             timer_id, before = entry.id, None
             if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
                 before = pending.pop(timer_id, None)
                 for known in (running, wall_bound, fired, cancelled):
                     known.pop(timer_id, None)
             if entry.has_ended:
-                self._ended[entry.state][timer_id] = entry.place
+                self._restore_end(entry, ends.horizon, passed)
+                if is_read:
+                    self._readers.restore(_whole(entry, before, holder_at))
                 continue
-            if isinstance(entry, Referring):
-                holder = unpack(before) if before is not None else holder_at(entry.spec_place)
-                entry = entry.with_spec_of(holder)  # noqa: PLW2901
-            pending[timer_id] = record = pack(entry)
+            if entry.spec_place:
+                self._held_specs.restore(entry.spec_place)
+            pending[timer_id] = record = pack(_whole(entry, before, holder_at))
             if entry.due_at_ms is not None:
                 (wall_bound if entry.is_wall_bound else running)[timer_id] = record
         self._ids.load([*pending, *fired, *cancelled])
@@ -103,6 +129,7 @@ class Ledger:
         self._paused = len(pending) - len(running) - len(wall_bound)
         self.horizon, self.horizon_seq = ends.horizon, ends.horizon_seq
         self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
+        self._restore_readers(passed)
 
     def find(self, timer_id: str) -> Countdown | Recall | None:
         """The timer with this id; None where there is none."""
@@ -112,7 +139,7 @@ class Ledger:
         place = self._fired.get(timer_id)
         if place is None:
             place = self._cancelled.get(timer_id)
-        return None if place is None else self._at(place)
+        return None if place is None else self.at(place)
 
     def page(
         self, after: str | None, prefix: str, states: Collection[State], due_before_ms: int | None = None
@@ -126,7 +153,7 @@ class Ledger:
             if record is None:
                 places = [ended.get(timer_id) for state, ended in self._ended.items() if state in states]
                 place = next(filter(None, places), None)
-                yield timer_id, None if place is None else self._at(place)
+                yield timer_id, None if place is None else self.at(place)
             else:
                 is_wanted = ("paused" if is_paused(record) else "running") in states
                 timer = unpack(record) if is_wanted else None
@@ -199,31 +226,70 @@ class Ledger:
         """Ended timers that retention has not removed."""
         return len(self._fired) + len(self._cancelled)
 
+    def at(self, place: int) -> Countdown | Recall:
+        """The event at a place, if this turn made it; otherwise a `Recall`."""
+        position = place - self.last_place + len(self._entries) - 1
+        return self._entries[position] if position >= 0 else Recall(place)
+
     def take_changes(self) -> Changes:
         """The changes since the last call. Nobody is told of them before they are durable."""
-        changes = Changes(self._events, self._records, self._obsolete, self.horizon, self.horizon_seq)
-        self._events, self._records, self._obsolete = [], [], []
+        if self._readers.has_news:
+            self.take_news()
+        if self.has_unneeded:
+            self._remove_unneeded()
+        entries = events = self._entries
+        if self._has_others:
+            events = [entry for entry in entries if isinstance(entry, Countdown)]
+        changes = Changes(entries, events, self._records, self._obsolete, self.horizon, self.horizon_seq)
+        self._entries, self._records, self._obsolete, self._has_others = [], [], [], False
         return changes
+
+    def take_news(self) -> None:
+        """Logs what readers have done since the last call, and notes which ends they hold no more.
+
+        An end that they are offered has to come behind what they have done before it, and they have to be asked before
+        the horizon moves.
+        """
+        for draft in self._readers.take_drafts():
+            at_ms = max(draft.at_ms, self._entries[-1].at_ms) if self._entries else draft.at_ms
+            place, others = self.last_place + 1, self.others + 1
+            self._log_other(QueueEntry(None, place, others, at_ms, draft.queue, draft.part, draft.body))
+        self._released.extend(place for place in self._readers.take_released() if place <= self.horizon)
+        self._look_for_unneeded()
+
+    def start_server(self, at_ms: int) -> None:
+        """Logs a start of the server, if there are queues."""
+        if self._other_entries.has_queues:
+            self._log_other(ServerStarted(None, self.last_place + 1, self.others + 1, at_ms))
+            self._readers.server_started(at_ms)
 
     def forget(self, entry: Entry) -> None:
         """Moves the horizon over the first entry after it.
 
-        The last event of a pending timer stays stored. So does a spec that later entries refer to, until the last of
-        them goes.
+        The last event of a pending timer stays stored, and so does an end that is held. A spec that later entries refer
+        to stays until the last of them goes.
         """
-        timer_id, place = entry.id, entry.place
+        place = entry.place
         self.horizon, self.horizon_seq = place, entry.seq
+        if isinstance(entry, OtherEntry):
+            self._other_entries.pass_by(entry)
+            self._look_for_unneeded()
+            return
+        timer_id = entry.id
         if entry.holds_spec:
             return
         pending = self._pending.get(timer_id)
         if pending is not None and head(pending).place == place:
             return
-        self._obsolete.append(place)
+        if not (entry.has_ended and self._readers.is_held(place)):
+            self._obsolete.append(place)
+        elif entry.spec_place:
+            self._held_specs.hold(place, entry.spec_place)
         for ended in self._ended.values():
             if ended.get(timer_id) == place:
                 del ended[timer_id]
                 self._ids.forget(timer_id)
-                if entry.spec_place:
+                if entry.spec_place and self._held_specs.forget_timer(entry.spec_place):
                     self._obsolete.append(entry.spec_place)
 
     def _take_up(self, timer: Countdown, before: Countdown) -> None:
@@ -232,6 +298,7 @@ class Ledger:
         self._retire(before)
         if timer.has_ended:
             self._ended[timer.state][timer.id] = timer.place
+            self._readers.offer(timer)
             return
         self._pending[timer.id] = record
         if timer.due_at_ms is None:
@@ -245,7 +312,7 @@ class Ledger:
     def _log(self, timer: Countdown) -> Record:
         record = pack(timer)
         self.last_place = timer.place
-        self._events.append(timer)
+        self._entries.append(timer)
         self._records.append(pack(as_logged(timer)) if timer.spec_place else record)
         return record
 
@@ -260,10 +327,57 @@ class Ledger:
         if before.place <= self.horizon and not before.holds_spec:
             self._obsolete.append(before.place)
 
-    def _at(self, place: int) -> Countdown | Recall:
-        """The version of a timer at a place, if this turn made it; otherwise a `Recall`."""
-        position = place - self.last_place + len(self._events) - 1
-        return self._events[position] if position >= 0 else Recall(place)
+    def _log_other(self, entry: QueueEntry | ServerStarted) -> None:
+        self.last_place, self.others = entry.place, entry.others
+        self._has_others = True
+        self._entries.append(entry)
+        self._records.append(pack(entry))
+        self._other_entries.note(entry)
+
+    def _restore_end(self, entry: Countdown | Referring, horizon: int, passed: list[int]) -> None:
+        """Takes up an end. One that retention has passed is in the log only because it was held: its timer may be gone,
+        or is known by a later event."""
+        is_passed = entry.place <= horizon
+        if is_passed:
+            passed.append(entry.place)
+        else:
+            self._ended[entry.state][entry.id] = entry.place
+        if entry.spec_place:
+            self._held_specs.restore(entry.spec_place, entry.place if is_passed else None)
+
+    def _restore_readers(self, passed: list[int]) -> None:
+        """Ends the restore of the readers. Of the ends that retention has passed, they may hold some no more."""
+        self._held_specs.restored()
+        self._readers.restored()
+        self._released.extend(place for place in passed if not self._readers.is_held(place))
+        self._look_for_unneeded()
+
+    def _restore_other(self, entry: QueueEntry | ServerStarted, horizon: int) -> None:
+        self._other_entries.note(entry)
+        if entry.place <= horizon:
+            self._other_entries.pass_by(entry)
+        self._readers.restore(entry)
+
+    def _remove_unneeded(self) -> None:
+        """Removes some of the entries behind the horizon that readers and queues need no more."""
+        unneeded = self._other_entries.take_obsolete(_REMOVED_MOST)
+        while self._released and len(unneeded) < _REMOVED_MOST:
+            unneeded.append(self._released.popleft())
+            spec_place = self._held_specs.let_go(unneeded[-1])
+            if spec_place is not None:
+                unneeded.append(spec_place)
+        self._obsolete += unneeded
+        self._look_for_unneeded()
+
+    def _look_for_unneeded(self) -> None:
+        self.has_unneeded = bool(self._released) or self._other_entries.has_obsolete
+
+
+def _whole(entry: Countdown | Referring, before: Record | None, holder_at: Callable[[int], Countdown]) -> Countdown:
+    """The event with its spec, which the version before it has; otherwise it is read from the log."""
+    if isinstance(entry, Countdown):
+        return entry
+    return entry.with_spec_of(unpack(before) if before is not None else holder_at(entry.spec_place))
 
 
 def _is_due_before(timer: Countdown | None, moment_ms: int) -> bool:

@@ -3,8 +3,8 @@
 All times are whole milliseconds on the server's own timeline (see `loop.clock`). A moment is rounded down when it is
 compared with a deadline and up when a deadline is made from it, so that no timer is ever early.
 
-Each entry begins with a tag for its type. So far all entries are events of timers. Every entry has a `place`, which
-rises by one over all entries; only events of timers have a `seq`, which rises by one over those.
+Each entry begins with a tag for its type: most are events of timers, the others are in `core.entries`. Every entry has
+a `place`, which rises by one over all entries; only events of timers have a `seq`, which rises by one over those.
 """
 
 from typing import Annotated
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from timer_protocol import messages
 from timer_protocol.messages import Cause, EventKind, State
+from timer_server.core.entries import Natural, QueueEntry, ServerStarted
 
 KINDS: tuple[EventKind, ...] = (
     "started",
@@ -37,8 +38,6 @@ MOVED_BY_CLOCK = len(KINDS) - 1
 
 ENDED_KINDS = frozenset({CANCELLED, FIRED})
 """The kinds of events that end a timer."""
-
-Natural = Annotated[int, Meta(ge=0)]
 
 
 class Wall(Struct, frozen=True, gc=False, array_like=True):
@@ -213,12 +212,15 @@ class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):
         return replace(holder, **{field: getattr(self, field) for field in self.__struct_fields__})
 
 
-Entry = Countdown | Referring
+NewEntry = Countdown | QueueEntry | ServerStarted
+"""An entry as a turn makes it: an event is whole."""
+
+Entry = NewEntry | Referring
 """An entry of a log."""
 
 
-def as_logged(countdown: Countdown) -> Entry:
-    """The entry for an event, without its spec where an earlier entry holds that."""
-    if countdown.spec_place in (0, countdown.place):
-        return countdown
-    return Referring(**{field: getattr(countdown, field) for field in Referring.__struct_fields__})
+def as_logged(entry: NewEntry) -> Entry:
+    """The entry as it is stored: of an event without its spec, where an earlier entry holds that."""
+    if not isinstance(entry, Countdown) or entry.spec_place in (0, entry.place):
+        return entry
+    return Referring(**{field: getattr(entry, field) for field in Referring.__struct_fields__})

@@ -26,12 +26,17 @@ _BEHIND_LENGTH_AND_TAG = 2
 
 
 class Head(Struct, frozen=True, gc=False, array_like=True):
-    """The first fields of a record, read without the rest. `model` says what they are."""
+    """The first fields of any record, read without the rest."""
 
     tag: int
     due_at_ms: int | None
     place: int
     others: int
+
+
+class TimerHead(Head, frozen=True, gc=False, array_like=True):
+    """The first fields of a timer's record. `model` says what they are."""
+
     kind_number: int
     started_at_ms: int
     id: str
@@ -47,8 +52,8 @@ unpack = msgpack.Decoder(Countdown).decode
 unpack_entry: Callable[[bytes], Entry] = msgpack.Decoder(Entry).decode
 """The entry in a record. Raises the same."""
 
-head = msgpack.Decoder(Head).decode
-"""The head of a record, for half the work of unpacking it or less."""
+head = msgpack.Decoder(TimerHead).decode
+"""The head of a timer's record, for half the work of unpacking it or less."""
 
 
 def is_paused(record: Record) -> bool:

@@ -8,12 +8,13 @@ block is noticed like an altered one.
 import struct
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import get_args
 
 import msgspec
 
-from timer_server.core.model import Countdown, Entry
+from timer_server.core.model import Entry, NewEntry
 from timer_server.core.records import Head, Record, unpack_entry
-from timer_server.store.integrity import Damage, checksum_of, is_sound
+from timer_server.store.integrity import Damage, UnknownEntry, checksum_of, is_sound
 
 BLOCK_ENTRIES = 32
 """Most entries in a block: enough to share the cost of a row, few enough that reading one of them costs little more."""
@@ -26,21 +27,22 @@ Row = tuple[int, int, bytes, int]
 
 _ARRAY = struct.Struct(">BH")
 _ARRAY_16 = 0xDC
+_TAGS = frozenset(entry_type.__struct_config__.tag for entry_type in get_args(Entry))
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
 _decode_heads = msgspec.msgpack.Decoder(list[Head]).decode
 _decode_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
-def to_rows(events: Sequence[Countdown], records: Sequence[Record]) -> Iterator[Row]:
-    """The rows for some events. `records` are those of their entries, in the same order."""
+def to_rows(entries: Sequence[NewEntry], records: Sequence[Record]) -> Iterator[Row]:
+    """The rows for some entries. `records` are what is stored of them, in the same order."""
     end = 0
-    while end < len(events):
+    while end < len(entries):
         block = records[end : end + BLOCK_ENTRIES]
         size = sum(map(len, block))
         if size > BLOCK_BYTES:
             block = block[: max(len(block) * BLOCK_BYTES // size, 1)]
         end += len(block)
-        last = events[end - 1]
+        last = entries[end - 1]
         yield to_row(last.place, last.seq, block)
 
 
@@ -84,4 +86,16 @@ def _decoding(row: Row) -> Iterator[bytes]:
     try:
         yield body
     except (msgspec.MsgspecError, ValueError) as error:
+        _check_tags(body)
         raise Damage(f"the entries up to {last_place} cannot be decoded: {error}") from None
+
+
+def _check_tags(body: bytes) -> None:
+    """Raises `UnknownEntry` for a body that holds an entry of a type that this server does not know."""
+    try:
+        heads = _decode_heads(body)
+    except (msgspec.MsgspecError, ValueError):
+        return
+    for head in heads:
+        if head.tag not in _TAGS:
+            raise UnknownEntry(f"entry {head.place} is of type {head.tag}, this one knows 1 to {max(_TAGS)}")

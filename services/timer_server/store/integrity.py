@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from zlib import crc32
 
 from timer_protocol.plurals import counted
+from timer_server.core.entries import OtherEntry
 from timer_server.core.ledger import LogEnds
 from timer_server.core.model import Entry
 
@@ -13,6 +14,10 @@ _KEYS = struct.Struct(">QQ")
 
 class Damage(Exception):
     """What was read is not what was written. The text says what was found, and where in the log."""
+
+
+class UnknownEntry(Damage):
+    """An entry is whole, but of a type that only a newer server knows. The text says which, and where in the log."""
 
 
 def checksum_of(body: bytes, key: int = 0, second_key: int = 0) -> int:
@@ -31,16 +36,19 @@ def is_sound(body: object, checksum: object, key: object = 0, second_key: object
 def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Iterator[Entry]:
     """Passes the entries of a log on and checks that all are there. Raises `Damage`, at the latest after the last.
 
-    There should be `held` entries, none missing after the horizon, and each spec that another entry refers to.
+    There should be `held` entries, none missing after the horizon, and each spec that another entry refers to. After
+    the horizon each entry has to tell how many up to it are no events.
     """
-    found, last, expected, seq = 0, 0, ends.horizon + 1, ends.horizon_seq
+    found, last, expected, others = 0, 0, ends.horizon + 1, ends.horizon - ends.horizon_seq
     specs: set[int] = set()
     for entry in entries:
         place = entry.place
         if entry.spec_place:
             _check_reference(entry, specs)
         if place == expected:
-            expected, seq = expected + 1, entry.seq
+            expected, others = expected + 1, others + isinstance(entry, OtherEntry)
+            if entry.others != others:
+                raise Damage(f"entry {place} tells of {entry.others} that are no events, and should tell of {others}")
         elif place > ends.horizon:
             raise Damage(f"entry {expected} is missing, entry {place} stands in its place")
         elif place <= last:
@@ -49,15 +57,15 @@ def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Itera
         yield entry
     if expected - 1 != max(ends.last_place, ends.horizon):
         raise Damage(f"it ends at entry {expected - 1}, and should end at {ends.last_place}")
-    if seq != max(ends.last_seq, ends.horizon_seq):
-        raise Damage(f"it ends at event {seq}, and should end at {ends.last_seq}")
+    if expected - 1 - others != max(ends.last_seq, ends.horizon_seq):
+        raise Damage(f"it ends at event {expected - 1 - others}, and should end at {ends.last_seq}")
     if found != held:
         raise Damage(f"it holds {counted(found, 'entry', 'entries')}, and should hold {held}")
 
 
 def _check_reference(entry: Entry, specs: set[int]) -> None:
     """Notes an entry that holds a spec for others. Raises `Damage` for one whose spec is missing."""
-    if entry.holds_spec:
+    if entry.spec_place == entry.place:
         specs.add(entry.place)
     elif entry.spec_place not in specs:
         raise Damage(f"entry {entry.spec_place} is missing, to which entry {entry.place} refers")

@@ -1,12 +1,14 @@
 """Reading a log: durable entries come from its store, those that are being made durable from the turns in flight."""
 
 from collections import deque
+from collections.abc import Iterable
 from contextlib import closing
 from itertools import chain, islice
 from typing import NamedTuple
 
+from timer_server.core.entries import OtherEntry
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Countdown, Entry
+from timer_server.core.model import Countdown, Entry, Referring
 from timer_server.limits import SCAN_BYTES
 from timer_server.store.base import Header, Store, StoreError
 
@@ -41,17 +43,32 @@ class Log:
     def land(self) -> Changes:
         """Notes that the oldest changes in flight are durable, and returns them."""
         changes = self._in_flight.popleft()
-        if changes.events:
-            self.durable_place, self.durable_seq = changes.events[-1].place, changes.events[-1].seq
+        if changes.entries:
+            self.durable_place, self.durable_seq = changes.entries[-1].place, changes.entries[-1].seq
         return changes
 
     def event(self, place: int) -> Countdown:
         """The event at a place, which has to be there."""
         if place > self.durable_place:
             for changes in self._in_flight:
-                if changes.events and place <= changes.events[-1].place:
-                    return changes.events[place - changes.events[-1].place - 1]
-        return self._whole(self._store.entry(place))
+                if changes.entries and place <= changes.entries[-1].place:
+                    entry = changes.entries[place - changes.entries[-1].place - 1]
+                    return self._whole(_checked(entry))
+        return self._whole(_checked(self._store.entry(place)))
+
+    def events(self, places: Iterable[int]) -> list[Countdown]:
+        """The events at some places, which have to be there. Neighbours are read together."""
+        found: list[Countdown] = []
+        known: dict[int, Entry] = {}
+        for place in places:
+            if place > self.durable_place:
+                found.append(self.event(place))
+                continue
+            if place not in known:
+                with closing(self._store.blocks_after(place - 1)) as blocks:
+                    known = {entry.place: entry for block in islice(blocks, 1) for entry in block.entries}
+            found.append(self._whole(_checked(known[place])) if place in known else self.event(place))
+        return found
 
     def holder(self, place: int) -> Countdown:
         """The entry at a place that holds the spec of others."""
@@ -63,8 +80,8 @@ class Log:
     def page(self, after: int, prefix: str, limit: int, scan: int, most_bytes: int = SCAN_BYTES) -> Page:
         """Up to `limit` events after a `seq`, of timers whose id begins with `prefix`, among the next `scan` entries.
 
-        It ends with the event whose payload goes beyond `most_bytes`. Only durable entries are looked at; one that is
-        read for its spec counts too.
+        It ends with the event whose payload goes beyond `most_bytes`. Only durable entries are looked at. Those that
+        are no events count too, and so does one that is read for its spec.
         """
         found: list[Countdown] = []
         scanned_to, scanned, size, found_bytes = after, 0, 0, 0
@@ -75,8 +92,12 @@ class Log:
                         continue
                     is_enough = scanned >= scan or size > SCAN_BYTES or found_bytes > most_bytes
                     if is_enough or len(found) == limit:
-                        return Page(found, scanned_to, scanned, is_end=False)
+                        return Page(found, scanned_to, scanned, is_end=scanned_to >= self.durable_seq)
                     scanned_to, scanned = entry.seq, scanned + 1
+                    if isinstance(entry, OtherEntry):
+                        if scanned_to >= self.durable_seq:  # no more events
+                            return Page(found, scanned_to, scanned, is_end=True)
+                        continue
                     if entry.id.startswith(prefix):
                         found.append(event := self._whole(entry))
                         found_bytes += len(event.payload)
@@ -84,6 +105,27 @@ class Log:
                             scanned, size = scanned + 1, size + len(event.payload)
                 size += block.size
         return Page(found, scanned_to, scanned, is_end=True)
+
+    def ends(self, after: int, to: int, prefix: str, scan: int) -> tuple[list[Countdown], int]:
+        """The ends of timers whose id begins with `prefix`, among the next `scan` durable entries after a place and up
+        to another, and the place up to which that was."""
+        found: list[Countdown] = []
+        scanned_to, scanned, size, last = after, 0, 0, min(to, self.durable_place)
+        with closing(self._store.blocks_after(after)) as blocks:
+            for block in blocks:
+                for entry in block.entries:
+                    if entry.place <= after:
+                        continue
+                    if entry.place > last:
+                        return found, last
+                    if scanned >= scan or size > SCAN_BYTES:
+                        return found, scanned_to
+                    scanned_to, scanned = entry.place, scanned + 1
+                    if not isinstance(entry, OtherEntry) and entry.has_ended and entry.id.startswith(prefix):
+                        found.append(event := self._whole(entry))
+                        size += len(event.payload) if event is not entry else 0
+                size += block.size
+        return found, last
 
     def oldest(self, after: int, most: int) -> list[Entry]:
         """The first durable entries after a place."""
@@ -95,5 +137,12 @@ class Log:
         """Looks after the files of the store, and returns how many bytes may be stored; None is no limit."""
         return self._store.look_after()
 
-    def _whole(self, entry: Entry) -> Countdown:
+    def _whole(self, entry: Countdown | Referring) -> Countdown:
         return entry if isinstance(entry, Countdown) else entry.with_spec_of(self.holder(entry.spec_place))
+
+
+def _checked(entry: Entry) -> Countdown | Referring:
+    """An entry that has to be an event. Raises `StoreError` for another."""
+    if isinstance(entry, OtherEntry):
+        raise StoreError(f"the entry {entry.place} is no event of a timer, though it was looked for as one")
+    return entry

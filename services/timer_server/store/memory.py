@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
 
+from timer_server.core.entries import QueueEntry
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Countdown, Entry, as_logged
 from timer_server.store.base import Anchor, Block, Header, StoreError
@@ -25,7 +26,7 @@ class MemoryStore:
         return iter(self._held(self._entries))
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
-        self._entries += map(as_logged, changes.events)
+        self._entries += map(as_logged, changes.entries)
         self._removed.update(changes.obsolete)
         if len(self._removed) > len(self._entries) // 2:
             self._entries = self._held(self._entries)
@@ -62,4 +63,11 @@ class MemoryStore:
         for begin in range(position, len(self._entries), BLOCK_ENTRIES):
             if not (entries := self._held(self._entries[begin : begin + BLOCK_ENTRIES])):
                 continue
-            yield Block(entries, sum(len(entry.payload) for entry in entries if isinstance(entry, Countdown)))
+            yield Block(entries, sum(map(_size, entries)))
+
+
+def _size(entry: Entry) -> int:
+    """The bytes of an entry that can be many."""
+    if isinstance(entry, Countdown):
+        return len(entry.payload)
+    return len(entry.body) if isinstance(entry, QueueEntry) else 0

@@ -25,11 +25,11 @@ class LogState(msgspec.Struct, frozen=True, array_like=True):
 
     def after(self, changes: Changes, removed: int, anchor: Anchor | None) -> "LogState":
         """The state after one more commit, which has removed `removed` entries."""
-        last = changes.events[-1] if changes.events else None
+        last = changes.entries[-1] if changes.entries else None
         return LogState(
             self.log_id,
             self.commits + 1,
-            self.held + len(changes.events) - removed,
+            self.held + len(changes.entries) - removed,
             LogEnds(
                 changes.horizon,
                 changes.horizon_seq,

@@ -4,13 +4,15 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from timer_server.store.integrity import Damage
+from timer_server.store.integrity import Damage, UnknownEntry
 
 REMEDY = "restore a copy of it together with its -wal, or name another file in TIMER_STORE"
 
 _ROOM = "make room on the disk, of which a part is kept free, so that retention can make room after a restart"
 
 _AGAIN = "start the server again: all that was acknowledged is there"
+
+_NEWER = "was written by a newer timer-server ({}); run that version, or name another file in TIMER_STORE"
 
 _OF_THE_DISK = {
     sqlite3.SQLITE_BUSY,
@@ -37,7 +39,8 @@ def sentence(
     if isinstance(error, OSError):
         return f"cannot {doing} {error.filename or path}: {error.strerror}"
     if isinstance(error, Damage):
-        return f"{path} is damaged: {error}; {REMEDY}"
+        is_newer = isinstance(error, UnknownEntry)
+        return f"{path} {_NEWER.format(error)}" if is_newer else f"{path} is damaged: {error}; {REMEDY}"
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, UnicodeDecodeError) or code is None:
         # It comes from Python's module, not from SQLite, and its text may quote data that has no place in a log.

@@ -124,8 +124,8 @@ class SqliteStore:
                 # First goes what was stored before: on a full disk its room is all there is.
                 gone = {place for place in changes.obsolete if place <= self._state.ends.last_place}
                 removed = self._remove(gone)
-            if changes.events:
-                self._database.executemany(INSERT_BLOCK, to_rows(changes.events, changes.records))
+            if changes.entries:
+                self._database.executemany(INSERT_BLOCK, to_rows(changes.entries, changes.records))
             if changes.obsolete and len(gone) < len(changes.obsolete):
                 removed += self._remove({*changes.obsolete} - gone)
             state = self._state.after(changes, removed, anchor)

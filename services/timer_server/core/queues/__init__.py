@@ -1,0 +1,1 @@
+"""Queues: who handles an end. Pure, as all of the core."""

@@ -1,0 +1,417 @@
+"""The engine and those who read ends: what is logged for them, what stays, and what they find after a crash."""
+
+from collections.abc import Callable
+
+import pytest
+
+from core.fake_readers import FakeReaders
+from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
+from timer_protocol.messages import CancelParams, ExtendParams, GetParams, ListParams, RestartParams
+from timer_server.core import ledger
+from timer_server.core.entries import SHARED, Draft, Part, QueueEntry, ServerStarted
+from timer_server.core.ledger import Recall
+from timer_server.core.model import Countdown
+from timer_server.store.base import Anchor, Store
+
+DAY_NS = 86_400 * NS_PER_S
+BEGIN_MS = BEGIN_NS // NS_PER_MS
+LATER_NS = BEGIN_NS + 2 * DAY_NS
+LARGE = b'"%s"' % (b"x" * 300)
+
+
+class QueueBench(Bench):
+    """A shard with readers, which have read its log."""
+
+    def __init__(self, store: Store | None = None, **limits: int) -> None:
+        self.readers = FakeReaders()
+        super().__init__(store, readers=self.readers, **limits)
+        self.engine.restore(self.store.load(), self.store.open().ends, self.log.holder)
+
+    def restarted(self) -> "QueueBench":
+        """Another server on the same store. What was not committed is lost."""
+        return QueueBench(self.store)
+
+    def forget(self, now_ns: int, is_stored: bool = True) -> None:
+        """All of retention that there is to do. A horizon that has moved over what stays is stored by a later turn."""
+        super().forget(now_ns)
+        if is_stored:
+            self.shard.anchor = Anchor("a boot", 0, 0, 0)
+            self.commit()
+
+    def put(self, queue: str = "q") -> None:
+        """Makes a queue, behind what has happened so far."""
+        self.readers.put(queue, BEGIN_MS)
+        self.commit()
+
+    def end(self, timer_id: str = "a", now_ns: int = BEGIN_NS) -> int:
+        """The place of the end of a timer that is there."""
+        return self.ask(CancelParams(timer_id), now_ns).place
+
+    def let_go(self, *places: int, queue: str = "q") -> None:
+        self.readers.let_go(queue, list(places), BEGIN_MS)
+        self.commit()
+
+    def stored(self) -> list[str]:
+        """What is in the store: the id and kind of an event, or the queue and part of another entry."""
+        return [told(entry) for entry in self.store.load()]
+
+
+def told(entry: object) -> str:
+    if isinstance(entry, QueueEntry):
+        return f"{entry.queue} {entry.part.name}"
+    if isinstance(entry, ServerStarted):
+        return "server started"
+    return f"{getattr(entry, 'id', '')} {getattr(entry, 'kind', '')}"
+
+
+class TestEntries:
+    def test_where_nobody_reads_ends_there_are_events_alone(self) -> None:
+        bench = Bench()
+        bench.start()
+        bench.ask(CancelParams("a"))
+        bench.engine.start_server(BEGIN_NS)
+
+        changes = bench.engine.take_changes()
+
+        assert changes.entries is changes.events
+        assert len(changes.events) == len(changes.records) == 2
+
+    def test_what_a_queue_does_comes_before_the_ends_that_follow(self) -> None:
+        bench = QueueBench()
+        bench.start("a")
+        bench.start("b")
+        bench.end("a")
+        bench.readers.put("q", BEGIN_MS)
+        bench.end("b")
+        bench.readers.delete("q", BEGIN_MS)
+
+        changes = bench.engine.take_changes()
+
+        assert [told(entry) for entry in changes.entries] == [
+            "a started",
+            "b started",
+            "a cancelled",
+            "q CHANGE",
+            "b cancelled",
+            "q GONE",
+        ]
+        assert [entry.place for entry in changes.entries] == [1, 2, 3, 4, 5, 6]
+        assert [entry.seq for entry in changes.entries] == [1, 2, 3, 3, 4, 4]
+        assert [event.seq for event in changes.events] == [1, 2, 3, 4]
+        assert bench.engine.last_seq == 4
+
+    def test_a_turn_may_have_no_event(self) -> None:
+        bench = QueueBench()
+        bench.readers.put("q", BEGIN_MS)
+
+        assert bench.commit() == []
+        assert bench.stored() == ["q CHANGE"]
+        assert (bench.log.durable_place, bench.log.durable_seq) == (1, 0)
+        assert bench.shard.take_writes() is None
+
+    def test_moments_never_fall_within_a_turn(self) -> None:
+        bench = QueueBench()
+        bench.readers.put("q", BEGIN_MS)
+        bench.start(now_ns=BEGIN_NS + NS_PER_S)
+
+        moments_ms = [entry.at_ms for entry in bench.engine.take_changes().entries]
+
+        assert moments_ms == [BEGIN_MS + 1000, BEGIN_MS + 1000]
+
+    def test_an_end_of_this_turn_is_at_hand_beside_other_entries(self) -> None:
+        bench = QueueBench()
+        bench.start()
+        place = bench.end()
+        bench.readers.put("q", BEGIN_MS)
+        bench.start("b")
+        bench.ask(ExtendParams("b", seconds=1))
+
+        cancelled = bench.engine.at(place)
+
+        assert isinstance(cancelled, Countdown)
+        assert (cancelled.id, cancelled.kind) == ("a", "cancelled")
+        assert bench.engine.handle(GetParams("a"), BEGIN_NS) == cancelled
+        bench.commit()
+        assert bench.engine.at(place) == Recall(place)
+
+
+class TestHeldEnds:
+    def test_one_stays_in_the_log_though_its_timer_is_forgotten(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.start()
+        place = bench.end()
+
+        bench.forget(LATER_NS)
+
+        assert bench.stored() == ["q CHANGE", "a cancelled"]
+        assert bench.log.event(place).id == "a"
+        assert bench.engine.counts().cancelled == 0
+        assert bench.engine.list_page(ListParams()).entries == []
+        assert bench.start(now_ns=LATER_NS).version == 1
+
+    def test_one_goes_once_the_last_queue_lets_go_of_it(self) -> None:
+        bench = QueueBench()
+        bench.put("p")
+        bench.put("q")
+        bench.start()
+        place = bench.end()
+        bench.forget(LATER_NS)
+
+        bench.let_go(place, queue="p")
+        assert "a cancelled" in bench.stored()
+        bench.let_go(place, queue="q")
+
+        assert "a cancelled" not in bench.stored()
+
+    def test_one_that_is_let_go_before_retention_passes_it_goes_with_the_others(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.start()
+        bench.let_go(bench.end())
+        assert "a cancelled" in bench.stored()
+
+        bench.forget(LATER_NS)
+
+        assert bench.stored() == ["q CHANGE", "q CHANGE"]
+
+    def test_one_that_is_let_go_in_the_turn_in_which_retention_passes_it_goes_once(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.start()
+        place = bench.end()
+        bench.commit()
+        bench.readers.let_go("q", [place], BEGIN_MS)
+
+        bench.engine.forget(bench.log.oldest(0, 100), LATER_NS)
+
+        assert bench.engine.take_changes().obsolete == [2, 3]
+
+    def test_after_a_restart_it_is_held_and_its_timer_is_still_forgotten(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.start()
+        place = bench.end()
+        bench.forget(LATER_NS)
+
+        after = bench.restarted()
+
+        assert after.readers.queues == {"q": {place}}
+        assert after.engine.list_page(ListParams()).entries == []
+        after.let_go(place)
+        assert after.stored() == ["q CHANGE", "q CHANGE"]
+
+    def test_retention_waits_for_readers(self) -> None:
+        bench = QueueBench()
+        for timer_id in "ab":
+            bench.start(timer_id)
+            bench.end(timer_id)
+        bench.readers.waits_at = 2
+
+        bench.forget(LATER_NS)
+
+        assert bench.stored() == ["b started", "b cancelled"]
+        bench.readers.waits_at = None
+        bench.forget(LATER_NS)
+        assert bench.stored() == []
+
+
+def ended(bench: QueueBench) -> list[int]:
+    bench.start(hours=1000, payload=LARGE)
+    return [bench.end()]
+
+
+def restarted_and_ended(bench: QueueBench) -> list[int]:
+    return [*ended(bench), bench.ask(RestartParams("a")).place, bench.end()][::2]
+
+
+def restarted(bench: QueueBench) -> list[int]:
+    places = ended(bench)
+    bench.ask(RestartParams("a"))
+    return places
+
+
+def begun_anew(bench: QueueBench) -> list[int]:
+    """Forgotten, and another timer with the same id and as large a spec."""
+    places = ended(bench)
+    bench.forget(LATER_NS)
+    bench.start(now_ns=LATER_NS, hours=1000, payload=LARGE)
+    return [*places, bench.end(now_ns=LATER_NS)]
+
+
+class TestLargeSpecs:
+    @pytest.mark.parametrize("restart", ["none", "restarted", "with an older horizon"])
+    @pytest.mark.parametrize("is_reversed", [False, True], ids=["first to last", "last to first"])
+    @pytest.mark.parametrize("life", [ended, restarted_and_ended, restarted, begun_anew])
+    def test_one_stays_as_long_as_a_held_end_refers_to_it(
+        self, life: Callable[[QueueBench], list[int]], is_reversed: bool, restart: str
+    ) -> None:
+        bench = QueueBench()
+        bench.put()
+        places = life(bench)
+        bench.forget(LATER_NS + 2 * DAY_NS, is_stored=restart == "restarted")
+
+        for place in places[::-1] if is_reversed else places:
+            if restart != "none":
+                bench = bench.restarted()
+                bench.forget(LATER_NS + 2 * DAY_NS)
+            assert bench.log.event(place).payload == LARGE
+            bench.let_go(place)
+
+        left = {told(entry) for entry in bench.store.load()} - {"q CHANGE"}
+        assert left == ({"a started", "a restarted"} if life is restarted else set())
+        assert bench.restarted().engine.counts() == bench.engine.counts()
+
+    def test_one_goes_with_its_timer_where_the_end_was_let_go_before(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        (place,) = restarted(bench)
+        bench.forget(LATER_NS)
+        bench.let_go(place)
+
+        bench = bench.restarted()
+        bench.let_go(bench.end(now_ns=LATER_NS))
+        bench.forget(LATER_NS + 2 * DAY_NS)
+
+        assert {*bench.stored()} == {"q CHANGE"}
+
+
+class TestEntriesOfQueues:
+    def test_they_stay_until_a_snapshot_is_complete(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.start()
+        bench.end()
+        bench.readers.begin_snapshot("q", BEGIN_MS)
+        bench.forget(LATER_NS)
+        assert bench.stored() == ["q CHANGE", "a cancelled", "q FIRST"]
+
+        bench.readers.end_snapshot("q", BEGIN_MS)
+        bench.commit()
+
+        assert bench.stored() == ["a cancelled", "q FIRST", "q LAST"]
+        assert bench.restarted().readers.queues == bench.readers.queues
+
+    def test_one_that_is_obsolete_goes_only_behind_the_horizon(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.readers.snapshot("q", BEGIN_MS)
+        bench.commit()
+        assert bench.stored() == ["q CHANGE", "q WHOLE"]
+
+        bench.forget(LATER_NS)
+
+        assert bench.stored() == ["q WHOLE"]
+
+    def test_of_a_queue_that_was_deleted_nothing_stays(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.start()
+        bench.end()
+        bench.forget(LATER_NS)
+        bench.readers.delete("q", BEGIN_MS)
+        bench.forget(LATER_NS)
+
+        assert bench.stored() == []
+        assert bench.restarted().readers.queues == {}
+
+    def test_what_queues_share_is_no_queue(self) -> None:
+        bench = QueueBench()
+        for number in range(3):
+            bench.readers._drafts.append(Draft(BEGIN_MS, SHARED, Part.WHOLE, b"%d" % number))
+        bench.engine.start_server(BEGIN_NS)
+
+        bench.forget(LATER_NS)
+
+        assert bench.stored() == [f"{SHARED} WHOLE"]
+
+
+class TestMany:
+    """What is needed no more goes in small parts, so that no turn takes long."""
+
+    @pytest.fixture(autouse=True)
+    def few_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ledger, "_REMOVED_MOST", 4)
+
+    @pytest.fixture
+    def bench(self) -> QueueBench:
+        """A queue with ten ends and eleven entries of its own, all behind the horizon, which is deleted."""
+        bench = QueueBench()
+        bench.put()
+        for number in range(10):
+            bench.start(f"{number}")
+            bench.end(f"{number}")
+            bench.readers.let_go("q", [0], BEGIN_MS)
+        bench.forget(LATER_NS)
+        assert len(bench.stored()) == 21
+        bench.readers.delete("q", BEGIN_MS)
+        return bench
+
+    def test_each_turn_removes_some_and_the_next_is_due_at_once(self, bench: QueueBench) -> None:
+        removed = []
+        while not removed or bench.engine.next_forget_ns(bench.log.durable_place) == 0:
+            changes = bench.engine.take_changes()
+            removed.append(len(changes.obsolete))
+            bench.log.take_off(changes)
+            bench.store.commit(bench.log.land())
+            if len(removed) == 1:  # the last entry of the queue comes behind the horizon too
+                bench.engine.forget(bench.log.oldest(bench.engine.horizon, 10), LATER_NS)
+
+        assert removed == [4, 4, 4, 4, 4, 2]
+        assert bench.stored() == []
+
+    @pytest.mark.parametrize("turns", [1, 2, 3, 4])
+    def test_after_a_crash_the_rest_goes_and_the_queue_stays_deleted(self, bench: QueueBench, turns: int) -> None:
+        for _ in range(turns):
+            bench.commit()
+
+        after = bench.restarted()
+
+        assert after.readers.queues == {}
+        assert after.engine.counts().cancelled == 0
+        after.forget(LATER_NS)
+        assert after.stored() == []
+
+
+class TestServerStarts:
+    def test_one_is_logged_where_there_is_a_queue(self) -> None:
+        bench = QueueBench()
+        bench.engine.start_server(BEGIN_NS)
+        assert bench.commit() == []
+        assert bench.stored() == []
+        bench.put()
+        bench.commit()
+
+        after = bench.restarted()
+        after.engine.start_server(BEGIN_NS + 1)
+        after.commit()
+
+        assert list(after.store.load())[1:] == [ServerStarted(None, 2, 2, BEGIN_MS + 1)]
+        assert after.readers.starts == after.restarted().readers.starts == [BEGIN_MS + 1]
+
+    def test_it_stays_until_every_queue_has_a_newer_snapshot(self) -> None:
+        bench = QueueBench()
+        bench.put("p")
+        bench.put("q")
+        bench.commit()
+        bench.engine.start_server(BEGIN_NS)
+        bench.readers.snapshot("p", BEGIN_MS)
+        bench.forget(LATER_NS)
+        assert "server started" in bench.stored()
+
+        bench.readers.snapshot("q", BEGIN_MS)
+        bench.commit()
+
+        assert bench.stored() == ["p WHOLE", "q WHOLE"]
+
+    def test_it_goes_with_the_last_queue(self) -> None:
+        bench = QueueBench()
+        bench.put()
+        bench.commit()
+        bench.engine.start_server(BEGIN_NS)
+        bench.forget(LATER_NS)
+        bench.readers.delete("q", BEGIN_MS)
+
+        bench.forget(LATER_NS)
+
+        assert bench.stored() == []
