@@ -1,7 +1,7 @@
 """The messages: timers and events, and the parameters and results of the methods. `methods` joins them in one table.
 
 These types are the one source: requests are decoded into them, replies encoded from them, and the OpenRPC
-document is generated from them.
+document is generated from them. Those of queues are in `queue_messages`.
 """
 
 from typing import Annotated, Any, Literal, get_args

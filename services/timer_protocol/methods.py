@@ -24,6 +24,25 @@ from timer_protocol.messages import (
     TimerPage,
     WaitParams,
 )
+from timer_protocol.queue_messages import (
+    AckParams,
+    DeadMoved,
+    DeadPage,
+    DeadParams,
+    Deleted,
+    Deliveries,
+    ListQueuesParams,
+    MoveDeadParams,
+    NackParams,
+    PutQueueParams,
+    Queue,
+    QueuePage,
+    QueueParams,
+    Renewed,
+    RenewParams,
+    Settled,
+    TakeParams,
+)
 from timer_protocol.sender import Right
 
 Scope = Literal["id", "ids", "prefix", "prefix or ids", "queue", "none"]
@@ -44,9 +63,13 @@ class Method(Struct, frozen=True):
     result: Any
     summary: str
     errors: tuple[ErrorCode, ...] = ()
+    needs_answer: bool = False
+    """Whether it is of use only to who gets the answer, though its right is not `read`: without an `id` it is not
+    applied."""
 
 
 _NOT_FOUND = (ErrorCode.TIMER_NOT_FOUND,)
+_NO_QUEUE = (ErrorCode.QUEUE_NOT_FOUND,)
 _CHANGE = (ErrorCode.TIMER_NOT_FOUND, ErrorCode.WRONG_STATE)
 _GROWTH = (*_CHANGE, ErrorCode.LIMIT_REACHED)
 _PARKED = (ErrorCode.LIMIT_REACHED, ErrorCode.SHUTTING_DOWN)
@@ -143,4 +166,53 @@ METHODS: tuple[Method, ...] = (
     Method(
         "rpc.discover", DiscoverParams, None, "none", dict[str, Any], "This document: the service described in OpenRPC."
     ),
+    Method(
+        "queue.put",
+        PutQueueParams,
+        "admin",
+        "queue",
+        Queue,
+        "Make a queue of the ends below a prefix, or change one.",
+        (ErrorCode.LIMIT_REACHED,),
+    ),
+    Method("queue.delete", QueueParams, "admin", "queue", Deleted, "Delete a queue with all that it holds."),
+    Method("queue.get", QueueParams, "read", "queue", Queue, "A queue, and how much it holds.", _NO_QUEUE),
+    Method(
+        "queue.list", ListQueuesParams, "read", "prefix", QueuePage, "A page of queues in the order of their names."
+    ),
+    Method(
+        "queue.take",
+        TakeParams,
+        "take",
+        "queue",
+        Deliveries,
+        "Lease the next ready ends; waits for one if asked.",
+        (*_NO_QUEUE, ErrorCode.LIMIT_REACHED, ErrorCode.SHUTTING_DOWN),
+        needs_answer=True,
+    ),
+    Method(
+        "queue.ack", AckParams, "take", "queue", Settled, "Be done with deliveries: they never come again.", _NO_QUEUE
+    ),
+    Method("queue.nack", NackParams, "take", "queue", Settled, "Give deliveries back, or give them up.", _NO_QUEUE),
+    Method("queue.renew", RenewParams, "take", "queue", Renewed, "Lease deliveries for longer.", _NO_QUEUE),
+    Method(
+        "queue.dead",
+        DeadParams,
+        "take",
+        "queue",
+        DeadPage,
+        "A page of dead letters, the oldest first.",
+        _NO_QUEUE,
+        needs_answer=True,
+    ),
+    Method(
+        "queue.revive",
+        MoveDeadParams,
+        "take",
+        "queue",
+        DeadMoved,
+        "Deliver dead letters again.",
+        (*_NO_QUEUE, ErrorCode.LIMIT_REACHED),
+    ),
+    Method("queue.drop", MoveDeadParams, "take", "queue", DeadMoved, "Forget dead letters.", _NO_QUEUE),
 )

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import BEAT_TOPIC
 from timer_protocol.methods import Method, Scope
+from timer_protocol.queue_messages import PutQueueParams
 from timer_protocol.sender import NOBODY, Sender
 
 P = TypeVar("P", bound=Struct)
@@ -90,6 +91,7 @@ def _touched(scope: Scope, params: Any, queue_prefix: str | None) -> Sequence[st
         case "prefix":
             return (params.prefix,)
         case "queue":
-            return (queue_prefix or "",)
+            before = queue_prefix or ""
+            return (before, params.prefix) if isinstance(params, PutQueueParams) else (before,)
         case "none":
             return ()

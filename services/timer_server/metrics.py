@@ -12,11 +12,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from timer_protocol.messages import StateCounts
+from timer_protocol.queue_messages import Queue
 from timer_server.core.model import FIRED, KINDS
 from timer_server.distribution import Distribution
 from timer_server.log_writer import lines_dropped
 from timer_server.requests.shard import Writes, total
 
+QUEUES_NAMED = 100
+"""Queues that the metrics tell of, the first by name: each has time series of its own in Prometheus."""
+
+_QUEUE_STATES = ("ready", "leased", "delayed", "dead")
 _MS_PER_S = 1000
 _NS_PER_S = 1e9
 
@@ -28,6 +33,7 @@ class Metrics(Collector):
         """`counts` are those of all shards after the restore."""
         self._counts = list(counts)
         self._events = [0] * len(KINDS)
+        self._queues: Sequence[Queue] = ()
         self._messages = 0
         self._dropped = 0
         self._lateness = Distribution()
@@ -58,6 +64,10 @@ class Metrics(Collector):
             if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
                 self._lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
 
+    def note_queues(self, queues: Sequence[Queue]) -> None:
+        """Takes down how queues stand, all of it durable."""
+        self._queues = queues[:QUEUES_NAMED]
+
     def collect(self) -> Iterator[Metric]:
         """The metrics, for Prometheus; called in the thread that serves them."""
         events = CounterMetricFamily("timer_events", "Events by kind", labels=["kind"])
@@ -77,6 +87,20 @@ class Metrics(Collector):
         for state in StateCounts.__struct_fields__:
             timers.add_metric([state], getattr(counts, state))
         yield timers
+        yield from _queue_metrics(self._queues)
+
+
+def _queue_metrics(queues: Sequence[Queue]) -> Iterator[Metric]:
+    ends = GaugeMetricFamily("timer_queue_ends", "Ends that a queue holds, by state", labels=["queue", "state"])
+    dropped = CounterMetricFamily("timer_queue_dropped", "Ends that a queue has dropped", labels=["queue"])
+    about = "How long ago the oldest ready end of a queue was, 0 where none is ready"
+    oldest = GaugeMetricFamily("timer_queue_oldest_ready_seconds", about, labels=["queue"])
+    for queue in queues:
+        for state in _QUEUE_STATES:
+            ends.add_metric([queue.queue, state], getattr(queue, state))
+        dropped.add_metric([queue.queue], queue.dropped)
+        oldest.add_metric([queue.queue], (queue.oldest_ready_ms or 0) / _MS_PER_S)
+    yield from (ends, dropped, oldest)
 
 
 def _histogram(name: str, about: str, durations: Distribution) -> Metric:

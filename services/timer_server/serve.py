@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import socket
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -21,6 +22,7 @@ from timer_server.civil_time.moments import moment_ms
 from timer_server.core.effects import WallClock
 from timer_server.core.engine import Engine
 from timer_server.core.model import Entry
+from timer_server.core.queues.queues import Queues
 from timer_server.descriptors import raise_limit
 from timer_server.logs import fields, log
 from timer_server.loop.chores import Retention
@@ -35,6 +37,7 @@ from timer_server.process import give_large_blocks_back
 from timer_server.random_ids import new_id, new_log_id
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Methods
+from timer_server.requests.queues import QueueMethods
 from timer_server.requests.shard import Shard
 from timer_server.settings import Config
 from timer_server.store.base import Notice, Store
@@ -105,9 +108,12 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     header = store.open()
     _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
-    shard = Shard(Engine(config.limits, new_id, WallClock(clock.ahead_ns, moment_ms)), Log(store, header))
+    queues = Queues(random.random)
+    engine = Engine(config.limits, new_id, WallClock(clock.ahead_ns, moment_ms), queues)
+    shard = Shard(engine, queues, Log(store, header))
     with closing(_until_stopped(store.load(), signals)) as entries:
         shard.engine.restore(entries, header.ends, shard.log.holder)
+    shard.engine.start_server(clock.now_ns())
     committer = make_committer(shard, store)
     if header.is_short_of_room:
         _forget_first(clock, shard, committer, signals)
@@ -188,7 +194,9 @@ def _run(
     clock, shard, committer = recovered
     metrics = Metrics([shard.engine.counts()])
     methods = Methods([shard], config.limits)
-    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shard.parked, config.limits, new_id)
+    queue_methods = QueueMethods([shard])
+    handlers = {**methods.handlers(), **queue_methods.handlers()}
+    dispatcher = Dispatcher(Codec(METHODS), handlers, shard.parked, config.limits, new_id, queue_methods.prefix_of)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     for one in (sockets.commands, sockets.events):
         _listen(one.listener)

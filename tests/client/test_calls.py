@@ -49,7 +49,9 @@ def test_params_and_result_are_those_of_the_protocol(call: Call[Any]) -> None:
 
 
 def test_there_is_a_call_for_every_method() -> None:
-    assert {call.method for call in CALLS} == {method.name for method in METHODS}
+    assert {call.method for call in CALLS} == {
+        method.name for method in METHODS if method.scope != "queue" and method.name != "queue.list"
+    }
 
 
 def test_a_spec_has_the_members_of_the_request() -> None:

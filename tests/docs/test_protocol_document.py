@@ -150,7 +150,10 @@ def test_states_and_kinds_are_named() -> None:
 
 
 def test_no_other_methods_are_named_and_each_has_its_word_on_retries() -> None:
-    assert set(re.findall(r"`((?:timer|events|server|rpc)\.\w+)", read())) <= {*METHOD_NAMES, "server.info.protocol"}
+    assert set(re.findall(r"`((?:timer|events|server|rpc|queue)\.\w+)", read())) <= {
+        *METHOD_NAMES,
+        "server.info.protocol",
+    }
     retries = " ".join(row[""] for row in tables("Time-outs and retries")[0])
     assert sorted(re.findall(r"`(\w+\.\w+)`", retries)) == sorted(METHOD_NAMES)
 
@@ -220,6 +223,7 @@ REFUSED: list[tuple[str, bytes | dict[str, Any]]] = [
     ("invalid_params", request("timer.start", 1, at="2026-01-01T00:00Z")),
     ("invalid_params", request("timer.extend", 1, id="a", hours=-99)),
     ("timer_not_found", request("timer.get", 1, id="nobody")),
+    ("queue_not_found", request("queue.get", 1, queue="none")),
     ("id_conflict", request("timer.start", 1, id="a", seconds=1)),
     ("wrong_state", request("timer.pause", 1, id="ended")),
     ("limit_reached", request("timer.start", 1, seconds=1, payload="x" * 65_536)),

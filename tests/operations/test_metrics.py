@@ -1,9 +1,12 @@
 """What Prometheus is told."""
 
 import pytest
+from msgspec import convert
 from prometheus_client import CollectorRegistry, generate_latest
 
 from drivers.builders import BEGIN_NS, NS_PER_MS, Bench
+from drivers.desk import Desk
+from timer_protocol.queue_messages import Queue
 from timer_server.distribution import Distribution
 from timer_server.metrics import Metrics
 
@@ -49,6 +52,26 @@ def test_messages_and_dropped_replies_are_counted() -> None:
     metrics.dropped()
 
     assert {"timer_messages_total 3.0", "timer_replies_dropped_total 1.0"} <= set(told(metrics))
+
+
+def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
+    desk = Desk()
+    desk.result("queue.put", queue="q000", prefix="")
+    desk.start("a", seconds=1)
+    desk.wait(1000)
+    desk.wait(500)
+    metrics = Metrics([desk.engine.counts()])
+    (queue,) = desk.result("queue.list")["queues"]
+    views = [convert({**queue, "queue": f"q{number:03}"}, Queue) for number in range(150)]
+    metrics.note_queues(views)
+
+    lines = told(metrics)
+
+    assert 'timer_queue_ends{queue="q000",state="ready"} 1.0' in lines
+    assert 'timer_queue_ends{queue="q000",state="dead"} 0.0' in lines
+    assert 'timer_queue_dropped_total{queue="q000"} 0.0' in lines
+    assert 'timer_queue_oldest_ready_seconds{queue="q099"} 0.5' in lines
+    assert not [line for line in lines if "q100" in line]
 
 
 @pytest.mark.parametrize(

@@ -122,3 +122,37 @@ def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(tmp_path: Pa
     finally:
         server.kill()
     assert len(load.acknowledged) > 100
+
+
+def test_leases_attempts_and_what_was_done_survive_and_workers_get_time(server_process: ServerProcess) -> None:
+    def restart() -> None:
+        server_process.kill()
+        server_process.start()
+
+    with requester(server_process.commands) as rpc:
+        rpc.call("queue.put", queue="q", prefix="", lease_ms=1000)
+        for timer_id in ("a", "b", "c"):
+            rpc.call("timer.start", id=timer_id, seconds=0.01)
+            rpc.call("timer.wait", id=timer_id, wait_ms=10_000)
+        a, b, c = rpc.call("queue.take", queue="q", max=3, key="k")["deliveries"]
+        assert rpc.call("queue.ack", queue="q", receipts=[a["receipt"]])["lost"] == []
+        rpc.call("queue.nack", queue="q", receipts=[b["receipt"]], delay_ms=0)
+    server_process.kill()
+    time.sleep(max(0, c["leased_until_ms"] / 1000 - time.time()))  # the lease has to run out without a server
+    server_process.start()
+    with requester(server_process.commands) as rpc:
+        (still_leased,) = rpc.call("queue.take", queue="q", key="k")["deliveries"]
+        assert (still_leased["receipt"], still_leased["attempt"]) == (c["receipt"], 1)
+        assert still_leased["leased_until_ms"] > c["leased_until_ms"]
+        (again,) = rpc.call("queue.take", queue="q", max=3, key="l")["deliveries"]
+        assert (again["event"], again["attempt"]) == (b["event"], 2)
+    restart()
+    with requester(server_process.commands) as rpc:
+        (repeated,) = rpc.call("queue.take", queue="q", max=3, key="l")["deliveries"]
+        assert (repeated["receipt"], repeated["attempt"]) == (again["receipt"], 2)
+        done = [delivery["receipt"] for delivery in (a, again, c)]
+        assert rpc.call("queue.ack", queue="q", receipts=done)["done"] == done
+    restart()
+    with requester(server_process.commands) as rpc:
+        assert rpc.call("queue.ack", queue="q", receipts=done)["done"] == done
+        assert rpc.call("queue.take", queue="q") == {"deliveries": []}

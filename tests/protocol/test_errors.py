@@ -17,6 +17,8 @@ ERRORS = [
     (-32005, "shutting_down", True),
     (-32006, "storage_failed", True),
     (-32007, "not_permitted", False),
+    (-32008, "queue_not_found", False),
+    (-32009, "plan_not_found", False),
 ]
 
 

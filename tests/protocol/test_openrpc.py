@@ -82,6 +82,17 @@ def test_methods_are_those_of_the_table() -> None:
         "events.read",
         "server.info",
         "rpc.discover",
+        "queue.put",
+        "queue.delete",
+        "queue.get",
+        "queue.list",
+        "queue.take",
+        "queue.ack",
+        "queue.nack",
+        "queue.renew",
+        "queue.dead",
+        "queue.revive",
+        "queue.drop",
     }
 
 

@@ -138,7 +138,9 @@ class Example:
             "notify_sum": self._noted(lambda _: None),
             "get_data": self._noted(lambda _: ["hello", 5]),
         }
-        self._dispatcher = Dispatcher(Codec(METHODS), handlers, Parked(), Limits(), lambda _: "no timer is started")
+        self._dispatcher = Dispatcher(
+            Codec(METHODS), handlers, Parked(), Limits(), lambda _: "no timer is started", lambda _: None
+        )
 
     def answer(self, request: str) -> Any:
         answer = self._dispatcher.handle(Message([*ENVELOPE, request.encode()], EVERYBODY), 0)

@@ -15,7 +15,7 @@ def desk() -> Desk:
 
 
 def test_there_is_a_handler_for_every_method_of_the_table(desk: Desk) -> None:
-    assert list(desk.methods.handlers()) == [method.name for method in METHODS]
+    assert [*desk.methods.handlers(), *desk.queue_methods.handlers()] == [method.name for method in METHODS]
 
 
 class TestInfo:

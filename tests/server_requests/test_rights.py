@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from drivers.builders import LOG_ID
 from drivers.desk import ENVELOPE, Desk, batch, body, request
 from timer_protocol.errors import ErrorCode
 from timer_protocol.messages import GetParams, Timer
@@ -27,6 +28,17 @@ DECLARED: dict[str, tuple[Right | None, Scope]] = {
     "events.read": ("read", "prefix"),
     "server.info": (None, "none"),
     "rpc.discover": (None, "none"),
+    "queue.put": ("admin", "queue"),
+    "queue.delete": ("admin", "queue"),
+    "queue.get": ("read", "queue"),
+    "queue.list": ("read", "prefix"),
+    "queue.take": ("take", "queue"),
+    "queue.ack": ("take", "queue"),
+    "queue.nack": ("take", "queue"),
+    "queue.renew": ("take", "queue"),
+    "queue.dead": ("take", "queue"),
+    "queue.revive": ("take", "queue"),
+    "queue.drop": ("take", "queue"),
 }
 ASKED: dict[str, dict[str, Any]] = {
     "timer.start": {"minutes": 1},
@@ -45,8 +57,10 @@ every_method = pytest.mark.parametrize("method", METHODS, ids=[method.name for m
 
 @pytest.fixture
 def desk() -> Desk:
-    """A timer of the shop, and one of the bank."""
+    """A timer of the shop, and one of the bank. Each queue has the prefix that it is named after."""
     desk = Desk()
+    for prefix in ("bank/1", "bank/2", "SHOP/1", "shop/1"):
+        desk.result("queue.put", queue=prefix, prefix=prefix)
     desk.start("bank/1")
     desk.start("shop/1")
     desk.end_turn()
@@ -55,13 +69,18 @@ def desk() -> Desk:
 
 def asked(method: Method, touched: str) -> dict[str, Any]:
     """Good params of a method that is to touch this id, or ids that begin so."""
-    ids: dict[Scope, dict[str, Any]] = {"none": {}, "ids": {"ids": [touched]}, "prefix or ids": {"ids": [touched]}}
-    return {**ASKED.get(method.name, {}), **ids.get(method.scope, {method.scope: touched})}
+    named: dict[Scope, dict[str, Any]] = {"none": {}, "ids": {"ids": [touched]}, "prefix or ids": {"ids": [touched]}}
+    needed: dict[str, Any] = named.get(method.scope, {method.scope: touched})
+    if method.name in ("queue.ack", "queue.nack", "queue.renew"):
+        needed["receipts"] = [f"{LOG_ID}~{touched}~1"]
+    elif method.name == "queue.put":
+        needed["prefix"] = touched
+    return {**ASKED.get(method.name, {}), **needed}
 
 
 def ids_in(response: dict[str, Any]) -> list[str]:
-    """The ids of all timers in a response, which has to be a result."""
-    return re.findall(r'"id": "([^"]+)"', json.dumps(response["result"]))
+    """The ids of all timers, and names of queues, in a response, which has to be a result."""
+    return re.findall(r'"(?:id|queue)": "([^"]+)"', json.dumps(response["result"]))
 
 
 def refusal(response: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +137,25 @@ def test_who_is_bound_gets_what_lies_under_the_prefix(desk: Desk, method: Method
             assert ids_in(desk.call(method.name, SHOP, **asked(method, prefix))) == ["shop/1"]
     else:
         assert set(ids_in(desk.call(method.name, SHOP, **asked(method, "shop/1")))) <= {"shop/1"}
+
+
+def test_queue_is_nobodys_whose_prefix_lies_elsewhere_whatever_its_name(desk: Desk) -> None:
+    desk.result("queue.put", queue="shop/ours", prefix="bank/")
+
+    for method, params in (
+        ("queue.get", {}),
+        ("queue.take", {}),
+        ("queue.delete", {}),
+        ("queue.put", {"prefix": "shop/"}),
+    ):
+        assert refusal(desk.call(method, SHOP, queue="shop/ours", **params))["prefix"] == "shop/"
+    assert refusal(desk.call("queue.put", SHOP, queue="shop/1", prefix="bank/"))["prefix"] == "shop/"
+    assert desk.result("queue.get", queue="shop/ours")["prefix"] == "bank/"
+
+
+def test_queue_that_is_not_there_is_not_found_by_who_is_bound(desk: Desk) -> None:
+    assert desk.call("queue.take", SHOP, queue="none")["error"]["code"] == ErrorCode.QUEUE_NOT_FOUND
+    assert desk.call("queue.delete", SHOP, queue="none")["result"] == {"deleted": False}
 
 
 def test_who_is_bound_changes_many_under_the_prefix_alone(desk: Desk) -> None:

@@ -10,6 +10,8 @@ from timer_server.core.effects import STANDING, WallClock
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.core.model import NUMBER_OF, Countdown
+from timer_server.core.queues.queues import Queues
+from timer_server.core.readers import EndReaders
 from timer_server.requests.shard import Shard
 from timer_server.store.base import Store
 from timer_server.store.log import Log
@@ -47,11 +49,17 @@ def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any)
 class Bench:
     """A shard with a store, in memory where none is given: requests see ended timers as they would in the server."""
 
-    def __init__(self, store: Store | None = None, wall_clock: WallClock = STANDING, **limits: int) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        wall_clock: WallClock = STANDING,
+        readers: EndReaders | None = None,
+        **limits: int,
+    ) -> None:
         self.limits = Limits(**limits)
         self.made = 0
         self.store = store or MemoryStore(LOG_ID)
-        self._wall_clock = wall_clock
+        self._wall_clock, self._readers = wall_clock, readers
         self._open()
 
     def reload(self) -> None:
@@ -61,7 +69,9 @@ class Bench:
 
     def _open(self) -> None:
         self.header = self.store.open()
-        self.shard = Shard(Engine(self.limits, self._new_id, self._wall_clock), Log(self.store, self.header))
+        queues = Queues(lambda: 0.0)
+        engine = Engine(self.limits, self._new_id, self._wall_clock, self._readers or queues)
+        self.shard = Shard(engine, queues, Log(self.store, self.header))
         self.engine, self.log = self.shard.engine, self.shard.log
 
     def ask(self, params: TimerParams, now_ns: int = BEGIN_NS) -> Countdown:

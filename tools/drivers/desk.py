@@ -10,9 +10,11 @@ from timer_protocol.errors import Refusal
 from timer_protocol.frames import Message
 from timer_protocol.methods import METHODS
 from timer_protocol.sender import EVERYBODY, Sender
+from timer_server.loop.chores import QueueCare
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods
+from timer_server.requests.queues import QueueMethods
 from timer_server.store.base import Store
 
 ENVELOPE = [b"peer", b""]
@@ -22,15 +24,26 @@ class Desk(Bench):
     """An engine with everything around it. `now_ns` is the time at which requests come in."""
 
     def __init__(self, store: Store | None = None, **limits: int) -> None:
-        super().__init__(store, **limits)
         self.now_ns = BEGIN_NS
+        super().__init__(store, **limits)
+
+    def reload(self) -> None:
+        super().reload()
+        self.engine.start_server(self.now_ns)
+
+    def _open(self) -> None:
+        super()._open()
         self.methods = Methods([self.shard], self.limits)
         self.parked = self.shard.parked
-        self.dispatcher = self.dispatching(self.methods.handlers())
+        self.queue_care = QueueCare(self.shard)
+        self.queue_methods = QueueMethods([self.shard])
+        self.dispatcher = self.dispatching({**self.methods.handlers(), **self.queue_methods.handlers()})
 
     def dispatching(self, handlers: Mapping[str, Handler]) -> Dispatcher:
         """A dispatcher with other handlers, and the rest of this desk."""
-        return Dispatcher(Codec(METHODS), handlers, self.parked, self.limits, self._new_id)
+        return Dispatcher(
+            Codec(METHODS), handlers, self.parked, self.limits, self._new_id, self.queue_methods.prefix_of
+        )
 
     def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE, sender: Sender = EVERYBODY) -> Answer | None:
         return self.dispatcher.handle(Message([*envelope, *frames], sender), self.now_ns)
@@ -59,11 +72,13 @@ class Desk(Bench):
         """Lets time pass and ends the turn that comes then, in the order in which the server does it."""
         self.now_ns += milliseconds * NS_PER_MS
         self.engine.expire(self.now_ns, 500)
+        self.queue_care.step(self.now_ns, 500)
         self.parked.expire(self.now_ns, 500)
         return self.end_turn()
 
     def end_turn(self, most: int = 200) -> list[Answer]:
         """Stores what has happened and tells those who waited for it, as many as there is time for."""
+        self.shard.serve_takes(self.now_ns)
         self.parked.notify(self.settle())
         self.parked.answer_woken(self.now_ns, most)
         return self.parked.take_ready()

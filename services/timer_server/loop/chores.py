@@ -21,6 +21,9 @@ _WAKE_COST = 2
 _FORGET_COST = 2
 """The budget that one entry takes, since it is read from the log."""
 
+_FILL_ENTRIES = 1_000
+"""Entries of the log looked at in one turn, for ends from before a queue was made."""
+
 
 class Chore(Protocol):
     """Work that becomes due as time passes."""
@@ -116,6 +119,28 @@ class Waking:
         if len(self._parked):
             self._parked.expire(now_ns, budget)
             self._parked.answer_woken(now_ns, budget // _WAKE_COST)
+
+
+class QueueCare:
+    """Does to the queues of a shard what time does, and takes up the ends from before a queue was made."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._queues = shard.queues
+        self._log = shard.log
+
+    def next_due_ns(self) -> int | None:
+        return 0 if self._can_fill() else self._queues.next_due_ns()
+
+    def step(self, now_ns: int, budget: int) -> None:
+        self._queues.step(now_ns, budget)
+        if self._can_fill() and (asked := self._queues.fill_request()) is not None:
+            ends, scanned_to = self._log.ends(asked.after, asked.to, asked.prefix, _FILL_ENTRIES)
+            self._queues.fill(asked.queue, ends, scanned_to, now_ns)
+
+    def _can_fill(self) -> bool:
+        """Whether a queue has yet to take up entries that are durable."""
+        waits_at = self._queues.waits_at
+        return waits_at is not None and waits_at < self._log.durable_place
 
 
 class Retention:

@@ -15,7 +15,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
-from timer_server.loop.chores import Expiry, Retention, Schedule, StoreCare, Waking, WallBound
+from timer_server.loop.chores import Expiry, QueueCare, Retention, Schedule, StoreCare, Waking, WallBound
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
@@ -76,7 +76,7 @@ class Loop:
         self._ends = Schedule([Expiry(shard) for shard in parts.shards])
         self._other_chores = Schedule(
             [
-                *(kind(shard) for kind in (StoreCare, Waking, Retention) for shard in parts.shards),
+                *(kind(shard) for kind in (StoreCare, QueueCare, Waking, Retention) for shard in parts.shards),
                 *(WallBound(shard, parts.clock) for shard in parts.shards),
                 self._upkeep,
             ]
@@ -146,6 +146,7 @@ class Loop:
         now_ns = self._clock.now_ns()
         self._ends.step(now_ns, CHORE_BUDGET)
         self._other_chores.step(now_ns, CHORE_BUDGET)
+        self._serve_takes(now_ns)
         self._submit()
         self._tell_settled()
 
@@ -171,6 +172,11 @@ class Loop:
         if received:
             self._metrics.received(received)
 
+    def _serve_takes(self, now_ns: int) -> None:
+        """Serves takes that have waited for what this turn has made ready. Raises `StoreError`."""
+        for shard in self._shards:
+            shard.serve_takes(now_ns)
+
     def _submit(self) -> None:
         """Submits what was done since the last call as a turn. Raises `StoreError`."""
         writes: list[tuple[Shard, Writes]] = []
@@ -189,7 +195,7 @@ class Loop:
         self._answers = []
 
     def _tell_settled(self, not_before_ns: int = 0) -> None:
-        """Tells settled turns, in order; cuts connections if that is due. Raises `StoreError`."""
+        """Tells settled turns, in order, and does what waits until none is in flight. Raises `StoreError`."""
         if self.in_flight:
             settled = self._committer.settled()
             settled_ns = now_ns = self._clock.now_ns()
@@ -197,7 +203,11 @@ class Loop:
                 now_ns = self._clock.wait_until(not_before_ns)
             while self.in_flight and self.in_flight[0].ticket <= settled:
                 self._tell(self.in_flight.popleft(), settled_ns, now_ns)
-        if self._upkeep.has_to_cut and not self.in_flight:
+        if self.in_flight:
+            return
+        if self._upkeep.has_queues_to_note:
+            self._upkeep.note_queues(self._clock.now_ns())
+        if self._upkeep.has_to_cut:
             self._upkeep.cut_connections()
 
     def _tell(self, turn: Turn, settled_ns: int, now_ns: int) -> None:
@@ -227,6 +237,7 @@ class Loop:
         if not now_ns < due_ns <= min(now_ns + self._head_start.ns, self._other_chores.due_ns):
             return False
         self._ends.step(due_ns, CHORE_BUDGET)
+        self._serve_takes(due_ns)
         self._submit()
         self._head_start.note(was_in_time=self._clock.now_ns() <= due_ns)
         self._tell_settled(not_before_ns=due_ns)

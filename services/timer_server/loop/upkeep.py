@@ -10,6 +10,8 @@ from timer_protocol.messages import Beat, LogStanding
 from timer_server.logs import fields, log
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
+from timer_server.metrics import QUEUES_NAMED
+from timer_server.requests.queue_views import queue_view
 from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.intake import Intake
 from timer_server.wire.listener import CannotListen, is_descriptor_left
@@ -26,6 +28,9 @@ class Upkeep:
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
         self._garbage = parts.garbage
         self._teller = teller
+        self._metrics = parts.metrics
+        self.has_queues_to_note = False
+        """Whether the metrics are to be told how the queues stand, once nothing is in flight."""
         self._beat_at_ns = 0
         self._reason_to_cut = ""
         self._cut_again_at_ns = 0
@@ -60,9 +65,17 @@ class Upkeep:
         if self._gate is not None and (refused := self._gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         self._teller.note_drops(now_ns)
+        self.has_queues_to_note = True
         self._make_room()
         self._tell_turned_away()
         self._listen_again()
+
+    def note_queues(self, now_ns: int) -> None:
+        """Tells the metrics how the queues stand. Not while a turn is in flight: what it changes is not durable."""
+        self.has_queues_to_note = False
+        now_ms = now_ns // NS_PER_MS
+        found = [queue for shard in self._shards for queue in shard.queues.page("", None, QUEUES_NAMED)[0]]
+        self._metrics.note_queues([queue_view(queue.state, now_ms) for queue in found])
 
     def reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections will be cut."""

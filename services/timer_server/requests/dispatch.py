@@ -45,7 +45,9 @@ class Dispatcher:
         parked: Parked,
         limits: Limits,
         new_id: Callable[[int], str],
+        queue_prefix: Callable[[str], str | None],
     ) -> None:
+        """`queue_prefix` looks up the prefix of a queue by its name; None where there is no such queue."""
         self._codec = codec
         self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
         self._dialogue = SeedDialogue()
@@ -53,6 +55,7 @@ class Dispatcher:
         self.failure: StoreError | None = None
         self._limits = limits
         self._new_id = new_id
+        self._queue_prefix = queue_prefix
 
     def handle(self, message: Message, now_ns: int) -> Answer | None:
         """Applies one message as far as its sender's rights go. Returns the answer, None where there is none to send.
@@ -129,15 +132,17 @@ class Dispatcher:
     ) -> None:
         """Applies a notification. Its result takes no room in the reply, and nobody is told of an error.
 
-        One that only reads is not applied: it would cost as much as a request, and show its result to nobody.
+        One that only reads is not applied: it would cost as much as a request, and show its result to nobody. Nor is
+        one that would hand something out.
         """
-        if self._codec.method_of(call).right in (None, "read"):
+        method = self._codec.method_of(call)
+        if method.needs_answer or method.right in (None, "read"):
             return
         left_bytes = room.left_bytes
         try:
             handler(self._narrow(call, sender, now_ns) if sender.is_restricted else call.params, now_ns, room)
         except Refusal as refusal:
-            log.debug("refused", extra=fields(method=self._codec.method_of(call).name, reason=refusal.reason))
+            log.debug("refused", extra=fields(method=method.name, reason=refusal.reason))
         except Exception as error:
             self._failed(error)
         room.left_bytes = left_bytes
@@ -150,7 +155,10 @@ class Dispatcher:
     def _narrow(self, call: MethodCall, sender: Sender, now_ns: int) -> Struct:
         """The params of a call, narrowed to what its sender may do. Raises `Refusal`."""
         params: Struct = call.params
-        return narrow(self._codec.method_of(call), params, sender, lambda: self._new_id(now_ns // NS_PER_MS))
+        method, queue_prefix = self._codec.method_of(call), None
+        if method.scope == "queue" and (queue_prefix := self._queue_prefix(call.params.queue)) is None:
+            queue_prefix = sender.prefix  # to name a queue that is not there touches nothing
+        return narrow(method, params, sender, lambda: self._new_id(now_ns // NS_PER_MS), queue_prefix)
 
     def _failed(self, error: Exception) -> Refusal:
         """The error for a request that failed in the server."""

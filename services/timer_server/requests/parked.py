@@ -1,6 +1,8 @@
-"""Requests that wait for the end of a timer or for an event. Each is answered once, at the latest when its time is up.
+"""Requests that wait for the end of a timer, an event or a delivery. Each is answered once, at the latest when its time
+is up.
 
-One event may wake many of them. They are answered in order, a few at a time.
+One event may wake many of them. They are answered in order, a few at a time. Takes that wait for deliveries of a queue
+are served in the turn in which there are some: to take is a change, and the answers leave once it is durable.
 
 How many may wait is limited, for all together and for each connection and key. The server cannot see that a client has
 given a request up, or has gone. So where there is no room for a new one, an older one gives way (`shares`): it is
@@ -17,37 +19,56 @@ from timer_protocol.codec import RequestId, encode
 from timer_protocol.errors import Refusal
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.core.model import Countdown
-from timer_server.limits import GIVING_WAY_MOST, PARKED_BYTES, PARKED_MAXIMUM
+from timer_server.limits import GIVING_WAY_MOST, PAGE_BYTES, PARKED_BYTES, PARKED_MAXIMUM
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shares import Claimant, SharedLimit
 
 _SLACK = 64
 
+_TAKE_COST = 90
+"""Entries that might be looked at for a page in the time that a take needs besides its deliveries: it is logged."""
+
+_TAKEN_BYTES = PAGE_BYTES + 1024 * 1024
+"""What the result of a take may come to: payloads, and what is around them."""
+
 
 class Wait(Struct, frozen=True, kw_only=True):
     """What a request waits for, and until when.
 
-    `woken` makes the result from the event that ends the wait and the time, `timed_out` from the time alone. Both take
-    what they need from the room of a reply.
+    `timed_out` makes the result when the time is up. It takes what it needs from the room of a reply, as the functions
+    of the other kinds of waits do.
     """
 
     until_ns: int
-    woken: Callable[[Countdown, int, ReplyRoom], object]
     timed_out: Callable[[int, ReplyRoom], object]
 
 
-class WaitForEnd(Wait, frozen=True, kw_only=True):
+class EventWait(Wait, frozen=True, kw_only=True):
+    """A wait that an event ends: `woken` makes the result from that and the time."""
+
+    woken: Callable[[Countdown, int, ReplyRoom], object]
+
+
+class WaitForEnd(EventWait, frozen=True, kw_only=True):
     """Wait until a timer ends in an event after `after_seq`."""
 
     timer_id: str
     after_seq: int
 
 
-class WaitForEvent(Wait, frozen=True, kw_only=True):
+class WaitForEvent(EventWait, frozen=True, kw_only=True):
     """Wait until there is an event of a timer whose id begins with `prefix`."""
 
     prefix: str
+
+
+class WaitForDelivery(Wait, frozen=True, kw_only=True):
+    """Wait until a queue has something for a take: `take` returns it, or None. `take_key` is the key of the take."""
+
+    queue: str
+    take_key: str | None
+    take: Callable[[int, ReplyRoom], object]
 
 
 class _Message(Claimant):
@@ -69,10 +90,12 @@ class _Message(Claimant):
 class _Waiter:
     """A parked request. Until an event wakes it, it is in `index` under `key`, with others that wait for the same."""
 
-    __slots__ = ("after_seq", "event", "index", "is_done", "key", "message", "number", "slot", "wait")
+    __slots__ = ("after_seq", "event", "index", "is_done", "key", "message", "number", "place", "slot", "wait")
 
     def __init__(self, number: int, wait: Wait, message: _Message, slot: int) -> None:
         self.number = number
+        self.place = number
+        """Where it stands among those that wait for the same."""
         self.wait = wait
         self.message = message
         self.slot = slot
@@ -89,6 +112,12 @@ class Parked:
     def __init__(self) -> None:
         self._for_end: dict[str, dict[int, _Waiter]] = {}
         self._for_event: dict[str, dict[int, _Waiter]] = {}
+        self._for_delivery: dict[str, dict[int, _Waiter]] = {}
+        """Takes by queue, in the order in which they are served."""
+        self._keyed: dict[tuple[str, str], _Waiter] = {}
+        """Takes with a key, by queue and key."""
+        self._to_serve: dict[str, None] = {}
+        """Queues that may have something for the takes that wait."""
         self._by_time: list[tuple[int, int, _Waiter]] = []
         self._woken: deque[_Waiter] = deque()
         self._count = 0
@@ -123,7 +152,11 @@ class Parked:
             waiter.index, waiter.key, waiter.after_seq = self._for_end, wait.timer_id, wait.after_seq
         elif isinstance(wait, WaitForEvent):
             waiter.index, waiter.key = self._for_event, wait.prefix
-        waiter.index.setdefault(waiter.key, {})[waiter.number] = waiter
+        elif isinstance(wait, WaitForDelivery):
+            waiter.index, waiter.key = self._for_delivery, wait.queue
+            if wait.take_key is not None:
+                self._replace_copy(waiter, wait, wait.timed_out(now_ns, answer.room))
+        waiter.index.setdefault(waiter.key, {})[waiter.place] = waiter
         heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
 
     def hold(self, answer: JsonAnswer) -> None:
@@ -153,7 +186,7 @@ class Parked:
 
     def next_due_ns(self) -> int | None:
         """When the next request has to be answered: 0 for now, where one was woken; None where none waits."""
-        return 0 if self._woken or self.ready else self._next_time_ns()
+        return 0 if self._woken or self.ready or self._to_serve else self._next_time_ns()
 
     def _next_time_ns(self) -> int | None:
         """When the next request runs out of time."""
@@ -196,6 +229,59 @@ class Parked:
                 turn.left_bytes -= left_bytes - room.left_bytes
                 turn.left_entries -= left_entries - room.left_entries
 
+    def wake_takes(self, queues: Iterable[str]) -> None:
+        """Notes queues that may have something for the takes that wait for them."""
+        for queue in queues:
+            if queue in self._for_delivery:
+                self._to_serve[queue] = None
+
+    def serve_woken_takes(self, now_ns: int) -> None:
+        """Serves takes of the queues that were noted. Once they have taken as much as one reply has, the others are
+        left for the next turn."""
+        if not self._to_serve:
+            return
+        turn = ReplyRoom()
+        for queue in [*self._to_serve]:
+            if not turn.is_left:
+                return
+            del self._to_serve[queue]
+            if not self.serve_takes(queue, now_ns, turn):
+                self._to_serve[queue] = None
+
+    def serve_takes(self, queue: str, now_ns: int, turn: ReplyRoom | None = None) -> bool:
+        """Serves the takes that wait for a queue, in turn, as long as it has something and `turn` has room.
+
+        Returns whether that was all. To be called before a new take is applied, as that comes after them.
+        """
+        line = self._for_delivery.get(queue)
+        if not line:
+            return True
+        turn = ReplyRoom() if turn is None else turn
+        while line:
+            if not turn.is_left:
+                return False
+            waiter = next(iter(line.values()))
+            room = waiter.message.answer.room
+            left_bytes, left_entries = room.left_bytes, room.left_entries
+            outcome = self._take_for(waiter, now_ns)
+            if outcome is None:
+                return True
+            self._finish(waiter, outcome)
+            turn.left_bytes -= left_bytes - room.left_bytes
+            turn.left_entries -= left_entries - room.left_entries + _TAKE_COST
+        return True
+
+    def end_take(self, queue: str, key: str, outcome: object) -> None:
+        """Answers the take of a queue that waits and has this key, if there is one."""
+        waiter = self._keyed.get((queue, key))
+        if waiter is not None:
+            self._finish(waiter, outcome)
+
+    def end_takes(self, queue: str, outcome: object) -> None:
+        """Answers all takes that wait for a queue."""
+        for waiter in list(self._for_delivery.get(queue, {}).values()):
+            self._finish(waiter, outcome)
+
     def expire(self, now_ns: int, most: int) -> None:
         """Answers up to `most` requests whose time is up, with the event that woke them if there was one."""
         for _ in range(most):
@@ -226,11 +312,39 @@ class Parked:
                 outcome = _outcome(waiter, message.since_ns, message.answer.room)
                 self._finish(waiter, outcome, is_counted=False)  # as the others end with it, it is kept for no time
 
+    def _take_for(self, waiter: _Waiter, now_ns: int) -> object:
+        """What a take that waits gets now; None for nothing. Nothing is taken where there would be no room to keep it
+        until the rest of its batch is answered."""
+        message, wait = waiter.message, waiter.wait
+        assert isinstance(wait, WaitForDelivery)
+        if message.answer.missing > 1 and (part := self._bytes.full_part(message, _TAKEN_BYTES)) is not None:
+            return self._bytes.refusal(part)
+        try:
+            return wait.take(now_ns, message.answer.room)
+        except Refusal as refusal:
+            return refusal
+
+    def _replace_copy(self, waiter: _Waiter, wait: WaitForDelivery, outcome: object) -> None:
+        """Gives a take the place of the one with its key that waits already, which is answered."""
+        assert wait.take_key is not None
+        earlier = self._keyed.get((wait.queue, wait.take_key))
+        self._keyed[wait.queue, wait.take_key] = waiter
+        if earlier is not None:
+            waiter.place = earlier.place
+            waiter.index[wait.queue][waiter.place] = waiter
+            self._finish(earlier, outcome)
+
     def _leave_index(self, waiter: _Waiter) -> None:
         group = waiter.index[waiter.key]
-        del group[waiter.number]
+        if group.get(waiter.place) is waiter:  # another take may have its place by now
+            del group[waiter.place]
         if not group:
             del waiter.index[waiter.key]
+        wait = waiter.wait
+        if isinstance(wait, WaitForDelivery) and wait.take_key is not None:
+            known = (wait.queue, wait.take_key)
+            if self._keyed.get(known) is waiter:
+                del self._keyed[known]
 
     def _finish(self, waiter: _Waiter, outcome: object, is_counted: bool = True) -> None:
         """Ends a wait. Where the rest of its message is still to come, its outcome counts as bytes that are kept."""
@@ -273,6 +387,7 @@ def _outcome(waiter: _Waiter, now_ns: int, room: ReplyRoom) -> object:
     """The outcome for a waiter: from the event that woke it, or that its time is up."""
     try:
         if waiter.event is not None:
+            assert isinstance(waiter.wait, EventWait)
             return waiter.wait.woken(waiter.event, now_ns, room)
         return waiter.wait.timed_out(now_ns, room)
     except Refusal as refusal:

@@ -7,6 +7,8 @@ from msgspec import Struct
 from timer_protocol.messages import StateCounts
 from timer_server.core.engine import Engine
 from timer_server.core.ledger import Changes
+from timer_server.core.model import Countdown
+from timer_server.core.queues.queues import Queues
 from timer_server.requests.parked import Parked
 from timer_server.store.base import Anchor
 from timer_server.store.log import Log
@@ -22,15 +24,17 @@ class Writes(Struct, frozen=True, gc=False):
 
 
 class Shard:
-    """The timers of one log: the engine that decides about them, the log itself, and the requests that wait for them.
+    """The timers of one log: the engine that decides about them, the queues of their ends, the log itself, and the
+    requests that wait.
 
     A server has a list of shards, today of one.
     """
 
-    def __init__(self, engine: Engine, log: Log, number: int = 0) -> None:
+    def __init__(self, engine: Engine, queues: Queues, log: Log, number: int = 0) -> None:
         self.number = number
         """Its index in the server's list."""
         self.engine = engine
+        self.queues = queues
         self.log = log
         self.parked = Parked()
         self.anchor: Anchor | None = None
@@ -40,9 +44,24 @@ class Shard:
         """What has to be stored since the last call; None where there is nothing."""
         changes = self.engine.take_changes()
         anchor, self.anchor = self.anchor, None
-        if changes.events or changes.obsolete or anchor is not None:
+        if changes.entries or changes.obsolete or anchor is not None:
             return Writes(changes, anchor, self.engine.counts())
         return None
+
+    def serve_takes(self, now_ns: int) -> None:
+        """Serves takes that wait for what has become ready: a part of this turn. Raises `StoreError`."""
+        self.parked.wake_takes(self.queues.take_woken())
+        self.parked.serve_woken_takes(now_ns)
+
+    def events(self, places: Sequence[int]) -> list[Countdown]:
+        """The events at some places, of this turn or from the log. Raises `StoreError`."""
+        durable_place = self.log.durable_place
+        later = [place for place in places if place > durable_place]
+        if not later:
+            return self.log.events(places)
+        of_turn = {place: found for place in later if isinstance(found := self.engine.at(place), Countdown)}
+        logged = iter(self.log.events([place for place in places if place not in of_turn]))
+        return [of_turn[place] if place in of_turn else next(logged) for place in places]
 
 
 def total(counts: Sequence[StateCounts]) -> StateCounts:
