@@ -5,7 +5,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 from wsgiref.simple_server import WSGIServer
@@ -75,7 +75,11 @@ class Sockets(NamedTuple):
 
 
 def serve(
-    config: Config, sources: Sources, signals: OperatorSignals, make_garbage_policy: type[GarbagePolicy] | None = None
+    config: Config,
+    sources: Sources,
+    signals: OperatorSignals,
+    make_garbage_policy: type[GarbagePolicy] | None = None,
+    make_loop: Callable[[Parts, OperatorSignals], Loop] = Loop,
 ) -> None:
     """Runs a server until it is told to stop. Only in its own process it gets a policy for the garbage collector.
 
@@ -88,7 +92,8 @@ def serve(
     with _sockets(config) as sockets, closing(make_store(config)) as store:
         recovered = _recover(store, config, sources, signals)
         if recovered is not None:
-            _run(config, recovered, sockets, signals, make_garbage_policy)
+            with _policy(make_garbage_policy) as garbage:
+                _run(config, recovered, sockets, garbage, lambda parts: make_loop(parts, signals))
     log.info("stopped")
 
 
@@ -188,8 +193,8 @@ def _run(
     config: Config,
     recovered: Recovered,
     sockets: Sockets,
-    signals: OperatorSignals,
-    make_garbage_policy: type[GarbagePolicy] | None,
+    garbage: GarbagePolicy | None,
+    make_loop: Callable[[Parts], Loop],
 ) -> None:
     clock, shard, committer = recovered
     metrics = Metrics([shard.engine.counts()])
@@ -201,14 +206,20 @@ def _run(
     for one in (sockets.commands, sockets.events):
         _listen(one.listener)
     _say_listening(config, sockets, exporter)
-    garbage = None if make_garbage_policy is None else make_garbage_policy()
     try:
-        Loop(Parts(clock, [shard], committer, dispatcher, *sockets, metrics, garbage), signals).run()
+        make_loop(Parts(clock, [shard], committer, dispatcher, *sockets, metrics, garbage)).run()
     finally:
-        if garbage is not None:
-            garbage.close()
         if exporter is not None:
             exporter.server_close()
+
+
+@contextmanager
+def _policy(make: type[GarbagePolicy] | None) -> Iterator[GarbagePolicy | None]:
+    if make is None:
+        yield None
+        return
+    with closing(make()) as policy:
+        yield policy
 
 
 def _say_listening(config: Config, sockets: Sockets, exporter: WSGIServer | None) -> None:

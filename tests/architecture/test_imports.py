@@ -54,6 +54,7 @@ PURITY = "What decides does no I/O and reads no clock"
         ("timer_server/logs.py", "import timer_client", APART),
         ("timer_client/__init__.py", "from timer_server.core import model", APART),
         ("timer_protocol/limits.py", "import timer_client", APART),
+        ("timer_server/serve.py", "import timer_testing", APART),
     ],
 )
 def test_violation_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:

@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_python_examples_run(server_process: ServerProcess) -> None:
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     environment = {
         **os.environ,
         "PYTHONPATH": str(SERVICES),
@@ -38,6 +38,7 @@ def test_the_python_examples_run(server_process: ServerProcess) -> None:
         "fired tea",
     ]
     assert printed[1] == "fired\n"
+    assert printed[2].split() == ["running", "fired"]
 
 
 def test_the_tables_of_variables_are_complete_and_true() -> None:

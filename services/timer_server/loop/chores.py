@@ -42,13 +42,13 @@ class Schedule:
     """
 
     def __init__(self, chores: Sequence[Chore]) -> None:
-        self._chores = chores
+        self.chores = chores
         self.due_ns = NEVER_NS
 
     def look(self) -> int:
         """Asks the chores, and returns `due_ns`."""
         first_ns = NEVER_NS
-        for chore in self._chores:
+        for chore in self.chores:
             due_ns = chore.next_due_ns()
             if due_ns is not None and due_ns < first_ns:
                 first_ns = due_ns
@@ -58,7 +58,7 @@ class Schedule:
     def step(self, now_ns: int, budget: int) -> None:
         """Has the chores do what is due, if anything was by the last look. What came up since waits for the next."""
         if now_ns >= self.due_ns:
-            for chore in self._chores:
+            for chore in self.chores:
                 chore.step(now_ns, budget)
 
 
