@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zmq
 
-from drivers.peers import Requester, request, requester, socket_to
+from drivers.peers import SILENCE_MS, Requester, request, requester, socket_to
 from drivers.server_process import ServerProcess
 
 
@@ -80,8 +80,10 @@ class Load:
         self.acknowledged: dict[str, dict[str, Any]] = {}
         self.asked: set[str] = set()
 
-    def run(self, endpoint: str, round_number: int, dice: random.Random) -> None:
-        with socket_to(zmq.DEALER, endpoint, rcvtimeo=300) as socket:
+    def run(
+        self, server: ServerProcess, round_number: int, dice: random.Random, acknowledgements: threading.Semaphore
+    ) -> None:
+        with socket_to(zmq.DEALER, server.commands) as socket:
             for number in range(100_000):
                 timer_id = f"r{round_number}/{number}"
                 batch = [request("timer.start", "start", id=timer_id, minutes=dice.randint(1, 9))]
@@ -91,10 +93,11 @@ class Load:
                     batch.append(request("timer.cancel", "cancel", id=timer_id))
                 self.asked.add(timer_id)
                 socket.send_json(batch)
-                try:
-                    self.acknowledged[timer_id] = json.loads(socket.recv())[-1]["result"]
-                except zmq.Again:
-                    return
+                while not socket.poll(SILENCE_MS):
+                    if server.has_ended:
+                        return
+                self.acknowledged[timer_id] = json.loads(socket.recv())[-1]["result"]
+                acknowledgements.release()
 
 
 def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
@@ -102,12 +105,14 @@ def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(tmp_path: Pa
     load = Load()
     server = ServerProcess(tmp_path)
     try:
-        for round_number in range(4):
+        for round_number, enough in enumerate([dice.randint(10, 80) for _ in range(4)]):
             server.start()
-            thread = threading.Thread(target=load.run, args=(server.commands, round_number, dice))
+            acknowledgements = threading.Semaphore(0)
+            thread = threading.Thread(target=load.run, args=(server, round_number, dice, acknowledgements))
             thread.start()
-            time.sleep(dice.uniform(0.05, 0.3))  # the moment of the crash is the point
-            server.kill()
+            for _ in range(enough):
+                assert acknowledgements.acquire(timeout=10)
+            server.kill()  # while the next one is under way
             thread.join(10)
             assert not thread.is_alive()
         server.start()
@@ -121,7 +126,6 @@ def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(tmp_path: Pa
             assert len(load.acknowledged) <= sum(counts.values()) <= len(load.asked)
     finally:
         server.kill()
-    assert len(load.acknowledged) > 100
 
 
 def test_leases_attempts_and_what_was_done_survive_and_workers_get_time(server_process: ServerProcess) -> None:
@@ -130,13 +134,14 @@ def test_leases_attempts_and_what_was_done_survive_and_workers_get_time(server_p
         server_process.start()
 
     with requester(server_process.commands) as rpc:
-        rpc.call("queue.put", queue="q", prefix="", lease_ms=1000)
+        rpc.call("queue.put", queue="q", prefix="", lease_ms=2000)
         for timer_id in ("a", "b", "c"):
             rpc.call("timer.start", id=timer_id, seconds=0.01)
             rpc.call("timer.wait", id=timer_id, wait_ms=10_000)
         a, b, c = rpc.call("queue.take", queue="q", max=3, key="k")["deliveries"]
         assert rpc.call("queue.ack", queue="q", receipts=[a["receipt"]])["lost"] == []
         rpc.call("queue.nack", queue="q", receipts=[b["receipt"]], delay_ms=0)
+        rpc.call("queue.put", queue="q", prefix="", lease_ms=30_000)  # of the leases that come
     server_process.kill()
     time.sleep(max(0, c["leased_until_ms"] / 1000 - time.time()))  # the lease has to run out without a server
     server_process.start()

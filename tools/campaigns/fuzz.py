@@ -5,11 +5,12 @@
 """
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -120,22 +121,27 @@ def mutations(dice: Random) -> Iterator[bytes]:
         yield bytes(data)
 
 
-def at_random(seconds: float, dice: Random) -> tuple[int, list[str]]:
-    """Fuzzes for some time; how many messages there were, and what went wrong with which."""
+def fuzz(messages: Iterable[bytes]) -> tuple[int, list[str]]:
+    """Takes message after message, up to the tenth finding; how many there were, and what went wrong with which."""
     subject = Subject()
     findings: list[str] = []
     executions = 0
-    end = time.monotonic() + seconds
-    for data in mutations(dice):
-        if time.monotonic() > end or len(findings) == 10:
-            break
+    for data in messages:
         executions += 1
         try:
             subject.take(data)
         except Exception as error:
             findings.append(f"{type(error).__name__} {error} for {data[:300]!r}")
+            if len(findings) == 10:
+                break
             subject = Subject()
     return executions, findings
+
+
+def at_random(seconds: float, dice: Random) -> tuple[int, list[str]]:
+    """Fuzzes with mutations for some time."""
+    end_s = time.monotonic() + seconds
+    return fuzz(itertools.takewhile(lambda _: time.monotonic() < end_s, mutations(dice)))
 
 
 def by_coverage(seconds: int, corpus: Path) -> None:
