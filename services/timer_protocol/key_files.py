@@ -1,7 +1,7 @@
 """The text of files with CURVE keys, in the format of ZeroMQ's own tools (ZPL, RFC 4).
 
 A public file holds one half of a pair, a secret file both. In the server's folder of allowed clients a public file may
-bind its key to a prefix of timer ids and say its rights. Unknown lines are refused: an overlooked one would leave a key
+bind its key to a prefix of timer ids, and say its rights and how many timers may be pending below the prefix. Unknown lines are refused: an overlooked one would leave a key
 with more than was meant.
 """
 
@@ -20,11 +20,14 @@ SERVER_NAME = "server"
 PREFIX_CHARACTERS = 92
 """The longest prefix: it leaves room in an id for the 36 characters of one that the server makes."""
 
+TIMERS_MOST = 100_000_000
+"""The most that `max_timers` may be, a server's or a key's."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SERVER_ROLE = "server"
 """The role of a key whose owner is another server, not a client."""
 
-_SECTIONS = {"metadata": ("prefix", "rights", "role"), "curve": ("public-key", "secret-key")}
+_SECTIONS = {"metadata": ("prefix", "rights", "max_timers", "role"), "curve": ("public-key", "secret-key")}
 _SECTION = re.compile(r"(\S+)\s*(#.*)?")
 _ENTRY = re.compile(r"""\s+(\S+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'#]\S*)\s*(#.*)?""")
 _Z85 = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
@@ -35,7 +38,8 @@ _SECRET_HEAD = "#   A ZeroMQ CURVE key pair. SECRET: whoever reads this file can
 class Key(NamedTuple):
     """A public key as 40 characters of Z85 (RFC 32), with its secret half and the prefix it is bound to, if any.
 
-    `role` is "server" for the key of another server, and empty for a client's.
+    `role` is "server" for the key of another server, and empty for a client's. `max_timers` is how many timers may be
+    pending below the prefix, None where there is no other bound than the server's.
     """
 
     public: str
@@ -43,6 +47,7 @@ class Key(NamedTuple):
     prefix: str = ""
     rights: frozenset[Right] = DEFAULT_RIGHTS
     role: str = ""
+    max_timers: int | None = None
 
 
 def to_text(key: Key) -> str:
@@ -52,6 +57,8 @@ def to_text(key: Key) -> str:
         lines.append(f'    prefix = "{key.prefix}"')
     if key.rights != DEFAULT_RIGHTS:
         lines.append(f'    rights = "{rights_to_text(key.rights)}"')
+    if key.max_timers is not None:
+        lines.append(f'    max_timers = "{key.max_timers}"')
     if key.role:
         lines.append(f'    role = "{key.role}"')
     lines += ["curve", f'    public-key = "{key.public}"']
@@ -73,7 +80,9 @@ def from_text(text: str) -> Key:
     if role not in ("", SERVER_ROLE):
         raise ValueError(f"its role is {role!r}, and the only one is {SERVER_ROLE!r}; a client's key has none")
     rights = rights_from_text(found["rights"]) if "rights" in found else DEFAULT_RIGHTS
-    return Key(found["public-key"], found.get("secret-key"), prefix, rights, role)
+    max_timers = max_timers_from_text(found["max_timers"]) if "max_timers" in found else None
+    check_share(prefix, max_timers)
+    return Key(found["public-key"], found.get("secret-key"), prefix, rights, role, max_timers)
 
 
 def check_name(name: str) -> None:
@@ -86,6 +95,19 @@ def check_prefix(prefix: str) -> None:
     """Raises ValueError unless ids can begin with this text."""
     if prefix and (not is_valid_id(prefix) or len(prefix) > PREFIX_CHARACTERS):
         raise ValueError(f"a prefix is at most {PREFIX_CHARACTERS} of the characters of an id, {ID_PATTERN}")
+
+
+def max_timers_from_text(text: str) -> int:
+    """The number in a text such as `1000`. Raises ValueError for what is none, or no possible one."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= TIMERS_MOST:
+        raise ValueError(f"max_timers is {text!r}, but must be a whole number of timers from 1 to {TIMERS_MOST}")
+    return int(text)
+
+
+def check_share(prefix: str, max_timers: int | None) -> None:
+    """Raises ValueError for a number of timers where there is no prefix below which they are counted."""
+    if max_timers is not None and not prefix:
+        raise ValueError("max_timers says how many timers may be pending below the prefix of a key, so it needs one")
 
 
 def rights_from_text(text: str) -> frozenset[Right]:

@@ -56,7 +56,7 @@ def write_key(path: Path, key: Key) -> bool:
             raise
     except FileExistsError:
         if read_key(path) != key:
-            what = "is there already, with another key, prefix or rights; remove it first"
+            what = "is there already, with another key, prefix, rights or max_timers; remove it first"
             raise KeyFileError(f"{path} {what}") from None
         return False
     except OSError as error:
@@ -65,9 +65,13 @@ def write_key(path: Path, key: Key) -> bool:
 
 
 def make_pair(
-    secret: Path, public: Path, prefix: str = "", rights: frozenset[Right] = DEFAULT_RIGHTS
+    secret: Path,
+    public: Path,
+    prefix: str = "",
+    rights: frozenset[Right] = DEFAULT_RIGHTS,
+    max_timers: int | None = None,
 ) -> list[tuple[Path, bool]]:
-    """Makes the missing files of a pair: the secret one, and the public one, which says its prefix of ids and rights.
+    """Makes the missing files of a pair: the secret one, and the public one, which says what the key may do.
 
     Returns each file with whether it is new. Raises `KeyFileError`; a new secret is removed then.
     """
@@ -77,7 +81,8 @@ def make_pair(
     pair = read_key(secret) if has_secret else _new_pair()
     secret_is_new = write_key(secret, pair)
     try:
-        return [(secret, secret_is_new), (public, write_key(public, Key(pair.public, prefix=prefix, rights=rights)))]
+        key = Key(pair.public, prefix=prefix, rights=rights, max_timers=max_timers)
+        return [(secret, secret_is_new), (public, write_key(public, key))]
     except KeyFileError:
         if secret_is_new:
             secret.unlink()

@@ -13,15 +13,16 @@ DEFAULT_RIGHTS = ALL_RIGHTS - {"admin"}
 class Sender:
     """A client and what it may do: `name` is that of its key, `prefix` what the ids it may touch begin with.
 
-    `is_restricted` is false if it may do everything; a plain attribute, since each request looks at it.
+    `max_timers` is how many timers may be pending below the prefix, as far as this key's file says so. `is_restricted` is false if it may do everything; a plain attribute, since each request looks at it.
     """
 
-    __slots__ = ("is_restricted", "name", "prefix", "rights")
+    __slots__ = ("is_restricted", "max_timers", "name", "prefix", "rights")
 
-    def __init__(self, name: str, prefix: str, rights: frozenset[Right]) -> None:
+    def __init__(self, name: str, prefix: str, rights: frozenset[Right], max_timers: int | None = None) -> None:
         self.name: Final = name
         self.prefix: Final = prefix
         self.rights: Final = rights
+        self.max_timers: Final = max_timers
         self.is_restricted: Final = bool(prefix) or rights != ALL_RIGHTS
 
     @property

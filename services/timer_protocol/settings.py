@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from timer_protocol.durations import LONGEST_S
-from timer_protocol.key_files import PREFIX_CHARACTERS, check_prefix
+from timer_protocol.key_files import PREFIX_CHARACTERS, TIMERS_MOST, check_prefix
 from timer_protocol.limits import Limits
 
 SECONDS_MAXIMUM = 86_400
@@ -192,7 +192,7 @@ SERVER_VARIABLES = (
         Kind(str.lower, "text or json", ("", "text", "json").__contains__),
         "text or json; unset = text on a terminal, json elsewhere",
     ),
-    _limit("TIMER_MAX_TIMERS", 100_000_000, "timers", "Timers that may be pending at once"),
+    _limit("TIMER_MAX_TIMERS", TIMERS_MOST, "timers", "Timers that may be pending at once"),
     _limit("TIMER_MAX_PAYLOAD_BYTES", 16_777_216, "bytes", "The largest payload of a timer"),
     _limit("TIMER_MAX_BATCH", 100_000, "requests", "The most requests in one message"),
     _limit("TIMER_MAX_MESSAGE_BYTES", 268_435_456, "bytes", "The largest message"),

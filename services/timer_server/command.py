@@ -8,7 +8,7 @@ from pathlib import Path
 
 from timer_protocol import __version__
 from timer_protocol.environment import read_environment, told_unknown
-from timer_protocol.key_files import check_name, check_prefix, rights_from_text
+from timer_protocol.key_files import check_name, check_prefix, check_share, max_timers_from_text, rights_from_text
 from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.sender import DEFAULT_RIGHTS, Right
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
@@ -116,14 +116,19 @@ def _rename_log(config: Config) -> int:
 
 
 def _make_keys(parsed: argparse.Namespace) -> int:
-    if parsed.client is None and (parsed.prefix or parsed.rights or parsed.hand_over):
-        sentence = "--prefix, --rights and --hand-over are about a client: name it with --client"
+    if parsed.client is None and (parsed.prefix or parsed.rights or parsed.max_timers or parsed.hand_over):
+        sentence = "--prefix, --rights, --max-timers and --hand-over are about a client: name it with --client"
         return _complain(sentence, EXIT_MISUSED)
+    try:
+        check_share(parsed.prefix, parsed.max_timers)
+    except ValueError as error:
+        return _complain(str(error), EXIT_MISUSED)
     rights, hand_over = parsed.rights or DEFAULT_RIGHTS, parsed.hand_over or parsed.folder
     try:
         files = make_server_keys(parsed.folder)
         if parsed.client is not None:
-            files += make_client_keys(parsed.folder, parsed.client, parsed.prefix, rights, hand_over)
+            prefix, max_timers = parsed.prefix, parsed.max_timers
+            files += make_client_keys(parsed.folder, parsed.client, prefix, rights, hand_over, max_timers)
     except KeyFileError as error:
         return _complain(str(error), EXIT_FAILED)
     for path, is_new in files:
@@ -166,6 +171,12 @@ def _add_keygen(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="what it may do, such as read,take; of read, start, change, take and admin (default: all but admin)",
     )
     keygen.add_argument(
+        "--max-timers",
+        type=_max_timers,
+        metavar="N",
+        help="how many timers may be pending below its prefix (default: as many as on the server)",
+    )
+    keygen.add_argument(
         "--hand-over",
         type=Path,
         metavar="FOLDER",
@@ -192,6 +203,13 @@ def _prefix(text: str) -> str:
 def _rights(text: str) -> frozenset[Right]:
     try:
         return rights_from_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _max_timers(text: str) -> int:
+    try:
+        return max_timers_from_text(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

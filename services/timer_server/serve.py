@@ -197,6 +197,8 @@ def _run(
     make_loop: Callable[[Parts], Loop],
 ) -> None:
     clock, shard, committer = recovered
+    if (gate := sockets.admission.gate) is not None:
+        shard.engine.share_out(gate.shares())
     metrics = Metrics([shard.engine.counts()])
     methods = Methods([shard], config.limits)
     queue_methods = QueueMethods([shard])

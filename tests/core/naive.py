@@ -35,6 +35,7 @@ class Naive:
         self.max_duration_ms = max_duration_s * 1000
         self.max_payload_bytes = max_payload_bytes
         self.retention_ms = retention_s * 1000
+        self.shares: dict[str, int] = {}
         self.timers: dict[str, dict[str, Any]] = {}
         self.log: list[dict[str, Any]] = []
         self.horizon = 0
@@ -76,7 +77,7 @@ class Naive:
             if any(timer[name] != value for name, value in asked.items()) or not same_payload:
                 return "error", CONFLICT
             return self._view(timer, now_ns)
-        if self._is_full():
+        if self._is_full(request["id"]):
             return "error", LIMIT
         timer = {
             "id": request["id"],
@@ -142,7 +143,7 @@ class Naive:
         return None
 
     def _restart(self, timer: dict[str, Any], request: dict[str, Any], now_ns: int) -> int | None:
-        if timer["state"] not in PENDING and self._is_full():
+        if timer["state"] not in PENDING and self._is_full(timer["id"]):
             return LIMIT
         duration_ms = _amount_ms(timer)
         timer.update(
@@ -184,6 +185,9 @@ class Naive:
             and (state is None or timer["state"] == state)
             and (after is None or timer_id > after)
         ]
+
+    def pending(self, prefix: str) -> int:
+        return sum(timer["state"] in PENDING and timer["id"].startswith(prefix) for timer in self.timers.values())
 
     def counts(self) -> dict[str, int]:
         states = [timer["state"] for timer in self.timers.values()]
@@ -262,8 +266,9 @@ class Naive:
 
     # Parts
 
-    def _is_full(self) -> bool:
-        return sum(timer["state"] in PENDING for timer in self.timers.values()) >= self.max_timers
+    def _is_full(self, timer_id: str) -> bool:
+        maxima = {"": self.max_timers, **self.shares}
+        return any(timer_id.startswith(prefix) and self.pending(prefix) >= maxima[prefix] for prefix in maxima)
 
     def _is_due(self, timer: dict[str, Any], now_ns: int) -> bool:
         return timer["state"] == "running" and timer["due_at_ms"] * 1_000_000 <= now_ns

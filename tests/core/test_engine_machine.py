@@ -48,6 +48,7 @@ LIMITS = Limits(max_timers=3, max_payload_bytes=LARGE_PAYLOAD_BYTES + 20, max_du
 
 ids = st.sampled_from(["a", "a", "a", "a/1", "a/1", "b", "B"])
 prefixes = st.sampled_from(["", "a", "a/", "b", "c"])
+shares = st.dictionaries(st.sampled_from(["a", "a/", "b", "ma", "c"]), st.integers(1, 2), max_size=3)
 keys = st.none() | st.sampled_from(["k", "l"])
 LARGE = '"' + LARGE_PAYLOAD_BYTES * "x" + '"'
 TOO_LARGE = '"' + LIMITS.max_payload_bytes * "x" + '"'
@@ -147,6 +148,12 @@ class EngineMachine(RuleBasedStateMachine):
 
         assert again == first
         assert self.engine.last_seq == seq
+
+    @rule(maxima=shares)
+    def share_out(self, maxima: dict[str, int]) -> None:
+        """Prefixes get other shares, less than is held below them among those."""
+        self.engine.share_out(maxima)
+        self.naive.shares = maxima
 
     # Time
 
@@ -304,6 +311,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.forget_all(256)
         if crashes:
             self.crash(from_sqlite=True, is_committed=False)
+        self.engine.share_out(self.naive.shares)
 
     # What can be read
 
@@ -370,6 +378,9 @@ class EngineMachine(RuleBasedStateMachine):
     def everything_that_can_be_counted_is_the_same(self) -> None:
         assert msgspec.to_builtins(self.engine.counts()) == self.naive.counts()
         assert self.engine.last_seq == len(events_of(self.naive.log))
+        shares = self.engine._ledger.shares
+        held = {} if shares is None else {prefix: share.pending for prefix, share in shares._shares.items()}
+        assert held == {prefix: self.naive.pending(prefix) for prefix in self.naive.shares}
         next_due_ms = self.naive.next_due_ms()
         assert self.engine.next_due_ns() == (None if next_due_ms is None else next_due_ms * NS_PER_MS)
 

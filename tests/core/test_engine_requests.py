@@ -255,6 +255,57 @@ class TestRoom:
         assert bench.start("a") == bench.start("a")
 
 
+class TestShares:
+    """Some of the ids begin with a prefix that has a share. The machine counts what is held in each."""
+
+    def test_start_beyond_a_share_is_refused_and_others_go_on(self) -> None:
+        bench = Bench()
+        bench.engine.share_out({"shop/": 1, "shop/eu/": 2})
+        bench.start("shop/eu/1")
+
+        refused = refusal(lambda: bench.start("shop/1"))
+
+        told = {"limit": "max_timers", "maximum": 1, "scope": "key", "later": True}
+        assert (refused.code, refused.help) == (ErrorCode.LIMIT_REACHED, told)
+        assert refused.reason == "1 timer is pending below 'shop/', and max_timers of its key is 1"
+        assert refusal(lambda: bench.start("shop/eu/2")).reason == refused.reason
+        assert bench.start("shop").state == "running"
+
+    def test_a_share_below_what_is_held_takes_nothing_and_gives_room_once_enough_has_ended(self) -> None:
+        bench = Bench()
+        for timer_id in ("shop/1", "shop/2", "shop/3"):
+            bench.start(timer_id, label=timer_id)
+        bench.engine.share_out({"shop/": 2})
+        assert bench.engine.counts().running == 3
+        assert bench.start("shop/1", label="shop/1").version == 1  # a repeat finds the first one
+
+        reasons = []
+        for timer_id in ("shop/1", "shop/2"):
+            reasons.append(refusal(lambda: bench.start("shop/4")).reason)
+            bench.ask(CancelParams(timer_id))
+
+        assert reasons == [f"{pending} timers are pending below 'shop/', and max_timers of its key is 2" for pending in (3, 2)]
+        assert bench.start("shop/4").state == "running"
+        assert code(lambda: bench.ask(RestartParams("shop/1"))) is ErrorCode.LIMIT_REACHED
+        assert bench.ask(RestartParams("shop/3")).state == "running"  # it was pending
+
+    def test_share_counts_what_was_stored(self) -> None:
+        bench = Bench()
+        bench.start("shop/1")
+        bench.start("shop/2")
+        bench.ask(PauseParams("shop/2"))
+        bench.start("shop/3")
+        bench.ask(CancelParams("shop/3"))
+        bench.commit()
+        bench.reload()
+
+        bench.engine.share_out({"shop/": 2})
+
+        assert code(lambda: bench.start("shop/4")) is ErrorCode.LIMIT_REACHED
+        bench.engine.share_out({})
+        assert bench.start("shop/4").state == "running"
+
+
 class TestExtend:
     @pytest.mark.parametrize(
         "amounts",

@@ -50,6 +50,10 @@ def listed(index: IdIndex, after: str | None, prefix: str) -> list[str]:
     return [timer_id for timer_id in index.after(after, prefix) if timer_id not in index._forgotten]
 
 
+def listed_below(index: IdIndex, prefix: str) -> list[str]:
+    return sorted(timer_id for timer_id in index.below(prefix) if timer_id not in index._forgotten)
+
+
 def held(index: IdIndex) -> int:
     """All entries there are, those of forgotten ids too."""
     return len(index._fresh) + sum(map(len, index._runs))
@@ -63,6 +67,7 @@ class TestAgainstASet:
         play(index, known, played)
 
         assert listed(index, after, prefix) == expected(known, after, prefix)
+        assert listed_below(index, prefix) == expected(known, None, prefix)
         assert listed(index, None, "") == sorted(known)
 
     @given(st.sets(ids), steps, st.none() | ids, st.text("ab/1", max_size=3))

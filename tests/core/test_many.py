@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.many import Action, ChangeManyParams, StartManyParams
-from timer_protocol.messages import STATES, GetParams, ListParams, StartParams
+from timer_protocol.messages import STATES, CancelParams, GetParams, ListParams, StartParams
 from timer_server.core.ledger import Recall
 from timer_server.core.many import _CHANGES, change_many, start_many
 from timer_server.core.model import STARTED, Countdown
@@ -37,6 +37,7 @@ earlier_requests = st.lists(
 
 def bench_after(earlier: list[tuple[str, Any, int]], **limits: int) -> Bench:
     bench = Bench(max_timers=4, max_duration_s=3600, max_payload_bytes=310, **limits)
+    bench.engine.share_out({"a/": 1})
     for timer_id, do, seconds in earlier:
         try:
             if do == "start":
@@ -195,6 +196,19 @@ def test_a_timer_that_is_named_and_in_another_state_is_refused_unless_it_would_s
 
     assert refused == [i for i, would_be in zip(others, one_by_one, strict=True) if would_be[1] == 0]
     assert unchanged == len(others) - len(refused)
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+def test_a_timer_that_is_refused_for_its_state_takes_no_place_from_the_next(is_dry: bool) -> None:
+    bench = Bench(max_timers=1)
+    bench.start("a")
+    bench.ask(CancelParams("a"))
+    bench.start("a2")
+    bench.engine.expire(LATER_NS + 3600 * NS_PER_S, 1)
+
+    restart = ChangeManyParams("restart", ids=["a", "a2"], states=("fired",), key="k", dry_run=is_dry)
+
+    assert pages(bench, restart) == (1, 0, ["a"])
 
 
 def test_same_key_again_changes_nothing_and_another_does() -> None:

@@ -21,6 +21,8 @@ SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
         Key(PUBLIC, prefix="order/", rights=frozenset({"start", "read"})),
         Key(PUBLIC, rights=ALL_RIGHTS),
         Key(PUBLIC, role="server"),
+        Key(PUBLIC, prefix="order/", max_timers=1),
+        Key(PUBLIC, prefix="order/", max_timers=100_000_000),
     ],
 )
 def test_what_is_written_is_read_back(key: Key) -> None:
@@ -123,6 +125,11 @@ def test_a_name_twice_or_in_the_wrong_section_is_refused() -> None:
         (file(curve=(f'public-key = "{PUBLIC[1:]}"',)), "public-key is not 40 characters of Z85"),
         (file(curve=(f'public-key = "{PUBLIC[1:]} "',)), "public-key is not 40 characters of Z85"),
         (file(curve=(f'public-key = "{PUBLIC}"', 'secret-key = "x"')), "secret-key is not 40 characters of Z85"),
+        *(
+            (file('prefix = "order/"', f'max_timers = "{text}"'), "a whole number of timers from 1 to 100000000")
+            for text in ("", "0", "-1", "1.5", "1e3", "1_000", "٣", "100000001", "9" * 5000)
+        ),
+        (file('max_timers = "5"'), "pending below the prefix of a key, so it needs one"),
         (file('role = "client"'), "its role is 'client', and the only one is 'server'"),
         (file('prefix = "a b"'), "a prefix is at most 92 of the characters of an id"),
     ],

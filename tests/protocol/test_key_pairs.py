@@ -38,9 +38,9 @@ def test_another_key_is_not_overwritten(paths: tuple[Path, Path]) -> None:
     secret, public = paths
     make_pair(secret, public)
     text = public.read_text()
-    for other in ({"prefix": "shop/"}, {"rights": frozenset[Right]({"read"})}):
-        with pytest.raises(KeyFileError, match="another key, prefix or rights"):
-            make_pair(secret, public, **other)  # type: ignore[arg-type]  # one of both
+    for other in ({"prefix": "shop/"}, {"rights": frozenset[Right]({"read"})}, {"prefix": "shop/", "max_timers": 5}):
+        with pytest.raises(KeyFileError, match="another key, prefix, rights or max_timers"):
+            make_pair(secret, public, **other)  # type: ignore[arg-type]  # one of them
     secret.unlink()
     with pytest.raises(KeyFileError, match="its secret is not in"):
         make_pair(secret, public)

@@ -71,6 +71,14 @@ class Gate:
         before, self._senders = self._senders, self._read()
         return any(not sender.may_the_same_as(self._senders.get(public, NOBODY)) for public, sender in before.items())
 
+    def shares(self) -> Mapping[str, int]:
+        """How many timers may be pending below a prefix, as keys say that are bound to it: the least of what they say."""
+        shares: dict[str, int] = {}
+        for sender in self._senders.values():
+            if sender.max_timers is not None:
+                shares[sender.prefix] = min(sender.max_timers, shares.get(sender.prefix, sender.max_timers))
+        return shares
+
     def suspend(self, frame: zmq.Frame) -> None:
         """Refuses the key of the sender of a frame until the folder is read again."""
         public = str(frame.get("User-Id"))
@@ -92,13 +100,14 @@ class Gate:
             )
         senders = {**allowed, **self._always}
         bound = sum(bool(sender.prefix) for sender in senders.values())
+        limited = sum(sender.max_timers is not None for sender in senders.values())
         clients = len(senders) - len(self._always)
         changes: dict[str, Any] = {} if self._folder_read is None else _changes(self._senders, senders)
         is_another = "removed" in changes and identity != self._folder_read
         if is_another:
             changes["help"] = "another folder is in the place of the one read before"
         level = logging.WARNING if is_another else logging.INFO
-        log.log(level, "keys read", extra=fields(clients=clients, bound=bound, folder=str(self._folder), **changes))
+        log.log(level, "keys read", extra=fields(clients=clients, bound=bound, limited=limited, folder=str(self._folder), **changes))
         self._folder_read = identity
         return senders
 
@@ -116,9 +125,13 @@ def _changes(before: Mapping[str, Sender], after: Mapping[str, Sender]) -> dict[
     found = {
         "added": [after[public] for public in after.keys() - kept],
         "removed": [before[public] for public in before.keys() - kept],
-        "changed": [after[public] for public in kept if not after[public].may_the_same_as(before[public])],
+        "changed": [after[public] for public in kept if not _are_alike(after[public], before[public])],
     }
     return {change: _names(senders) for change, senders in found.items() if senders}
+
+
+def _are_alike(one: Sender, other: Sender) -> bool:
+    return one.may_the_same_as(other) and one.max_timers == other.max_timers
 
 
 def _names(senders: Iterable[Sender]) -> list[str]:

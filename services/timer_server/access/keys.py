@@ -58,7 +58,7 @@ def read_senders(folder: Path) -> Mapping[str, Sender]:
             )
         if key.public in senders:
             raise KeyFileError(f"{path} has the same key as {senders[key.public].name}{PUBLIC_SUFFIX}; remove one")
-        senders[key.public] = Sender(path.stem, key.prefix, key.rights)
+        senders[key.public] = Sender(path.stem, key.prefix, key.rights, key.max_timers)
     return senders
 
 
@@ -90,7 +90,7 @@ def make_server_keys(folder: Path) -> list[tuple[Path, bool]]:
 
 
 def make_client_keys(
-    folder: Path, name: str, prefix: str, rights: frozenset[Right], hand_over: Path
+    folder: Path, name: str, prefix: str, rights: frozenset[Right], hand_over: Path, max_timers: int | None = None
 ) -> list[tuple[Path, bool]]:
     """Makes a client's pair where it is missing, lets it in, and puts into `hand_over` what the client needs.
 
@@ -98,7 +98,7 @@ def make_client_keys(
     """
     own = read_key(folder / f"{SERVER_NAME}{PUBLIC_SUFFIX}")
     allowed = folder / CLIENTS_FOLDER / f"{name}{PUBLIC_SUFFIX}"
-    made = make_pair(hand_over / f"{name}{SECRET_SUFFIX}", allowed, prefix, rights)
+    made = make_pair(hand_over / f"{name}{SECRET_SUFFIX}", allowed, prefix, rights, max_timers)
     if hand_over.samefile(folder):
         return made
     servers = hand_over / f"{SERVER_NAME}{PUBLIC_SUFFIX}"

@@ -4,7 +4,7 @@ Pure: it is told the time, does no I/O, and gathers changes until `take_changes`
 ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec.structs import replace
@@ -53,6 +53,8 @@ ENTRY_BYTES = 1_000
 """What an entry takes in the store at most, besides a large label and payload."""
 
 _NO_LIMIT = float("inf")
+
+_NONE_BEGUN: Mapping[str, int] = {}
 
 ChangeParams = PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
 TimerParams = StartParams | GetParams | ChangeParams
@@ -130,6 +132,18 @@ class Engine:
             raise self._no_room(size)
         self._left_bytes -= size
 
+    def share_out(self, maxima: Mapping[str, int]) -> None:
+        """From now on no more timers than these may be pending below these prefixes. Those that are there stay.
+
+        Not before `restore`, as they are counted here.
+        """
+        self._ledger.share_out(maxima)
+
+    def counted_below(self, timer_id: str) -> list[str]:
+        """The prefixes below which a timer with this id counts: those with a share, and "" for all timers."""
+        shares = self._ledger.shares
+        return ["", *(share.prefix for share in shares.of(timer_id))] if shares is not None else [""]
+
     # Requests
 
     def handle(self, params: TimerParams, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall:
@@ -158,8 +172,11 @@ class Engine:
             self._ledger.change(after, timer)
         return after
 
-    def would_change(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: int) -> bool:
-        """Whether `change` would change a timer, if `begun` more were pending than are. Raises `Refusal`."""
+    def would_change(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int]) -> bool:
+        """Whether `change` would change a timer, if more were pending than are: so many below each prefix.
+
+        Raises `Refusal`.
+        """
         return self._after(timer, params, now_ns, begun) is not timer
 
     def list_page(self, params: ListParams, scan: int = SCAN_MAXIMUM) -> Listing:
@@ -274,7 +291,7 @@ class Engine:
             now, due_at_ms = self._now(now_ns), self._wall_clock.moment_ms(params.at, params.zone)
             wall = Wall(params.at, params.zone, due_at_ms, params.past == "fire", now.ahead_ms)
             duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
-        self._check_count()
+        self._check_count(timer_id)
         size = ENTRY_BYTES + len(payload)
         if size > self._left_bytes:  # not by a call: this is the way of every start
             raise self._no_room(size)
@@ -362,7 +379,7 @@ class Engine:
         )
         return limit_reached("disk_bytes", left_bytes, what, later=True)
 
-    def _after(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: int = 0) -> Countdown:
+    def _after(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int] = _NONE_BEGUN) -> Countdown:
         """The timer after a request, not yet logged; itself where nothing changes. Raises `Refusal`."""
         key, keys = params.key, timer.keys
         if key is not None and knows(keys, key):
@@ -372,14 +389,17 @@ class Engine:
         if change is None:
             return timer
         if timer.has_ended:
-            self._check_count(begun)
+            self._check_count(timer.id, begun)
         now = Now(now_ns) if timer.wall is None else self._now(now_ns)
         changed = effect(timer, params, now, self._limits)
         keys = keys if key is None else remembering(keys, key)
         return self._changed(timer, NUMBER_OF[change.kind], now, changed, keys)
 
-    def _check_count(self, begun: int = 0) -> None:
-        pending = self._ledger.pending_count + begun
+    def _check_count(self, timer_id: str, begun: Mapping[str, int] = _NONE_BEGUN) -> None:
+        """Raises `Refusal` (limit_reached) unless one more timer may be pending."""
+        if self._ledger.shares is not None:
+            self._ledger.shares.check(timer_id, begun)
+        pending = self._ledger.pending_count + (begun[""] if begun else 0)
         if pending >= self._limits.max_timers:
             what = f"{counted(pending, 'timer is', 'timers are')} pending and max_timers allows no more"
             raise limit_reached("max_timers", self._limits.max_timers, what, later=True)

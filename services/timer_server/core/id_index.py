@@ -7,6 +7,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
+_BEHIND_ALL = "\U0010ffff"
+"""A character that no id has, behind all of those."""
+
 _RUN = 1024
 _RUN_MAXIMUM = 131_072
 """The longest run: one merge holds up the loop for some milliseconds at most."""
@@ -61,6 +64,12 @@ class IdIndex:
             if not timer_id.startswith(prefix):
                 return
             yield timer_id
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """The ids that begin with `prefix`, in no order, forgotten ones among them: half the work of `after`."""
+        self._fresh.sort()
+        for run in (*self._runs, self._fresh):
+            yield from run[bisect_left(run, prefix) : bisect_left(run, prefix + _BEHIND_ALL)]
 
     def _held(self) -> int:
         return len(self._fresh) + sum(map(len, self._runs))

@@ -5,7 +5,7 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from heapq import merge
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
 from timer_server.core.model import Countdown, Entry, NewEntry, Referring, as_logged
 from timer_server.core.other_entries import OtherEntries
+from timer_server.core.prefix_shares import PrefixShares, Share
 from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, head, is_paused, pack, unpack
 
@@ -86,6 +87,8 @@ class Ledger:
         self._has_others = False
         self._records: list[Record] = []
         self._obsolete: list[int] = []
+        self.shares: PrefixShares | None = None
+        """What some prefixes may have of the pending timers; None where none is limited."""
         self.last_place = 0
         self.others = 0
         self.horizon = 0
@@ -130,6 +133,16 @@ class Ledger:
         self.horizon, self.horizon_seq = ends.horizon, ends.horizon_seq
         self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
         self._restore_readers(passed)
+
+    def share_out(self, maxima: Mapping[str, int]) -> None:
+        """Replaces the shares by these. The timers below a prefix are counted where it had none before."""
+
+        def pending(prefix: str) -> int:
+            share = None if self.shares is None else self.shares.find(prefix)
+            return sum(map(self._pending.__contains__, self._ids.below(prefix))) if share is None else share.pending
+
+        shares = [Share(prefix, maximum, pending(prefix)) for prefix, maximum in maxima.items()]
+        self.shares = PrefixShares(shares) if shares else None
 
     def find(self, timer_id: str) -> Countdown | Recall | None:
         """The timer with this id; None where there is none."""
@@ -184,6 +197,8 @@ class Ledger:
         record = self._log(timer)
         self._ids.add(timer.id)
         self._pending[timer.id] = record
+        if self.shares is not None:
+            self.shares.count(timer.id, 1)
         (self._deadlines if timer.revision is None else self._deadlines_of(timer)).add(record)
 
     def change(self, timer: Countdown, before: Countdown) -> None:
@@ -301,6 +316,8 @@ class Ledger:
             self._readers.offer(timer)
             return
         self._pending[timer.id] = record
+        if self.shares is not None:
+            self.shares.count(timer.id, 1)
         if timer.due_at_ms is None:
             self._paused += 1
         else:
@@ -322,6 +339,8 @@ class Ledger:
             del self._ended[before.state][before.id]
             return
         del self._pending[before.id]
+        if self.shares is not None:
+            self.shares.count(before.id, -1)
         if before.due_at_ms is None:
             self._paused -= 1
         if before.place <= self.horizon and not before.holds_spec:
@@ -378,7 +397,6 @@ def _whole(entry: Countdown | Referring, before: Record | None, holder_at: Calla
     if isinstance(entry, Countdown):
         return entry
     return entry.with_spec_of(unpack(before) if before is not None else holder_at(entry.spec_place))
-
 
 def _is_due_before(timer: Countdown | None, moment_ms: int) -> bool:
     due_at_ms = None if timer is None else timer.due_on_timeline_ms

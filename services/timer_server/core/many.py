@@ -1,5 +1,6 @@
 """Requests about many timers at once: each timer is treated as by a request of its own, one after the other."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -103,8 +104,8 @@ class _Changes:
         self._changed = 0
         self._unchanged = 0
         self._refused: list[RefusedChange] = []
-        self._begun = 0
-        """Ended timers that a dry run has found would run again."""
+        self._begun: Counter[str] = Counter()
+        """Ended timers that a dry run has found would run again, below each prefix that they count in."""
         self.payload_bytes = 0
 
     def apply(self, timer_id: str) -> None:
@@ -130,10 +131,11 @@ class _Changes:
             has_changed = self._engine.change(found, change, self._now_ns) is not found
         else:
             has_changed = self._engine.would_change(found, change, self._now_ns, self._begun)
-            self._begun += has_changed and found.has_ended
         if has_changed and not is_selected:
             what = f"timer {found.id!r} is {found.state}, which is none of the states that are asked for"
             raise Refusal(ErrorCode.WRONG_STATE, what, id=found.id, state=found.state)
+        if has_changed and params.dry_run and found.has_ended:
+            self._begun.update(self._engine.counted_below(found.id))
         self._changed += has_changed
         self._unchanged += not has_changed
 

@@ -87,6 +87,8 @@ class Upkeep:
         except KeyFileError as error:
             log.error("keys not read; the ones before stay in force", extra=fields(reason=str(error)))
             return
+        for shard in self._shards:
+            shard.engine.share_out(self._gate.shares())
         if is_narrower:
             self._reason_to_cut = "a key was taken away or narrowed"
 
