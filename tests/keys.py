@@ -23,18 +23,30 @@ class KeyRing:
         make_server_keys(folder)
         self.files = CurveFiles(folder / "server.key_secret", folder / CLIENTS_FOLDER)
 
-    def add(self, name: str, prefix: str = "", rights: frozenset[Right] = DEFAULT_RIGHTS) -> None:
+    def add(
+        self,
+        name: str,
+        prefix: str = "",
+        rights: frozenset[Right] = DEFAULT_RIGHTS,
+        max_timers: int | None = None,
+    ) -> None:
         """Makes a client's pair and allows it."""
-        make_client_keys(self.folder, name, prefix, rights, self.folder)
+        make_client_keys(self.folder, name, prefix, rights, self.folder, max_timers)
 
     def remove(self, name: str) -> None:
         """Allows a client no longer; its pair stays."""
         self._allowed(name).unlink()
 
-    def bind(self, name: str, prefix: str = "", rights: frozenset[Right] = DEFAULT_RIGHTS) -> None:
-        """Binds a client that is allowed to another prefix, and gives it other rights."""
+    def bind(
+        self,
+        name: str,
+        prefix: str = "",
+        rights: frozenset[Right] = DEFAULT_RIGHTS,
+        max_timers: int | None = None,
+    ) -> None:
+        """Binds a client that is allowed to another prefix, and gives it other rights and another share."""
         self.remove(name)
-        self.add(name, prefix, rights)
+        self.add(name, prefix, rights, max_timers)
 
     def options(self, name: str) -> dict[str, Any]:
         """What makes a plain socket a client's."""

@@ -1,8 +1,8 @@
 """The text of files with CURVE keys, in the format of ZeroMQ's own tools (ZPL, RFC 4).
 
 A public file holds one half of a pair, a secret file both. In the server's folder of allowed clients a public file may
-bind its key to a prefix of timer ids, and say its rights and how many timers may be pending below the prefix. Unknown lines are refused: an overlooked one would leave a key
-with more than was meant.
+bind its key to a prefix of timer ids, and say its rights and how many timers may be pending below the prefix. Unknown
+lines are refused: an overlooked one would leave a key with more than was meant.
 """
 
 import re

@@ -13,7 +13,8 @@ DEFAULT_RIGHTS = ALL_RIGHTS - {"admin"}
 class Sender:
     """A client and what it may do: `name` is that of its key, `prefix` what the ids it may touch begin with.
 
-    `max_timers` is how many timers may be pending below the prefix, as far as this key's file says so. `is_restricted` is false if it may do everything; a plain attribute, since each request looks at it.
+    `max_timers` is how many timers may be pending below the prefix, None where the key's file does not say it.
+    `is_restricted` is false if it may do everything; a plain attribute, since each request looks at it.
     """
 
     __slots__ = ("is_restricted", "max_timers", "name", "prefix", "rights")

@@ -279,12 +279,11 @@ class TestShares:
         assert bench.engine.counts().running == 3
         assert bench.start("shop/1", label="shop/1").version == 1  # a repeat finds the first one
 
-        reasons = []
-        for timer_id in ("shop/1", "shop/2"):
-            reasons.append(refusal(lambda: bench.start("shop/4")).reason)
+        for timer_id, pending in (("shop/1", 3), ("shop/2", 2)):
+            reason = refusal(lambda: bench.start("shop/4")).reason
+            assert reason == f"{pending} timers are pending below 'shop/', and max_timers of its key is 2"
             bench.ask(CancelParams(timer_id))
 
-        assert reasons == [f"{pending} timers are pending below 'shop/', and max_timers of its key is 2" for pending in (3, 2)]
         assert bench.start("shop/4").state == "running"
         assert code(lambda: bench.ask(RestartParams("shop/1"))) is ErrorCode.LIMIT_REACHED
         assert bench.ask(RestartParams("shop/3")).state == "running"  # it was pending

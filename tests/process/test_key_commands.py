@@ -70,6 +70,19 @@ def test_rights_stand_in_the_public_file_that_either_command_makes(tmp_path: Pat
     assert timer_server("keygen", "keys", "--rights", "read", folder=tmp_path).returncode == 2
 
 
+def test_share_of_a_prefix_stands_in_the_public_file(tmp_path: Path) -> None:
+    bound = ["keygen", "keys", "--client", "shop", "--prefix", "shop/"]
+    assert timer_server(*bound, "--max-timers", "50", folder=tmp_path).returncode == 0
+    assert '\n    max_timers = "50"\n' in (tmp_path / "keys/clients/shop.key").read_text()
+    for arguments, fault in (
+        ([*bound, "--max-timers", "0"], "but must be a whole number of timers from 1 to 100000000"),
+        (["keygen", "keys", "--client", "x", "--max-timers", "5"], "below the prefix of a key, so it needs one"),
+        (["keygen", "keys", "--max-timers", "5"], "name it with --client"),
+    ):
+        refused = timer_server(*arguments, folder=tmp_path)
+        assert (refused.returncode, fault in " ".join(refused.stderr.split())) == (2, True)
+
+
 def test_names_and_prefixes_that_cannot_be_are_refused(tmp_path: Path) -> None:
     for arguments in (["--client", "server"], ["--client", "../x"], ["--client", "x", "--prefix", "a b"]):
         refused = timer_server("keygen", "keys", *arguments, folder=tmp_path)

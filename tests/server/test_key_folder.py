@@ -118,7 +118,8 @@ def reload_line(gate: Gate, caplog: pytest.LogCaptureFixture) -> tuple[str, dict
     (record,) = caplog.records
     assert record.getMessage() == "keys read"
     said = vars(record)["fields"]
-    return record.levelname, {name: said[name] for name in said if name not in ("clients", "bound", "folder")}
+    always = ("clients", "bound", "limited", "folder")
+    return record.levelname, {name: said[name] for name in said if name not in always}
 
 
 def test_a_reload_says_which_keys_came_went_and_changed(
@@ -129,7 +130,20 @@ def test_a_reload_says_which_keys_came_went_and_changed(
     ring.remove("admin")
     ring.bind("shop", "shop/2/")
     assert reload_line(gate, caplog) == ("INFO", {"added": ["new"], "removed": ["admin"], "changed": ["shop"]})
+    ring.bind("shop", "shop/2/", max_timers=5)
+    assert reload_line(gate, caplog) == ("INFO", {"changed": ["shop"]})
     assert reload_line(gate, caplog) == ("INFO", {})
+
+
+def test_another_share_is_a_change_for_which_nobody_has_to_be_cut(gate: Gate, ring: KeyRing) -> None:
+    ring.bind("shop", "shop/", max_timers=5)
+    ring.add("second", "shop/", max_timers=3)
+    ring.add("third", "shop/")
+    ring.add("within", "shop/eu/", max_timers=4)
+
+    assert gate.shares() == {}
+    assert not gate.reload()
+    assert gate.shares() == {"shop/": 3, "shop/eu/": 4}  # of what the keys of one prefix say, the least
 
 
 def test_another_folder_with_fewer_keys_in_it_is_a_warning(

@@ -72,7 +72,7 @@ class Gate:
         return any(not sender.may_the_same_as(self._senders.get(public, NOBODY)) for public, sender in before.items())
 
     def shares(self) -> Mapping[str, int]:
-        """How many timers may be pending below a prefix, as keys say that are bound to it: the least of what they say."""
+        """How many timers may be pending below each prefix for which a key says so; the least, where several do."""
         shares: dict[str, int] = {}
         for sender in self._senders.values():
             if sender.max_timers is not None:
@@ -99,15 +99,17 @@ class Gate:
                 " of the server reads it as it is"
             )
         senders = {**allowed, **self._always}
-        bound = sum(bool(sender.prefix) for sender in senders.values())
-        limited = sum(sender.max_timers is not None for sender in senders.values())
-        clients = len(senders) - len(self._always)
+        counts = {
+            "clients": len(allowed.keys() - self._always.keys()),
+            "bound": sum(bool(sender.prefix) for sender in senders.values()),
+            "limited": sum(sender.max_timers is not None for sender in senders.values()),
+        }
         changes: dict[str, Any] = {} if self._folder_read is None else _changes(self._senders, senders)
         is_another = "removed" in changes and identity != self._folder_read
         if is_another:
             changes["help"] = "another folder is in the place of the one read before"
         level = logging.WARNING if is_another else logging.INFO
-        log.log(level, "keys read", extra=fields(clients=clients, bound=bound, limited=limited, folder=str(self._folder), **changes))
+        log.log(level, "keys read", extra=fields(**counts, folder=str(self._folder), **changes))
         self._folder_read = identity
         return senders
 

@@ -379,7 +379,9 @@ class Engine:
         )
         return limit_reached("disk_bytes", left_bytes, what, later=True)
 
-    def _after(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int] = _NONE_BEGUN) -> Countdown:
+    def _after(
+        self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int] = _NONE_BEGUN
+    ) -> Countdown:
         """The timer after a request, not yet logged; itself where nothing changes. Raises `Refusal`."""
         key, keys = params.key, timer.keys
         if key is not None and knows(keys, key):
