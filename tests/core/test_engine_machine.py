@@ -254,6 +254,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.readers = FakeReaders()
         self.engine = self.new_engine()
         self.engine.restore(self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].holder)
+        self.engine.share_out(self.naive.shares)
         assert self.readers.queues == self.naive.queues
         self.engine.start_server(self.now_ns)
         self.naive.start_server(self.now_ns)
@@ -311,7 +312,6 @@ class EngineMachine(RuleBasedStateMachine):
         self.forget_all(256)
         if crashes:
             self.crash(from_sqlite=True, is_committed=False)
-        self.engine.share_out(self.naive.shares)
 
     # What can be read
 

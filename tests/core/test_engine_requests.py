@@ -288,6 +288,15 @@ class TestShares:
         assert code(lambda: bench.ask(RestartParams("shop/1"))) is ErrorCode.LIMIT_REACHED
         assert bench.ask(RestartParams("shop/3")).state == "running"  # it was pending
 
+    def test_id_counts_once_in_each_share_whose_prefix_it_begins_with(self) -> None:
+        bench = Bench()
+        bench.engine.share_out({"s": 3, "shop/": 1, "shop/eu/": 1, "bank/": 1})
+        for timer_id in ("s", "shop", "shop/"):
+            assert bench.start(timer_id).state == "running"
+
+        reason = refusal(lambda: bench.start("shoe")).reason
+        assert reason == "3 timers are pending below 's', and max_timers of its key is 3"
+
     def test_share_counts_what_was_stored(self) -> None:
         bench = Bench()
         bench.start("shop/1")

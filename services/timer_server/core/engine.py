@@ -399,9 +399,10 @@ class Engine:
 
     def _check_count(self, timer_id: str, begun: Mapping[str, int] = _NONE_BEGUN) -> None:
         """Raises `Refusal` (limit_reached) unless one more timer may be pending."""
-        if self._ledger.shares is not None:
-            self._ledger.shares.check(timer_id, begun)
-        pending = self._ledger.pending_count + (begun[""] if begun else 0)
+        ledger = self._ledger
+        if ledger.shares is not None:
+            ledger.shares.check(timer_id, begun)
+        pending = ledger.pending_count() + (begun[""] if begun else 0)
         if pending >= self._limits.max_timers:
             what = f"{counted(pending, 'timer is', 'timers are')} pending and max_timers allows no more"
             raise limit_reached("max_timers", self._limits.max_timers, what, later=True)

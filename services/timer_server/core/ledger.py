@@ -75,6 +75,8 @@ class Ledger:
         self.has_unneeded = False
         """Whether there are such ends, or obsolete entries of queues behind the horizon. Each turn removes some."""
         self._pending: dict[str, Record] = {}
+        self.pending_count = self._pending.__len__
+        """Running and paused timers. No method of its own: each start asks."""
         self._fired: dict[str, int] = {}
         self._cancelled: dict[str, int] = {}
         self._ended: dict[State, dict[str, int]] = {"fired": self._fired, "cancelled": self._cancelled}
@@ -230,11 +232,6 @@ class Ledger:
     def counts(self) -> StateCounts:
         """How many timers are in each state."""
         return StateCounts(len(self._pending) - self._paused, self._paused, len(self._fired), len(self._cancelled))
-
-    @property
-    def pending_count(self) -> int:
-        """Running and paused timers."""
-        return len(self._pending)
 
     @property
     def ended_count(self) -> int:
@@ -397,6 +394,7 @@ def _whole(entry: Countdown | Referring, before: Record | None, holder_at: Calla
     if isinstance(entry, Countdown):
         return entry
     return entry.with_spec_of(unpack(before) if before is not None else holder_at(entry.spec_place))
+
 
 def _is_due_before(timer: Countdown | None, moment_ms: int) -> bool:
     due_at_ms = None if timer is None else timer.due_on_timeline_ms

@@ -35,7 +35,7 @@ class PrefixShares:
         """The shares in which an id counts, that of the longest prefix first."""
         for length in self._lengths:
             share = self._shares.get(timer_id[:length])
-            if share is not None:
+            if share is not None and length <= len(timer_id):  # a shorter id would be found once more
                 yield share
 
     def count(self, timer_id: str, by: int) -> None:
