@@ -25,7 +25,7 @@ def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
         total = round(hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + seconds * MS_PER_SECOND)
     except (OverflowError, ValueError):  # infinity, or one infinity less another
         total = MAXIMUM_MS + 1
-    if abs(total) > MAXIMUM_MS:
+    if not -MAXIMUM_MS <= total <= MAXIMUM_MS:
         raise Refusal(ErrorCode.INVALID_PARAMS, f"hours, minutes and seconds come to more than {MAXIMUM_MS} ms")
     return total
 

@@ -292,7 +292,8 @@ class Engine:
             wall = Wall(params.at, params.zone, due_at_ms, params.past == "fire", now.ahead_ms)
             duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
         self._check_count(timer_id)
-        size = ENTRY_BYTES + len(payload)
+        payload_bytes = len(payload)
+        size = ENTRY_BYTES + payload_bytes
         if size > self._left_bytes:  # not by a call: this is the way of every start
             raise self._no_room(size)
         self._left_bytes -= size
@@ -306,7 +307,7 @@ class Engine:
             timer_id,
             duration_ms,
             revision,
-            place if len(payload) + len(params.label) > SURELY_SMALL_BYTES and is_large(params.label, payload) else 0,
+            place if payload_bytes + len(params.label) > SURELY_SMALL_BYTES and is_large(params.label, payload) else 0,
             params.hours,
             params.minutes,
             params.seconds,

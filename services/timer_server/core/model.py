@@ -174,11 +174,15 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
 
     def view(self, now_ms: int) -> messages.Timer:
         """The timer as it goes over the wire at a given moment."""
-        state, due_at_ms, wall = self.state, self.due_at_ms, None
-        if self.revision is not None and self.revision.wall is not None:
-            due_at_ms, wall = self.due_on_timeline_ms, self.revision.wall
+        state, due_at_ms, duration_ms = self.state, self.due_at_ms, self.duration_ms
+        version, wall = 1, None
+        if (revision := self.revision) is not None:
+            version, wall = revision.version, revision.wall
+            due_at_ms = self.due_on_timeline_ms
         if state == "running" and due_at_ms is not None:
-            remaining_ms, ended_at_ms = min(max(due_at_ms - now_ms, 0), self.duration_ms), None
+            remaining_ms, ended_at_ms = due_at_ms - now_ms, None
+            if not 0 <= remaining_ms <= duration_ms:
+                remaining_ms = duration_ms if remaining_ms > 0 else 0
         else:
             remaining_ms, ended_at_ms = self.remaining_ms, self.ended_at_ms
         timer = messages.Timer(
@@ -188,12 +192,12 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
             self.hours,
             self.minutes,
             self.seconds,
-            self.duration_ms,
+            duration_ms,
             remaining_ms,
             self.started_at_ms,
             due_at_ms,
             ended_at_ms,
-            self.version,
+            version,
             Raw(self.payload),
         )
         return timer if wall is None else replace(timer, at=wall.at, zone=UNSET if wall.zone is None else wall.zone)
