@@ -43,7 +43,7 @@ NO_TESTS := $(if $(ARGS),5,0)
 test-together: $(VENV)/ready
 	@$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
-# What judges time, memory or descriptors would judge the other tests as well.
+# What judges time would judge the other tests as well.
 test-alone: $(VENV)/ready
 	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 

@@ -1,5 +1,6 @@
 """What tests of several folders share: servers in a thread and in a process, and the images."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -26,6 +27,13 @@ MOST_WORKERS = 8
 
 def pytest_configure() -> None:
     this_run()  # workers are to be part of the run that starts them
+    gc.disable()  # what is collected stays: the garbage collector would go over it again and again
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -7,8 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import NamedTuple
-from wsgiref.simple_server import WSGIServer
+from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
@@ -50,6 +49,9 @@ from timer_server.wire.events import Events
 from timer_server.wire.fences import prepare_fences
 from timer_server.wire.listener import CannotListen, Listener
 from timer_server.wire.routing_ids import begin_anywhere
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
 
 FORGET_FIRST_NS = 1_000_000_000
 """How long retention goes on by itself before a server serves that is short of room."""
@@ -224,7 +226,7 @@ def _policy(make: type[GarbagePolicy] | None) -> Iterator[GarbagePolicy | None]:
         yield policy
 
 
-def _say_listening(config: Config, sockets: Sockets, exporter: WSGIServer | None) -> None:
+def _say_listening(config: Config, sockets: Sockets, exporter: "WSGIServer | None") -> None:
     log.info(
         "listening",
         extra=fields(
@@ -251,13 +253,14 @@ def _listen(listener: Listener) -> None:
         raise BindError(listener.endpoint, str(error)) from None
 
 
-def _export(metrics: Metrics, host: str, port: int) -> WSGIServer:
+def _export(metrics: Metrics, host: str, port: int) -> "WSGIServer":
     """Serves the metrics, in a thread that ends with the process. Raises `BindError`."""
+    from timer_server.exporter import export  # noqa: PLC0415 - most servers need none of it
+
     try:
-        server, _ = metrics.serve(host, port)
+        return export(metrics, host, port)
     except OSError as error:
         raise _no_metrics(host, port, error) from None
-    return server
 
 
 def _check_metrics_address(host: str, port: int) -> None:

@@ -13,13 +13,14 @@ PROTOCOL = "; ".join(
     f"import {name_of(module).removesuffix('.py').replace('/', '.')}" for module in modules("timer_protocol")
 )
 CHECK = "from timer_server.__main__ import main; assert main(['--check']) == 1"
+SERVE = "import timer_server.serve"
 NOT_FOR_A_CHECK = {"sqlite3", "timer_server.core", "timer_server.loop", "timer_server.requests", "timer_server.store"}
 
 
 @pytest.mark.parametrize(
     ("code", "unwanted"),
-    [(PROTOCOL, {"zmq", "dotenv"}), (CHECK, NOT_FOR_A_CHECK)],
-    ids=["the protocol needs msgspec alone", "the health check needs no store"],
+    [(PROTOCOL, {"zmq", "dotenv"}), (CHECK, NOT_FOR_A_CHECK), (SERVE, {"prometheus_client", "http.server"})],
+    ids=["the protocol needs msgspec alone", "the health check needs no store", "metrics are loaded when asked for"],
 )
 def test_is_not_loaded(code: str, unwanted: set[str], tmp_path: Path) -> None:
     loaded = subprocess.run(

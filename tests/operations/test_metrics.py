@@ -8,12 +8,13 @@ from drivers.builders import BEGIN_NS, NS_PER_MS, Bench
 from drivers.desk import Desk
 from timer_protocol.queue_messages import Queue
 from timer_server.distribution import Distribution
+from timer_server.exporter import Exporter
 from timer_server.metrics import Metrics
 
 
 def told(metrics: Metrics) -> list[str]:
     registry = CollectorRegistry()
-    registry.register(metrics)
+    registry.register(Exporter(metrics))
     return generate_latest(registry).decode().splitlines()
 
 

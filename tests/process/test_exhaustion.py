@@ -23,8 +23,6 @@ FEW = 64
 BUSY_S = 0.3
 """Of a second. One that tries without end to accept a connection takes all of it."""
 
-pytestmark = pytest.mark.alone
-
 FIRST_ROUTING_ID = """
 import zmq
 from timer_server.wire.routing_ids import begin_anywhere

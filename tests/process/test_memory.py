@@ -20,8 +20,6 @@ PAGES = 100
 TIMERS = 64
 PAYLOAD = "x" * 60_000
 
-pytestmark = pytest.mark.alone
-
 
 def test_a_peer_that_asks_for_large_pages_and_never_reads(server_process: ServerProcess) -> None:
     with requester(server_process.commands) as rpc, raw_peer(server_process.commands) as deaf:

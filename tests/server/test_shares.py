@@ -134,7 +134,6 @@ def attackers(endpoint: str) -> Iterator[list[int]]:
         assert not thread.is_alive()
 
 
-@pytest.mark.alone
 def test_an_honest_client_waits_and_lists_beside_one_that_parks_and_reconnects(server_process: ServerProcess) -> None:
     """Without keys, with the real limits: each of its waits is accepted, however often it has to ask."""
     with requester(server_process.commands) as rpc:

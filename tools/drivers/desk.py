@@ -18,6 +18,8 @@ from timer_server.requests.queues import QueueMethods
 from timer_server.store.base import Store
 
 ENVELOPE = [b"peer", b""]
+CODEC = Codec(METHODS)
+"""One for all desks: to make one takes longer than most tests have of a desk."""
 
 
 class Desk(Bench):
@@ -41,9 +43,7 @@ class Desk(Bench):
 
     def dispatching(self, handlers: Mapping[str, Handler]) -> Dispatcher:
         """A dispatcher with other handlers, and the rest of this desk."""
-        return Dispatcher(
-            Codec(METHODS), handlers, self.parked, self.limits, self._new_id, self.queue_methods.prefix_of
-        )
+        return Dispatcher(CODEC, handlers, self.parked, self.limits, self._new_id, self.queue_methods.prefix_of)
 
     def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE, sender: Sender = EVERYBODY) -> Answer | None:
         return self.dispatcher.handle(Message([*envelope, *frames], sender), self.now_ns)

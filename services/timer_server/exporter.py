@@ -1,0 +1,76 @@
+"""Metrics for Prometheus. The names follow its conventions: base units, `_total` for counters.
+
+Only a server that is asked for metrics loads this: the HTTP server and the client library take a quarter of a start.
+"""
+
+from collections.abc import Iterator, Sequence
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from timer_protocol.messages import StateCounts
+from timer_protocol.queue_messages import Queue
+from timer_server.core.model import KINDS
+from timer_server.distribution import Distribution
+from timer_server.log_writer import lines_dropped
+from timer_server.metrics import Metrics
+from timer_server.requests.shard import total
+
+_QUEUE_STATES = ("ready", "leased", "delayed", "dead")
+_MS_PER_S = 1000
+
+
+def export(metrics: Metrics, host: str, port: int) -> WSGIServer:
+    """Answers GET /metrics in a thread that ends with the process. Raises OSError where the address cannot be bound."""
+    registry = CollectorRegistry()
+    registry.register(Exporter(metrics))
+    server, _ = start_http_server(port, host, registry=registry)
+    return server
+
+
+class Exporter(Collector):
+    """The server's counts about itself, in the form of Prometheus."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, for Prometheus; called in the thread that serves them."""
+        metrics = self._metrics
+        events = CounterMetricFamily("timer_events", "Events by kind", labels=["kind"])
+        for kind in dict.fromkeys(KINDS):
+            happened = (count for other, count in zip(KINDS, metrics.events, strict=True) if other == kind)
+            events.add_metric([kind], sum(happened))
+        yield events
+        yield CounterMetricFamily("timer_messages", "Messages received", metrics.messages)
+        yield CounterMetricFamily("timer_replies_dropped", "Replies no peer could take", metrics.replies_dropped)
+        yield CounterMetricFamily("timer_log_lines_dropped", "Log lines that could not be written", lines_dropped())
+        about = "From a deadline to the moment its end was durable and could be told"
+        yield _histogram("timer_lateness_seconds", about, metrics.lateness)
+        about = "Time taken to make a turn's changes durable"
+        yield _histogram("timer_commit_duration_seconds", about, metrics.commit)
+        timers = GaugeMetricFamily("timer_timers", "Timers by state, as server.info tells", labels=["state"])
+        counts = total(metrics.counts)
+        for state in StateCounts.__struct_fields__:
+            timers.add_metric([state], getattr(counts, state))
+        yield timers
+        yield from _queue_metrics(metrics.queues)
+
+
+def _queue_metrics(queues: Sequence[Queue]) -> Iterator[Metric]:
+    ends = GaugeMetricFamily("timer_queue_ends", "Ends that a queue holds, by state", labels=["queue", "state"])
+    dropped = CounterMetricFamily("timer_queue_dropped", "Ends that a queue has dropped", labels=["queue"])
+    about = "How long ago the oldest ready end of a queue was, 0 where none is ready"
+    oldest = GaugeMetricFamily("timer_queue_oldest_ready_seconds", about, labels=["queue"])
+    for queue in queues:
+        for state in _QUEUE_STATES:
+            ends.add_metric([queue.queue, state], getattr(queue, state))
+        dropped.add_metric([queue.queue], queue.dropped)
+        oldest.add_metric([queue.queue], (queue.oldest_ready_ms or 0) / _MS_PER_S)
+    yield from (ends, dropped, oldest)
+
+
+def _histogram(name: str, about: str, durations: Distribution) -> Metric:
+    return HistogramMetricFamily(name, about, buckets=durations.buckets(), sum_value=durations.sum_s)
