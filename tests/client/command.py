@@ -1,11 +1,13 @@
 """The command `timer` in a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from client.fake_server import FakeServer
 from client.loaded_command import loaded_command
@@ -51,3 +53,16 @@ def running(folder: Path, *arguments: str, server: Server, terminal: bool = Fals
         yield program
     finally:
         program.close()
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """What the lines of JSON hold."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def start_detached(folder: Path, server: Server, *arguments: str) -> dict[str, Any]:
+    """Starts a timer by the command, and gives it."""
+    ran = run(folder, "start", "--detach", "--json", *arguments, server=server)
+    assert ran.returncode == 0, ran.stderr
+    (timer,) = json_lines(ran.stdout)
+    return timer

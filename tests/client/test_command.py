@@ -1,35 +1,20 @@
 """The command `timer` off a terminal: plain lines, JSON, exit codes."""
 
-import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 import pytest
 
-from client.command import CONTROLS, Server, environment, run, running
-from client.fake_server import FakeServer, answered, timer
+from client.command import CONTROLS, environment, json_lines, run, running, start_detached
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
-from timer_client import TimerClient, TimerSpec
+from timer_client import TimerClient
 from timer_client.cli import COMMANDS, root
 from timer_client.cli.options import FILE_OPTIONS, texts
 from timer_protocol import __version__
-
-
-def _json_lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def _start(folder: Path, server: Server, *arguments: str) -> dict[str, Any]:
-    ran = run(folder, "start", "--detach", "--json", *arguments, server=server)
-    assert ran.returncode == 0, ran.stderr
-    (timer,) = _json_lines(ran.stdout)
-    return timer
 
 
 def test_the_seed_dialogue_with_piped_answers(server: LocalServer, tmp_path: Path) -> None:
@@ -66,19 +51,19 @@ def test_piped_answers_that_make_no_sense(server: LocalServer, tmp_path: Path, a
 
 def test_start_as_json(server: LocalServer, tmp_path: Path) -> None:
     ran = run(tmp_path, "start", "0.3", "--json", "--label", "tea", "--payload", '{"a": 1}', "--id", "x", server=server)
-    first, last = _json_lines(ran.stdout)
+    first, last = json_lines(ran.stdout)
     assert (first["state"], last["state"], last["id"], last["label"]) == ("running", "fired", "x", "tea")
     assert last["payload"] == {"a": 1}
 
 
 def test_the_questions_stay_out_of_json(server: LocalServer, tmp_path: Path) -> None:
     ran = run(tmp_path, "start", "--json", "--detach", server=server, answers="0\n5\n0\n")
-    assert [timer["duration_ms"] for timer in _json_lines(ran.stdout)] == [300_000]
+    assert [timer["duration_ms"] for timer in json_lines(ran.stdout)] == [300_000]
     assert "Enter your time in hours." in ran.stderr
 
 
 def test_changes(server: LocalServer, tmp_path: Path) -> None:
-    _start(tmp_path, server, "1h", "--id", "order/42")
+    start_detached(tmp_path, server, "1h", "--id", "order/42")
 
     def shown(*arguments: str) -> list[str]:
         ran = run(tmp_path, *arguments, server=server)
@@ -94,74 +79,8 @@ def test_changes(server: LocalServer, tmp_path: Path) -> None:
     assert shown("get", "order/42")[1] == "running"
     assert shown("cancel", "order/42")[1] == "cancelled"
     assert shown("restart", "order/42")[1] == "running"
-    (timer,) = _json_lines(run(tmp_path, "get", "order/42", "--json", server=server).stdout)
+    (timer,) = json_lines(run(tmp_path, "get", "order/42", "--json", server=server).stdout)
     assert timer["id"] == "order/42"
-
-
-def test_list(server: LocalServer, tmp_path: Path) -> None:
-    for name in ("order/1", "order/2", "tea"):
-        _start(tmp_path, server, "1h", "--id", name, "--label", f"the {name}\x1b[31m\n")
-    run(tmp_path, "cancel", "order/2", server=server)
-
-    def ids(*options: str) -> list[str]:
-        return [line.split("\t")[0] for line in run(tmp_path, "list", *options, server=server).stdout.splitlines()]
-
-    assert ids() == ["order/1", "tea"]
-    assert ids("--all") == ["order/1", "tea", "order/2"]
-    assert ids("--prefix", "order/") == ["order/1"]
-    assert ids("--state", "cancelled") == ["order/2"]
-    assert ids("--limit", "1") == ["order/1"]
-    assert ids("--limit", "2", "--all") == ["order/1", "tea"]
-    plain = run(tmp_path, "list", server=server).stdout
-    assert "the tea\\x1b[31m\\x0a" in plain
-    timers = _json_lines(run(tmp_path, "list", "--json", server=server).stdout)
-    assert [timer["label"] for timer in timers] == [f"the {timer['id']}\x1b[31m\n" for timer in timers]
-
-
-def test_list_tells_what_it_leaves_out(server: LocalServer, tmp_path: Path) -> None:
-    with TimerClient(server.commands, server.events) as client:
-        client.start_many(TimerSpec(id=f"t{number:04}", hours=1) for number in range(1_203))
-        for number in range(2):
-            client.cancel(f"t{number:04}")
-        client.pause("t0700")
-
-    def listed(*options: str) -> tuple[int, str]:
-        ran = run(tmp_path, "list", *options, server=server)
-        return len(ran.stdout.splitlines()), ran.stderr
-
-    assert listed() == (1_201, "Left out: 2 that ended; --all lists them.\n")
-    assert listed("--all") == (1_203, "")
-    assert listed("--prefix", "t1") == (203, "")
-    assert listed("--state", "paused") == (1, "")
-    assert listed("--limit", "1200", "--state", "running") == (1_200, "")
-    assert listed("--limit", "1000", "--all") == (1_000, "Left out: 203 more, by --limit 1000.\n")
-    assert listed("--limit", "1", "--json", "--all") == (1, "Left out: 1202 more, by --limit 1.\n")
-    assert listed("--limit", "1203", "--all") == (1_203, "")
-    assert listed("--prefix", "t0") == (998, "Left out: 2 that ended; --all lists them.\n")
-    assert listed("--prefix", "t12", "--limit", "1") == (1, "Left out: 2 more, by --limit 1.\n")
-    assert listed("--prefix", "t1", "--limit", "1") == (1, "Left out: more than 20 more, by --limit 1.\n")
-
-
-def test_list_fetches_no_timer_only_to_count_it(fake: FakeServer, tmp_path: Path) -> None:
-    def answer(body: bytes) -> bytes:
-        request = msgspec.json.decode(body)
-        if request["method"] == "server.info":
-            told = msgspec.json.decode(answered(body))
-            told["result"]["counts"] = {"running": 1, "paused": 0, "fired": 5_000, "cancelled": 2}
-            return msgspec.json.encode(told)
-        timers = [timer()] if request["params"]["state"] == "running" else []
-        return msgspec.json.encode({**request, "result": {"timers": timers, "next": None}})
-
-    fake.faults += [answer] * 3
-    ran = run(tmp_path, "list", "--limit", "1", server=fake)
-    assert (ran.stdout.count("\n"), ran.stderr) == (1, "Left out: 5002 that ended; --all lists them.\n")
-    asked = [msgspec.json.decode(fake.bodies.get_nowait()) for _ in range(3)]
-    assert sorted((each["method"], each["params"].get("limit")) for each in asked) == [
-        ("server.info", None),
-        ("timer.list", 1),
-        ("timer.list", 1),
-    ]
-    assert fake.bodies.empty()
 
 
 def test_watching_several(server: LocalServer, tmp_path: Path) -> None:
@@ -186,8 +105,8 @@ def test_watching_several(server: LocalServer, tmp_path: Path) -> None:
 
 
 def test_events(server: LocalServer, tmp_path: Path) -> None:
-    _start(tmp_path, server, "1h", "--id", "order/1")
-    _start(tmp_path, server, "1h", "--id", "tea")
+    start_detached(tmp_path, server, "1h", "--id", "order/1")
+    start_detached(tmp_path, server, "1h", "--id", "tea")
     run(tmp_path, "cancel", "order/1", server=server)
     ran = run(tmp_path, "events", "--after", "start", "--count", "3", server=server)
     rows = [line.split("\t") for line in ran.stdout.splitlines()]
@@ -198,15 +117,15 @@ def test_events(server: LocalServer, tmp_path: Path) -> None:
         (f"{log}:3", "cancelled", "order/1"),
     ]
     ran = run(tmp_path, "events", "order/", "--after", rows[0][0], "--count", "1", "--json", server=server)
-    (event,) = _json_lines(ran.stdout)
+    (event,) = json_lines(ran.stdout)
     assert (event["log"], event["seq"], event["kind"]) == (log, 3, "cancelled")
 
 
 def test_events_of_another_log(server: LocalServer, tmp_path: Path) -> None:
-    _start(tmp_path, server, "1h", "--id", "a")
+    start_detached(tmp_path, server, "1h", "--id", "a")
     with running(tmp_path, "events", "--after", "another:99", "--count", "1", server=server) as program:
         program.expect("timer: some of the events after another:99 are gone; going on after [^ ]+:1;")
-        _start(tmp_path, server, "1h", "--id", "b")
+        start_detached(tmp_path, server, "1h", "--id", "b")
         program.expect(":2\t.*\tstarted\tb")
         assert program.wait() == 0
 
@@ -214,7 +133,7 @@ def test_events_of_another_log(server: LocalServer, tmp_path: Path) -> None:
 def test_info(server: LocalServer, tmp_path: Path) -> None:
     lines = run(tmp_path, "info", server=server).stdout.splitlines()
     assert ["version", __version__] in [line.split() for line in lines]
-    (info,) = _json_lines(run(tmp_path, "info", "--json", server=server).stdout)
+    (info,) = json_lines(run(tmp_path, "info", "--json", server=server).stdout)
     assert info["protocol"] == "timer/1"
     ((log, standing),) = info["logs"].items()
     assert [line.split()[:5] for line in lines if log in line] == [
@@ -238,7 +157,7 @@ def test_a_cancelled_timer_is_exit_code_3(server: LocalServer, tmp_path: Path) -
 
 
 def test_watching_one_that_has_ended(server: LocalServer, tmp_path: Path) -> None:
-    _start(tmp_path, server, "1h", "--id", "a")
+    start_detached(tmp_path, server, "1h", "--id", "a")
     run(tmp_path, "cancel", "a", server=server)
     ran = run(tmp_path, "watch", "a", server=server)
     assert ran.returncode == 3
@@ -246,7 +165,7 @@ def test_watching_one_that_has_ended(server: LocalServer, tmp_path: Path) -> Non
 
 
 def test_watching_as_json(server: LocalServer, tmp_path: Path) -> None:
-    _start(tmp_path, server, "1h", "--id", "a")
+    start_detached(tmp_path, server, "1h", "--id", "a")
     with running(tmp_path, "watch", "a", "--json", server=server) as program:
         program.expect('"state":"running"')
         run(tmp_path, "pause", "a", server=server)
@@ -254,7 +173,7 @@ def test_watching_as_json(server: LocalServer, tmp_path: Path) -> None:
         run(tmp_path, "cancel", "a", server=server)
         program.expect('"state":"cancelled"')
         assert program.wait() == 3
-        assert [timer["state"] for timer in _json_lines(program.output)] == ["running", "paused", "cancelled"]
+        assert [timer["state"] for timer in json_lines(program.output)] == ["running", "paused", "cancelled"]
 
 
 def test_what_the_server_refuses_is_exit_code_1(server: LocalServer, tmp_path: Path) -> None:
@@ -365,32 +284,6 @@ def test_help_does_not_import_the_heavy_libraries(tmp_path: Path) -> None:
     assert ran.stderr == "set()\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts(tmp_path: Path, shell: str) -> None:
-    ran = run(tmp_path, "completion", shell)
-    assert ran.returncode == 0
-    assert f"_TIMER_COMPLETE={shell}_complete" in ran.stdout
-
-
-def test_completion_knows_commands_and_ids(server: LocalServer, tmp_path: Path) -> None:
-    _start(tmp_path, server, "1h", "--id", "order/42", "--label", "tea")
-
-    def completed(line: str) -> list[str]:
-        words = line.split(" ")
-        variables = {"_TIMER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-        return run(tmp_path, server=server, **variables).stdout.split()
-
-    assert completed("timer re") == ["plain,resume", "plain,restart"]
-    assert completed("timer watch ord") == ["plain,order/42"]
-    assert "plain,--detach" in completed("timer start --de")
-
-
-def test_completion_without_a_server_suggests_nothing(tmp_path: Path) -> None:
-    ran = run(tmp_path, _TIMER_COMPLETE="bash_complete", COMP_WORDS="timer watch o", COMP_CWORD="2")
-    assert ran.stdout.strip() == ""
-    assert "Traceback" not in ran.stderr
-
-
 UNSAFE = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2060, 0x2070))))
 UNSAFE += "\xad\u061c\u200b\u200e\u200f\ufeff\ue000\U000e0041"
 
@@ -412,14 +305,5 @@ def test_no_output_has_what_a_terminal_obeys(server: LocalServer, tmp_path: Path
             assert not set(ran.stdout + ran.stderr) & set(UNSAFE) - set("\n\t"), command
     assert r"tea\x00\x01" in run(tmp_path, "get", "a", server=server).stdout
     assert r"\x9f\u2028\u2029\u202a" in run(tmp_path, "get", "a", server=server).stdout
-    (timer,) = _json_lines(run(tmp_path, "get", "a", "--json", server=server).stdout)
+    (timer,) = json_lines(run(tmp_path, "get", "a", "--json", server=server).stdout)
     assert (timer["label"], timer["payload"]) == (f"tea{UNSAFE}\xa0", {UNSAFE: [UNSAFE]})
-
-
-def test_labels_of_others_reach_no_completion_raw(server: LocalServer, tmp_path: Path) -> None:
-    _start(tmp_path, server, "1h", "--id", "order/42", "--label", "tea\x1b[2J\nrm")
-    variables = {"_TIMER_COMPLETE": "zsh_complete", "COMP_WORDS": "timer watch o", "COMP_CWORD": "2"}
-    shown = run(tmp_path, server=server, **variables).stdout
-    assert "order/42" in shown
-    assert "\x1b" not in shown
-    assert len(shown.splitlines()) == 3

@@ -22,9 +22,10 @@ def test_what_a_terminal_obeys_or_hides_is_escaped(character: str) -> None:
 
 
 def test_no_control_or_format_of_any_kind_passes() -> None:
-    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    kinds = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+    every = "".join(character for character in map(chr, range(sys.maxunicode + 1)) if category(character) in kinds)
     for shown in (printable(every), printable_json(every)):
-        passed = {character for character in set(shown) if category(character) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}}
+        passed = {character for character in set(shown) if category(character) in kinds}
         assert passed == {"\u200c", "\u200d"}
 
 
