@@ -27,6 +27,7 @@ MOST_WORKERS = 8
 
 def pytest_configure() -> None:
     this_run()  # workers are to be part of the run that starts them
+    ServerProcess.is_forked = True
     gc.disable()  # what is collected stays: the garbage collector would go over it again and again
 
 

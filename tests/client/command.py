@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from client.fake_server import FakeServer
-from client.loaded_command import loaded_command
+from drivers.loaded_programs import loaded_programs
 from drivers.program import Program
 from drivers.server_process import SERVICES, ServerProcess
 from local_server import LocalServer
@@ -42,7 +42,8 @@ def run(
     folder: Path, *arguments: str, server: Server | None = None, answers: str | None = None, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end, on pipes."""
-    return loaded_command().run(folder, [*arguments], environment(server, **variables), answers, LIMIT_S)
+    variables = environment(server, **variables)
+    return loaded_programs().run("timer", arguments, folder, variables, LIMIT_S, answers)
 
 
 @contextmanager

@@ -37,14 +37,12 @@ with zmq.Context() as context, context.socket(zmq.ROUTER) as router, context.soc
 
 
 def test_the_server_gives_itself_all_descriptors_it_may_have(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
-    try:
-        with ServerProcess(tmp_path) as server:
-            assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (hard, hard)
-            assert next(line for line in server.lines if line["event"] == "listening")["descriptors"] == hard
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = ServerProcess(tmp_path)
+    server.within = ("sh", "-c", 'ulimit -S -n 512 && exec "$@"', "sh")
+    with server:
+        assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+        assert next(line for line in server.lines if line["event"] == "listening")["descriptors"] == hard
 
 
 @pytest.mark.parametrize(("limit", "left"), [(6, 3), (9, 6), (12, 9), (22, 19), (27, 24), (50, 47)])

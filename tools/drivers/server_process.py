@@ -11,24 +11,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from drivers.loaded_programs import Forked, loaded_programs
+
 TOOLS = Path(__file__).parents[1]
 SERVICES = TOOLS.parent / "services"
 START_LIMIT_S = 20
 STOP_LIMIT_S = 10
+STDOUT = 1
 
 
 def timer_server(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs the command until it ends, with the environment's variables as its only settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
+    variables = {**inherited, "PYTHONPATH": str(SERVICES), **environment}
+    if ServerProcess.is_forked and _is_as_any(environment):
+        return loaded_programs().run("timer-server", arguments, folder, variables, limit_s=20)
     return subprocess.run(
         [sys.executable, "-m", "timer_server", *arguments],
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(SERVICES), **environment},
+        env=variables,
         capture_output=True,
         text=True,
         timeout=20,
         check=False,
     )
+
+
+def _is_as_any(environment: Mapping[str, str]) -> bool:
+    """Whether the interpreter is to be as any other: some of its own variables are read only where it begins."""
+    return not any(name.startswith("PYTHON") for name in environment)
 
 
 class ServerEnded(AssertionError):
@@ -43,6 +54,9 @@ class ServerProcess:
     """
 
     within: tuple[str, ...] = ()
+
+    is_forked = False
+    """Whether it is a fork of a process that has loaded the server, which is what tests set: a start takes long."""
 
     def __init__(
         self, folder: Path, environment: Mapping[str, str] | None = None, module: str = "timer_server"
@@ -60,7 +74,7 @@ class ServerProcess:
         self.commands = ""
         self.events = ""
         self.metrics = ""
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._reader: threading.Thread | None = None
         self._arrived: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
@@ -98,16 +112,17 @@ class ServerProcess:
         """Starts the process and does not wait for it."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
         self._arrived = queue.Queue()
-        self._process = subprocess.Popen(
-            [*self.within, sys.executable, "-m", self.module],
-            cwd=self.folder,
-            env={**inherited, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}", **self.environment},
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=(self._process.stderr, self._arrived), daemon=True)
+        variables = {**inherited, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}", **self.environment}
+        stderr, end = os.pipe()
+        with Path(os.devnull).open() as nothing, os.fdopen(end, "w"):
+            is_plain = self.module == "timer_server" and not self.within and _is_as_any(self.environment)
+            if self.is_forked and is_plain:
+                streams = nothing.fileno(), STDOUT, end
+                self._process = loaded_programs().begin("timer-server", (), self.folder, variables, streams)
+            else:
+                command = [*self.within, sys.executable, "-m", self.module]
+                self._process = subprocess.Popen(command, cwd=self.folder, env=variables, stdin=nothing, stderr=end)
+        self._reader = threading.Thread(target=self._read, args=(os.fdopen(stderr), self._arrived), daemon=True)
         self._reader.start()
 
     def wait_for_log(self, event: str, limit_s: float = START_LIMIT_S) -> dict[str, Any]:
