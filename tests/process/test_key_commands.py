@@ -24,7 +24,7 @@ def test_from_keys_to_a_timer_that_fires(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, secret) as server:
         denied = run(tmp_path, "info", server=server, **mine)
         assert denied.returncode == 1
-        assert denied.stderr == (
+        assert denied.stderr.endswith(  # before it, where the connection is lost before ZeroMQ hears the reason, a wait
             "timer: the server does not know this client's key. The server's operator has a folder of allowed keys.\n"
         )
         (tmp_path / "keys/clients/shop.key").write_text((tmp_path / "mine/shop.key").read_text())
