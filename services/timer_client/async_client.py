@@ -76,7 +76,8 @@ class AsyncTimerClient:
         """Closes all connections; calls under way raise `ClientClosed`. Timers run on."""
         self._transport.close()
         if not self._transport.is_inherited:  # else their event loop is the parent's
-            await asyncio.gather(*self._deliveries)
+            here = asyncio.get_running_loop()
+            await asyncio.gather(*(one for one in self._deliveries if one.get_loop() is here))
 
     async def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""
@@ -195,9 +196,12 @@ class AsyncTimerClient:
         gathered, self._gathered = self._gathered, []
         deliveries = iter([delivery for _, delivery in gathered])
         for batch in self._batches.cut(call for call, _ in gathered):
-            delivering = asyncio.create_task(self._deliver(batch, [*itertools.islice(deliveries, len(batch))]))
+            awaited = [*itertools.islice(deliveries, len(batch))]
+            delivering = asyncio.create_task(self._deliver(batch, awaited))
             self._deliveries.add(delivering)
             delivering.add_done_callback(self._deliveries.discard)
+            for delivery in awaited:
+                delivery.add_done_callback(partial(_give_up_unawaited, delivering, awaited))
 
     async def _deliver(self, batch: Sequence[Call[Any]], deliveries: Sequence[asyncio.Future[Any]]) -> None:
         """Carries calls, and sets each outcome on its future unless that was cancelled."""
@@ -232,3 +236,9 @@ class AsyncTimerClient:
         await self._transport.carry(exchange, self.settings.server, patience.attempt_timeout_s())
         if exchange.unsettled:
             raise Postponed(exchange.reason)
+
+
+def _give_up_unawaited(delivering: asyncio.Task[None], awaited: Sequence[asyncio.Future[Any]], _: object) -> None:
+    """Ends the tries of calls once all who awaited them were cancelled: their event loop may be stopped next."""
+    if all(delivery.cancelled() for delivery in awaited):
+        delivering.cancel()

@@ -73,6 +73,44 @@ def test_a_cancelled_call_leaves_the_others_alone(fake: FakeServer) -> None:
     _run(test())
 
 
+def test_once_all_calls_of_a_message_are_cancelled_nothing_of_them_is_under_way(fake: FakeServer) -> None:
+    async def test() -> None:
+        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
+            fake.faults.append(unanswered)
+            before = asyncio.all_tasks()
+            asking = [asyncio.create_task(client.get(name)) for name in "ab"]
+            await asyncio.to_thread(fake.next_message)
+            for one in asking:
+                one.cancel()
+            under_way = asyncio.all_tasks() - before
+            assert under_way > set(asking)
+            await asyncio.wait(under_way, timeout=LIMIT_S)
+            assert all(task.cancelled() for task in under_way)
+
+    _run(test())
+
+
+def test_a_client_may_be_closed_after_its_event_loop_has_stopped(fake: FakeServer) -> None:
+    async def begin() -> None:
+        fake.faults.append(unanswered)
+        asking.append(asyncio.create_task(client.get("a")))
+        await asyncio.to_thread(fake.next_message)
+
+    asking: list[asyncio.Task[Any]] = []
+    stopped = asyncio.new_event_loop()
+    try:
+        client = AsyncTimerClient(settings=quick(fake.commands))
+        stopped.run_until_complete(begin())
+
+        _run(client.close())
+
+        with pytest.raises(ClientClosed):
+            stopped.run_until_complete(asking[0])
+    finally:
+        stopped.run_until_complete(stopped.shutdown_default_executor())
+        stopped.close()
+
+
 def test_a_cancelled_wait_leaves_the_connection_alone(fake: FakeServer) -> None:
     async def test() -> None:
         async with AsyncTimerClient(settings=quick(fake.commands)) as client:
