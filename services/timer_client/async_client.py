@@ -77,7 +77,8 @@ class AsyncTimerClient:
         self._transport.close()
         if not self._transport.is_inherited:  # else their event loop is the parent's
             here = asyncio.get_running_loop()
-            await asyncio.gather(*(one for one in self._deliveries if one.get_loop() is here))
+            own = [delivering for delivering in self._deliveries if delivering.get_loop() is here]
+            await asyncio.gather(*own, return_exceptions=True)  # one that was cancelled just now is no fault
 
     async def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""

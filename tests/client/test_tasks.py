@@ -90,6 +90,19 @@ def test_once_all_calls_of_a_message_are_cancelled_nothing_of_them_is_under_way(
     _run(test())
 
 
+def test_closing_right_after_a_cancelled_call_is_no_fault(fake: FakeServer) -> None:
+    async def test() -> None:
+        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
+            fake.faults.append(unanswered)
+            asking = asyncio.create_task(client.get("a"))
+            await asyncio.to_thread(fake.next_message)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+    _run(test())
+
+
 def test_a_client_may_be_closed_after_its_event_loop_has_stopped(fake: FakeServer) -> None:
     async def begin() -> None:
         fake.faults.append(unanswered)
