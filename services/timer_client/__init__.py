@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from timer_client.async_client import AsyncTimerClient
+    from timer_client.async_work import AsyncHeldDelivery, AsyncWork
     from timer_client.calls import Call, TimerSpec, new_id
     from timer_client.client import TimerClient
     from timer_client.cursor import Cursor
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
         IdConflict,
         InvalidArgument,
         InvalidRequest,
+        LeaseLost,
         LimitReached,
         LocalFailure,
         NotPermitted,
+        QueueNotFound,
         ServerError,
         ServerUnreachable,
         ShuttingDown,
@@ -39,13 +42,17 @@ if TYPE_CHECKING:
     from timer_client.settings import Settings, load_settings
     from timer_client.streams import AsyncEventStream, EventStream
     from timer_client.watch import Countdown
+    from timer_client.work import HeldDelivery, Work
     from timer_protocol.many import ChangedMany, StartedMany
     from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
+    from timer_protocol.queue_messages import DeadLetter, DeadPage, Delivery, Queue, Renewed, Settled
 
 __all__ = [
     "AccessDenied",
     "AsyncEventStream",
+    "AsyncHeldDelivery",
     "AsyncTimerClient",
+    "AsyncWork",
     "BadReply",
     "Call",
     "ChangedMany",
@@ -53,21 +60,30 @@ __all__ = [
     "ConfigError",
     "Countdown",
     "Cursor",
+    "DeadLetter",
+    "DeadPage",
+    "Delivery",
     "Event",
     "EventPage",
     "EventStream",
     "EventsTruncated",
+    "HeldDelivery",
     "IdConflict",
     "InvalidArgument",
     "InvalidRequest",
+    "LeaseLost",
     "LimitReached",
     "LocalFailure",
     "NotPermitted",
     "Pause",
+    "Queue",
+    "QueueNotFound",
+    "Renewed",
     "ServerError",
     "ServerInfo",
     "ServerUnreachable",
     "Settings",
+    "Settled",
     "ShuttingDown",
     "StartedMany",
     "StorageFailed",
@@ -77,6 +93,7 @@ __all__ = [
     "TimerNotFound",
     "TimerPage",
     "TimerSpec",
+    "Work",
     "WrongState",
     "load_settings",
     "new_id",
@@ -84,19 +101,26 @@ __all__ = [
 
 _MODULES = {
     "AsyncEventStream": "timer_client.streams",
+    "AsyncHeldDelivery": "timer_client.async_work",
     "AsyncTimerClient": "timer_client.async_client",
+    "AsyncWork": "timer_client.async_work",
     "Call": "timer_client.calls",
     "Countdown": "timer_client.watch",
     "Cursor": "timer_client.cursor",
     "EventStream": "timer_client.streams",
+    "HeldDelivery": "timer_client.work",
     "Pause": "timer_client.retry",
     "Settings": "timer_client.settings",
     "TimerClient": "timer_client.client",
     "TimerSpec": "timer_client.calls",
+    "Work": "timer_client.work",
     "load_settings": "timer_client.settings",
     "new_id": "timer_client.calls",
     **dict.fromkeys(("ChangedMany", "StartedMany"), "timer_protocol.many"),
     **dict.fromkeys(("Event", "EventPage", "ServerInfo", "Timer", "TimerPage"), "timer_protocol.messages"),
+    **dict.fromkeys(
+        ("DeadLetter", "DeadPage", "Delivery", "Queue", "Renewed", "Settled"), "timer_protocol.queue_messages"
+    ),
 }
 
 

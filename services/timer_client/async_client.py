@@ -7,14 +7,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from timer_client import calls, many
+from timer_client import calls, many, queue_calls
 from timer_client.arguments import finite_seconds
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
+from timer_client.async_work import AsyncCarrier, AsyncWork
 from timer_client.calls import Call, Talk, TimerSpec
 from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, check_parts, chosen_settings, unwrapped
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
+from timer_client.holding import wish_for
 from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_awaitable
@@ -22,6 +24,7 @@ from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings
 from timer_client.signatures import awaitable, awaitable_talk
 from timer_client.streams import AsyncEventStream
+from timer_client.talks import carry_out_awaiting
 from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.messages import Event, State, Timer
 
@@ -48,6 +51,17 @@ class AsyncTimerClient:
     read_events = awaitable(calls.read_events)
     info = awaitable(calls.info)
     discover = awaitable(calls.discover)
+    put_queue = awaitable(queue_calls.put_queue)
+    delete_queue = awaitable(queue_calls.delete_queue)
+    get_queue = awaitable(queue_calls.get_queue)
+    queues = awaitable_talk(queue_calls.queues)
+    take = awaitable_talk(queue_calls.take)
+    ack = awaitable_talk(queue_calls.ack)
+    nack = awaitable_talk(queue_calls.nack)
+    renew = awaitable_talk(queue_calls.renew)
+    dead = awaitable(queue_calls.dead)
+    revive = awaitable_talk(queue_calls.revive)
+    drop = awaitable_talk(queue_calls.drop)
 
     def __init__(
         self,
@@ -85,7 +99,7 @@ class AsyncTimerClient:
         result: T
         call = calls.below(call, self.settings.id_prefix)
         if call.wait_ms:  # its answer may take long, and would hold back the others in its message
-            (result,) = map(unwrapped, await self._carry([call]))
+            result = await self._tried(call, Patience(self.settings))
             return result
         self._transport.use()
         loop = asyncio.get_running_loop()
@@ -97,17 +111,7 @@ class AsyncTimerClient:
 
     async def talk(self, talk: Talk[T]) -> T:
         """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
-        go_on = calls.begin(talk)
-        while True:
-            try:
-                call = go_on()
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            try:
-                go_on = partial(talk.send, await self.call(call))
-            except TimerError as error:
-                go_on = partial(talk.throw, error)
+        return await carry_out_awaiting(talk, self.call)
 
     async def start_many(self, specs: Iterable[TimerSpec]) -> Timers:
         """Starts any number of timers, many in one message, and returns them in their order.
@@ -122,7 +126,7 @@ class AsyncTimerClient:
         async def keep_sending() -> None:
             nonlocal failed
             for number, batch in batches:
-                outcomes[number] = await self._carry(batch)
+                outcomes[number] = await self._carry(batch, Patience(self.settings))
                 failed |= any(isinstance(outcome, TimerError) for outcome in outcomes[number])
                 if failed:
                     return
@@ -173,6 +177,34 @@ class AsyncTimerClient:
         follower = Follower(prefix, cursor_after(after))
         return AsyncEventStream(follower, self._follow(follower))
 
+    def work(
+        self,
+        queue: str,
+        prefix: str | None = None,
+        *,
+        concurrency: int = 1,
+        lease_ms: int | None = None,
+        max_deliveries: int | None = None,
+        backoff_ms: Sequence[int] | None = None,
+    ) -> AsyncWork:
+        """Takes the deliveries of a queue, one after the other, without end, and renews their leases while they last.
+
+        Each is to be settled by its `ack` or `nack`, or as a context manager: acknowledged at the end of its block,
+        given back for another attempt where an exception leaves it. At most `concurrency` are held unsettled; the loop
+        goes on once there are fewer. Only a loop of a `TimerClient` that holds 1 gives it back then, as nobody else
+        settles it. Where there is no queue and a `prefix` is given, it is made, with what else is given, if this
+        client's key may; one that is there is never changed.
+
+        Raises `QueueNotFound`, `ServerUnreachable`, and `InvalidArgument` where the queue has another prefix.
+        """
+        wish = wish_for(queue, prefix, concurrency, lease_ms, max_deliveries, backoff_ms)
+        return AsyncWork(AsyncCarrier(self.settings, self._tried, self._transport.sleep), wish)
+
+    async def _tried(self, call: Call[Any], patience: Patience) -> Any:
+        """The result of a call that travels alone, tried for as long as `patience` lasts. Raises `TimerError`."""
+        (outcome,) = await self._carry([call], patience)
+        return unwrapped(outcome)
+
     async def _follow(self, follower: Follower) -> AsyncGenerator[Event, None]:
         if not follower.has_begun:
             follower.begin((await self.info()).cursor)
@@ -207,7 +239,7 @@ class AsyncTimerClient:
     async def _deliver(self, batch: Sequence[Call[Any]], deliveries: Sequence[asyncio.Future[Any]]) -> None:
         """Carries calls, and sets each outcome on its future unless that was cancelled."""
         try:
-            outcomes = await self._carry(batch)
+            outcomes = await self._carry(batch, Patience(self.settings))
         except Exception as error:  # the callers also get what `on_pause` raises
             outcomes = [error] * len(batch)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
@@ -218,10 +250,9 @@ class AsyncTimerClient:
             else:
                 delivery.set_result(outcome)
 
-    async def _carry(self, batch: Sequence[Call[Any]]) -> Outcomes:
+    async def _carry(self, batch: Sequence[Call[Any]], patience: Patience) -> Outcomes:
         """The outcomes of calls that travel in one message, in their order."""
         exchange = Exchange(batch)
-        patience = Patience(self.settings)
         try:
             attempt = partial(self._attempt, exchange, patience)
             await try_awaitable(attempt, self.settings, patience, self._on_pause, self._transport.sleep)
@@ -231,7 +262,11 @@ class AsyncTimerClient:
             pass  # the outcomes are the server's own errors
         if exchange.oversize is None:
             return exchange.outcomes
-        return [outcome for part in self._batches.cut_smaller(exchange) for outcome in await self._carry(part)]
+        return [
+            outcome
+            for part in self._batches.cut_smaller(exchange)
+            for outcome in await self._carry(part, Patience(self.settings))
+        ]
 
     async def _attempt(self, exchange: Exchange, patience: Patience) -> None:
         await self._transport.carry(exchange, self.settings.server, patience.attempt_timeout_s())

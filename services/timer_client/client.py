@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 import zmq
 
-from timer_client import calls, many
+from timer_client import calls, many, queue_calls
 from timer_client.arguments import finite_seconds, wrong_kind
 from timer_client.calls import Call, Talk, TimerSpec
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
+from timer_client.holding import wish_for
 from timer_client.keys import load_keys
 from timer_client.link import Context
 from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinished, log_pause, try_blocking
@@ -22,7 +23,9 @@ from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings, load_settings
 from timer_client.signatures import blocking, blocking_talk
 from timer_client.streams import EventStream
+from timer_client.talks import carry_out
 from timer_client.transport import Transport
+from timer_client.work import Carrier, Work
 from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.messages import Event, State, Timer
 
@@ -66,6 +69,17 @@ class TimerClient:
     read_events = blocking(calls.read_events)
     info = blocking(calls.info)
     discover = blocking(calls.discover)
+    put_queue = blocking(queue_calls.put_queue)
+    delete_queue = blocking(queue_calls.delete_queue)
+    get_queue = blocking(queue_calls.get_queue)
+    queues = blocking_talk(queue_calls.queues)
+    take = blocking_talk(queue_calls.take)
+    ack = blocking_talk(queue_calls.ack)
+    nack = blocking_talk(queue_calls.nack)
+    renew = blocking_talk(queue_calls.renew)
+    dead = blocking(queue_calls.dead)
+    revive = blocking_talk(queue_calls.revive)
+    drop = blocking_talk(queue_calls.drop)
 
     def __init__(
         self,
@@ -94,23 +108,12 @@ class TimerClient:
 
     def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""
-        (outcome,) = self._carry([[calls.below(call, self.settings.id_prefix)]])
-        result: T = unwrapped(outcome)
+        result: T = self._tried(calls.below(call, self.settings.id_prefix), Patience(self.settings))
         return result
 
     def talk(self, talk: Talk[T]) -> T:
         """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
-        go_on = calls.begin(talk)
-        while True:
-            try:
-                call = go_on()
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            try:
-                go_on = partial(talk.send, self.call(call))
-            except TimerError as error:
-                go_on = partial(talk.throw, error)
+        return carry_out(talk, self.call)
 
     def start_many(self, specs: Iterable[TimerSpec]) -> Timers:
         """Starts any number of timers, many in one message, and returns them in their order.
@@ -121,7 +124,7 @@ class TimerClient:
         timers: Timers = []
         batches = self._batches.cut(calls.start_specs(specs))
         while flight := list(islice(batches, MESSAGES_AT_ONCE)):
-            timers += map(unwrapped, self._carry(flight))
+            timers += map(unwrapped, self._carry(flight, Patience(self.settings)))
         return timers
 
     def timers(
@@ -161,6 +164,34 @@ class TimerClient:
         follower = Follower(prefix, cursor_after(after))
         return EventStream(follower, self._follow(follower))
 
+    def work(
+        self,
+        queue: str,
+        prefix: str | None = None,
+        *,
+        concurrency: int = 1,
+        lease_ms: int | None = None,
+        max_deliveries: int | None = None,
+        backoff_ms: Sequence[int] | None = None,
+    ) -> Work:
+        """Takes the deliveries of a queue, one after the other, without end, and renews their leases while they last.
+
+        Each is to be settled by its `ack` or `nack`, or as a context manager: acknowledged at the end of its block,
+        given back for another attempt where an exception leaves it. At most `concurrency` are held unsettled; the loop
+        goes on once there are fewer. Only a loop of a `TimerClient` that holds 1 gives it back then, as nobody else
+        settles it. Where there is no queue and a `prefix` is given, it is made, with what else is given, if this
+        client's key may; one that is there is never changed.
+
+        Raises `QueueNotFound`, `ServerUnreachable`, and `InvalidArgument` where the queue has another prefix.
+        """
+        wish = wish_for(queue, prefix, concurrency, lease_ms, max_deliveries, backoff_ms)
+        return Work(Carrier(self.settings, self._tried, self._transport.sleep), wish)
+
+    def _tried(self, call: Call[Any], patience: Patience) -> Any:
+        """The result of a call, tried for as long as `patience` lasts. Raises `TimerError`."""
+        (outcome,) = self._carry([[call]], patience)
+        return unwrapped(outcome)
+
     def _follow(self, follower: Follower) -> Generator[Event, None, None]:
         if not follower.has_begun:
             follower.begin(self.info().cursor)
@@ -178,10 +209,9 @@ class TimerClient:
         finally:
             self._transport.unsubscribe(subscription)
 
-    def _carry(self, batches: Sequence[Sequence[Call[Any]]]) -> Outcomes:
+    def _carry(self, batches: Sequence[Sequence[Call[Any]]], patience: Patience) -> Outcomes:
         """The outcomes of all calls, in their order. Each batch travels in a message of its own."""
         exchanges = [Exchange(batch) for batch in batches]
-        patience = Patience(self.settings)
         try:
             attempt = partial(self._attempt, exchanges, patience)
             try_blocking(attempt, self.settings, patience, self._on_pause, self._transport.sleep)
@@ -194,7 +224,7 @@ class TimerClient:
         outcomes: Outcomes = []
         for exchange in exchanges:
             if exchange.oversize is not None:
-                outcomes += self._carry([*self._batches.cut_smaller(exchange)])
+                outcomes += self._carry([*self._batches.cut_smaller(exchange)], Patience(self.settings))
             else:
                 outcomes += exchange.outcomes
         return outcomes

@@ -82,6 +82,19 @@ class EventsTruncated(TimerError):
         self.resume_after = resume_after
 
 
+class LeaseLost(TimerError):
+    """The lease of a delivery had ended before it was settled; another worker may have its end by now.
+
+    Once another worker has the end, nothing that this one does counts. `timer_id` is the id of the timer.
+    """
+
+    def __init__(self, queue: str, timer_id: str, receipt: str) -> None:
+        super().__init__(f"the lease of {timer_id} from queue {queue!r} is over: another worker may have it")
+        self.queue = queue
+        self.timer_id = timer_id
+        self.receipt = receipt
+
+
 class ServerError(TimerError):
     """The server's answer was an error. `code` is the protocol's number, `name` its name, `data` what helps."""
 
@@ -99,6 +112,10 @@ class InvalidRequest(ServerError):
 
 class TimerNotFound(ServerError):
     """There is no timer with this id: it was never started, or it ended and retention has removed it."""
+
+
+class QueueNotFound(ServerError):
+    """There is no queue of this name: nobody has made it, or it was deleted."""
 
 
 class IdConflict(ServerError):
@@ -130,6 +147,7 @@ _CLASSES: dict[int, type[ServerError]] = {
     ErrorCode.METHOD_NOT_FOUND: InvalidRequest,
     ErrorCode.INVALID_PARAMS: InvalidRequest,
     ErrorCode.TIMER_NOT_FOUND: TimerNotFound,
+    ErrorCode.QUEUE_NOT_FOUND: QueueNotFound,
     ErrorCode.ID_CONFLICT: IdConflict,
     ErrorCode.WRONG_STATE: WrongState,
     ErrorCode.LIMIT_REACHED: LimitReached,

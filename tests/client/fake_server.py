@@ -143,6 +143,11 @@ def saying(body: bytes) -> Fault:
     return lambda _: body
 
 
+def giving(result: object) -> Fault:
+    """A fault: each request has this result."""
+    return lambda body: _replied(body, lambda request: {"jsonrpc": "2.0", "result": result, "id": request["id"]})
+
+
 def answered(body: bytes) -> bytes:
     """The reply of a server with nothing wrong."""
     return _replied(body, _success)

@@ -36,6 +36,13 @@ KINDS: dict[str, tuple[type, ...]] = {
     "due_before_ms": (int, type(None)),
     "order": TEXT,
     "action": TEXT,
+    "queue": TEXT,
+    "max": (int,),
+    "then": TEXT,
+    "begin": TEXT,
+    "reason": (str, type(None)),
+    **dict.fromkeys(("lease_ms", "delay_ms", "keep_ms"), (int, type(None))),
+    **dict.fromkeys(("max_deliveries", "max_backlog", "max_dead", "max_bytes"), (int, type(None))),
 }
 """What a parameter takes, by its name, in every method that has one of that name."""
 
@@ -58,6 +65,14 @@ TAKEN: dict[tuple[str, str], list[Any]] = {
     ("change_many", "states"): [[]],
     ("list", "states"): [None, []],
     ("list", "omit"): [[]],
+    ("put_queue", "states"): [None, []],
+    ("put_queue", "backoff_ms"): [None, [], [5]],
+    ("work", "backoff_ms"): [None, [], [5]],
+    ("work", "prefix"): [None, "text"],
+    ("work", "concurrency"): [5],
+    ("dead", "after"): [None, "text"],
+    **{(method, "receipts"): [[]] for method in ("ack", "nack", "renew")},
+    **{(method, "receipts"): [None, []] for method in ("revive", "drop")},
     **{("timers", parameter): taken for parameter, taken in {"states": [None, []], "omit": [[]]}.items()},
 }
 """What a parameter takes that is of its method alone."""
@@ -67,6 +82,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "read_events": {"after": "start"},
     "start_columns": {"ids": ["a"], "seconds": 5},
     "change_many": {"action": "pause", "ids": ["a"]},
+    "put_queue": {"queue": "mail", "prefix": ""},
+    **{name: {"queue": "mail"} for name in ("delete_queue", "get_queue", "take", "dead", "work")},
+    **{name: {"queue": "mail", "receipts": ["r"]} for name in ("ack", "nack", "renew", "revive", "drop")},
 }
 """Arguments without which a method cannot be called."""
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from client.fake_server import timer
-from timer_client import AsyncTimerClient, InvalidArgument, TimerClient, TimerSpec, calls, many, new_id
+from timer_client import AsyncTimerClient, InvalidArgument, TimerClient, TimerSpec, calls, many, new_id, queue_calls
 from timer_client.calls import Call
 from timer_protocol.ids import is_valid_id
 from timer_protocol.messages import StartParams, Timer
@@ -34,6 +34,17 @@ CALLS: list[Call[Any]] = [
     calls.read_events("hfBTrOFTY0c:7", "order/", 10, 50),
     calls.info(),
     calls.discover(),
+    queue_calls.put_queue("mail", "mail/", states=["fired"], begin="start", lease_ms=5000, backoff_ms=[10, 20]),
+    queue_calls.delete_queue("mail"),
+    queue_calls.get_queue("mail"),
+    next(queue_calls.queues("ma")),
+    next(queue_calls.take("mail", 100, 50)),
+    next(queue_calls.ack("mail", ["r"])),
+    next(queue_calls.nack("mail", ["r"], "return", delay_ms=5, reason="busy")),
+    next(queue_calls.renew("mail", ["r"], lease_ms=5000)),
+    queue_calls.dead("mail", "c", 5),
+    next(queue_calls.revive("mail", ["r"])),
+    next(queue_calls.drop("mail", ["r"])),
 ]
 
 
@@ -49,9 +60,7 @@ def test_params_and_result_are_those_of_the_protocol(call: Call[Any]) -> None:
 
 
 def test_there_is_a_call_for_every_method() -> None:
-    assert {call.method for call in CALLS} == {
-        method.name for method in METHODS if method.scope != "queue" and method.name != "queue.list"
-    }
+    assert {call.method for call in CALLS} == {method.name for method in METHODS}
 
 
 def test_a_spec_has_the_members_of_the_request() -> None:
@@ -140,12 +149,14 @@ def test_ids_are_unique_across_threads() -> None:
 
 NAMES = ["start", "get", "list", "pause", "resume", "cancel", "extend", "restart", "read_events", "info", "discover"]
 MANY = ["start_columns", "change_many"]
+QUEUES = ["put_queue", "delete_queue", "get_queue", "queues", "take", "ack", "nack", "renew", "dead", "revive", "drop"]
+MODULES = {**dict.fromkeys(NAMES, calls), **dict.fromkeys(MANY, many), **dict.fromkeys(QUEUES, queue_calls)}
 
 
 @pytest.mark.parametrize("client", [TimerClient, AsyncTimerClient])
-@pytest.mark.parametrize("name", [*NAMES, *MANY])
+@pytest.mark.parametrize("name", MODULES)
 def test_methods_show_their_signature_and_docstring(client: Any, name: str) -> None:
-    method, made = getattr(client, name), getattr(many if name in MANY else calls, name)
+    method, made = getattr(client, name), getattr(MODULES[name], name)
     assert method.__doc__ == made.__doc__
     shown, original = inspect.signature(method), inspect.signature(made)
     assert list(shown.parameters)[1:] == list(original.parameters)
@@ -157,7 +168,7 @@ def test_both_clients_have_the_same_public_methods() -> None:
         return {name for name in dir(client) if not name.startswith("_")}
 
     assert public(TimerClient) == public(AsyncTimerClient)
-    for name in ("start_many", "timers", "wait", "events"):
+    for name in ("start_many", "timers", "wait", "events", "work"):
         one, other = getattr(TimerClient, name), getattr(AsyncTimerClient, name)
         assert list(inspect.signature(one).parameters) == list(inspect.signature(other).parameters)
         assert one.__doc__ == other.__doc__

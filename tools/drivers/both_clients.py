@@ -1,10 +1,19 @@
 """Both clients behind one blocking face, so that a test can be run on either."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from timer_client import AsyncEventStream, AsyncTimerClient, Cursor, Event, Settings, TimerClient
+from timer_client import (
+    AsyncEventStream,
+    AsyncHeldDelivery,
+    AsyncTimerClient,
+    AsyncWork,
+    Cursor,
+    Event,
+    Settings,
+    TimerClient,
+)
 
 LIMIT_S = 20.0
 
@@ -22,6 +31,10 @@ def quick(server: str, events: str = "tcp://127.0.0.1:1", **changes: Any) -> Set
             **changes,
         }
     )
+
+
+Run = Callable[[Any], Any]
+"""Runs an awaitable to its end."""
 
 
 class BlockingDriver:
@@ -54,6 +67,61 @@ class PlainStream(Iterator[Event]):
         return next(self._steps)
 
 
+class PlainDelivery:
+    """An asynchronous worker's delivery, settled by plain calls."""
+
+    def __init__(self, held: AsyncHeldDelivery, run: Run) -> None:
+        self._held = held
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._held, name)
+
+    def ack(self) -> None:
+        """Is done with it."""
+        self._run(self._held.ack())
+
+    def nack(self, *args: Any, **kwargs: Any) -> None:
+        """Gives it back."""
+        self._run(self._held.nack(*args, **kwargs))
+
+    def __enter__(self) -> "PlainDelivery":
+        self._run(self._held.__aenter__())
+        return self
+
+    def __exit__(self, *left_by: Any) -> None:
+        self._run(self._held.__aexit__(*left_by))
+
+
+class PlainWork(Iterator[PlainDelivery]):
+    """An asynchronous worker whose steps are run as they are asked for."""
+
+    def __init__(self, work: AsyncWork, run: Run) -> None:
+        self._work = work
+        self._run = run
+
+    def __next__(self) -> PlainDelivery:
+        try:
+            return PlainDelivery(self._run(anext(self._work)), self._run)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def __enter__(self) -> "PlainWork":
+        self._run(self._work.__aenter__())
+        return self
+
+    def __exit__(self, *left_by: Any) -> None:
+        self._run(self._work.__aexit__(*left_by))
+
+    def stop(self) -> None:
+        """Ends the iteration."""
+        self._work.stop()
+
+    def close(self) -> None:
+        """Gives back what is held."""
+        self._run(self._work.aclose())
+
+
 class AwaitableDriver:
     """The client for asyncio, on an event loop that runs while a call does."""
 
@@ -72,6 +140,10 @@ class AwaitableDriver:
         """An asynchronous stream as a plain one."""
         stream = self._client.events(*args, **kwargs)
         return PlainStream(stream, self._steps(stream))
+
+    def work(self, *args: Any, **kwargs: Any) -> PlainWork:
+        """A worker of a queue as a plain iterator."""
+        return PlainWork(self._client.work(*args, **kwargs), self._run)
 
     def close(self) -> None:
         """Closes the client."""

@@ -1,0 +1,266 @@
+"""A worker of a queue, for threads: takes deliveries, renews their leases, and settles them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from timer_client.calls import Call
+from timer_client.ending import PROCESS
+from timer_client.errors import ClientClosed, LimitReached, QueueNotFound, TimerError
+from timer_client.holding import STUCK_S, UNSETTLED, Held, Holding, Wish, for_closing, log, open_queue, reason_of
+from timer_client.leases import Leases
+from timer_client.queue_calls import Then, ack_page, nack_page, renew_page
+from timer_client.retry import Patience
+from timer_client.settings import Settings
+from timer_client.talks import carry_out
+from timer_protocol.queue_messages import Delivery, NackParams, Settled
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A client as its workers use it."""
+
+    settings: Settings
+    tried: Callable[[Call[Any], Patience], Any]
+    """Gives the result of a call; the patience tells how often it was tried. Raises `TimerError`."""
+    sleep: Callable[[float], None]
+    """Returns after a pause. Raises `ClientClosed`."""
+
+
+class HeldDelivery(Held):
+    """A delivery that this worker holds; its lease renews itself until it is settled.
+
+    As a context manager it is acknowledged at the end of the block, and given back for another attempt where an
+    exception leaves the block.
+    """
+
+    def __init__(self, queue: str, delivery: Delivery, settle: "Callable[[HeldDelivery, Call[Settled]], None]") -> None:
+        super().__init__(queue, delivery)
+        self._settle = settle
+
+    def ack(self) -> None:
+        """Is done with it: its end never comes again. Settling it a second time does nothing.
+
+        Raises `LeaseLost` where its lease was over, and `ServerUnreachable`, after which it may be called again.
+        """
+        self._settle(self, ack_page(self.queue, [self.receipt]))
+
+    def nack(self, reason: str | None = None, *, then: Then = "retry", delay_ms: int | None = None) -> None:
+        """Gives it back: for another attempt, to "return" it as if it had not been taken, or up ("dead").
+
+        Otherwise as `ack`; `reason` and `delay_ms` are as in `TimerClient.nack`.
+        """
+        self._settle(self, nack_page(NackParams(self.queue, [self.receipt], then, delay_ms, reason)))
+
+    def __enter__(self) -> "HeldDelivery":
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
+        if error is None:
+            self.ack()
+            return
+        try:
+            if isinstance(error, Exception):
+                self.nack(reason_of(error))
+            else:
+                self.nack(then="return")
+        except TimerError as failure:  # the first error is the one to be told
+            log.info("%s could not be given back: %s", self.id, failure)
+
+
+class Work(Iterator[HeldDelivery]):
+    """The deliveries of a queue, one after the other, without end. `TimerClient.work` makes it.
+
+    Threads may share it. It is closed by `with`, `close`, or when it is dropped: then what it holds is given back.
+    """
+
+    def __init__(self, carrier: Carrier, wish: Wish) -> None:
+        self._desk = _Desk(carrier, wish)
+
+    def __next__(self) -> HeldDelivery:
+        """The next delivery, once there is one."""
+        desk = self._desk
+        with desk.turn:
+            desk.open()
+            while not desk.is_stopped:
+                desk.settle_left()
+                if (held := desk.hand_out()) is not None:
+                    return held
+                if desk.wait_for_room():
+                    desk.take()
+        self.close()
+        raise StopIteration
+
+    def __enter__(self) -> "Work":
+        self._desk.open()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
+        self._desk.close(interrupted=error is not None and not isinstance(error, Exception))
+
+    def __del__(self) -> None:
+        self.close()
+
+    def stop(self) -> None:
+        """Ends the loops over it, once they have come to their next delivery, or within a few seconds."""
+        self._desk.stop()
+
+    def close(self) -> None:
+        """Gives back what is held. What was handed out and not settled has used its attempt."""
+        self._desk.close(interrupted=False)
+
+
+class _Desk:
+    """What a `Work`, its deliveries and its thread share. The `Work` itself may be dropped, and closes this then."""
+
+    def __init__(self, carrier: Carrier, wish: Wish) -> None:
+        self._carrier = carrier
+        self._wish = wish
+        self._holding = Holding(wish, self._hold)
+        self._begin()
+        self._is_open = False
+        self._is_closed = False
+        self._renewing: threading.Thread | None = None
+        self.is_stopped = False
+        PROCESS.heirs.add(self)
+
+    def after_fork(self) -> None:
+        """Lets go of what the parent holds."""
+        self._begin()
+        self.is_stopped = self._is_closed = True
+
+    def _begin(self) -> None:
+        self._changed = threading.Condition(threading.RLock())  # a destructor may close it at any instant
+        self.turn = threading.Lock()
+        """Held by the thread that takes."""
+
+    def open(self) -> None:
+        """Looks at the queue, and makes it where that is asked for."""
+        if not self._is_open:
+            self._holding.leases = Leases(carry_out(open_queue(self._wish), self._call))
+            self._is_open = True
+
+    def stop(self) -> None:
+        """Has nothing more handed out."""
+        with self._changed:
+            self.is_stopped = True
+            self._changed.notify_all()
+
+    def hand_out(self) -> HeldDelivery | None:
+        """The next delivery of those that were taken."""
+        with self._changed:
+            return self._holding.hand_out()
+
+    def settle_left(self) -> None:
+        """Gives back what a loop that holds one at a time has left unsettled."""
+        if self._wish.concurrency > 1:
+            return
+        for held in [*self._holding.handed_out.values()]:
+            log.warning("%s was left without an ack or a nack, and is given back", held.id)
+            with suppress(TimerError):
+                held.nack(UNSETTLED)
+
+    def wait_for_room(self) -> bool:
+        """Waits until there is room for another delivery. False where it has ended meanwhile."""
+        with self._changed:
+            while self._holding.room < 1 and not self.is_stopped:
+                if not self._changed.wait(STUCK_S):
+                    self._holding.tell_stuck()
+            return not self.is_stopped
+
+    def take(self) -> None:
+        """Takes deliveries, if some come in time."""
+        with self._changed:
+            call = self._holding.take()
+        try:
+            taken = self._call(call)
+        except LimitReached as error:
+            if not error.data.get("later"):
+                raise
+            log.info("queue %s: %s; trying again", self._wish.queue, error)
+            self._carrier.sleep(self._carrier.settings.retry_max_s)
+            return
+        with self._changed:
+            self._holding.took(taken.deliveries, time.monotonic())
+            self._changed.notify_all()
+        if taken.deliveries and self._renewing is None:
+            self._renewing = threading.Thread(target=self._renew, name="timer-leases", daemon=True)
+            self._renewing.start()
+
+    def close(self, *, interrupted: bool) -> None:
+        """Gives back what is held. Never raises: what is not given back is ready again when its lease ends."""
+        if PROCESS.is_ending:
+            return
+        with self._changed:
+            if self._is_closed:
+                return
+            self.is_stopped = self._is_closed = True
+            self._changed.notify_all()
+            talk = self._holding.give_back(interrupted=interrupted)
+        brief = for_closing(self._carrier.settings)
+        try:
+            carry_out(talk, lambda call: self._carrier.tried(call, Patience(brief)))
+        except TimerError as error:
+            log.info("queue %s: what was held could not be given back: %s", self._wish.queue, error)
+
+    def _hold(self, delivery: Delivery) -> HeldDelivery:
+        return HeldDelivery(self._wish.queue, delivery, self._settle)
+
+    def _settle(self, held: HeldDelivery, call: Call[Settled]) -> None:
+        if held.is_lost:
+            raise held.lost()
+        if held.is_settled:
+            return
+        with self._changed:
+            is_repeat = self._holding.begin_settling(held)
+        patience = Patience(self._carrier.settings)
+        outcome: Settled | BaseException
+        try:
+            outcome = self._carrier.tried(call, patience)
+        except BaseException as failure:  # Ctrl-C too
+            outcome = failure
+        with self._changed:
+            is_repeat = is_repeat or patience.tries > 0
+            error = self._holding.end_settling(held, outcome, time.monotonic(), is_repeat=is_repeat)
+            self._changed.notify_all()
+        if error is not None:
+            raise error
+
+    def _renew(self) -> None:
+        """Renews leases until the work is closed. Runs in a thread of its own."""
+        leases = self._holding.leases
+        while (receipts := self._next_due(leases)) is not None:
+            now_s = time.monotonic()
+            lost: list[str] = []
+            try:
+                lost = self._call(renew_page(self._wish.queue, receipts, leases.asked_ms)).lost
+            except ClientClosed:
+                return
+            except QueueNotFound:
+                lost = receipts
+            except TimerError as error:
+                log.info("queue %s: leases could not be renewed: %s", self._wish.queue, error)
+                now_s = time.monotonic()
+            with self._changed:
+                leases.renewed(receipts, now_s)
+                for held in self._holding.lose(lost):
+                    log.info("%s", held.lost())
+                self._changed.notify_all()
+
+    def _next_due(self, leases: Leases) -> list[str] | None:
+        """The receipts to renew, once it is time; None when the work is closed."""
+        with self._changed:
+            while not self._is_closed:
+                due_s = leases.next_due_s
+                left_s = None if due_s is None else due_s - time.monotonic()
+                if left_s is not None and left_s <= 0:
+                    return leases.due(time.monotonic())
+                self._changed.wait(left_s)
+        return None
+
+    def _call(self, call: Call[Any]) -> Any:
+        return self._carrier.tried(call, Patience(self._carrier.settings))
