@@ -19,6 +19,9 @@ _NAME = re.compile(r"[\w.-]+")
 OF_AN_END = ("TIMER_ID", "TIMER_LABEL", "TIMER_STATE", "TIMER_DUE_AT_MS", "TIMER_LATE_MS")
 """What a command that runs at the end of a timer is told in its environment. Such a command may be one of ours."""
 
+OF_A_DELIVERY = ("TIMER_QUEUE", "TIMER_ATTEMPT", "TIMER_MAX_DELIVERIES")
+"""What it is told beside that where a worker of a queue runs it."""
+
 
 def read_environment(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Variables:
     """The variables of the environment, and those it does not set from the `.env` file in `folder`, if there is one.
@@ -56,7 +59,7 @@ def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
     services = [name.removesuffix("SERVICE_HOST") for name in variables if name.endswith("_SERVICE_HOST")]
     of_services = tuple(service + rest for service in services for rest in ("SERVICE_", "PORT"))
     for name in variables:
-        if name in _KNOWN or name in OF_AN_END or name.startswith(of_services):
+        if name in _KNOWN or name in (*OF_AN_END, *OF_A_DELIVERY) or name.startswith(of_services):
             continue
         if name.startswith(_PREFIX) or name.upper() in _KNOWN:
             yield name

@@ -18,7 +18,7 @@ class DurationCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Reads the arguments, with the options put before the others."""
-        return super().parse_args(ctx, _options_first(args, self._options_with_value(ctx)))
+        return super().parse_args(ctx, _options_first(args, options_with_value(self, ctx)))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the forms of a duration."""
@@ -26,9 +26,11 @@ class DurationCommand(click.Command):
             formatter.write_dl([(example, parse_duration([example]).spoken()) for example in EXAMPLES])
         super().format_epilog(ctx, formatter)
 
-    def _options_with_value(self, ctx: click.Context) -> set[str]:
-        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
-        return {name for option in options if not option.is_flag for name in option.opts}
+
+def options_with_value(command: click.Command, ctx: click.Context) -> set[str]:
+    """The options of a command that the next argument belongs to."""
+    options = [option for option in command.get_params(ctx) if isinstance(option, click.Option)]
+    return {name for option in options if not option.is_flag for name in option.opts}
 
 
 def duration_argument(metavar: str, *, required: bool) -> Callable[[F], F]:

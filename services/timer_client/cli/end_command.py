@@ -1,10 +1,10 @@
-"""The command that `timer start 5m -- COMMAND` runs once the timer has fired: its arguments, and the run itself."""
+"""The command after `--`, which runs at the end of a timer: its arguments, and the run itself."""
 
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from timer_client.cli.connection import Failure
-from timer_client.cli.duration_argument import DurationCommand
+from timer_client.cli.duration_argument import DurationCommand, options_with_value
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.interrupts import Interrupted, Terminated
 from timer_client.cli.printable import printable
@@ -34,14 +34,17 @@ class NotExecutable(Failure):
     exit_code = ExitCode.NOT_EXECUTABLE
 
 
-class DurationThenCommand(DurationCommand):
-    """A command that takes a duration, and after `--` another command, as `command` in its parameters."""
+class ThenCommand(click.Command):
+    """A command that takes another one after `--`, as `command` in its parameters."""
+
+    when = ""
+    """When that runs, for who leaves it out."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Reads the arguments before `--`, and keeps those after it as they are."""
         own, command = self._parted(ctx, args)
         if command == []:
-            raise click.UsageError("after -- comes the command to run when the timer has fired; it is missing", ctx)
+            raise click.UsageError(f"after -- comes the command to run {self.when}; it is missing", ctx)
         rest = super().parse_args(ctx, own)
         ctx.params["command"] = command or []
         return rest
@@ -52,13 +55,19 @@ class DurationThenCommand(DurationCommand):
 
     def _parted(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str] | None]:
         """The arguments before the first `--` that is not the value of an option, and those after it."""
-        with_value = self._options_with_value(ctx)
+        with_value = options_with_value(self, ctx)
         is_value = False
         for place, arg in enumerate(args):
             if arg == "--" and not is_value:
                 return args[:place], args[place + 1 :]
             is_value = not is_value and arg in with_value
         return args, None
+
+
+class DurationThenCommand(ThenCommand, DurationCommand):
+    """A command that takes a duration, and after `--` a command for the end of it."""
+
+    when = "when the timer has fired"
 
 
 def check(command: Sequence[str]) -> None:
@@ -78,35 +87,33 @@ def run(command: Sequence[str], timer: Timer) -> int:
     It gets the payload as JSON on its standard input, and the timer in its environment. Raises `NotFound`,
     `NotExecutable`, and `Interrupted` where Ctrl-C or SIGTERM has ended the command.
     """
-    child = _Child()
+    child = Child()
     with _signals_left_to(child):
-        try:
-            child.start(command, {**process_environment(), **_told(timer)})
-        except FileNotFoundError:
-            raise NotFound(f"the command {command[0]} or its interpreter cannot be found") from None
-        except OSError as error:
-            raise NotExecutable(f"the command {command[0]} cannot be run: {error.strerror}") from None
-        code = child.end(msgspec.json.encode(timer.payload) + b"\n")
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        _tell(command, f"was ended by {name}")
-    elif code > 0:
-        _tell(command, f"ended with exit code {code}")
+        child.start(command, told(timer))
+        code = child.end(given(timer))
+    if code:
+        click.echo(printable(f"timer: the command {command[0]} {how_it_ended(code)}"), err=True)
     if code in (-signal.SIGINT, -signal.SIGTERM):
         raise Interrupted(Terminated() if code == -signal.SIGTERM else KeyboardInterrupt())
     return code if code >= 0 else 128 - code
 
 
-class _Child:
+class Child:
     """The process of the command."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_asked_to_end = False
 
-    def start(self, command: Sequence[str], environment: dict[str, Any]) -> None:
-        """Starts it. Raises `OSError`."""
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - the user's own
+    def start(self, command: Sequence[str], variables: Mapping[str, bytes]) -> None:
+        """Starts it with more variables than this process has. Raises `NotFound`, `NotExecutable`."""
+        environment: dict[str, Any] = {**process_environment(), **variables}
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - the user's
+        except FileNotFoundError:
+            raise NotFound(f"the command {command[0]} or its interpreter cannot be found") from None
+        except OSError as error:
+            raise NotExecutable(f"the command {command[0]} cannot be run: {error.strerror}") from None
         if self._is_asked_to_end:
             self._process.terminate()
 
@@ -116,7 +123,7 @@ class _Child:
         self._process.communicate(given)  # that it does not read all of it is no fault
         return self._process.returncode
 
-    def ask_to_end(self, _number: int, _frame: FrameType | None) -> None:
+    def ask_to_end(self, _number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
         """Passes SIGTERM on, at once or as soon as there is a process."""
         self._is_asked_to_end = True
         if self._process is not None:
@@ -124,7 +131,7 @@ class _Child:
 
 
 @contextmanager
-def _signals_left_to(child: _Child) -> Iterator[None]:
+def _signals_left_to(child: Child) -> Iterator[None]:
     """Lets the command decide what a signal does. Ctrl-C reaches it by itself, since a terminal sends it to both."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGTERM, child.ask_to_end)
@@ -137,12 +144,20 @@ def _signals_left_to(child: _Child) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _told(timer: Timer) -> dict[str, bytes]:
+def given(timer: Timer) -> bytes:
+    """What the command is given on its standard input: the payload as JSON."""
+    return msgspec.json.encode(timer.payload) + b"\n"
+
+
+def told(timer: Timer) -> dict[str, bytes]:
     """What the command is told in its environment, in UTF-8 whatever the locale."""
     due_at_ms = timer.due_at_ms or 0
     values = (timer.id, timer.label, timer.state, due_at_ms, (timer.ended_at_ms or due_at_ms) - due_at_ms)
     return {name: str(value).encode() for name, value in zip(OF_AN_END, values, strict=True)}
 
 
-def _tell(command: Sequence[str], how: str) -> None:
-    click.echo(printable(f"timer: the command {command[0]} {how}"), err=True)
+def how_it_ended(code: int) -> str:
+    """The exit code of a process in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was ended by {signal.Signals(-code).name if -code in set(signal.Signals) else f'signal {-code}'}"

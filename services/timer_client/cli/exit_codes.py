@@ -18,7 +18,10 @@ class ExitCode(IntEnum):
 
 MEANINGS = (
     ("0", "Done; of a countdown: the timer fired."),
-    ("1", "The server refused (no such timer, wrong state, a value, a limit, a key); of `start`: it had ended before."),
+    (
+        "1",
+        "The server refused (no such timer or queue, a state, lease, value, limit, key); of `start`: it ended before.",
+    ),
     ("2", "A wrong argument, answer, setting or file."),
     ("3", "The timer was cancelled while it was watched."),
     ("4", "The server could not be reached in time."),

@@ -22,6 +22,9 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 FILE_OPTIONS = frozenset({"--cursor-file", "--file", "--folder"})
 """The options that take the name of a file, which may be any bytes."""
 
+_WITH_COMMAND = frozenset({"start", "work"})
+"""The commands that may run another one, which stands after `--`."""
+
 ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.field not in _METAVARS)
 """The settings without an option."""
 
@@ -29,11 +32,11 @@ ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.f
 def texts(arguments: Sequence[str]) -> list[str]:
     """The arguments as text in the locale's encoding, else in UTF-8. Names of files stay the bytes that they are.
 
-    So does what stands after the `--` of `start`: a command that it is to run. Raises `click.UsageError` for any other
-    that is no text in either.
+    So does what stands after the `--` of `start` and `work`: a command that they are to run. Raises `click.UsageError`
+    for any other that is no text in either.
     """
     dashes = arguments.index("--") if "--" in arguments else len(arguments)
-    end = dashes if "start" in arguments[:dashes] else len(arguments)
+    end = len(arguments) if _WITH_COMMAND.isdisjoint(arguments[:dashes]) else dashes
     own = [
         argument if {before, argument.partition("=")[0]} & FILE_OPTIONS else _text(argument)
         for before, argument in pairwise(["", *arguments[:end]])
