@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from drivers.program import Program
 from drivers.server_process import SERVICES, ServerProcess
+from timer_client import TimerClient
 from timer_client.cli import COMMANDS, moments
 from timer_client.cli.amounts import EXAMPLES, parse_duration
 from timer_client.cli.exit_codes import MEANINGS, ExitCode
@@ -16,18 +18,33 @@ ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_examples_run(server_process: ServerProcess) -> None:
+WORKER = 3
+"""The place of the worker among the examples."""
+
+
+def _python_examples() -> list[str]:
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 3
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(SERVICES),
-        "TIMER_SERVER": server_process.commands,
-        "TIMER_EVENTS": server_process.events,
-    }
+    assert len(examples) == 4
+    return examples
+
+
+def _variables(server: ServerProcess) -> dict[str, str]:
+    """The environment of an example."""
+    where = {"TIMER_SERVER": server.commands, "TIMER_EVENTS": server.events}
+    return {**os.environ, "PYTHONPATH": str(SERVICES), **where}
+
+
+def test_the_python_examples_run(server_process: ServerProcess) -> None:
+    examples = _python_examples()
+    del examples[WORKER]  # which never ends
     printed = [
         subprocess.run(
-            [sys.executable, "-c", example], env=environment, capture_output=True, text=True, timeout=20, check=True
+            [sys.executable, "-c", example],
+            env=_variables(server_process),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
         ).stdout
         for example in examples
     ]
@@ -39,6 +56,28 @@ def test_the_python_examples_run(server_process: ServerProcess) -> None:
     ]
     assert printed[1] == "fired\n"
     assert printed[2].split() == ["running", "fired"]
+
+
+def test_two_workers_share_the_ends(server_process: ServerProcess, tmp_path: Path) -> None:
+    """Which of them gets which end is up to chance."""
+    example = _python_examples()[WORKER]
+    names = ("Ada", "Bob")
+    emails = ["one", "two", "three", "four"]
+    workers = [Program([sys.executable, "-c", example, name], _variables(server_process), tmp_path) for name in names]
+    try:
+        with TimerClient(server_process.commands, server_process.events) as client:
+            while not client.queues():
+                pass
+            client.start_columns([f"email/{email}" for email in emails], 0.1, payloads=emails)
+            while sum(worker.has_written(f" sends {email}\\n") for worker in workers for email in emails) < 4:
+                pass
+    finally:
+        for worker in workers:
+            worker.close()
+    told = [line for worker in workers for line in worker.output.splitlines()]
+    for lines in (told, re.findall(r"^\w+ sends \w+$", README, re.MULTILINE)):
+        assert sorted(line.split()[2] for line in lines) == sorted(emails)
+        assert {tuple(line.split()[:2]) for line in lines} <= {(name, "sends") for name in names}
 
 
 def test_the_tables_of_variables_are_complete_and_true() -> None:
