@@ -19,6 +19,7 @@ from timer_client.leases import Leases
 from timer_client.queue_calls import get_queue, nack_page, put_queue, take_page
 from timer_client.settings import Settings
 from timer_protocol.messages import Event, Timer
+from timer_protocol.plurals import counted
 from timer_protocol.queue_messages import (
     REASON_CHARACTERS,
     RECEIPTS_MAXIMUM,
@@ -195,8 +196,8 @@ class Holding(Generic[H]):
 
     def tell_stuck(self) -> None:
         """Tells that there is no room for more, and was none for long."""
-        count = len(self.handed_out)
-        log.warning("queue %s: all %d deliveries are out, none was settled for %d s", self.wish.queue, count, STUCK_S)
+        out = counted(len(self.handed_out), "delivery is", "deliveries are")
+        log.warning("queue %s: %s out, and none was settled for %d s", self.wish.queue, out, STUCK_S)
 
     def forget(self, held: H) -> None:
         """Notes that a delivery is settled, or no longer this worker's."""

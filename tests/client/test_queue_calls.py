@@ -1,6 +1,5 @@
 """What the clients ask of queues, against the server: what happens, and what is refused."""
 
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from client.fake_server import FakeServer, giving
 from drivers.both_clients import Driver, quick
 from local_server import LocalServer
-from timer_client import InvalidArgument, InvalidRequest, LeaseLost, QueueNotFound, Settings
+from timer_client import InvalidArgument, InvalidRequest, QueueNotFound, Settings
 
 Connect = Callable[..., Driver]
 
@@ -130,11 +129,3 @@ def test_a_receipt_that_is_none_or_of_another_queue_is_told(client: Any, settle:
         with pytest.raises(InvalidArgument, match=r"receipts\[1\] is .* but must be a receipt or a delivery"):
             getattr(client, settle)("q", [mine, wrong])
     assert client.ack("q", [mine]).done == [mine.receipt]
-
-
-def test_a_lost_lease_can_be_pickled() -> None:
-    lost = pickle.loads(pickle.dumps(LeaseLost("q", "a", "r")))  # noqa: S301 - its own
-    assert (lost.queue, lost.timer_id, lost.receipt, str(lost)) == (
-        *("q", "a", "r"),
-        "the lease of a from queue 'q' is over: another worker may have it",
-    )

@@ -30,10 +30,11 @@ _LOST = "is lost: its lease is over, and another worker may have the end"
 @connection_options
 @click.pass_context
 def take(context: click.Context, queue: str, most: int, wait_ms: int | None, key: str | None, *, as_json: bool) -> None:
-    """Take ends from a queue, and print a line for each: its receipt, attempt, id and label.
+    """Take ends from a queue.
 
+    A line is printed for each: its receipt, attempt, id and label; with --json all of it, the payload in event.timer.
     Each is leased for a while. Within that time handle it, and pass its receipt to ack or nack; else another worker
-    gets it. Where there is none, nothing is printed. With --json the payload is in event.timer.
+    gets it. Where there is none, nothing is printed.
     """
     if wait_ms is not None and not 0 <= wait_ms <= WAIT_MAXIMUM_MS:
         raise click.UsageError(f"--wait may be at most {WAIT_MAXIMUM_MS // 1000} s")
@@ -55,9 +56,9 @@ def take(context: click.Context, queue: str, most: int, wait_ms: int | None, key
 @connection_options
 @click.pass_context
 def ack(context: click.Context, queue: str, receipts: Sequence[str], *, as_json: bool) -> None:
-    """Be done with ends that were taken: they never come again.
+    """Be done with ends that were taken.
 
-    Exit code 1 when the lease of one was lost.
+    They never come again. Exit code 1 when the lease of one was lost.
     """
     with connected(context) as client:
         settled = client.ack(queue, receipts)
@@ -90,9 +91,9 @@ def nack(  # noqa: PLR0913 - the options of a command
     *,
     as_json: bool,
 ) -> None:
-    """Give ends that were taken back for another attempt, or up.
+    """Give ends that were taken back, or up.
 
-    Exit code 1 when the lease of one was lost.
+    Given back they are tried again after a while. Exit code 1 when the lease of one was lost.
     """
     with connected(context) as client:
         settled = client.nack(queue, receipts, then or "retry", delay_ms=delay_ms, reason=reason)
