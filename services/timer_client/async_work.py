@@ -74,6 +74,7 @@ class AsyncHeldDelivery(Held):
     async def __aenter__(self) -> "AsyncHeldDelivery":
         if self.is_lost:
             raise self.lost()
+        self.has_block = True
         self._handler = asyncio.current_task()
         self._cancelled_before = self._handler.cancelling() if self._handler is not None else 0
         return self
@@ -314,7 +315,7 @@ class _Desk:
                 return
             except QueueNotFound:
                 lost = receipts
-            except TimerError as error:
+            except Exception as error:  # also what `on_pause` raises
                 log.info("queue %s: leases could not be renewed: %s", self.queue, error)
                 now_s = time.monotonic()
             leases.renewed(receipts, now_s)

@@ -43,7 +43,7 @@ CONCURRENCY_MAXIMUM = RECEIPTS_MAXIMUM
 """As many as one call renews, or gives back."""
 
 STUCK_S = 60.0
-"""How long nothing may be settled while there is no room for more, before that is told."""
+"""How long there may be no room for more before that is told."""
 
 UNSETTLED = "the worker went on without an ack or a nack"
 
@@ -70,6 +70,8 @@ class Held:
         """Whether its lease is over, so that another worker may have it."""
         self.was_asked = False
         """Whether a call to settle it was sent before, and may have been applied."""
+        self.has_block = False
+        """Whether it is a context manager's, which settles it."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} of queue {self.queue!r}, attempt {self.attempt}>"
@@ -130,6 +132,7 @@ class Holding(Generic[H]):
         self._hold = hold
         self._asked: tuple[int, str] | None = None
         """How many the take under way has asked for, and its key."""
+        self._has_told = False
 
     @property
     def room(self) -> int:
@@ -195,9 +198,12 @@ class Holding(Generic[H]):
         return held.lost()
 
     def tell_stuck(self) -> None:
-        """Tells that there is no room for more, and was none for long."""
+        """Warns once that nothing is settled, unless a block is about to do that."""
+        if self._has_told or any(held.has_block for held in self.handed_out.values()):
+            return
+        self._has_told = True
         out = counted(len(self.handed_out), "delivery is", "deliveries are")
-        log.warning("queue %s: %s out, and none was settled for %d s", self.wish.queue, out, STUCK_S)
+        log.warning("queue %s: %s out for long; each needs its ack or nack before the next", self.wish.queue, out)
 
     def forget(self, held: H) -> None:
         """Notes that a delivery is settled, or no longer this worker's."""

@@ -57,6 +57,7 @@ class HeldDelivery(Held):
         self._settle(self, nack_page(NackParams(self.queue, [self.receipt], then, delay_ms, reason)))
 
     def __enter__(self) -> "HeldDelivery":
+        self.has_block = True
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
@@ -126,7 +127,8 @@ class _Desk:
         self._is_closed = False
         self._renewing: threading.Thread | None = None
         self.is_stopped = False
-        PROCESS.heirs.add(self)
+        self._process = PROCESS
+        self._process.heirs.add(self)
 
     def after_fork(self) -> None:
         """Lets go of what the parent holds."""
@@ -193,7 +195,7 @@ class _Desk:
 
     def close(self, *, interrupted: bool) -> None:
         """Gives back what is held. Never raises: what is not given back is ready again when its lease ends."""
-        if PROCESS.is_ending:
+        if self._process.is_ending:
             return
         with self._changed:
             if self._is_closed:
@@ -242,7 +244,7 @@ class _Desk:
                 return
             except QueueNotFound:
                 lost = receipts
-            except TimerError as error:
+            except Exception as error:  # also what `on_pause` raises
                 log.info("queue %s: leases could not be renewed: %s", self._wish.queue, error)
                 now_s = time.monotonic()
             with self._changed:

@@ -29,6 +29,7 @@ from timer_client import (
     Settings,
     TimerClient,
 )
+from timer_client.holding import log
 from timer_protocol.errors import ErrorCode
 from timer_protocol.messages import Event
 from timer_protocol.queue_messages import Delivery, Queue
@@ -160,19 +161,25 @@ def test_a_loop_that_leaves_its_only_delivery_unsettled_gives_it_back(
 def test_where_tasks_settle_the_loop_waits_for_them(
     server: LocalServer, rest: TimerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That nothing was settled for long is told."""
+    """That there is no room for long is told, unless a block is going to settle what is held."""
     monkeypatch.setattr("timer_client.async_work.STUCK_S", 0.01)
 
     async def test() -> None:
         told = asyncio.Event()
-        monkeypatch.setattr("timer_client.holding.Holding.tell_stuck", lambda _: told.set())
+        sentences: list[str] = []
+        monkeypatch.setattr(log, "warning", lambda text, *values: (sentences.append(text % values), told.set()))
         async with AsyncTimerClient(settings=_settings(server)) as client, client.work("q", "") as deliveries:
-            _end(rest, "a", "b")
+            _end(rest, "a", "b", "c")
             first = await anext(deliveries)
             following = asyncio.ensure_future(anext(deliveries))
             await told.wait()
             await first.ack()
-            assert (await following).attempt == 1
+            async with await following as second:
+                assert second.attempt == 1
+                last = asyncio.ensure_future(anext(deliveries))
+                await asyncio.wait((last,), timeout=0.05)
+            await (await last).ack()
+        assert sentences == ["queue q: 1 delivery is out for long; each needs its ack or nack before the next"]
 
     asyncio.run(asyncio.wait_for(test(), LIMIT_S))
 
