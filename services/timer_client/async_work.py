@@ -119,15 +119,11 @@ class AsyncWork(AsyncIterator[AsyncHeldDelivery]):
 
     async def __anext__(self) -> AsyncHeldDelivery:
         """The next delivery, once there is one."""
-        desk = self._desk
         async with self._turn:
-            await desk.open()
-            while not desk.is_stopped:
-                if (held := desk.hand_out()) is not None:
-                    return held
-                if await desk.wait_for_room():
-                    await desk.take()
-        raise StopAsyncIteration
+            held = await self._desk.next()
+        if held is None:
+            raise StopAsyncIteration
+        return held
 
     async def __aenter__(self) -> "AsyncWork":
         await self._desk.open()
@@ -158,7 +154,7 @@ class _Desk:
         self._holding = Holding(wish, self._hold)
         self._is_open = False
         self._is_closed = False
-        self.is_stopped = False
+        self._is_stopped = False
         self._has_room = asyncio.Event()
         self._has_leases = asyncio.Event()
         self._taking: asyncio.Task[Any] | None = None
@@ -172,9 +168,19 @@ class _Desk:
             self._holding.leases = Leases(await carry_out_awaiting(open_queue(self._wish), self._call))
             self._is_open = True
 
+    async def next(self) -> AsyncHeldDelivery | None:
+        """The next delivery, once there is one; None once it was stopped."""
+        await self.open()
+        while not self._is_stopped:
+            if (held := self._holding.hand_out()) is not None:
+                return held
+            if await self._wait_for_room():
+                await self._take()
+        return None
+
     def stop(self) -> None:
         """Has nothing more handed out, and ends a take under way."""
-        self.is_stopped = True
+        self._is_stopped = True
         self._has_room.set()
         if self._taking is not None:
             self._taking.cancel()
@@ -183,33 +189,6 @@ class _Desk:
         """Lets leases run out, where nobody closes it."""
         if self._renewing is not None and not self._renewing.get_loop().is_closed():
             self._renewing.cancel()
-
-    def hand_out(self) -> AsyncHeldDelivery | None:
-        """The next delivery of those that were taken."""
-        return self._holding.hand_out()
-
-    async def wait_for_room(self) -> bool:
-        """Waits until there is room for another delivery. False where it has ended meanwhile."""
-        while self._holding.room < 1 and not self.is_stopped:
-            self._has_room.clear()
-            try:
-                async with asyncio.timeout(STUCK_S):
-                    await self._has_room.wait()
-            except TimeoutError:
-                self._holding.tell_stuck()
-        return not self.is_stopped
-
-    async def take(self) -> None:
-        """Takes deliveries, if some come in time."""
-        self._taking = asyncio.create_task(self._take())  # so that `stop` can end it
-        try:
-            await self._taking
-        except asyncio.CancelledError:
-            this = asyncio.current_task()
-            if not self.is_stopped or (this is not None and this.cancelling()):
-                raise
-        finally:
-            self._taking = None
 
     async def close(self, *, interrupted: bool) -> None:
         """Gives back what is held. Never raises: what is not given back is ready again when its lease ends."""
@@ -288,7 +267,30 @@ class _Desk:
     def _hold(self, delivery: Delivery) -> AsyncHeldDelivery:
         return AsyncHeldDelivery(delivery, self)
 
+    async def _wait_for_room(self) -> bool:
+        """Waits until there is room for another delivery. False where it has ended meanwhile."""
+        while self._holding.room < 1 and not self._is_stopped:
+            self._has_room.clear()
+            try:
+                async with asyncio.timeout(STUCK_S):
+                    await self._has_room.wait()
+            except TimeoutError:
+                self._holding.tell_stuck()
+        return not self._is_stopped
+
     async def _take(self) -> None:
+        """Takes deliveries, if some come in time."""
+        self._taking = asyncio.create_task(self._take_some())  # so that `stop` can end it
+        try:
+            await self._taking
+        except asyncio.CancelledError:
+            this = asyncio.current_task()
+            if not self._is_stopped or (this is not None and this.cancelling()):
+                raise
+        finally:
+            self._taking = None
+
+    async def _take_some(self) -> None:
         try:
             taken = await self._call(self._holding.take())
         except LimitReached as error:

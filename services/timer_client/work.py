@@ -84,17 +84,17 @@ class Work(Iterator[HeldDelivery]):
 
     def __next__(self) -> HeldDelivery:
         """The next delivery, once there is one."""
-        desk = self._desk
-        with desk.turn:
-            desk.open()
-            while not desk.is_stopped:
-                desk.settle_left()
-                if (held := desk.hand_out()) is not None:
-                    return held
-                if desk.wait_for_room():
-                    desk.take()
-        self.close()
-        raise StopIteration
+        try:
+            with self._desk.turn:
+                held = self._desk.next()
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C: the client may be closed before this is dropped
+                self._desk.close(interrupted=True)
+            raise
+        if held is None:
+            self.close()
+            raise StopIteration
+        return held
 
     def __enter__(self) -> "Work":
         self._desk.open()
@@ -126,19 +126,14 @@ class _Desk:
         self._is_open = False
         self._is_closed = False
         self._renewing: threading.Thread | None = None
-        self.is_stopped = False
+        self._is_stopped = False
         self._process = PROCESS
         self._process.heirs.add(self)
 
     def after_fork(self) -> None:
         """Lets go of what the parent holds."""
         self._begin()
-        self.is_stopped = self._is_closed = True
-
-    def _begin(self) -> None:
-        self._changed = threading.Condition(threading.RLock())  # a destructor may close it at any instant
-        self.turn = threading.Lock()
-        """Held by the thread that takes."""
+        self._is_stopped = self._is_closed = True
 
     def open(self) -> None:
         """Looks at the queue, and makes it where that is asked for."""
@@ -146,18 +141,50 @@ class _Desk:
             self._holding.leases = Leases(carry_out(open_queue(self._wish), self._call))
             self._is_open = True
 
+    def next(self) -> HeldDelivery | None:
+        """The next delivery, once there is one; None once it was stopped."""
+        self.open()
+        while not self._is_stopped:
+            self._settle_left()
+            if (held := self._hand_out()) is not None:
+                return held
+            if self._wait_for_room():
+                self._take()
+        return None
+
     def stop(self) -> None:
         """Has nothing more handed out."""
         with self._changed:
-            self.is_stopped = True
+            self._is_stopped = True
             self._changed.notify_all()
 
-    def hand_out(self) -> HeldDelivery | None:
+    def close(self, *, interrupted: bool) -> None:
+        """Gives back what is held. Never raises: what is not given back is ready again when its lease ends."""
+        if self._process.is_ending:
+            return
+        with self._changed:
+            if self._is_closed:
+                return
+            self._is_stopped = self._is_closed = True
+            self._changed.notify_all()
+            talk = self._holding.give_back(interrupted=interrupted)
+        brief = for_closing(self._carrier.settings)
+        try:
+            carry_out(talk, lambda call: self._carrier.tried(call, Patience(brief)))
+        except TimerError as error:
+            log.info("queue %s: what was held could not be given back: %s", self._wish.queue, error)
+
+    def _begin(self) -> None:
+        self._changed = threading.Condition(threading.RLock())  # a destructor may close it at any instant
+        self.turn = threading.Lock()
+        """Held by the thread that takes."""
+
+    def _hand_out(self) -> HeldDelivery | None:
         """The next delivery of those that were taken."""
         with self._changed:
             return self._holding.hand_out()
 
-    def settle_left(self) -> None:
+    def _settle_left(self) -> None:
         """Gives back what a loop that holds one at a time has left unsettled."""
         if self._wish.concurrency > 1:
             return
@@ -166,15 +193,15 @@ class _Desk:
             with suppress(TimerError):
                 held.nack(UNSETTLED)
 
-    def wait_for_room(self) -> bool:
+    def _wait_for_room(self) -> bool:
         """Waits until there is room for another delivery. False where it has ended meanwhile."""
         with self._changed:
-            while self._holding.room < 1 and not self.is_stopped:
+            while self._holding.room < 1 and not self._is_stopped:
                 if not self._changed.wait(STUCK_S):
                     self._holding.tell_stuck()
-            return not self.is_stopped
+            return not self._is_stopped
 
-    def take(self) -> None:
+    def _take(self) -> None:
         """Takes deliveries, if some come in time."""
         with self._changed:
             call = self._holding.take()
@@ -192,22 +219,6 @@ class _Desk:
         if taken.deliveries and self._renewing is None:
             self._renewing = threading.Thread(target=self._renew, name="timer-leases", daemon=True)
             self._renewing.start()
-
-    def close(self, *, interrupted: bool) -> None:
-        """Gives back what is held. Never raises: what is not given back is ready again when its lease ends."""
-        if self._process.is_ending:
-            return
-        with self._changed:
-            if self._is_closed:
-                return
-            self.is_stopped = self._is_closed = True
-            self._changed.notify_all()
-            talk = self._holding.give_back(interrupted=interrupted)
-        brief = for_closing(self._carrier.settings)
-        try:
-            carry_out(talk, lambda call: self._carrier.tried(call, Patience(brief)))
-        except TimerError as error:
-            log.info("queue %s: what was held could not be given back: %s", self._wish.queue, error)
 
     def _hold(self, delivery: Delivery) -> HeldDelivery:
         return HeldDelivery(self._wish.queue, delivery, self._settle)

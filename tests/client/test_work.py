@@ -1,6 +1,7 @@
 """Workers of a queue, with both clients: each end is handled, and none is lost between two of them."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ from timer_client import (
     Settings,
     TimerClient,
 )
-from timer_client.holding import log
+from timer_client.holding import Holding, log
 from timer_protocol.errors import ErrorCode
 from timer_protocol.messages import Event
 from timer_protocol.queue_messages import Delivery, Queue
@@ -311,6 +312,29 @@ def test_a_cancelled_worker_withdraws_its_take(server: LocalServer, rest: TimerC
             waiting.cancel()
 
     asyncio.run(asyncio.wait_for(test(), LIMIT_S))
+    _end(rest, "a")
+    assert [delivery.attempt for delivery in rest.take("q", wait_ms=2000)] == [1]
+
+
+def test_an_interrupted_loop_withdraws_its_take(
+    server: LocalServer, rest: TimerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its client is closed, whoever still holds it: a traceback does."""
+    asked = threading.Event()
+    monkeypatch.setattr(Holding, "take", lambda holding, take=Holding.take: (take(holding), asked.set())[0])
+
+    def interrupt() -> None:
+        asked.wait(LIMIT_S)
+        rest.info()  # which is answered after the take has come in
+        signal.pthread_kill(main, signal.SIGINT)
+
+    main = threading.get_ident()
+    work = rest.work("q", "")
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(work)
+    interrupting.join(LIMIT_S)
     _end(rest, "a")
     assert [delivery.attempt for delivery in rest.take("q", wait_ms=2000)] == [1]
 
