@@ -92,7 +92,6 @@ class Work(Iterator[HeldDelivery]):
                 self._desk.close(interrupted=True)
             raise
         if held is None:
-            self.close()
             raise StopIteration
         return held
 

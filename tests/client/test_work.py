@@ -236,18 +236,21 @@ def test_it_ends_when_it_is_told_to(server: LocalServer, rest: TimerClient, conn
 
 
 def test_threads_may_share_one(server: LocalServer, rest: TimerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is stopped, each finishes what it is about."""
     monkeypatch.setattr("timer_client.holding.TAKE_WAIT_MS", 50)
     work = rest.work("q", "", concurrency=4)
     handled: list[str] = []
-    all_at_once = threading.Barrier(4)
+    all_at_once, last = threading.Barrier(4), threading.Event()
 
     def handle() -> None:
         for delivery in work:
             with delivery:
-                all_at_once.wait(LIMIT_S)
+                place = all_at_once.wait(LIMIT_S)
+                if delivery.id >= "4":
+                    work.stop()
+                    assert place or last.wait(LIMIT_S)
                 handled.append(delivery.id)
-            if len(handled) == 8:
-                work.stop()
+        last.set()
 
     threads = [threading.Thread(target=handle) for _ in range(4)]
     with work:
@@ -257,6 +260,7 @@ def test_threads_may_share_one(server: LocalServer, rest: TimerClient, monkeypat
         for thread in threads:
             thread.join(LIMIT_S)
     assert sorted(handled) == sorted(map(str, range(8)))
+    assert _held(rest) == (0, 0, 0, 0)
 
 
 def test_tasks_handle_several_at_once(server: LocalServer, rest: TimerClient) -> None:
@@ -320,6 +324,7 @@ def test_an_interrupted_loop_withdraws_its_take(
     server: LocalServer, rest: TimerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before its client is closed, whoever still holds it: a traceback does."""
+    monkeypatch.setattr("timer_client.holding.TAKE_WAIT_MS", 1000)
     asked = threading.Event()
     monkeypatch.setattr(Holding, "take", lambda holding, take=Holding.take: (take(holding), asked.set())[0])
 
