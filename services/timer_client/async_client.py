@@ -6,11 +6,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from timer_client import calls, many, queue_calls
 from timer_client.arguments import finite_seconds
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
-from timer_client.async_work import AsyncCarrier, AsyncWork
+from timer_client.async_work import AsyncCarrier, AsyncWork, Desk
 from timer_client.calls import Call, Talk, TimerSpec
 from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, check_parts, chosen_settings, unwrapped
 from timer_client.cursor import After, cursor_after
@@ -77,6 +78,8 @@ class AsyncTimerClient:
         self._on_pause = on_pause
         self._batches = Batches()
         self._transport = AsyncTransport(context, load_keys(self.settings))
+        self._desks: WeakSet[Desk] = WeakSet()
+        """Those of its workers."""
         self._gathered: Waiting = []
         self._deliveries: set[asyncio.Task[None]] = set()
 
@@ -87,7 +90,13 @@ class AsyncTimerClient:
         await self.close()
 
     async def close(self) -> None:
-        """Closes all connections; calls under way raise `ClientClosed`. Timers run on."""
+        """Closes all connections, after workers have given back what they hold. Timers run on.
+
+        Calls under way raise `ClientClosed`.
+        """
+        if not self._transport.is_inherited:
+            for desk in [*self._desks]:
+                await desk.close(interrupted=False)
         self._transport.close()
         if not self._transport.is_inherited:  # else their event loop is the parent's
             here = asyncio.get_running_loop()
@@ -198,7 +207,9 @@ class AsyncTimerClient:
         Raises `QueueNotFound`, `ServerUnreachable`, and `InvalidArgument` where the queue has another prefix.
         """
         wish = wish_for(queue, prefix, concurrency, lease_ms, max_deliveries, backoff_ms)
-        return AsyncWork(AsyncCarrier(self.settings, self._tried, self._transport.sleep), wish)
+        work = AsyncWork(AsyncCarrier(self.settings, self._tried, self._transport.sleep), wish)
+        self._desks.add(work.desk)
+        return work
 
     async def _tried(self, call: Call[Any], patience: Patience) -> Any:
         """The result of a call that travels alone, tried for as long as `patience` lasts. Raises `TimerError`."""

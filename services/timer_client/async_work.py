@@ -48,7 +48,7 @@ class AsyncHeldDelivery(Held):
     where an exception leaves the block. Where the lease is lost the block is cancelled, and raises `LeaseLost`.
     """
 
-    def __init__(self, delivery: Delivery, desk: "_Desk") -> None:
+    def __init__(self, delivery: Delivery, desk: "Desk") -> None:
         super().__init__(desk.queue, delivery)
         self._desk = desk
         self._handler: asyncio.Task[Any] | None = None
@@ -109,42 +109,42 @@ class AsyncHeldDelivery(Held):
 class AsyncWork(AsyncIterator[AsyncHeldDelivery]):
     """The deliveries of a queue, one after the other, without end. `AsyncTimerClient.work` makes it.
 
-    Tasks may share it. `async with` or `aclose` gives back what it holds.
+    Tasks may share it. `async with`, `aclose` or the close of its client gives back what it holds.
     """
 
     def __init__(self, carrier: AsyncCarrier, wish: Wish) -> None:
-        self._desk = _Desk(carrier, wish)
+        self.desk = Desk(carrier, wish)
         self._turn = asyncio.Lock()
         """Held by the task that takes."""
 
     async def __anext__(self) -> AsyncHeldDelivery:
         """The next delivery, once there is one."""
         async with self._turn:
-            held = await self._desk.next()
+            held = await self.desk.next()
         if held is None:
             raise StopAsyncIteration
         return held
 
     async def __aenter__(self) -> "AsyncWork":
-        await self._desk.open()
+        await self.desk.open()
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
-        await self._desk.close(interrupted=error is not None and not isinstance(error, Exception))
+        await self.desk.close(interrupted=error is not None and not isinstance(error, Exception))
 
     def __del__(self) -> None:
-        self._desk.abandon()
+        self.desk.abandon()
 
     def stop(self) -> None:
         """Ends the loops over it as soon as they come to their next delivery."""
-        self._desk.stop()
+        self.desk.stop()
 
     async def aclose(self) -> None:
         """Gives back what is held. What was handed out and not settled has used its attempt."""
-        await self._desk.close(interrupted=False)
+        await self.desk.close(interrupted=False)
 
 
-class _Desk:
+class Desk:
     """What an `AsyncWork`, its deliveries and its tasks share."""
 
     def __init__(self, carrier: AsyncCarrier, wish: Wish) -> None:

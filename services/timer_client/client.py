@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import zmq
 
@@ -25,7 +26,7 @@ from timer_client.signatures import blocking, blocking_talk
 from timer_client.streams import EventStream
 from timer_client.talks import carry_out
 from timer_client.transport import Transport
-from timer_client.work import Carrier, Work
+from timer_client.work import Carrier, Desk, Work
 from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.messages import Event, State, Timer
 
@@ -95,6 +96,8 @@ class TimerClient:
         self._on_pause = on_pause
         self._batches = Batches()
         self._transport = Transport(context, load_keys(self.settings))
+        self._desks: WeakSet[Desk] = WeakSet()
+        """Those of its workers."""
 
     def __enter__(self) -> "TimerClient":
         return self
@@ -103,7 +106,9 @@ class TimerClient:
         self.close()
 
     def close(self) -> None:
-        """Closes all connections. Timers run on."""
+        """Closes all connections, after workers have given back what they hold. Timers run on."""
+        for desk in [*self._desks]:
+            desk.close(interrupted=False)
         self._transport.close()
 
     def call(self, call: Call[T]) -> T:
@@ -185,7 +190,9 @@ class TimerClient:
         Raises `QueueNotFound`, `ServerUnreachable`, and `InvalidArgument` where the queue has another prefix.
         """
         wish = wish_for(queue, prefix, concurrency, lease_ms, max_deliveries, backoff_ms)
-        return Work(Carrier(self.settings, self._tried, self._transport.sleep), wish)
+        work = Work(Carrier(self.settings, self._tried, self._transport.sleep), wish)
+        self._desks.add(work.desk)
+        return work
 
     def _tried(self, call: Call[Any], patience: Patience) -> Any:
         """The result of a call, tried for as long as `patience` lasts. Raises `TimerError`."""

@@ -5,19 +5,37 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from timer_client.calls import Call
 from timer_client.ending import PROCESS
-from timer_client.errors import ClientClosed, LimitReached, QueueNotFound, TimerError
-from timer_client.holding import STUCK_S, UNSETTLED, Held, Holding, Wish, for_closing, log, open_queue, reason_of
+from timer_client.errors import LimitReached, QueueNotFound, TimerError
+from timer_client.holding import (
+    CLOSING_S,
+    STUCK_S,
+    UNSETTLED,
+    Held,
+    Holding,
+    Wish,
+    for_closing,
+    log,
+    open_queue,
+    reason_of,
+)
 from timer_client.leases import Leases
 from timer_client.queue_calls import Then, ack_page, nack_page, renew_page
 from timer_client.retry import Patience
 from timer_client.settings import Settings
 from timer_client.talks import carry_out
 from timer_protocol.queue_messages import Delivery, NackParams, Settled
+
+Order = Literal["look", "closed", "interrupted"]
+"""What the keeper is to do: to look when a lease is due, or to give all back."""
+
+CLOSED_WITHIN_S = 4 * CLOSING_S
+"""How long a close waits for what is given back."""
 
 
 @dataclass(frozen=True)
@@ -76,46 +94,51 @@ class HeldDelivery(Held):
 class Work(Iterator[HeldDelivery]):
     """The deliveries of a queue, one after the other, without end. `TimerClient.work` makes it.
 
-    Threads may share it. It is closed by `with`, `close`, or when it is dropped: then what it holds is given back.
+    Threads may share it. It is closed by `with` or `close`, with its client, or soon after it is dropped: then what it
+    holds is given back.
     """
 
     def __init__(self, carrier: Carrier, wish: Wish) -> None:
-        self._desk = _Desk(carrier, wish)
+        self.desk = Desk(carrier, wish)
 
     def __next__(self) -> HeldDelivery:
         """The next delivery, once there is one."""
         try:
-            with self._desk.turn:
-                held = self._desk.next()
+            with self.desk.turn:
+                held = self.desk.next()
         except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C: the client may be closed before this is dropped
-                self._desk.close(interrupted=True)
+                self.desk.close(interrupted=True)
             raise
         if held is None:
             raise StopIteration
         return held
 
     def __enter__(self) -> "Work":
-        self._desk.open()
+        self.desk.open()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
-        self._desk.close(interrupted=error is not None and not isinstance(error, Exception))
+        self.desk.close(interrupted=error is not None and not isinstance(error, Exception))
 
     def __del__(self) -> None:
-        self.close()
+        self.desk.abandon()
 
     def stop(self) -> None:
         """Ends the loops over it, once they have come to their next delivery, or within a few seconds."""
-        self._desk.stop()
+        self.desk.stop()
 
     def close(self) -> None:
         """Gives back what is held. What was handed out and not settled has used its attempt."""
-        self._desk.close(interrupted=False)
+        self.desk.close(interrupted=False)
 
 
-class _Desk:
-    """What a `Work`, its deliveries and its thread share. The `Work` itself may be dropped, and closes this then."""
+class Desk:
+    """What a `Work`, its deliveries and its keeper share.
+
+    The keeper is a thread that renews leases, and in the end gives back what is held. A destructor could not do that:
+    it may run at any instant, also within a call.
+    """
 
     def __init__(self, carrier: Carrier, wish: Wish) -> None:
         self._carrier = carrier
@@ -124,7 +147,7 @@ class _Desk:
         self._begin()
         self._is_open = False
         self._is_closed = False
-        self._renewing: threading.Thread | None = None
+        self._keeper: threading.Thread | None = None
         self._is_stopped = False
         self._process = PROCESS
         self._process.heirs.add(self)
@@ -132,12 +155,15 @@ class _Desk:
     def after_fork(self) -> None:
         """Lets go of what the parent holds."""
         self._begin()
+        self._keeper = None
         self._is_stopped = self._is_closed = True
 
     def open(self) -> None:
         """Looks at the queue, and makes it where that is asked for."""
         if not self._is_open:
             self._holding.leases = Leases(carry_out(open_queue(self._wish), self._call))
+            self._keeper = threading.Thread(target=self._keep, name="timer-leases", daemon=True)
+            self._keeper.start()
             self._is_open = True
 
     def next(self) -> HeldDelivery | None:
@@ -158,25 +184,26 @@ class _Desk:
             self._changed.notify_all()
 
     def close(self, *, interrupted: bool) -> None:
-        """Gives back what is held. Never raises: what is not given back is ready again when its lease ends."""
+        """Gives back what is held. Never raises, nor waits long: the rest is ready again when its lease ends."""
         if self._process.is_ending:
             return
+        self.abandon(interrupted=interrupted)
         with self._changed:
-            if self._is_closed:
-                return
-            self._is_stopped = self._is_closed = True
             self._changed.notify_all()
-            talk = self._holding.give_back(interrupted=interrupted)
-        brief = for_closing(self._carrier.settings)
-        try:
-            carry_out(talk, lambda call: self._carrier.tried(call, Patience(brief)))
-        except TimerError as error:
-            log.info("queue %s: what was held could not be given back: %s", self._wish.queue, error)
+        if self._keeper is not None:
+            self._keeper.join(CLOSED_WITHIN_S)
+
+    def abandon(self, *, interrupted: bool = False) -> None:
+        """Has the keeper give back what is held, without waiting for it."""
+        if not self._is_closed:
+            self._is_stopped = self._is_closed = True
+            self._orders.put("interrupted" if interrupted else "closed")
 
     def _begin(self) -> None:
         self._changed = threading.Condition(threading.RLock())  # a destructor may close it at any instant
         self.turn = threading.Lock()
         """Held by the thread that takes."""
+        self._orders: SimpleQueue[Order] = SimpleQueue()  # which a destructor may put into
 
     def _hand_out(self) -> HeldDelivery | None:
         """The next delivery of those that were taken."""
@@ -215,9 +242,7 @@ class _Desk:
         with self._changed:
             self._holding.took(taken.deliveries, time.monotonic())
             self._changed.notify_all()
-        if taken.deliveries and self._renewing is None:
-            self._renewing = threading.Thread(target=self._renew, name="timer-leases", daemon=True)
-            self._renewing.start()
+        self._orders.put("look")
 
     def _hold(self, delivery: Delivery) -> HeldDelivery:
         return HeldDelivery(self._wish.queue, delivery, self._settle)
@@ -242,37 +267,48 @@ class _Desk:
         if error is not None:
             raise error
 
-    def _renew(self) -> None:
-        """Renews leases until the work is closed. Runs in a thread of its own."""
-        leases = self._holding.leases
-        while (receipts := self._next_due(leases)) is not None:
-            now_s = time.monotonic()
-            lost: list[str] = []
-            try:
-                lost = self._call(renew_page(self._wish.queue, receipts, leases.asked_ms)).lost
-            except ClientClosed:
-                return
-            except QueueNotFound:
-                lost = receipts
-            except Exception as error:  # also what `on_pause` raises
-                log.info("queue %s: leases could not be renewed: %s", self._wish.queue, error)
-                now_s = time.monotonic()
+    def _keep(self) -> None:
+        """Renews leases until the work is closed, and gives back what it holds then."""
+        while True:
             with self._changed:
-                leases.renewed(receipts, now_s)
-                for held in self._holding.lose(lost):
-                    log.info("%s", held.lost())
-                self._changed.notify_all()
+                due_s = self._holding.leases.next_due_s
+            try:
+                order = self._orders.get(timeout=None if due_s is None else max(due_s - time.monotonic(), 0))
+            except Empty:
+                self._renew()
+                continue
+            if order != "look":
+                self._give_back(interrupted=order == "interrupted")
+                return
 
-    def _next_due(self, leases: Leases) -> list[str] | None:
-        """The receipts to renew, once it is time; None when the work is closed."""
+    def _renew(self) -> None:
+        """Renews the leases that are due."""
+        leases, now_s = self._holding.leases, time.monotonic()
         with self._changed:
-            while not self._is_closed:
-                due_s = leases.next_due_s
-                left_s = None if due_s is None else due_s - time.monotonic()
-                if left_s is not None and left_s <= 0:
-                    return leases.due(time.monotonic())
-                self._changed.wait(left_s)
-        return None
+            receipts = leases.due(now_s)
+        lost: list[str] = []
+        try:
+            if receipts:
+                lost = self._call(renew_page(self._wish.queue, receipts, leases.asked_ms)).lost
+        except QueueNotFound:
+            lost = receipts
+        except Exception as error:  # also what `on_pause` raises
+            log.info("queue %s: leases could not be renewed: %s", self._wish.queue, error)
+            now_s = time.monotonic()
+        with self._changed:
+            leases.renewed(receipts, now_s)
+            for held in self._holding.lose(lost):
+                log.info("%s", held.lost())
+            self._changed.notify_all()
+
+    def _give_back(self, *, interrupted: bool) -> None:
+        with self._changed:
+            talk = self._holding.give_back(interrupted=interrupted)
+        brief = for_closing(self._carrier.settings)
+        try:
+            carry_out(talk, lambda call: self._carrier.tried(call, Patience(brief)))
+        except TimerError as error:
+            log.info("queue %s: what was held could not be given back: %s", self._wish.queue, error)
 
     def _call(self, call: Call[Any]) -> Any:
         return self._carrier.tried(call, Patience(self._carrier.settings))

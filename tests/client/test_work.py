@@ -7,6 +7,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -221,8 +222,37 @@ def test_a_loop_that_is_left_gives_back(server: LocalServer, rest: TimerClient, 
     for delivery in rest.work("q", concurrency=2):
         kept = delivery if is_kept else None
         break
-    assert _held(rest) == (1, 0, 1, 0)
+    while _held(rest) != (1, 0, 1, 0):
+        pass
     assert (kept is not None) == is_kept
+
+
+def test_closing_the_client_gives_back_first(server: LocalServer, rest: TimerClient, connect: Connect) -> None:
+    rest.put_queue("q", "", backoff_ms=[60_000])
+    _end(rest, "a", "b")
+    while rest.get_queue("q").ready < 2:
+        pass
+    client = connect(_settings(server))
+    work = client.work("q", concurrency=2)
+    next(work)
+    client.close()
+    assert _held(rest) == (1, 0, 1, 0)
+
+
+def test_a_worker_that_is_dropped_at_any_instant_makes_no_call_there(server: LocalServer, rest: TimerClient) -> None:
+    """A destructor may run within another call of the same client, whose sockets it must not use then."""
+    rest.put_queue("q", "")
+    _end(rest, "a")
+    work = rest.work("q")
+    next(work)
+    calls: list[int] = []
+    tried = work.desk._carrier.tried
+    carrier = replace(work.desk._carrier, tried=lambda *call: (calls.append(threading.get_ident()), tried(*call))[1])
+    work.desk._carrier = carrier
+    del work
+    while rest.get_queue("q").leased:
+        pass
+    assert threading.get_ident() not in calls != []
 
 
 def test_it_ends_when_it_is_told_to(server: LocalServer, rest: TimerClient, connect: Connect) -> None:
