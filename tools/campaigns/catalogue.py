@@ -1,6 +1,6 @@
 """All campaigns, in the order in which they run. A new one is a line here."""
 
-from campaigns import clock, crash, disk, held, herd, hostile, network, rolling, turn_points
+from campaigns import clock, crash, disk, held, herd, hostile, network, queues, rolling, turn_points
 from campaigns.campaign import Campaign
 
 CAMPAIGNS: tuple[Campaign, ...] = (
@@ -13,4 +13,5 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     hostile.CAMPAIGN,
     herd.CAMPAIGN,
     held.CAMPAIGN,
+    queues.CAMPAIGN,
 )
