@@ -175,16 +175,17 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
     def view(self, now_ms: int) -> messages.Timer:
         """The timer as it goes over the wire at a given moment."""
         state, due_at_ms, duration_ms = self.state, self.due_at_ms, self.duration_ms
-        version, wall = 1, None
+        version, remaining_ms, ended_at_ms, wall = 1, 0, None, None
         if (revision := self.revision) is not None:
-            version, wall = revision.version, revision.wall
-            due_at_ms = self.due_on_timeline_ms
+            version, remaining_ms, wall = revision.version, revision.remaining_ms, revision.wall
+            if wall is not None:
+                due_at_ms = self.due_on_timeline_ms
+            if self.kind_number in ENDED_KINDS:
+                ended_at_ms = self.started_at_ms + revision.elapsed_ms
         if state == "running" and due_at_ms is not None:
-            remaining_ms, ended_at_ms = due_at_ms - now_ms, None
+            remaining_ms = due_at_ms - now_ms
             if not 0 <= remaining_ms <= duration_ms:
                 remaining_ms = duration_ms if remaining_ms > 0 else 0
-        else:
-            remaining_ms, ended_at_ms = self.remaining_ms, self.ended_at_ms
         timer = messages.Timer(
             self.id,
             self.label,
@@ -205,7 +206,8 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
     def event_view(self, log_id: str) -> messages.Event:
         """The event as it goes over the wire. `log_id` names its log."""
         cause: Cause | UnsetType = "clock" if self.kind_number == MOVED_BY_CLOCK else UNSET
-        return messages.Event(log_id, self.seq, self.kind, self.at_ms, self.view(self.at_ms), cause)
+        at_ms = self.at_ms
+        return messages.Event(log_id, self.seq, self.kind, at_ms, self.view(at_ms), cause)
 
 
 class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):

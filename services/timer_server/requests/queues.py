@@ -234,7 +234,9 @@ def _known(numbers: Sequence[int | None]) -> list[int]:
 def _parted(
     receipts: Sequence[str], numbers: Sequence[int | None], found: Sequence[int]
 ) -> tuple[list[str], list[str]]:
-    """Receipts whose numbers were found, and the others, each once."""
+    """Receipts whose numbers were found, and the others, each once. A number is found no more than once."""
+    if len(found) == len(receipts):
+        return list(receipts), []
     done = set(found)
     number_of = dict(zip(receipts, numbers, strict=True))
     return (

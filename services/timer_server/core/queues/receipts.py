@@ -26,8 +26,8 @@ class Receipts:
         prefix, start = self._prefix, len(self._prefix)
         found: list[int | None] = []
         for receipt in receipts:
-            number = receipt[start:]
-            if receipt.startswith(prefix) and _is_number(number):
+            number = receipt[start:] if receipt.startswith(prefix) else ""
+            if number.isdigit() and number.isascii() and number[0] != "0":
                 found.append(int(number))
             else:
                 self._check_other(receipt)
