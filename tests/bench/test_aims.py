@@ -1,5 +1,6 @@
 """Aims that compare rows with one another."""
 
+from bench import queues
 from bench.growth import UNITS, figure_of
 from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row
@@ -44,3 +45,13 @@ def test_a_peers_rows_carry_its_durability() -> None:
         Row("a", "ms", [1.0], durability="none"),
         Row("b", "s", [2.0], durability="none"),
     ]
+
+
+def test_workers_of_a_queue_are_compared_with_each_peers_rate_alone() -> None:
+    ours = {queues.OURS: [100.0], queues.SERVER_CPU: [9.0], queues.WORKERS_CPU: [5.0]}
+    peers = [Row("Redis Streams", "ends/s", [80.0]), Row("Redis Streams: CPU", "µs an end", [999.0])]
+    peers += [Row("beanstalkd -f0: 4 workers, one after another", "ends/s", [11.0])]
+    figure = queues.figure_of(ours, [*peers, Row("beanstalkd -f0: 4 workers, 100 in one piece", "ends/s", [50.0])])
+    aims = {aim.text: aim.met for aim in figure.row(queues.OURS).aims}
+    assert aims == {"≥ 1 × Redis (1.25)": True, "≥ 10 × beanstalkd, one after another (9.09)": False}
+    assert not queues.figure_of(ours, []).row(queues.OURS).aims

@@ -12,6 +12,7 @@ from bench import (
     loaded_lateness,
     memory_per_timer,
     one_client,
+    queues,
     restart,
     starts,
 )
@@ -23,6 +24,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "starts": lambda run: starts.measure(run, peers.starts(run)),
     "concurrent": lambda run: concurrent_starts.measure(run, peers.concurrent(run)),
     "one-client": lambda run: one_client.measure(run, peers.one_client(run)),
+    "queues": lambda run: queues.measure(run, peers.queues(run)),
     "lateness": lambda run: lateness.measure(run, peers.lateness),
     "lateness-loaded": loaded_lateness.measure,
     "herd": herd.measure,

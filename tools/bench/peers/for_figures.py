@@ -4,9 +4,11 @@ from bench.lateness import Latenesses
 from bench.peers import (
     apscheduler_figures,
     beanstalkd_lateness,
+    beanstalkd_queues,
     beanstalkd_starts,
     redis_lateness,
     redis_memory,
+    redis_queues,
     redis_starts,
 )
 from bench.peers.alternative import Alternative
@@ -38,6 +40,14 @@ def one_client(run: Run) -> list[Alternative]:
 
         made += redis_one_client.alternatives(run)
     return made + (apscheduler_figures.one_client(run) if has_apscheduler(run) else [])
+
+
+def queues(run: Run) -> list[Alternative]:
+    """Workers that share what is ready."""
+    return [
+        *(redis_queues.alternatives(run) if has_redis(run) else ()),
+        *(beanstalkd_queues.alternatives(run) if has_beanstalkd(run) else ()),
+    ]
 
 
 def lateness(run: Run, heard: Latenesses) -> list[Alternative]:
