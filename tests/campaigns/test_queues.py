@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from campaigns import __main__ as command
 from campaigns.queue_invariants import INVARIANTS, judge
 from campaigns.queue_notes import Asked, Closed, Note, Notebook, Planned, ServerUp, Told, now_ms, read_notes
 from campaigns.queue_worker import Worker
@@ -262,6 +263,7 @@ def test_what_may_happen_is_no_violation(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes() + b'{"type":"asked", cut off by a ki')
     assert judge(read_notes(tmp_path)) == []
+    assert command.main(["check", str(tmp_path)]) == command.EXIT_HELD
 
 
 @pytest.mark.parametrize("story", TOLD)

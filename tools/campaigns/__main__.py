@@ -15,6 +15,8 @@ from campaigns.campaign import Campaign, Length, Report
 from campaigns.catalogue import CAMPAIGNS
 from campaigns.checker import check
 from campaigns.history import History
+from campaigns.queue_invariants import judge
+from campaigns.queue_notes import read_notes
 
 EXIT_HELD, EXIT_VIOLATED = 0, 1
 SHOWN = 20
@@ -91,8 +93,9 @@ def _print_table(outcomes: list[Outcome]) -> None:
 
 
 def _check(path: Path) -> int:
-    """Judges a history that was kept."""
-    violations = [str(violation) for violation in check(History.read(path))]
+    """Judges a history that was kept, or the folder of notes of a campaign of queues."""
+    found = judge(read_notes(path)) if path.is_dir() else check(History.read(path))
+    violations = [str(violation) for violation in found]
     _print_violations(violations)
     print(f"{len(violations):,} violations")
     return EXIT_VIOLATED if violations else EXIT_HELD
@@ -116,7 +119,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
 def _check_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make campaigns", description="Judges a history that was kept.")
-    parser.add_argument("file", type=Path, help="history.jsonl of a campaign")
+    parser.add_argument("file", type=Path, help="history.jsonl of a campaign, or the folder of `queues`")
     return parser
 
 
