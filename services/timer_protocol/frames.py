@@ -11,6 +11,9 @@ SERVICE_TOPICS = b"~"
 
 BEAT_TOPIC = b"~beat"
 
+PLAN_TOPIC = b"~plan/"
+"""What the topic of a plan begins with; its id follows."""
+
 _JSON_SPACE = b" \t\r\n"
 _JSON_BEGINS = (b"{", b"[")
 

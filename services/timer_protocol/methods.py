@@ -24,6 +24,16 @@ from timer_protocol.messages import (
     TimerPage,
     WaitParams,
 )
+from timer_protocol.plan_messages import (
+    KeyedPlanParams,
+    ListPlansParams,
+    Plan,
+    PlanPage,
+    PlanParams,
+    PlanPreview,
+    PreviewPlanParams,
+    PutPlanParams,
+)
 from timer_protocol.queue_messages import (
     AckParams,
     DeadMoved,
@@ -45,8 +55,8 @@ from timer_protocol.queue_messages import (
 )
 from timer_protocol.sender import Right
 
-Scope = Literal["id", "ids", "prefix", "prefix or ids", "queue", "none"]
-"""Where the params of a request say which ids it touches; a queue has a prefix of ids."""
+Scope = Literal["id", "ids", "prefix", "prefix or ids", "queue", "plan", "none"]
+"""Where the params of a request say which ids it touches; a queue has a prefix of ids, and a plan an id."""
 
 
 class Method(Struct, frozen=True):
@@ -70,6 +80,7 @@ class Method(Struct, frozen=True):
 
 _NOT_FOUND = (ErrorCode.TIMER_NOT_FOUND,)
 _NO_QUEUE = (ErrorCode.QUEUE_NOT_FOUND,)
+_NO_PLAN = (ErrorCode.PLAN_NOT_FOUND,)
 _CHANGE = (ErrorCode.TIMER_NOT_FOUND, ErrorCode.WRONG_STATE)
 _GROWTH = (*_CHANGE, ErrorCode.LIMIT_REACHED)
 _PARKED = (ErrorCode.LIMIT_REACHED, ErrorCode.SHUTTING_DOWN)
@@ -216,3 +227,48 @@ METHODS: tuple[Method, ...] = (
     ),
     Method("queue.drop", MoveDeadParams, "take", "queue", DeadMoved, "Forget dead letters.", _NO_QUEUE),
 )
+
+PLAN_METHODS: tuple[Method, ...] = (
+    Method(
+        "plan.put",
+        PutPlanParams,
+        "admin",
+        "plan",
+        Plan,
+        "Make a plan, a rule that starts timers, or change one.",
+        (ErrorCode.LIMIT_REACHED,),
+    ),
+    Method("plan.delete", PlanParams, "admin", "plan", Deleted, "Delete a plan, and cancel the timer it waits for."),
+    Method("plan.get", PlanParams, "read", "plan", Plan, "A plan, and how it stands.", _NO_PLAN),
+    Method("plan.list", ListPlansParams, "read", "prefix", PlanPage, "A page of plans in the order of their ids."),
+    Method("plan.preview", PreviewPlanParams, "read", "none", PlanPreview, "The moments of a rule; nothing is stored."),
+    Method(
+        "plan.pause",
+        PlanParams,
+        "change",
+        "plan",
+        Plan,
+        "Let a plan rest; the timer it waits for is cancelled.",
+        _NO_PLAN,
+    ),
+    Method(
+        "plan.resume",
+        PlanParams,
+        "change",
+        "plan",
+        Plan,
+        "Let a paused plan go on, from its next moment.",
+        _NO_PLAN,
+    ),
+    Method(
+        "plan.skip",
+        KeyedPlanParams,
+        "change",
+        "plan",
+        Plan,
+        "Leave out the occurrence that comes next.",
+        (*_NO_PLAN, ErrorCode.WRONG_STATE),
+    ),
+    Method("plan.run", KeyedPlanParams, "start", "plan", Plan, "Start one that is due at once, beside.", _NO_PLAN),
+)
+"""The methods about plans."""

@@ -202,6 +202,6 @@ class DeadMoved(Struct, frozen=True):
 
 
 class Deleted(Struct, frozen=True):
-    """Whether there was a queue of that name: none is left in any case."""
+    """Whether there was a queue or plan of that name: none is left in any case."""
 
     deleted: bool

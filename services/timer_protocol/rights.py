@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.frames import BEAT_TOPIC
+from timer_protocol.frames import BEAT_TOPIC, PLAN_TOPIC
 from timer_protocol.methods import Method, Scope
 from timer_protocol.queue_messages import PutQueueParams
 from timer_protocol.sender import NOBODY, Sender
@@ -64,7 +64,7 @@ def with_prefix(
 
 
 def narrow_topic(topic: bytes, sender: Sender) -> list[bytes]:
-    """The topics that `sender` gets when it subscribes to `topic`: those below its prefix, and the beat."""
+    """What `sender` gets when it subscribes to `topic`: topics of timers and plans below its prefix, and the beat."""
     if sender is NOBODY:
         return []
     if sender.hears_all:
@@ -73,10 +73,11 @@ def narrow_topic(topic: bytes, sender: Sender) -> list[bytes]:
     prefix = sender.prefix.encode()
     if "read" not in sender.rights:
         return topics
-    if topic.startswith(prefix):
-        topics.append(topic)
-    elif prefix.startswith(topic):
-        topics.append(prefix)
+    for allowed in (prefix, PLAN_TOPIC + prefix):
+        if topic.startswith(allowed):
+            topics.append(topic)
+        elif allowed.startswith(topic):
+            topics.append(allowed)
     return topics
 
 
@@ -93,5 +94,7 @@ def _touched(scope: Scope, params: Any, queue_prefix: str | None) -> Sequence[st
         case "queue":
             before = queue_prefix or ""
             return (before, params.prefix) if isinstance(params, PutQueueParams) else (before,)
+        case "plan":
+            return (params.plan,)
         case "none":
             return ()

@@ -6,6 +6,7 @@ from msgspec import Struct
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import GetParams
 from timer_protocol.methods import METHODS
+from timer_protocol.plan_messages import PlanParams
 from timer_protocol.rights import narrow, narrow_topic, with_prefix
 from timer_protocol.sender import ALL_RIGHTS, EVERYBODY, NOBODY, Sender
 
@@ -67,11 +68,14 @@ def test_a_queue_is_touched_by_who_may_touch_its_prefix() -> None:
     [
         (EVERYBODY, b"", [b""]),
         (READER, b"bank/", [b"bank/"]),
-        (SHOP, b"", [b"~beat", b"shop/"]),
+        (SHOP, b"", [b"~beat", b"shop/", b"~plan/shop/"]),
         (SHOP, b"sho", [b"shop/"]),
         (SHOP, b"shop/1 ", [b"shop/1 "]),
         (SHOP, b"bank/", []),
-        (SHOP, b"~", [b"~beat"]),
+        (SHOP, b"~", [b"~beat", b"~plan/shop/"]),
+        (SHOP, b"~plan/", [b"~plan/shop/"]),
+        (SHOP, b"~plan/shop/daily", [b"~plan/shop/daily"]),
+        (SHOP, b"~plan/bank/", []),
         (STARTER, b"", [b"~beat"]),
         (STARTER, b"shop/", []),
         (NOBODY, b"", []),
@@ -79,3 +83,10 @@ def test_a_queue_is_touched_by_who_may_touch_its_prefix() -> None:
 )
 def test_a_subscription_hears_what_its_sender_may_read(sender: Sender, topic: bytes, heard: list[bytes]) -> None:
     assert narrow_topic(topic, sender) == heard
+
+
+def test_a_plan_is_touched_by_who_may_touch_its_id() -> None:
+    assert with_prefix("plan", params := PlanParams("shop/daily"), "shop/", make_id) is params
+    for plan in ("bank/daily", "shop"):
+        with pytest.raises(Refusal):
+            with_prefix("plan", PlanParams(plan), "shop/", make_id)
