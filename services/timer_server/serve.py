@@ -18,9 +18,12 @@ from timer_protocol.methods import METHODS
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.civil_time.moments import moment_ms
+from timer_server.civil_time.plans import cron_after, local_moment, stamp
+from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.core.effects import WallClock
 from timer_server.core.engine import Engine
 from timer_server.core.model import Entry
+from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
 from timer_server.descriptors import raise_limit
 from timer_server.logs import fields, log
@@ -116,8 +119,10 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     _tell(header.notices, begun)
     clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
     queues = Queues(random.random)
-    engine = Engine(config.limits, new_id, WallClock(clock.ahead_ns, moment_ms), queues)
-    shard = Shard(engine, queues, Log(store, header))
+    log_read = Log(store, header)
+    civil = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
+    engine = Engine(config.limits, new_id, WallClock(clock.ahead_ns, moment_ms), queues, civil, log_read.event)
+    shard = Shard(engine, queues, log_read)
     with closing(_until_stopped(store.load(), signals)) as entries:
         shard.engine.restore(entries, header.ends, shard.log.holder)
     shard.engine.start_server(clock.now_ns())

@@ -251,7 +251,7 @@ def test_an_entry_of_a_type_that_only_a_newer_server_knows_is_no_damage(tmp_path
     with closing(sqlite_store(tmp_path / NAME)) as store:
         store.open()
         store.commit(changes(event(1)))
-        row = to_row(2, 1, [msgpack.encode([5, None, 2, 1, "a plan"])])
+        row = to_row(2, 1, [msgpack.encode([99, None, 2, 1, "news"])])
         store._database.execute("INSERT INTO blocks VALUES (?, ?, ?, ?)", row)
     content = files_of(tmp_path)
 

@@ -6,10 +6,13 @@ from msgspec import Raw
 
 from timer_protocol.limits import Limits
 from timer_protocol.messages import EventKind, GetParams, StartParams
+from timer_server.civil_time.plans import cron_after, local_moment, stamp
+from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.core.effects import STANDING, WallClock
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Recall
 from timer_server.core.model import NUMBER_OF, Countdown
+from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
 from timer_server.core.readers import EndReaders
 from timer_server.requests.shard import Shard
@@ -20,7 +23,7 @@ from timer_server.store.memory import MemoryStore
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 BEGIN_NS = 1_700_000_000_000 * NS_PER_MS
-
+CIVIL_TIME = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
 
 LOG_ID = "hfBTrOFTY0c"
 
@@ -69,9 +72,10 @@ class Bench:
 
     def _open(self) -> None:
         self.header = self.store.open()
-        queues = Queues(lambda: 0.0)
-        engine = Engine(self.limits, self._new_id, self._wall_clock, self._readers or queues)
-        self.shard = Shard(engine, queues, Log(self.store, self.header))
+        queues, log = Queues(lambda: 0.0), Log(self.store, self.header)
+        readers = self._readers or queues
+        engine = Engine(self.limits, self._new_id, self._wall_clock, readers, CIVIL_TIME, log.event)
+        self.shard = Shard(engine, queues, log)
         self.engine, self.log = self.shard.engine, self.shard.log
 
     def ask(self, params: TimerParams, now_ns: int = BEGIN_NS) -> Countdown:

@@ -10,7 +10,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from timer_protocol.durations import MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
-from timer_protocol.errors import ErrorCode, Refusal, limit_reached
+from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.ids import check_id
 from timer_protocol.limits import Limits
 from timer_protocol.messages import (
@@ -25,7 +25,6 @@ from timer_protocol.messages import (
     State,
     StateCounts,
 )
-from timer_protocol.plurals import counted
 from timer_server.core.effects import (
     EFFECTS,
     STANDING,
@@ -43,18 +42,23 @@ from timer_server.core.keys import knows, remembering
 from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
 from timer_server.core.listing import Listing, list_page
 from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, STARTED, Countdown, Entry, Revision, Wall
-from timer_server.core.payloads import check_payload, is_same_json
+from timer_server.core.payloads import check_payload
+from timer_server.core.planned_timers import PlannedTimers
+from timer_server.core.plans.plans import Plans
+from timer_server.core.plans.registry import Registry
+from timer_server.core.plans.rules import NO_CIVIL_TIME, CivilTime
+from timer_server.core.plans.timers import PLAN_MARK
 from timer_server.core.readers import EndReaders, NoReaders
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
+from timer_server.core.room import ENTRY_BYTES, NONE_BEGUN, Room
+from timer_server.core.starts import check_moment, is_asked_again
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 from timer_server.limits import SCAN_MAXIMUM
 
-ENTRY_BYTES = 1_000
-"""What an entry takes in the store at most, besides a large label and payload."""
 
-_NO_LIMIT = float("inf")
+def _not_read(place: int) -> Countdown:
+    raise LookupError(f"the event at {place} is in the log, which is not there to be read")
 
-_NONE_BEGUN: Mapping[str, int] = {}
 
 ChangeParams = PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
 TimerParams = StartParams | GetParams | ChangeParams
@@ -63,7 +67,8 @@ TimerParams = StartParams | GetParams | ChangeParams
 class Engine:
     """All timers, and the rules for changing them. Moments are nanoseconds on the server's timeline, in order.
 
-    `wall_clock` is asked only about timers that are bound to it.
+    `wall_clock` is asked only about timers that are bound to it, `civil` and `event_at`, which reads the event at a
+    place of the log, only for plans.
     """
 
     def __init__(
@@ -72,15 +77,20 @@ class Engine:
         new_id: Callable[[int], str],
         wall_clock: WallClock = STANDING,
         readers: EndReaders | None = None,
+        civil: CivilTime = NO_CIVIL_TIME,
+        event_at: Callable[[int], Countdown] = _not_read,
     ) -> None:
         self._limits = limits
         self._new_id = new_id
         self._wall_clock = wall_clock
         self._to_follow: Iterator[Countdown] = iter(())
         self._readers: EndReaders = NoReaders() if readers is None else readers
-        self._ledger = Ledger(self._readers)
+        registry = Registry()
+        self._ledger = Ledger(self._readers, registry)
+        self._room = Room(limits, self._ledger, registry)
+        timers = PlannedTimers(self._ledger, self._room, wall_clock, self._find, self.change, event_at)
+        self.plans = Plans(registry, timers, civil)
         self._oldest_at_ms: int | None = None
-        self._left_bytes = _NO_LIMIT
 
     @property
     def last_seq(self) -> int:
@@ -105,6 +115,7 @@ class Engine:
     def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
         """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
         self._ledger.restore(entries, ends, holder_at)
+        self.plans.restored()
 
     def start_server(self, now_ns: int) -> None:
         """Logs a start of the server, if there are queues: leases count from there."""
@@ -124,13 +135,11 @@ class Engine:
 
     def limit_growth(self, left_bytes: int | None) -> None:
         """From now on no more than so many bytes are added to the log, but for what ends timers; None is no limit."""
-        self._left_bytes = _NO_LIMIT if left_bytes is None else left_bytes
+        self._room.limit_growth(left_bytes)
 
     def take_room(self, size: int) -> None:
         """Counts what is added to the log. Raises `Refusal` (limit_reached) where the disk is nearly full."""
-        if size > self._left_bytes:
-            raise self._no_room(size)
-        self._left_bytes -= size
+        self._room.take_bytes(size)
 
     def share_out(self, maxima: Mapping[str, int]) -> None:
         """From now on no more timers than these may be pending below these prefixes. Those that are there stay.
@@ -166,10 +175,8 @@ class Engine:
         after = self._after(timer, params, now_ns)
         if after is not timer:
             if not isinstance(params, CancelParams):
-                if self._left_bytes < ENTRY_BYTES:
-                    raise self._no_room(ENTRY_BYTES)
-                self._left_bytes -= ENTRY_BYTES
-            self._ledger.change(after, timer)
+                self._room.take_bytes(ENTRY_BYTES)
+            self._change_to(after, timer, now_ns)
         return after
 
     def would_change(self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int]) -> bool:
@@ -194,7 +201,10 @@ class Engine:
         return None if next_due_ms is None else next_due_ms * NS_PER_MS
 
     def expire(self, now_ns: int, most: int) -> int:
-        """Fires up to `most` timers whose deadline has come, the earliest first, and returns how many."""
+        """Fires up to `most` timers whose deadline has come, the earliest first, and returns how many.
+
+        What their plans do then counts too.
+        """
         return self._end_due(Now(now_ns), most, by_wall=False)
 
     def next_wall_due_ns(self) -> int | None:
@@ -228,10 +238,12 @@ class Engine:
         def fired(timer: Countdown) -> Countdown:
             return self._fired(timer, now)
 
-        ended = 0
-        while ended < most and self._ledger.end_next(now_ms, fired, by_wall):
-            ended += 1
-        return ended
+        done = 0
+        while done < most and (ended := self._ledger.end_next(now_ms, fired, by_wall)) is not None:
+            done += 1
+            if PLAN_MARK in ended.id:
+                done += self.plans.is_changed(ended, now.ns)
+        return done
 
     # Retention
 
@@ -278,7 +290,7 @@ class Engine:
         if params.at is None and params.zone is None and params.past == "refuse":
             check_duration(duration_ms, self._limits.max_duration_s)
         else:
-            _check_moment(params)
+            check_moment(params)
         payload = bytes(params.payload)
         check_payload(payload, self._limits.max_payload_bytes)
         timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
@@ -291,12 +303,12 @@ class Engine:
             now, due_at_ms = self._now(now_ns), self._wall_clock.moment_ms(params.at, params.zone)
             wall = Wall(params.at, params.zone, due_at_ms, params.past == "fire", now.ahead_ms)
             duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
-        self._check_count(timer_id)
-        payload_bytes = len(payload)
+        room, payload_bytes = self._room, len(payload)
         size = ENTRY_BYTES + payload_bytes
-        if size > self._left_bytes:  # not by a call: this is the way of every start
-            raise self._no_room(size)
-        self._left_bytes -= size
+        room.check_place(timer_id)
+        if size > room.left_bytes:  # not by a call: this is the way of every start
+            raise room.no_bytes(size)
+        room.left_bytes -= size
         place = self._ledger.last_place + 1
         timer = Countdown(
             due_at_ms,
@@ -323,7 +335,7 @@ class Engine:
         """The timer with the id already. Raises `Refusal` (id_conflict) unless the request asks for the same one."""
         found = self._find(timer_id, now_ns, recalled)
         assert found is not None
-        if isinstance(found, Countdown) and not _is_asked_again(params, payload, found):
+        if isinstance(found, Countdown) and not is_asked_again(params, payload, found):
             what = (
                 "exists with other hours, minutes, seconds, at, zone, label or payload; "
                 "restart runs it again as it was, another id starts another"
@@ -331,7 +343,7 @@ class Engine:
             raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
         return found
 
-    def _find(self, timer_id: str, now_ns: int, recalled: Countdown | None) -> Countdown | Recall | None:
+    def _find(self, timer_id: str, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall | None:
         """The timer as it is now. One that is overdue fires first."""
         found = self._ledger.find(timer_id)
         if found is None:
@@ -342,9 +354,15 @@ class Engine:
             now = Now(now_ns) if found.wall is None else self._now(now_ns)
             if remaining_ms(found, now) <= 0:
                 fired = self._fired(found, now)
-                self._ledger.change(fired, found)
+                self._change_to(fired, found, now_ns)
                 return fired
         return found
+
+    def _change_to(self, timer: Countdown, before: Countdown, now_ns: int) -> None:
+        """Logs the new version of a timer, and has its plan go on if that has waited for it."""
+        self._ledger.change(timer, before)
+        if PLAN_MARK in timer.id:
+            self.plans.is_changed(timer, now_ns)
 
     def _now(self, now_ns: int) -> Now:
         """The time by both clocks."""
@@ -371,17 +389,8 @@ class Engine:
             **changed,
         )
 
-    def _no_room(self, size: int) -> Refusal:
-        """The refusal of what would add more to the log than the disk has room for."""
-        left_bytes = int(self._left_bytes)
-        what = (
-            f"the server's disk is nearly full: disk_bytes, what is left for starts and changes, is {left_bytes},"
-            f" and this may take {size}; ends and cancellations go on, and retention makes room"
-        )
-        return limit_reached("disk_bytes", left_bytes, what, later=True)
-
     def _after(
-        self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int] = _NONE_BEGUN
+        self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int] = NONE_BEGUN
     ) -> Countdown:
         """The timer after a request, not yet logged; itself where nothing changes. Raises `Refusal`."""
         key, keys = params.key, timer.keys
@@ -392,37 +401,11 @@ class Engine:
         if change is None:
             return timer
         if timer.has_ended:
-            self._check_count(timer.id, begun)
+            self._room.check_place(timer.id, begun)
         now = Now(now_ns) if timer.wall is None else self._now(now_ns)
         changed = effect(timer, params, now, self._limits)
         keys = keys if key is None else remembering(keys, key)
         return self._changed(timer, NUMBER_OF[change.kind], now, changed, keys)
-
-    def _check_count(self, timer_id: str, begun: Mapping[str, int] = _NONE_BEGUN) -> None:
-        """Raises `Refusal` (limit_reached) unless one more timer may be pending."""
-        ledger = self._ledger
-        if ledger.shares is not None:
-            ledger.shares.check(timer_id, begun)
-        pending = ledger.pending_count() + (begun[""] if begun else 0)
-        if pending >= self._limits.max_timers:
-            what = f"{counted(pending, 'timer is', 'timers are')} pending and max_timers allows no more"
-            raise limit_reached("max_timers", self._limits.max_timers, what, later=True)
-
-
-def _check_moment(params: StartParams) -> None:
-    """Raises `Refusal` (invalid_params) for a start that asks for a moment and an amount, or for half of a moment."""
-    if params.at is None:
-        raise Refusal(ErrorCode.INVALID_PARAMS, "`zone` and `past` belong to `at`, which is missing")
-    if params.hours or params.minutes or params.seconds:
-        raise Refusal(ErrorCode.INVALID_PARAMS, "`at` takes the place of hours, minutes and seconds; both were given")
-
-
-def _is_asked_again(params: StartParams, payload: bytes, timer: Countdown) -> bool:
-    """Whether a start asks for what a timer was started with."""
-    wall = timer.wall
-    asked = (params.hours, params.minutes, params.seconds, params.label, params.at, params.zone)
-    had = (timer.hours, timer.minutes, timer.seconds, timer.label, *((wall.at, wall.zone) if wall else (None, None)))
-    return asked == had and is_same_json(payload, timer.payload)
 
 
 def _permitted(request: Request, timer: Countdown) -> Change | None:

@@ -1,4 +1,4 @@
-"""Entries of the log that are no events of timers: what queues do, and starts of the server.
+"""Entries of the log that are no events of timers: what queues and plans do, and starts of the server.
 
 They begin with the same fields as events do: the tag, a deadline (none), the place, and the number of entries up to
 this one that are no events. So the `seq` that each of them tells is that of the last event before it.
@@ -25,6 +25,19 @@ class Part(IntEnum):
     LAST = 2
     WHOLE = 3
     GONE = 4
+
+
+class PlanPart(IntEnum):
+    """What an entry of a plan tells. A newer one of the same part makes the one before obsolete.
+
+    `SETTINGS` is what was asked for; `STANDING` how far the plan has come; `SKIPPED` is the same, and tells that
+    moments were skipped. `GONE` is the last entry of a plan that was deleted: all are obsolete, and so is this one.
+    """
+
+    SETTINGS = 0
+    STANDING = 1
+    SKIPPED = 2
+    GONE = 3
 
 
 SHARED = ""
@@ -58,6 +71,14 @@ class QueueEntry(OtherEntry, frozen=True, gc=False, array_like=True, tag=3):
 
 class ServerStarted(OtherEntry, frozen=True, gc=False, array_like=True, tag=4):
     """A start of the server, from which queues give their leases time."""
+
+
+class PlanEntry(OtherEntry, frozen=True, gc=False, array_like=True, tag=5):
+    """What was asked of a plan, or how far it has come. Only the plans know what is in the body."""
+
+    plan: str
+    part: PlanPart
+    body: bytes
 
 
 class Draft(NamedTuple):

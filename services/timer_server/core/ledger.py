@@ -5,7 +5,7 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -14,11 +14,12 @@ from msgspec import Struct
 
 from timer_protocol.messages import State, StateCounts
 from timer_server.core.deadlines import Deadlines
-from timer_server.core.entries import OtherEntry, QueueEntry, ServerStarted
+from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Countdown, Entry, NewEntry, Referring, as_logged
+from timer_server.core.model import STARTED, Countdown, Entry, NewEntry, Referring, as_logged
 from timer_server.core.other_entries import OtherEntries
+from timer_server.core.plans.registry import Registry
 from timer_server.core.prefix_shares import PrefixShares, Share
 from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, head, is_paused, pack, unpack
@@ -66,14 +67,17 @@ class Ledger:
     ends that a reader holds, the specs that other entries refer to, and what queues need of their own entries.
     """
 
-    def __init__(self, readers: EndReaders) -> None:
+    def __init__(self, readers: EndReaders, plans: Registry) -> None:
         self._readers = readers
+        self._plans = plans
         self._other_entries = OtherEntries()
         self._held_specs = HeldSpecs()
         self._released: deque[int] = deque()
         """Ends behind the horizon that no reader holds any more."""
         self.has_unneeded = False
         """Whether there are such ends, or obsolete entries of queues behind the horizon. Each turn removes some."""
+        self._superseded: set[int] = set()
+        """The last events of timers whose ids others have now."""
         self._pending: dict[str, Record] = {}
         self.pending_count = self._pending.__len__
         """Running and paused timers. No method of its own: each start asks."""
@@ -110,14 +114,14 @@ class Ledger:
         is_read = False
         for entry in entries:
             if isinstance(entry, OtherEntry):
-                is_read = True
-                self._restore_other(entry, ends.horizon)
+                is_read = self._restore_other(entry, ends.horizon) or is_read
                 continue
             timer_id, before = entry.id, None
             if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
                 before = pending.pop(timer_id, None)
-                for known in (running, wall_bound, fired, cancelled):
-                    known.pop(timer_id, None)
+                running.pop(timer_id, None)
+                wall_bound.pop(timer_id, None)
+                self._restore_over_end(entry)
             if entry.has_ended:
                 self._restore_end(entry, ends.horizon, passed)
                 if is_read:
@@ -135,16 +139,19 @@ class Ledger:
         self.horizon, self.horizon_seq = ends.horizon, ends.horizon_seq
         self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
         self._restore_readers(passed)
+        self._plans.restored()
 
     def share_out(self, maxima: Mapping[str, int]) -> None:
         """Replaces the shares by these. The timers below a prefix are counted where it had none before."""
 
         def pending(prefix: str) -> int:
             share = None if self.shares is None else self.shares.find(prefix)
-            return sum(map(self._pending.__contains__, self._ids.below(prefix))) if share is None else share.pending
+            if share is not None:
+                return share.pending
+            return sum(map(self._pending.__contains__, self._ids.below(prefix))) + self._plans.kept_below(prefix)
 
         shares = [Share(prefix, maximum, pending(prefix)) for prefix, maximum in maxima.items()]
-        self.shares = PrefixShares(shares) if shares else None
+        self.shares = self._plans.shares = PrefixShares(shares) if shares else None
 
     def find(self, timer_id: str) -> Countdown | Recall | None:
         """The timer with this id; None where there is none."""
@@ -203,23 +210,29 @@ class Ledger:
             self.shares.count(timer.id, 1)
         (self._deadlines if timer.revision is None else self._deadlines_of(timer)).add(record)
 
+    def begin_anew(self, timer: Countdown, before: Countdown) -> None:
+        """Logs a new timer, which runs, under the id of one that has ended. Its place is the one after the last."""
+        self._superseded.add(before.place)
+        self._take_up(timer, before)
+
     def change(self, timer: Countdown, before: Countdown) -> None:
         """Logs the new version of a timer. Its place has to be the one after the last."""
         self._take_up(timer, before)
         if before.state == "running":
             self._deadlines_of(before).leave()
 
-    def end_next(self, now_ms: int, ended: Callable[[Countdown], Countdown], by_wall: bool = False) -> bool:
-        """Ends the running timer with the earliest deadline, if that has come; False where none is due.
+    def end_next(self, now_ms: int, ended: Callable[[Countdown], Countdown], by_wall: bool = False) -> Countdown | None:
+        """Ends the running timer with the earliest deadline, if that has come; None where none is due.
 
         It is the earliest on the timeline or, `by_wall`, of those that are bound to the wall clock, which `now_ms` is
         by then. `ended` makes the ended version of it, which is logged.
         """
         before = (self._wall_deadlines if by_wall else self._deadlines).pop_due(now_ms)
         if before is None:
-            return False
-        self._take_up(ended(before), before)
-        return True
+            return None
+        timer = ended(before)
+        self._take_up(timer, before)
+        return timer
 
     def next_due_ms(self, by_wall: bool = False) -> int | None:
         """The earliest deadline on the timeline or, `by_wall`, by the wall clock; None where there is none."""
@@ -232,6 +245,10 @@ class Ledger:
     def counts(self) -> StateCounts:
         """How many timers are in each state."""
         return StateCounts(len(self._pending) - self._paused, self._paused, len(self._fired), len(self._cancelled))
+
+    def is_pending(self, timer_id: str) -> bool:
+        """Whether there is a running or paused timer with this id."""
+        return timer_id in self._pending
 
     @property
     def ended_count(self) -> int:
@@ -283,6 +300,10 @@ class Ledger:
         """
         place = entry.place
         self.horizon, self.horizon_seq = place, entry.seq
+        if isinstance(entry, PlanEntry):
+            if not self._plans.needs(entry):
+                self._obsolete.append(place)
+            return
         if isinstance(entry, OtherEntry):
             self._other_entries.pass_by(entry)
             self._look_for_unneeded()
@@ -297,12 +318,20 @@ class Ledger:
             self._obsolete.append(place)
         elif entry.spec_place:
             self._held_specs.hold(place, entry.spec_place)
+        if self._is_forgotten_with(entry) and entry.spec_place and self._held_specs.forget_timer(entry.spec_place):
+            self._obsolete.append(entry.spec_place)
+
+    def _is_forgotten_with(self, entry: Countdown | Referring) -> bool:
+        """Whether a timer goes with this event: an ended one is forgotten, or another has its id by now."""
+        if entry.place in self._superseded:
+            self._superseded.remove(entry.place)
+            return True
         for ended in self._ended.values():
-            if ended.get(timer_id) == place:
-                del ended[timer_id]
-                self._ids.forget(timer_id)
-                if entry.spec_place and self._held_specs.forget_timer(entry.spec_place):
-                    self._obsolete.append(entry.spec_place)
+            if ended.get(entry.id) == entry.place:
+                del ended[entry.id]
+                self._ids.forget(entry.id)
+                return True
+        return False
 
     def _take_up(self, timer: Countdown, before: Countdown) -> None:
         """Logs the new version of a timer, and puts it in place of the one before."""
@@ -343,12 +372,22 @@ class Ledger:
         if before.place <= self.horizon and not before.holds_spec:
             self._obsolete.append(before.place)
 
+    def log_plan(self, plan: str, part: PlanPart, body: bytes, replaced: Sequence[int], at_ms: int) -> int:
+        """Logs an entry of a plan and returns its place. Those at the places `replaced` are needed no more."""
+        place = self.last_place + 1
+        self._append_other(PlanEntry(None, place, self.others + 1, at_ms, plan, part, body))
+        self._obsolete.extend(before for before in replaced if 0 < before <= self.horizon)
+        return place
+
     def _log_other(self, entry: QueueEntry | ServerStarted) -> None:
+        self._append_other(entry)
+        self._other_entries.note(entry)
+
+    def _append_other(self, entry: QueueEntry | ServerStarted | PlanEntry) -> None:
         self.last_place, self.others = entry.place, entry.others
         self._has_others = True
         self._entries.append(entry)
         self._records.append(pack(entry))
-        self._other_entries.note(entry)
 
     def _restore_end(self, entry: Countdown | Referring, horizon: int, passed: list[int]) -> None:
         """Takes up an end. One that retention has passed is in the log only because it was held: its timer may be gone,
@@ -368,11 +407,23 @@ class Ledger:
         self._released.extend(place for place in passed if not self._readers.is_held(place))
         self._look_for_unneeded()
 
-    def _restore_other(self, entry: QueueEntry | ServerStarted, horizon: int) -> None:
+    def _restore_over_end(self, entry: Countdown | Referring) -> None:
+        """Takes out the end of a timer that runs again, or whose id another has by now."""
+        for ended in self._ended.values():
+            place = ended.pop(entry.id, None)
+            if place is not None and entry.kind_number == STARTED:
+                self._superseded.add(place)
+
+    def _restore_other(self, entry: QueueEntry | ServerStarted | PlanEntry, horizon: int) -> bool:
+        """Takes up an entry that is no event. Whether readers have one there, and so may need ends."""
+        if isinstance(entry, PlanEntry):
+            self._plans.restore(entry)
+            return False
         self._other_entries.note(entry)
         if entry.place <= horizon:
             self._other_entries.pass_by(entry)
         self._readers.restore(entry)
+        return True
 
     def _remove_unneeded(self) -> None:
         """Removes some of the entries behind the horizon that readers and queues need no more."""

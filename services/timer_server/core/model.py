@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from timer_protocol import messages
 from timer_protocol.messages import Cause, EventKind, State
-from timer_server.core.entries import Natural, QueueEntry, ServerStarted
+from timer_server.core.entries import Natural, PlanEntry, QueueEntry, ServerStarted
 
 KINDS: tuple[EventKind, ...] = (
     "started",
@@ -218,7 +218,7 @@ class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):
         return replace(holder, **{field: getattr(self, field) for field in self.__struct_fields__})
 
 
-NewEntry = Countdown | QueueEntry | ServerStarted
+NewEntry = Countdown | QueueEntry | ServerStarted | PlanEntry
 """An entry as a turn makes it: an event is whole."""
 
 Entry = NewEntry | Referring

@@ -24,10 +24,10 @@ from timer_protocol.queue_messages import (
     RenewParams,
     TakeParams,
 )
-from timer_server.core.engine import ENTRY_BYTES
 from timer_server.core.queues.deliveries import Delivery
 from timer_server.core.queues.queue import GivingBack, Queue
 from timer_server.core.queues.receipts import Receipts
+from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES
 from timer_server.requests.methods import Handler
 from timer_server.requests.parked import WaitForDelivery

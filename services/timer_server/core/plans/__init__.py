@@ -1,0 +1,1 @@
+"""Plans: rules that start timers again and again. See `plans`."""

@@ -1,0 +1,304 @@
+"""The plans of a log: what requests, the ends of timers and time do to them.
+
+A plan starts ordinary timers, one ahead. It is told of each end of a timer of its own, and goes on in the same commit.
+Pure: it is told the time. What it does is logged at once.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from msgspec.structs import replace
+
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_server.core.entries import PlanPart
+from timer_server.core.keys import knows, remembering
+from timer_server.core.model import Countdown
+from timer_server.core.plans.chain import OCCURRENCE_COST, Chain
+from timer_server.core.plans.registry import Registry
+from timer_server.core.plans.rules import CivilTime, Position, beginning_at
+from timer_server.core.plans.standing import Plan, Row, Settings, Standing, State, encode
+from timer_server.core.plans.timers import PLAN_MARK, PlanTimers
+
+_LOOK_COST = 4
+"""The budget that one look at a passed moment takes: a cron rule is worked out for it."""
+
+
+class Plans:
+    """All plans of a log. Moments are nanoseconds on the timeline, in order."""
+
+    def __init__(self, registry: Registry, timers: PlanTimers, civil: CivilTime) -> None:
+        self.civil = civil
+        self._registry = registry
+        self._timers = timers
+        self._chain = Chain(registry, timers, civil)
+        self._agenda = self._chain.agenda
+
+    def __len__(self) -> int:
+        return len(self._registry)
+
+    def restored(self) -> None:
+        """Notes that the log has been read to its end."""
+        watched: list[tuple[int, str]] = []
+        watched_by_wall: list[tuple[int, str]] = []
+        for plan in self._registry:
+            standing = plan.standing
+            if standing.is_behind:
+                self._agenda.behind[plan.id] = None
+            if standing.waiting:
+                self._agenda.wanting[plan.id] = None
+            if standing.is_displaced and standing.pending_ms is not None and plan.settings.overlap == "allow":
+                found = watched_by_wall if plan.settings.is_by_wall else watched
+                found.append((standing.at.moment_ms, plan.id))
+        self._agenda.load(watched, watched_by_wall)
+
+    # What happens to timers
+
+    def is_changed(self, timer: Countdown, now_ns: int) -> int:
+        """Takes up a change of a timer with an id as plans give them. Returns what it takes of a budget.
+
+        Only the first end of the timer that a plan waits for makes it go on.
+        """
+        plan = self._registry.get(timer.id.partition(PLAN_MARK)[0])
+        if plan is None or timer.id != self._chain.pending_id(plan):
+            return 0
+        return self._chain.has_ended(plan, timer, now_ns) if timer.has_ended else self._chain.is_moved(plan, now_ns)
+
+    # Requests
+
+    def find(self, plan_id: str, now_ns: int) -> Plan:
+        """A plan as it is now: what is overdue fires. Raises `Refusal` (plan_not_found)."""
+        plan = self._known(plan_id)
+        while self._is_overdue(plan, now_ns):
+            pass
+        return plan
+
+    def page(self, prefix: str, after: str | None, limit: int, scan: int) -> tuple[list[Plan], str | None, int]:
+        """A page of plans, as `Registry.page` makes it. What is overdue has not fired there."""
+        return self._registry.page(prefix, after, limit, scan)
+
+    def pending(self, plan: Plan, now_ns: int) -> Countdown | None:
+        """The timer that a plan waits for."""
+        timer_id = self._chain.pending_id(plan)
+        return None if timer_id is None else self._timers.current(timer_id, now_ns)
+
+    def coming(self, plan: Plan, now_ns: int) -> Iterator[int]:
+        """The moments to come of a plan, as it stands: none while it is paused."""
+        settings, standing = plan.settings, plan.standing
+        if standing.state is not State.ACTIVE:
+            return iter(())
+        pending, at, fired = self.pending(plan, now_ns), standing.at, standing.fired
+        if settings.has_steps and pending is not None:
+            to_go_ms = now_ns // NS_PER_MS + pending.remaining_ms
+            at = beginning_at(at, to_go_ms if pending.due_at_ms is None else pending.due_at_ms)
+        is_counted = pending is not None and not standing.is_displaced
+        most = None if settings.count is None or settings.has_steps else max(settings.count - fired, 0)
+        return islice(self._from(settings, at, is_first=is_counted), most)
+
+    def first(self, settings: Settings, now_ns: int) -> Position:
+        """The first moment of a rule that begins now. Raises `Refusal` (invalid_params) where there is none."""
+        moments = settings.moments(self.civil)
+        first = moments.after(moments.origin(self._chain.now_ms(settings, now_ns)))
+        if first is None:
+            what = "the rule never comes: it has no moment from now on that is within from_ms and until_ms"
+            raise Refusal(ErrorCode.INVALID_PARAMS, what)
+        return first
+
+    def moments(self, settings: Settings, now_ns: int) -> Iterator[int]:
+        """All moments of a rule that begins now. Raises `Refusal` (invalid_params) where there is none."""
+        return self._from(settings, self.first(settings, now_ns), is_first=True)
+
+    def put(self, plan_id: str, settings: Settings, *, is_paused: bool | None, now_ns: int) -> Plan:
+        """Makes a plan, or changes one: then it begins anew. The same put only pauses or resumes, where it says so.
+
+        The version in `settings` does not count. Raises `Refusal` (invalid_params, limit_reached).
+        """
+        if self._registry.get(plan_id) is None:
+            self.first(settings, now_ns)
+            self._timers.check_place(plan_id)
+            plan = self._registry.add(plan_id)
+            self._begin(plan, replace(settings, version=1), is_paused=bool(is_paused), now_ns=now_ns)
+            return plan
+        plan = self.find(plan_id, now_ns)
+        before = plan.settings
+        if settings == replace(before, version=settings.version):
+            if is_paused is not None:
+                (self._pause if is_paused else self._resume)(plan, now_ns)
+            return plan
+        self.first(settings, now_ns)
+        is_paused = plan.standing.state is State.PAUSED if is_paused is None else is_paused
+        self._chain.take_back(plan, now_ns)
+        self._begin(plan, replace(settings, version=before.version + 1), is_paused=is_paused, now_ns=now_ns)
+        return plan
+
+    def delete(self, plan_id: str, now_ns: int) -> bool:
+        """Deletes a plan and cancels the timer that it waits for. Returns whether there was one."""
+        if self._registry.get(plan_id) is None:
+            return False
+        plan = self.find(plan_id, now_ns)
+        self._chain.take_back(plan, now_ns)
+        self._registry.remove(plan)
+        self._agenda.wanting.pop(plan_id, None)
+        self._timers.log_plan(plan_id, PlanPart.GONE, b"", (plan.settings_place, plan.standing_place), now_ns)
+        return True
+
+    def pause(self, plan_id: str, now_ns: int) -> Plan:
+        """Lets a plan rest."""
+        plan = self.find(plan_id, now_ns)
+        self._pause(plan, now_ns)
+        return plan
+
+    def resume(self, plan_id: str, now_ns: int) -> Plan:
+        """Lets a plan that rests go on: with the next moment after now, or with its step."""
+        plan = self.find(plan_id, now_ns)
+        self._resume(plan, now_ns)
+        return plan
+
+    def skip(self, plan_id: str, key: str | None, now_ns: int) -> Plan:
+        """Cancels the pending timer of a plan and starts the next. Raises `Refusal` (wrong_state)."""
+        plan = self.find(plan_id, now_ns)
+        settings, standing = plan.settings, plan.standing
+        if key is not None and knows(standing.keys, key):
+            return plan
+        if standing.state is not State.ACTIVE or standing.pending_ms is None:
+            state = standing.state.name.lower()
+            what = f"plan {plan_id!r} is {state} and waits for no timer: there is nothing to skip"
+            raise Refusal(ErrorCode.WRONG_STATE, what, plan=plan_id, state=state)
+        at = standing.at
+        row = Row(at.moment_ms, at.moment_ms, 1, "skip")
+        self._chain.take_back(plan, now_ns)
+        left = replace(standing, pending_ms=None, skipped=standing.skipped + 1, keys=_with(standing.keys, key))
+        if settings.has_steps:
+            left = replace(left, at=beginning_at(at, -(-now_ns // NS_PER_MS)))
+        self._chain.stand(plan, left, now_ns, row)
+        self._chain.go_on(plan, settings, plan.standing, now_ns)
+        return plan
+
+    def run(self, plan_id: str, key: str | None, now_ns: int) -> tuple[Plan, Countdown | None]:
+        """Starts a timer that is due at once. Where there is no place for it, it waits for one."""
+        plan = self.find(plan_id, now_ns)
+        standing = plan.standing
+        if key is not None and knows(standing.keys, key):
+            return plan, None
+        has_place = self._timers.has_place()
+        if not has_place:
+            self._agenda.wanting[plan_id] = None
+        if key is not None or not has_place:
+            waiting = standing.waiting + (not has_place)
+            self._chain.stand(plan, replace(standing, waiting=waiting, keys=_with(standing.keys, key)), now_ns)
+        return plan, self._chain.run(plan, now_ns) if has_place else None
+
+    # Time
+
+    def next_due_ns(self) -> int | None:
+        """When there is something to do: 0 is now. It may be earlier than that."""
+        agenda = self._agenda
+        if (agenda.behind and self._timers.may_grow()) or (agenda.wanting and self._timers.has_place()):
+            return 0
+        due_ms, by_wall_ms = agenda.next_watched_ms(by_wall=False), agenda.next_watched_ms(by_wall=True)
+        moments = [] if due_ms is None else [due_ms * NS_PER_MS]
+        if by_wall_ms is not None:
+            moments.append(by_wall_ms * NS_PER_MS - self._timers.wall_ahead_ns())
+        return min(moments, default=None)
+
+    def step(self, now_ns: int, budget: int) -> None:
+        """Does what is due within a budget: the number of timers that could be fired instead."""
+        for by_wall in (False, True):
+            now_ms = (now_ns + (self._timers.wall_ahead_ns() if by_wall else 0)) // NS_PER_MS
+            while budget > 0 and (watched := self._agenda.pop_watched(now_ms, by_wall=by_wall)) is not None:
+                plan = self._registry.get(watched[1])
+                budget -= 1 if plan is None else self._chain.overtake(plan, now_ns) + 1
+        while budget > 0 and self._agenda.wanting and self._timers.has_place():
+            plan_id = next(iter(self._agenda.wanting))
+            del self._agenda.wanting[plan_id]
+            budget -= self._go_on_wanting(plan_id, now_ns)
+        while budget > 0 and self._agenda.behind and self._timers.may_grow():
+            most = max(budget // _LOOK_COST, 1)
+            looked_at = self._chain.catch_up(self._known(next(iter(self._agenda.behind))), now_ns, most)
+            budget -= OCCURRENCE_COST + _LOOK_COST * looked_at
+
+    # Parts
+
+    def _known(self, plan_id: str) -> Plan:
+        plan = self._registry.get(plan_id)
+        if plan is None:
+            raise Refusal(ErrorCode.PLAN_NOT_FOUND, f"plan {plan_id!r} is not there; plan.put makes one", plan=plan_id)
+        return plan
+
+    def _is_overdue(self, plan: Plan, now_ns: int) -> bool:
+        """Whether something was due by now. It is done then."""
+        if self._chain.is_to_overtake(plan, now_ns) and self._timers.has_place():
+            self._chain.overtake(plan, now_ns)
+            return True
+        pending = self.pending(plan, now_ns)
+        return pending is not None and pending.has_ended
+
+    def _begin(self, plan: Plan, settings: Settings, *, is_paused: bool, now_ns: int) -> None:
+        """Has a plan begin by its settings, which are logged."""
+        body, before = encode(settings), plan.standing
+        plan.record = body
+        plan.settings_place = self._timers.log_plan(plan.id, PlanPart.SETTINGS, body, (plan.settings_place,), now_ns)
+        origin = settings.moments(self.civil).origin(self._chain.now_ms(settings, now_ns))
+        begun = Standing(State.PAUSED, origin, waiting=before.waiting, keys=before.keys)
+        if is_paused:
+            self._chain.stand(plan, begun, now_ns)
+        else:
+            self._chain.go_on(plan, settings, replace(begun, state=State.ACTIVE), now_ns)
+
+    def _pause(self, plan: Plan, now_ns: int) -> None:
+        standing = plan.standing
+        if standing.state is not State.ACTIVE:
+            return
+        self._agenda.behind.pop(plan.id, None)
+        if plan.settings.has_steps:
+            self._set_paused(plan, is_paused=True, now_ns=now_ns)
+        else:
+            self._chain.take_back(plan, now_ns)
+            standing = replace(standing, pending_ms=None, is_displaced=False)
+        self._chain.stand(plan, replace(standing, state=State.PAUSED), now_ns)
+
+    def _resume(self, plan: Plan, now_ns: int) -> None:
+        settings, standing = plan.settings, plan.standing
+        if standing.state is not State.PAUSED:
+            return
+        now_ms, active = self._chain.now_ms(settings, now_ns), replace(standing, state=State.ACTIVE)
+        if standing.pending_ms is not None:
+            self._set_paused(plan, is_paused=False, now_ns=now_ns)
+            self._chain.stand(plan, active, now_ns)
+            return
+        if settings.has_steps:
+            at = beginning_at(standing.at, max(now_ms, settings.from_ms or 0))
+        else:
+            at = settings.moments(self.civil).origin(now_ms, standing.at.moment_ms)
+        self._chain.go_on(plan, settings, replace(active, at=at), now_ns)
+
+    def _set_paused(self, plan: Plan, *, is_paused: bool, now_ns: int) -> None:
+        timer_id = self._chain.pending_id(plan)
+        if timer_id is not None:
+            self._timers.set_paused(timer_id, is_paused=is_paused, now_ns=now_ns)
+
+    def _go_on_wanting(self, plan_id: str, now_ns: int) -> int:
+        """Starts what has waited for a place, one timer. Returns what it takes of a budget."""
+        plan = self._known(plan_id)
+        standing = plan.standing
+        if standing.waiting:
+            self._chain.stand(plan, replace(standing, waiting=standing.waiting - 1), now_ns)
+            self._chain.run(plan, now_ns)
+            cost = OCCURRENCE_COST
+        else:
+            cost = self._chain.overtake(plan, now_ns) + 1
+        if plan.standing.waiting or self._chain.is_to_overtake(plan, now_ns):
+            self._agenda.wanting[plan.id] = None
+        return cost
+
+    def _from(self, settings: Settings, at: Position, *, is_first: bool) -> Iterator[int]:
+        """Moments from a position on, with its own if it `is_first`."""
+        moments = settings.moments(self.civil)
+        following = at if is_first else moments.after(at)
+        while following is not None:
+            yield following.moment_ms
+            following = moments.after(following)
+
+
+def _with(keys: bytes, key: str | None) -> bytes:
+    return keys if key is None else remembering(keys, key)

@@ -1,0 +1,102 @@
+"""The plans of a log by their ids, as its entries tell them."""
+
+from collections.abc import Iterator
+
+from timer_server.core.entries import PlanEntry, PlanPart
+from timer_server.core.id_index import IdIndex
+from timer_server.core.plans.rules import Position
+from timer_server.core.plans.standing import Plan, Standing, State, decode_standing
+from timer_server.core.prefix_shares import PrefixShares
+
+_NOWHERE = Standing(State.PAUSED, Position(0))
+"""Of a plan that has yet to begin."""
+
+
+class Registry:
+    """All plans. `without_pending` of them wait for no timer: for each a place is kept among the pending ones.
+
+    In `shares`, which the ledger replaces, such a place counts as a pending timer.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[str, Plan] = {}
+        self._ids = IdIndex()
+        self.without_pending = 0
+        self.shares: PrefixShares | None = None
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def __iter__(self) -> Iterator[Plan]:
+        return iter(self._plans.values())
+
+    def get(self, plan_id: str) -> Plan | None:
+        """The plan with this id."""
+        return self._plans.get(plan_id)
+
+    def add(self, plan_id: str) -> Plan:
+        """A new plan that has yet to begin. There may be none with this id."""
+        plan = self._plans[plan_id] = Plan(plan_id, b"", 0, _NOWHERE)
+        self._ids.add(plan_id)
+        self._keep(plan_id, 1)
+        return plan
+
+    def remove(self, plan: Plan) -> None:
+        """Takes out a plan."""
+        del self._plans[plan.id]
+        self._ids.forget(plan.id)
+        if plan.standing.pending_ms is None:
+            self._keep(plan.id, -1)
+
+    def set_standing(self, plan: Plan, standing: Standing) -> None:
+        """Notes how far a plan has come."""
+        self._keep(plan.id, (standing.pending_ms is None) - (plan.standing.pending_ms is None))
+        plan.standing = standing
+
+    def kept_below(self, prefix: str) -> int:
+        """How many plans whose id begins so wait for no timer."""
+        below = filter(None, map(self._plans.get, self._ids.below(prefix)))
+        return sum(plan.standing.pending_ms is None for plan in below)
+
+    def page(self, prefix: str, after: str | None, limit: int, scan: int) -> tuple[list[Plan], str | None, int]:
+        """Plans whose id begins so, in the order of their ids and among the next `scan`; the id to go on after; and how
+        many were looked at."""
+        found: list[Plan] = []
+        looked_at, last = 0, None
+        for plan_id in self._ids.after(after, prefix):
+            if len(found) == limit or looked_at == scan:
+                return found, last, looked_at
+            looked_at, last = looked_at + 1, plan_id
+            if plan_id in self._plans:
+                found.append(self._plans[plan_id])
+        return found, None, looked_at
+
+    # The log
+
+    def restore(self, entry: PlanEntry) -> None:
+        """Takes up an entry of the log, in order. Nothing follows from the time that has passed."""
+        plan = self._plans.get(entry.plan)
+        if entry.part is PlanPart.GONE:
+            self._plans.pop(entry.plan, None)
+        elif entry.part is PlanPart.SETTINGS:
+            if plan is None:
+                plan = self._plans[entry.plan] = Plan(entry.plan, b"", 0, _NOWHERE)
+            plan.record, plan.settings_place = entry.body, entry.place
+        elif plan is not None:
+            plan.standing, plan.standing_place = decode_standing(entry.body), entry.place
+
+    def restored(self) -> None:
+        """Notes that the log has been read to its end."""
+        self._ids.load(self._plans)
+        self.without_pending = sum(plan.standing.pending_ms is None for plan in self)
+
+    def needs(self, entry: PlanEntry) -> bool:
+        """Whether an entry is the latest of its part. Asked when retention passes it."""
+        plan = self._plans.get(entry.plan)
+        return plan is not None and entry.place in (plan.settings_place, plan.standing_place)
+
+    def _keep(self, plan_id: str, by: int) -> None:
+        """Counts the places that are kept: one more, one less or, by 0, as many."""
+        self.without_pending += by
+        if by and self.shares is not None:
+            self.shares.count(plan_id, by)
