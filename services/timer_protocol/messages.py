@@ -250,7 +250,10 @@ class StateCounts(Struct, frozen=True):
 
 
 class ServerInfo(Struct, frozen=True):
-    """The server about itself. `cursor` is where its logs end: what to pass to `events.read` for what comes after."""
+    """The server about itself. `cursor` is where its logs end: what to pass to `events.read` for what comes after.
+
+    `plans` is how many there are, and `tzdata` the release of the time zones that their rules and `at` go by.
+    """
 
     version: str
     protocol: str
@@ -258,3 +261,5 @@ class ServerInfo(Struct, frozen=True):
     cursor: dict[str, int]
     counts: StateCounts
     limits: Limits
+    plans: int = 0
+    tzdata: str = ""

@@ -226,9 +226,6 @@ METHODS: tuple[Method, ...] = (
         (*_NO_QUEUE, ErrorCode.LIMIT_REACHED),
     ),
     Method("queue.drop", MoveDeadParams, "take", "queue", DeadMoved, "Forget dead letters.", _NO_QUEUE),
-)
-
-PLAN_METHODS: tuple[Method, ...] = (
     Method(
         "plan.put",
         PutPlanParams,
@@ -271,4 +268,3 @@ PLAN_METHODS: tuple[Method, ...] = (
     ),
     Method("plan.run", KeyedPlanParams, "start", "plan", Plan, "Start one that is due at once, beside.", _NO_PLAN),
 )
-"""The methods about plans."""

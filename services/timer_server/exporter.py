@@ -57,6 +57,11 @@ class Exporter(Collector):
             timers.add_metric([state], getattr(counts, state))
         yield timers
         yield from _queue_metrics(metrics.queues)
+        yield GaugeMetricFamily("timer_plans", "Plans, those that have finished among them", metrics.plans)
+        skipped = CounterMetricFamily("timer_plan_moments_skipped", "Moments of plans skipped", labels=["reason"])
+        for reason, count in metrics.skipped.items():
+            skipped.add_metric([reason], count)
+        yield skipped
 
 
 def _queue_metrics(queues: Sequence[Queue]) -> Iterator[Metric]:

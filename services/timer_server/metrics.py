@@ -1,10 +1,13 @@
 """What the loop counts about the server, in plain numbers; `exporter` makes text of them when Prometheus asks."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from timer_protocol.messages import StateCounts
+from timer_protocol.plan_messages import SkipReason
 from timer_protocol.queue_messages import Queue
 from timer_server.core.model import FIRED, KINDS
+from timer_server.core.plans.hints import skipped_moments
 from timer_server.distribution import Distribution
 from timer_server.requests.shard import Writes
 
@@ -23,6 +26,9 @@ class Metrics:
         self.counts = list(counts)
         self.events = [0] * len(KINDS)
         self.queues: Sequence[Queue] = ()
+        self.plans = 0
+        self.skipped: dict[SkipReason, int] = dict.fromkeys(get_args(SkipReason), 0)
+        """Moments of plans, by why they were skipped."""
         self.messages = 0
         self.replies_dropped = 0
         self.lateness = Distribution()
@@ -46,6 +52,12 @@ class Metrics:
             events[kind_number] += 1
             if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
                 self.lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
+        for moments in skipped_moments(writes.changes):
+            self.skipped[moments.reason] += moments.count
+
+    def note_plans(self, count: int) -> None:
+        """Takes down how many plans there are, all of them durable."""
+        self.plans = count
 
     def note_queues(self, queues: Sequence[Queue]) -> None:
         """Takes down how queues stand, all of it durable."""

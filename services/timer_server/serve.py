@@ -39,6 +39,7 @@ from timer_server.process import give_large_blocks_back
 from timer_server.random_ids import new_id, new_log_id
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Methods
+from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queues import QueueMethods
 from timer_server.requests.shard import Shard
 from timer_server.settings import Config
@@ -209,7 +210,8 @@ def _run(
     metrics = Metrics([shard.engine.counts()])
     methods = Methods([shard], config.limits)
     queue_methods = QueueMethods([shard])
-    handlers = {**methods.handlers(), **queue_methods.handlers()}
+    plan_methods = PlanMethods([shard], config.limits)
+    handlers = {**methods.handlers(), **queue_methods.handlers(), **plan_methods.handlers()}
     dispatcher = Dispatcher(Codec(METHODS), handlers, shard.parked, config.limits, new_id, queue_methods.prefix_of)
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     for one in (sockets.commands, sockets.events):

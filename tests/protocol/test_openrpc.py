@@ -93,6 +93,15 @@ def test_methods_are_those_of_the_table() -> None:
         "queue.dead",
         "queue.revive",
         "queue.drop",
+        "plan.put",
+        "plan.delete",
+        "plan.get",
+        "plan.list",
+        "plan.preview",
+        "plan.pause",
+        "plan.resume",
+        "plan.skip",
+        "plan.run",
     }
 
 

@@ -6,6 +6,7 @@ from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS
 from drivers.desk import Desk
 from timer_protocol import PROTOCOL, __version__
 from timer_protocol.methods import METHODS
+from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.requests import listing as listing_module
 
 
@@ -15,7 +16,8 @@ def desk() -> Desk:
 
 
 def test_there_is_a_handler_for_every_method_of_the_table(desk: Desk) -> None:
-    assert [*desk.methods.handlers(), *desk.queue_methods.handlers()] == [method.name for method in METHODS]
+    handled = [*desk.methods.handlers(), *desk.queue_methods.handlers(), *desk.plan_methods.handlers()]
+    assert handled == [method.name for method in METHODS]
 
 
 class TestInfo:
@@ -38,6 +40,8 @@ class TestInfo:
                 "max_duration_s": 315_360_000,
                 "retention_s": 86_400,
             },
+            "plans": 0,
+            "tzdata": TZDATA_VERSION,
         }
 
     def test_tells_the_limits_that_were_set(self) -> None:

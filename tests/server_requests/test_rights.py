@@ -39,6 +39,15 @@ DECLARED: dict[str, tuple[Right | None, Scope]] = {
     "queue.dead": ("take", "queue"),
     "queue.revive": ("take", "queue"),
     "queue.drop": ("take", "queue"),
+    "plan.put": ("admin", "plan"),
+    "plan.delete": ("admin", "plan"),
+    "plan.get": ("read", "plan"),
+    "plan.list": ("read", "prefix"),
+    "plan.preview": ("read", "none"),
+    "plan.pause": ("change", "plan"),
+    "plan.resume": ("change", "plan"),
+    "plan.skip": ("change", "plan"),
+    "plan.run": ("start", "plan"),
 }
 ASKED: dict[str, dict[str, Any]] = {
     "timer.start": {"minutes": 1},
@@ -47,6 +56,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "timer.change_many": {"action": "pause"},
     "timer.wait": {"wait_ms": 0},
     "events.read": {"after": {}},
+    "plan.put": {"every": {"hours": 1}},
+    "plan.preview": {"every": {"hours": 1}},
 }
 """What a method needs besides the ids it is about."""
 
@@ -57,10 +68,11 @@ every_method = pytest.mark.parametrize("method", METHODS, ids=[method.name for m
 
 @pytest.fixture
 def desk() -> Desk:
-    """A timer of the shop, and one of the bank. Each queue has the prefix that it is named after."""
+    """A timer of the shop, and one of the bank. Each queue and plan is named after its prefix."""
     desk = Desk()
     for prefix in ("bank/1", "bank/2", "SHOP/1", "shop/1"):
         desk.result("queue.put", queue=prefix, prefix=prefix)
+        desk.result("plan.put", plan=prefix, every={"hours": 1})
     desk.start("bank/1")
     desk.start("shop/1")
     desk.end_turn()
@@ -79,8 +91,9 @@ def asked(method: Method, touched: str) -> dict[str, Any]:
 
 
 def ids_in(response: dict[str, Any]) -> list[str]:
-    """The ids of all timers, and names of queues, in a response, which has to be a result."""
-    return re.findall(r'"(?:id|queue)": "([^"]+)"', json.dumps(response["result"]))
+    """The ids of timers and plans, and names of queues, in a response, which has to be a result, each once. A timer of
+    a plan counts as that."""
+    return list(dict.fromkeys(re.findall(r'"(?:id|queue|plan)": "([^"~]+)', json.dumps(response["result"]))))
 
 
 def refusal(response: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +174,7 @@ def test_queue_that_is_not_there_is_not_found_by_who_is_bound(desk: Desk) -> Non
 def test_who_is_bound_changes_many_under_the_prefix_alone(desk: Desk) -> None:
     for prefix in ("", "s", "shop/"):
         changed = desk.call("timer.change_many", SHOP, action="pause", prefix=prefix, dry_run=True)
-        assert changed["result"]["changed"] == 1
+        assert changed["result"]["changed"] == 2, "its timer, and that of its plan"
     for elsewhere in ({"prefix": "bank/"}, {"ids": ["shop/1", "bank/1"]}):
         assert refusal(desk.call("timer.change_many", SHOP, action="pause", **elsewhere))["prefix"] == "shop/"
     for both in ({}, {"prefix": "shop/", "ids": ["bank/1"]}):
@@ -185,7 +198,7 @@ def test_timer_without_an_id_gets_one_under_the_prefix(desk: Desk) -> None:
 def test_so_does_one_of_the_dialogue(desk: Desk) -> None:
     desk.send(b"0", b"1", b"0", sender=SHOP)
 
-    assert len(desk.call("timer.list", SHOP)["result"]["timers"]) == 2
+    assert len(desk.call("timer.list", SHOP)["result"]["timers"]) == 3, "with that of the plan"
 
 
 def test_dialogue_needs_the_right_to_start(desk: Desk) -> None:

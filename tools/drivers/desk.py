@@ -10,10 +10,11 @@ from timer_protocol.errors import Refusal
 from timer_protocol.frames import Message
 from timer_protocol.methods import METHODS
 from timer_protocol.sender import EVERYBODY, Sender
-from timer_server.loop.chores import QueueCare
+from timer_server.loop.chores import PlanCare, QueueCare
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods
+from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queues import QueueMethods
 from timer_server.store.base import Store
 
@@ -39,7 +40,11 @@ class Desk(Bench):
         self.parked = self.shard.parked
         self.queue_care = QueueCare(self.shard)
         self.queue_methods = QueueMethods([self.shard])
-        self.dispatcher = self.dispatching({**self.methods.handlers(), **self.queue_methods.handlers()})
+        self.plan_care = PlanCare(self.shard)
+        self.plan_methods = PlanMethods([self.shard], self.limits)
+        self.dispatcher = self.dispatching(
+            {**self.methods.handlers(), **self.queue_methods.handlers(), **self.plan_methods.handlers()}
+        )
 
     def dispatching(self, handlers: Mapping[str, Handler]) -> Dispatcher:
         """A dispatcher with other handlers, and the rest of this desk."""
@@ -72,6 +77,8 @@ class Desk(Bench):
         """Lets time pass and ends the turn that comes then, in the order in which the server does it."""
         self.now_ns += milliseconds * NS_PER_MS
         self.engine.expire(self.now_ns, 500)
+        self.engine.expire_by_wall(self.now_ns, 500)
+        self.plan_care.step(self.now_ns, 500)
         self.queue_care.step(self.now_ns, 500)
         self.parked.expire(self.now_ns, 500)
         return self.end_turn()

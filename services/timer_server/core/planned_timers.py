@@ -55,6 +55,12 @@ class PlannedTimers:
         """Whether it is running or paused."""
         return self._ledger.is_pending(timer_id)
 
+    def pending(self, timer_id: str) -> Countdown:
+        """A pending timer, which may be overdue."""
+        timer = self._ledger.find(timer_id)
+        assert isinstance(timer, Countdown)
+        return timer
+
     def current(self, timer_id: str, now_ns: int) -> Countdown:
         """A pending timer as it is now: if it is overdue it fires."""
         timer = self._find(timer_id, now_ns)

@@ -143,6 +143,19 @@ class QueueCare:
         return waits_at is not None and waits_at < self._log.durable_place
 
 
+class PlanCare:
+    """Does to the plans of a shard what time does, beside the ends of their timers."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._plans = shard.engine.plans
+
+    def next_due_ns(self) -> int | None:
+        return self._plans.next_due_ns()
+
+    def step(self, now_ns: int, budget: int) -> None:
+        self._plans.step(now_ns, budget)
+
+
 class Retention:
     """Forgets the entries of a shard that are older than retention."""
 

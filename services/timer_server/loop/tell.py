@@ -7,6 +7,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import Refusal
 from timer_server.core.effects import OFFSET_NOTED_MS
 from timer_server.core.model import Countdown
+from timer_server.core.plans.hints import skipped_moments
 from timer_server.logs import fields, log
 from timer_server.metrics import Metrics
 from timer_server.requests.answers import Answer
@@ -51,9 +52,10 @@ class Teller:
             shard.parked.answer_woken(now_ns, WAKE_MOST)
 
     def publish(self, shard: Shard, writes: Writes) -> None:
-        """Publishes the events of a turn."""
+        """Publishes the events of a turn, and what plans have skipped in it."""
         events = writes.changes.events
         self._events.publish(shard.log.id, events)
+        self._events.publish_skipped(skipped_moments(writes.changes))
         if log.isEnabledFor(logging.DEBUG):
             _log_events(events)
         if writes.anchor is not None:

@@ -15,7 +15,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
-from timer_server.loop.chores import Expiry, QueueCare, Retention, Schedule, StoreCare, Waking, WallBound
+from timer_server.loop.chores import Expiry, PlanCare, QueueCare, Retention, Schedule, StoreCare, Waking, WallBound
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
@@ -76,7 +76,11 @@ class Loop:
         self._ends = Schedule([Expiry(shard) for shard in parts.shards])
         self._other_chores = Schedule(
             [
-                *(kind(shard) for kind in (StoreCare, QueueCare, Waking, Retention) for shard in parts.shards),
+                *(
+                    kind(shard)
+                    for kind in (StoreCare, PlanCare, QueueCare, Waking, Retention)
+                    for shard in parts.shards
+                ),
                 *(WallBound(shard, parts.clock) for shard in parts.shards),
                 self._upkeep,
             ]

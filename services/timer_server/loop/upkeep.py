@@ -71,10 +71,14 @@ class Upkeep:
         self._listen_again()
 
     def note_queues(self, now_ns: int) -> None:
-        """Tells the metrics how the queues stand. Not while a turn is in flight: what it changes is not durable."""
+        """Tells the metrics how queues and plans stand.
+
+        Not while a turn is in flight: what it changes is not durable.
+        """
         self.has_queues_to_note = False
         now_ms = now_ns // NS_PER_MS
         found = [queue for shard in self._shards for queue in shard.queues.page("", None, QUEUES_NAMED)[0]]
+        self._metrics.note_plans(sum(len(shard.engine.plans) for shard in self._shards))
         self._metrics.note_queues([queue_view(queue.state, now_ms) for queue in found])
 
     def reload(self) -> None:

@@ -131,6 +131,8 @@ class Methods:
             cursor=ends,
             counts=total([shard.engine.counts() for shard in self._shards]),
             limits=self._limits,
+            plans=sum(len(shard.engine.plans) for shard in self._shards),
+            tzdata=self._engine.plans.civil.release,
         )
 
     def discover(self, _: DiscoverParams, __: int, room: ReplyRoom) -> Raw:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import zmq
 
 from timer_protocol.codec import encode
-from timer_protocol.frames import BEAT_TOPIC, event_topic
+from timer_protocol.frames import BEAT_TOPIC, PLAN_TOPIC, event_topic
 from timer_protocol.messages import Beat
+from timer_protocol.plan_messages import Skipped
 from timer_server.access.admission import Admission
 from timer_server.core.model import Countdown
 from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
@@ -54,6 +55,13 @@ class Events(EndpointSocket):
                 self._feed.send(self.socket, topic, encode(event.event_view(log_id)))
         if self._feed.is_too_long:
             self.reason_to_reopen = "too many bytes of events wait for subscribers that do not read"
+
+    def publish_skipped(self, skipped: Iterable[Skipped]) -> None:
+        """Tells the subscribers of plans of moments that were skipped."""
+        for moments in skipped:
+            topic = PLAN_TOPIC + moments.plan.encode()
+            if self._subscriptions.wants(topic):
+                self._feed.send(self.socket, topic, encode(moments))
 
     def beat(self, beat: Beat) -> None:
         """Sends the beat to its subscribers."""

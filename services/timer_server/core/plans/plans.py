@@ -74,20 +74,20 @@ class Plans:
         return plan
 
     def page(self, prefix: str, after: str | None, limit: int, scan: int) -> tuple[list[Plan], str | None, int]:
-        """A page of plans, as `Registry.page` makes it. What is overdue has not fired there."""
+        """A page of plans, as `Registry.page` makes it. There what is overdue has not fired."""
         return self._registry.page(prefix, after, limit, scan)
 
-    def pending(self, plan: Plan, now_ns: int) -> Countdown | None:
+    def pending(self, plan: Plan) -> Countdown | None:
         """The timer that a plan waits for."""
         timer_id = self._chain.pending_id(plan)
-        return None if timer_id is None else self._timers.current(timer_id, now_ns)
+        return None if timer_id is None else self._timers.pending(timer_id)
 
     def coming(self, plan: Plan, now_ns: int) -> Iterator[int]:
         """The moments to come of a plan, as it stands: none while it is paused."""
         settings, standing = plan.settings, plan.standing
         if standing.state is not State.ACTIVE:
             return iter(())
-        pending, at, fired = self.pending(plan, now_ns), standing.at, standing.fired
+        pending, at, fired = self.pending(plan), standing.at, standing.fired
         if settings.has_steps and pending is not None:
             to_go_ms = now_ns // NS_PER_MS + pending.remaining_ms
             at = beginning_at(at, to_go_ms if pending.due_at_ms is None else pending.due_at_ms)
@@ -230,8 +230,8 @@ class Plans:
         if self._chain.is_to_overtake(plan, now_ns) and self._timers.has_place():
             self._chain.overtake(plan, now_ns)
             return True
-        pending = self.pending(plan, now_ns)
-        return pending is not None and pending.has_ended
+        timer_id = self._chain.pending_id(plan)
+        return timer_id is not None and self._timers.current(timer_id, now_ns).has_ended
 
     def _begin(self, plan: Plan, settings: Settings, *, is_paused: bool, now_ns: int) -> None:
         """Has a plan begin by its settings, which are logged."""

@@ -47,6 +47,9 @@ class PlanTimers(Protocol):
     def is_pending(self, timer_id: str) -> bool:
         """Whether it is running or paused."""
 
+    def pending(self, timer_id: str) -> Countdown:
+        """A pending timer, which may be overdue."""
+
     def current(self, timer_id: str, now_ns: int) -> Countdown:
         """A pending timer as it is now: if it is overdue it fires. The plan is told of that before this returns."""
 

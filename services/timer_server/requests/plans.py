@@ -1,0 +1,129 @@
+"""The methods of plans: each asks the plans of the log, and shapes the result."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from timer_protocol import plan_messages as messages
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.limits import Limits
+from timer_protocol.plan_messages import (
+    KeyedPlanParams,
+    ListPlansParams,
+    PlanPage,
+    PlanParams,
+    PlanPreview,
+    PreviewPlanParams,
+    PutPlanParams,
+)
+from timer_protocol.queue_messages import Deleted
+from timer_server.core.payloads import check_payload
+from timer_server.core.plans.standing import Plan, Settings
+from timer_server.core.room import ENTRY_BYTES
+from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
+from timer_server.requests.methods import Handler
+from timer_server.requests.plan_views import check_plan_id, next_moments, plan_view, rule_of, settings_of
+from timer_server.requests.room import ReplyRoom
+from timer_server.requests.shard import Shard
+
+_PLAN_WEIGHT = 100
+"""Entries that might be looked at for a page in the time that a request about a plan takes."""
+
+_MOMENT_WEIGHT = 10
+"""The same for a moment of a rule: it may have to be worked out."""
+
+
+class PlanMethods:
+    """The methods about plans, on the shards of a server."""
+
+    def __init__(self, shards: Sequence[Shard], limits: Limits) -> None:
+        (shard,) = shards
+        self._engine, self._plans = shard.engine, shard.engine.plans
+        self._limits = limits
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handler of each method, by name."""
+        return {
+            "plan.put": self.put,
+            "plan.delete": self.delete,
+            "plan.get": self.get,
+            "plan.list": self.list_plans,
+            "plan.preview": self.preview,
+            "plan.pause": self.pause,
+            "plan.resume": self.resume,
+            "plan.skip": self.skip,
+            "plan.run": self.run,
+        }
+
+    def put(self, params: PutPlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
+        """Makes a plan or changes it."""
+        check_plan_id(params.plan)
+        settings = settings_of(params)
+        check_payload(settings.payload, self._limits.max_payload_bytes)
+        self._engine.take_room(2 * ENTRY_BYTES + len(settings.payload))
+        plan = self._plans.put(params.plan, settings, is_paused=params.paused, now_ns=now_ns)
+        return self._view(plan, now_ns, room)
+
+    def delete(self, params: PlanParams, now_ns: int, _: ReplyRoom) -> Deleted:
+        """Deletes a plan."""
+        return Deleted(self._plans.delete(params.plan, now_ns))
+
+    def get(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
+        """A plan as it stands."""
+        return self._view(self._plans.find(params.plan, now_ns), now_ns, room)
+
+    def list_plans(self, params: ListPlansParams, now_ns: int, room: ReplyRoom) -> PlanPage:
+        """A page of plans. Large payloads end it early."""
+        scan = min(SCAN_MAXIMUM, room.left_entries)
+        found, after, looked_at = self._plans.page(params.prefix, params.after, params.limit, scan)
+        room.take_page(looked_at, 2 * len(found))
+        shown: list[messages.Plan] = []
+        page_bytes, now_ms = min(PAGE_BYTES, room.left_bytes), now_ns // NS_PER_MS
+        for plan in found:
+            if shown and page_bytes < 0:
+                return PlanPage(shown, shown[-1].plan)
+            page_bytes -= self._take_bytes(plan, room)
+            shown.append(plan_view(self._plans, plan, now_ms, None))
+        return PlanPage(shown, after)
+
+    def preview(self, params: PreviewPlanParams, now_ns: int, room: ReplyRoom) -> PlanPreview:
+        """The moments of a rule, from now or from a moment that is given."""
+        room.left_entries -= _MOMENT_WEIGHT * params.count
+        rule, begin_ms = rule_of(params), params.from_ms
+        settings = Settings(0, rule, begin_ms, None, None, "last", 0, "allow", "", b"")
+        if begin_ms is not None:
+            now_ns = min(now_ns, (begin_ms - 1) * NS_PER_MS)
+        return PlanPreview(next_moments(self._plans.civil, rule, self._plans.moments(settings, now_ns), params.count))
+
+    def pause(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
+        """Lets a plan rest."""
+        self._engine.take_room(ENTRY_BYTES)
+        return self._view(self._plans.pause(params.plan, now_ns), now_ns, room)
+
+    def resume(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
+        """Lets a plan that rests go on."""
+        self._engine.take_room(ENTRY_BYTES)
+        return self._view(self._plans.resume(params.plan, now_ns), now_ns, room)
+
+    def skip(self, params: KeyedPlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
+        """Leaves out the occurrence that comes next."""
+        self._engine.take_room(ENTRY_BYTES)
+        return self._view(self._plans.skip(params.plan, params.key, now_ns), now_ns, room)
+
+    def run(self, params: KeyedPlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
+        """Starts a timer that is due at once."""
+        self._engine.take_room(ENTRY_BYTES)
+        plan, ran = self._plans.run(params.plan, params.key, now_ns)
+        view = self._view(plan, now_ns, room)
+        return replace(view, ran=None if ran is None else ran.view(now_ns // NS_PER_MS))
+
+    def _view(self, plan: Plan, now_ns: int, room: ReplyRoom) -> messages.Plan:
+        room.left_entries -= _PLAN_WEIGHT
+        self._take_bytes(plan, room)
+        return plan_view(self._plans, plan, now_ns // NS_PER_MS, self._plans.coming(plan, now_ns))
+
+    def _take_bytes(self, plan: Plan, room: ReplyRoom) -> int:
+        """Counts the payloads of a plan and of its timer, and returns what they come to."""
+        size = 2 * len(plan.settings.payload)
+        room.left_bytes -= size
+        return size
