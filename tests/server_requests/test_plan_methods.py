@@ -1,0 +1,350 @@
+"""The methods of plans, from request to result: what each does, and what it says to bad input."""
+
+from typing import Any
+
+import pytest
+
+from drivers.builders import BEGIN_NS, NS_PER_MS
+from drivers.desk import Desk
+from timer_protocol.errors import ErrorCode
+
+BEGIN_MS = BEGIN_NS // NS_PER_MS
+"""2023-11-14, 22:13:20 UTC, a Tuesday."""
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+POMODORO = [{"minutes": 25, "label": "work"}, {"minutes": 5}]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def put(desk: Desk, plan: str = "p", **asked: Any) -> Any:
+    return desk.result("plan.put", plan=plan, **({"every": {"hours": 1}} | asked if "cron" not in asked else asked))
+
+
+def get(desk: Desk, plan: str = "p") -> Any:
+    return desk.result("plan.get", plan=plan)
+
+
+def timers(desk: Desk) -> dict[str, str]:
+    return {timer["id"]: timer["state"] for timer in desk.result("timer.list")["timers"]}
+
+
+class TestPut:
+    def test_starts_an_ordinary_timer_one_ahead_and_tells_the_next_five_moments(self, desk: Desk) -> None:
+        plan = put(desk, "water", label="drink", payload={"glass": 1})
+
+        assert [moment["at_ms"] for moment in plan["next"]] == [BEGIN_MS + hours * HOUR_MS for hours in range(1, 6)]
+        assert plan["next"][0]["local"] == "2023-11-14T23:13:20+00:00"
+        assert (plan["state"], plan["version"], plan["every"]) == (
+            "active",
+            1,
+            {"hours": 1, "minutes": 0, "seconds": 0},
+        )
+        assert plan["counts"] == {"fired": 0, "cancelled": 0, "skipped": 0, "missed": 0}
+        timer = desk.result("timer.get", id="water~20231114T231320Z")
+        assert timer == plan["pending"]
+        assert (timer["label"], timer["payload"], timer["hours"], timer["duration_ms"]) == (
+            "drink",
+            {"glass": 1},
+            1,
+            HOUR_MS,
+        )
+        assert "at" not in timer
+
+    def test_a_cron_rule_starts_a_timer_for_a_moment_of_the_wall_clock(self, desk: Desk) -> None:
+        plan = put(desk, cron="0 9 * * 1-5", zone="Europe/Rome")
+
+        timer = desk.result("timer.get", id="p~20231115T080000Z")
+        assert (timer["at"], timer["zone"], timer["hours"]) == ("2023-11-15T09:00:00+01:00", "Europe/Rome", 0)
+        assert [moment["local"] for moment in plan["next"]] == [
+            f"2023-11-{day}T09:00:00+01:00" for day in (15, 16, 17, 20, 21)
+        ]
+
+    def test_the_same_put_is_unchanged_and_another_begins_anew_under_the_same_id(self, desk: Desk) -> None:
+        first = put(desk, from_ms=BEGIN_MS + HOUR_MS)
+        desk.wait(1000)
+        assert put(desk, from_ms=BEGIN_MS + HOUR_MS)["pending"]["version"] == 1
+        assert desk.commit() == []
+
+        changed = put(desk, from_ms=BEGIN_MS + HOUR_MS, label="tea")
+
+        assert desk.commit() == ["cancelled", "started"]
+        assert (changed["version"], changed["pending"]["version"], changed["pending"]["label"]) == (2, 3, "tea")
+        assert changed["pending"]["id"] == first["pending"]["id"]
+
+    def test_paused_is_all_that_a_put_leaves_as_it_is(self, desk: Desk) -> None:
+        assert put(desk, paused=True)["pending"] is None
+        assert put(desk)["state"] == "paused"
+        assert put(desk, label="tea")["state"] == "paused"
+        assert put(desk, label="tea", paused=False)["state"] == "active"
+        assert put(desk, label="tea", paused=True)["version"] == 2
+        assert get(desk)["next"] == []
+
+    def test_a_plan_keeps_a_place_for_its_next_timer(self) -> None:
+        desk = Desk(max_timers=2)
+        put(desk, paused=True)
+        desk.start("a")
+
+        for method, params in (
+            ("timer.start", {"id": "b", "minutes": 1}),
+            ("plan.put", {"plan": "q", "every": {"hours": 1}}),
+        ):
+            error = desk.call(method, **params)["error"]
+            assert (error["code"], error["data"]["limit"]) == (ErrorCode.LIMIT_REACHED, "max_timers")
+        assert "1 place is kept for plans" in error["data"]["reason"]
+        assert put(desk, paused=False)["state"] == "active"
+
+    @pytest.mark.parametrize(
+        ("asked", "what"),
+        [
+            ({}, "a plan needs one of every, cron and steps; got none of them"),
+            ({"every": {"hours": 1}, "steps": [{"hours": 1}]}, "got every and steps"),
+            ({"cron": "0 9 * * *"}, "cron needs a zone, such as Europe/Rome or UTC"),
+            ({"every": {"hours": 1}, "zone": "UTC"}, "zone belongs to cron; every counts elapsed time"),
+            ({"every": {"seconds": 0.5}}, "every needs at least 1000 ms; hours, minutes and seconds came to 500 ms"),
+            ({"every": {}}, "came to 0 ms"),
+            ({"every": {"hours": 1e300}}, "come to more than"),
+            ({"steps": [{"minutes": 1}, {"seconds": 0.9}]}, "step 2 needs at least 1000 ms"),
+            ({"steps": []}, "steps"),
+            ({"cron": "0 9 * * *", "zone": "Europe/Rom"}, "did you mean Europe/Rome?"),
+            ({"cron": "0 9 * *", "zone": "UTC"}, "it has 4 fields where 5 are expected"),
+            ({"cron": "0 25 * * *", "zone": "UTC"}, "'0 25 * * *' is no cron rule: bad hour"),
+            ({"cron": "* * * * * *", "zone": "UTC"}, "it has 6 fields where 5 are expected"),
+            ({"cron": "0 0 31 2 *", "zone": "UTC"}, "'0 0 31 2 *' is no cron rule: bad day-of-month"),
+            ({"every": {"hours": 1}, "until_ms": BEGIN_MS}, "the rule never comes"),
+            ({"every": {"hours": 1}, "from_ms": BEGIN_MS + 2, "until_ms": BEGIN_MS + 1}, "the rule never comes"),
+            ({"every": {"hours": 10**8}}, "the rule never comes"),
+            ({"every": {"hours": 1}, "count": 0}, "count"),
+            ({"every": {"hours": 1}, "missed": "some"}, "missed"),
+            ({"every": {"hours": 1}, "plan": "a b"}, "plan must be 1 to 100 of the characters"),
+            ({"every": {"hours": 1}, "plan": "a~b"}, "plan must be 1 to 100 of the characters"),
+            ({"every": {"hours": 1}, "plan": 101 * "a"}, "plan"),
+        ],
+    )
+    def test_bad_input_is_refused_with_what_is_allowed(self, desk: Desk, asked: dict[str, Any], what: str) -> None:
+        error = desk.call("plan.put", **{"plan": "p", **asked})["error"]
+
+        assert error["code"] == ErrorCode.INVALID_PARAMS, error
+        assert what in error["data"]["reason"]
+        assert desk.shard.take_writes() is None
+
+    def test_a_rule_that_is_refused_leaves_the_plan_as_it_was(self, desk: Desk) -> None:
+        before = put(desk)
+
+        assert desk.call("plan.put", plan="p", every={"hours": 1}, until_ms=BEGIN_MS)["error"]["code"] == -32602
+        assert get(desk) == before
+
+    def test_a_put_that_is_repeated_after_the_last_moment_finds_its_plan(self, desk: Desk) -> None:
+        put(desk, until_ms=BEGIN_MS + HOUR_MS)
+        desk.wait(2 * HOUR_MS)
+
+        assert put(desk, until_ms=BEGIN_MS + HOUR_MS)["state"] == "finished"
+
+
+class TestChain:
+    def test_the_next_timer_is_started_in_the_commit_in_which_the_one_before_ends(self, desk: Desk) -> None:
+        put(desk)
+        desk.commit()
+        for hours in range(1, 4):
+            desk.now_ns += HOUR_MS * NS_PER_MS
+            desk.engine.expire(desk.now_ns, 1)
+            fired, started = desk.settle()
+            assert (fired.kind, started.kind, started.due_at_ms) == (
+                "fired",
+                "started",
+                BEGIN_MS + (hours + 1) * HOUR_MS,
+            )
+        assert get(desk)["counts"]["fired"] == 3
+
+    def test_whoever_looks_at_an_overdue_timer_has_the_plan_go_on_too(self, desk: Desk) -> None:
+        timer_id = put(desk)["pending"]["id"]
+        desk.commit()
+        desk.now_ns += HOUR_MS * NS_PER_MS
+
+        assert desk.result("timer.get", id=timer_id)["state"] == "fired"
+        assert desk.commit() == ["fired", "started"]
+
+    def test_a_cancel_goes_on_and_a_later_restart_of_it_moves_nothing(self, desk: Desk) -> None:
+        timer_id = put(desk)["pending"]["id"]
+        desk.result("timer.cancel", id=timer_id)
+        plan = get(desk)
+        assert (plan["counts"]["cancelled"], plan["pending"]["id"]) == (1, "p~20231115T001320Z")
+
+        desk.result("timer.restart", id=timer_id)
+        desk.wait(HOUR_MS)
+        assert timers(desk)[timer_id] == "fired"
+        assert get(desk)["counts"]["fired"] == 0
+
+    def test_occurrences_are_as_many_as_asked_and_the_plan_stays(self, desk: Desk) -> None:
+        put(desk, count=2)
+        assert len(get(desk)["next"]) == 2
+        for _ in range(3):
+            desk.wait(HOUR_MS)
+
+        plan = get(desk)
+        assert (plan["state"], plan["counts"]["fired"], plan["pending"], plan["next"]) == ("finished", 2, None, [])
+
+    def test_after_downtime_the_pending_one_fires_and_the_missed_moments_are_one_row(self, desk: Desk) -> None:
+        put(desk, missed="none")
+        desk.wait(DAY_MS + 1)
+
+        plan = get(desk)
+        assert plan["counts"] == {"fired": 1, "cancelled": 0, "skipped": 0, "missed": 23}
+        assert plan["last_skipped"] == {
+            "first_ms": BEGIN_MS + 2 * HOUR_MS,
+            "last_ms": BEGIN_MS + DAY_MS,
+            "count": 23,
+            "reason": "missed",
+        }
+        assert plan["pending"]["due_at_ms"] == BEGIN_MS + 25 * HOUR_MS
+
+    @pytest.mark.parametrize(("missed", "fired"), [("last", 2), ("all", 24), ("none", 1)])
+    def test_missed_says_which_of_them_are_caught_up(self, desk: Desk, missed: str, fired: int) -> None:
+        put(desk, missed=missed)
+        desk.wait(DAY_MS + 1)
+
+        counts = get(desk)["counts"]
+        assert (counts["fired"], counts["missed"]) == (fired, 24 - fired)
+        assert desk.result("server.info")["counts"]["fired"] == fired
+
+    def test_those_beyond_the_window_are_not(self, desk: Desk) -> None:
+        put(desk, missed="all", missed_window_ms=3 * HOUR_MS)
+        desk.wait(DAY_MS)
+
+        assert get(desk)["counts"] == {"fired": 5, "cancelled": 0, "skipped": 0, "missed": 19}
+
+    def test_a_paused_one_is_overtaken_or_waited_for(self, desk: Desk) -> None:
+        for plan, overlap in (("a", "allow"), ("s", "skip")):
+            put(desk, plan, overlap=overlap)
+            desk.result("timer.pause", id=f"{plan}~20231114T231320Z")
+        desk.wait(HOUR_MS)
+
+        assert get(desk, "a")["pending"]["id"] == "a~20231115T001320Z"
+        assert get(desk, "s")["pending"]["id"] == "s~20231114T231320Z"
+        desk.wait(2 * HOUR_MS)
+        desk.result("timer.cancel", id="s~20231114T231320Z")
+        waited = get(desk, "s")
+        assert (waited["counts"]["skipped"], waited["last_skipped"]["reason"]) == (2, "overlap")
+        assert waited["pending"]["id"] == "s~20231115T021320Z"
+
+
+class TestSteps:
+    def put(self, desk: Desk, **asked: Any) -> Any:
+        return desk.result("plan.put", **{"plan": "p", "steps": POMODORO, "label": "rest", **asked})
+
+    def test_follow_one_another_in_rounds(self, desk: Desk) -> None:
+        assert [m["at_ms"] for m in self.put(desk, count=2)["next"]] == [
+            BEGIN_MS + minutes * 60_000 for minutes in (25, 30, 55, 60)
+        ]
+        seen = []
+        for minutes in (25, 5, 25, 5):
+            plan = get(desk)
+            seen.append((plan["round"], plan["step"], plan["pending"]["label"], plan["pending"]["duration_ms"]))
+            desk.wait(minutes * 60_000)
+        work, rest = ("work", 25 * 60_000), ("rest", 5 * 60_000)
+        assert seen == [(1, 1, *work), (1, 2, *rest), (2, 1, *work), (2, 2, *rest)]
+        assert get(desk)["state"] == "finished"
+
+    def test_pause_and_resume_act_on_the_pending_one(self, desk: Desk) -> None:
+        self.put(desk)
+        desk.wait(10 * 60_000)
+        paused = desk.result("plan.pause", plan="p")
+        assert (paused["state"], paused["pending"]["state"], paused["pending"]["remaining_ms"]) == (
+            "paused",
+            "paused",
+            15 * 60_000,
+        )
+        desk.wait(DAY_MS)
+        resumed = desk.result("plan.resume", plan="p")
+        assert (resumed["state"], resumed["pending"]["remaining_ms"]) == ("active", 15 * 60_000)
+        assert resumed["next"][0]["at_ms"] == BEGIN_MS + DAY_MS + 25 * 60_000
+        desk.wait(15 * 60_000)
+        assert get(desk)["pending"]["due_at_ms"] == BEGIN_MS + DAY_MS + 30 * 60_000
+
+    def test_the_next_begins_when_one_that_was_extended_is_due_or_at_its_cancel(self, desk: Desk) -> None:
+        timer_id = self.put(desk)["pending"]["id"]
+        desk.result("timer.extend", id=timer_id, minutes=10)
+        desk.wait(35 * 60_000 + 7)
+        rest = get(desk)["pending"]
+        assert rest["due_at_ms"] == BEGIN_MS + 40 * 60_000
+
+        desk.result("plan.skip", plan="p")
+        assert get(desk)["pending"]["due_at_ms"] == BEGIN_MS + 60 * 60_000 + 7
+
+
+class TestRequests:
+    def test_pause_cancels_what_is_pending_and_resume_counts_nothing_missed(self, desk: Desk) -> None:
+        put(desk)
+        assert desk.result("plan.pause", plan="p")["pending"] is None
+        assert desk.result("plan.pause", plan="p")["state"] == "paused"
+        desk.wait(10 * HOUR_MS + 1)
+
+        plan = desk.result("plan.resume", plan="p")
+        assert plan["pending"]["due_at_ms"] == BEGIN_MS + 11 * HOUR_MS
+        assert plan["counts"] == {"fired": 0, "cancelled": 0, "skipped": 0, "missed": 0}
+
+    def test_skip_leaves_one_out_and_a_repeated_one_no_other(self, desk: Desk) -> None:
+        put(desk)
+        for _ in range(2):
+            plan = desk.result("plan.skip", plan="p", key="k")
+        assert (plan["counts"]["skipped"], plan["pending"]["due_at_ms"]) == (1, BEGIN_MS + 2 * HOUR_MS)
+        assert plan["last_skipped"] == {
+            "first_ms": BEGIN_MS + HOUR_MS,
+            "last_ms": BEGIN_MS + HOUR_MS,
+            "count": 1,
+            "reason": "skip",
+        }
+        desk.result("plan.pause", plan="p")
+        error = desk.call("plan.skip", plan="p")["error"]
+        assert (error["code"], error["data"]["state"]) == (ErrorCode.WRONG_STATE, "paused")
+
+    def test_run_starts_one_that_is_due_at_once_and_moves_nothing(self, desk: Desk) -> None:
+        put(desk, payload=7)
+        desk.now_ns += 1500 * NS_PER_MS
+        plan = desk.result("plan.run", plan="p", key="k")
+
+        ran = plan["ran"]
+        assert (ran["id"], ran["payload"], ran["duration_ms"]) == ("p~20231114T221321.500Z", 7, 0)
+        assert plan["pending"]["id"] == "p~20231114T231320Z"
+        assert desk.result("plan.run", plan="p", key="k")["ran"] is None
+        desk.wait(1)
+        assert timers(desk)[ran["id"]] == "fired"
+        assert get(desk)["counts"]["fired"] == 0
+
+    def test_delete_cancels_what_is_pending(self, desk: Desk) -> None:
+        put(desk)
+        assert desk.result("plan.delete", plan="p") == {"deleted": True}
+        assert desk.result("plan.delete", plan="p") == {"deleted": False}
+        assert timers(desk) == {"p~20231114T231320Z": "cancelled"}
+        for method in ("get", "pause", "resume", "skip", "run"):
+            error = desk.call(f"plan.{method}", plan="p")["error"]
+            assert (error["code"], error["data"]["plan"]) == (ErrorCode.PLAN_NOT_FOUND, "p")
+
+    def test_list_goes_by_ids_in_pages(self, desk: Desk) -> None:
+        for plan in ("b/2", "a/1", "b/1", "b/3"):
+            put(desk, plan)
+        desk.result("plan.delete", plan="b/3")
+
+        page = desk.result("plan.list", prefix="b/", limit=1)
+        assert [plan["plan"] for plan in page["plans"]] == ["b/1"]
+        assert "next" not in page["plans"][0]
+        rest = desk.result("plan.list", prefix="b/", after=page["next"])
+        assert ([plan["plan"] for plan in rest["plans"]], rest["next"]) == (["b/2"], None)
+        assert desk.result("server.info")["plans"] == 3
+
+    def test_preview_tells_moments_and_stores_nothing(self, desk: Desk) -> None:
+        told = desk.result("plan.preview", cron="30 1 * * *", zone="Europe/London", from_ms=1_792_713_600_000, count=4)
+
+        assert [moment["local"] for moment in told["next"]] == [
+            "2026-10-23T01:30:00+01:00",
+            "2026-10-24T01:30:00+01:00",
+            "2026-10-25T01:30:00+01:00",
+            "2026-10-26T01:30:00+00:00",
+        ]
+        assert desk.shard.take_writes() is None
+        error = desk.call("plan.preview", cron="0 0 30 2 *", zone="UTC")["error"]
+        assert error["code"] == ErrorCode.INVALID_PARAMS
