@@ -22,12 +22,14 @@ _INFO = b'{"jsonrpc":"2.0","method":"server.info","id":0}'
 _VOLATILE = re.compile(
     r"(?P<rest>…)"
     r'|(?P<version>(?<="version":")[0-9][^"]*)'
+    r'|(?P<release>((?<="tzdata":")|(?<=tzdata ))[0-9]{4}[a-z])'
     r"|(?P<random>(?<=-7)[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})"
     r"|(?P<moment>\b1[0-9]{12}\b)"
 )
 _INSTEAD = {
     "rest": ".*",
     "version": '[^"]+',
+    "release": "[0-9]{4}[a-z]+",
     "random": "[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
     "moment": r"\d{13}",
 }

@@ -20,6 +20,7 @@ from timer_protocol.limits import Limits
 from timer_protocol.many import ChangedMany, StartedMany
 from timer_protocol.messages import Beat, Event, EventKind, EventPage, ServerInfo, Timer, TimerPage
 from timer_protocol.methods import METHODS, Method
+from timer_protocol.plan_messages import Plan
 from timer_protocol.settings import SERVER_VARIABLES
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse
 from timer_server.requests.openrpc import describe
@@ -126,6 +127,7 @@ def test_results_have_their_members_and_types() -> None:
     for rows, of in (
         (tables("The timer")[0], Timer),
         (tables("server.info")[0], ServerInfo),
+        (tables("plan.put")[1], Plan),
         (event, Event),
         (beat, Beat),
     ):
@@ -150,7 +152,7 @@ def test_states_and_kinds_are_named() -> None:
 
 
 def test_no_other_methods_are_named_and_each_has_its_word_on_retries() -> None:
-    assert set(re.findall(r"`((?:timer|events|server|rpc|queue)\.\w+)", read())) <= {
+    assert set(re.findall(r"`((?:timer|events|server|rpc|queue|plan)\.\w+)", read())) <= {
         *METHOD_NAMES,
         "server.info.protocol",
     }
@@ -224,8 +226,10 @@ REFUSED: list[tuple[str, bytes | dict[str, Any]]] = [
     ("invalid_params", request("timer.extend", 1, id="a", hours=-99)),
     ("timer_not_found", request("timer.get", 1, id="nobody")),
     ("queue_not_found", request("queue.get", 1, queue="none")),
+    ("plan_not_found", request("plan.get", 1, plan="none")),
     ("id_conflict", request("timer.start", 1, id="a", seconds=1)),
     ("wrong_state", request("timer.pause", 1, id="ended")),
+    ("wrong_state", request("plan.skip", 1, plan="rests")),
     ("limit_reached", request("timer.start", 1, seconds=1, payload="x" * 65_536)),
     ("limit_reached", [request("timer.get", 1, id="a")] * 1001),  # type: ignore[list-item]
 ]
@@ -235,6 +239,7 @@ def test_errors_carry_what_the_document_says(server: LocalServer, rpc: Requester
     rpc.call("timer.start", id="a", minutes=1)
     rpc.call("timer.start", id="ended", minutes=1)
     rpc.call("timer.cancel", id="ended")
+    rpc.call("plan.put", plan="rests", every={"hours": 1}, paused=True)
     rows = {row["name"]: row for row in tables("Errors")[0]}
     carried: dict[str, set[str]] = {}
     with socket_to(zmq.REQ, server.commands) as socket:

@@ -75,6 +75,24 @@ def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
     assert not [line for line in lines if "q100" in line]
 
 
+def test_skipped_moments_of_plans_are_counted_by_their_reason() -> None:
+    desk = Desk()
+    metrics = Metrics([desk.engine.counts()])
+    desk.result("plan.put", plan="p", every={"hours": 1}, missed="none")
+    desk.result("plan.skip", plan="p")
+    desk.engine.expire(desk.now_ns + 5 * 3_600_000 * NS_PER_MS, 10)
+    settle(desk, metrics, 0, BEGIN_NS)
+    metrics.note_plans(1)
+
+    lines = told(metrics)
+    assert "timer_plans 1.0" in lines
+    assert [line for line in lines if line.startswith("timer_plan_moments_skipped_total")] == [
+        'timer_plan_moments_skipped_total{reason="missed"} 3.0',
+        'timer_plan_moments_skipped_total{reason="overlap"} 0.0',
+        'timer_plan_moments_skipped_total{reason="skip"} 1.0',
+    ]
+
+
 @pytest.mark.parametrize(
     ("duration_s", "bound"), [(0.0, "0.0001"), (0.0001, "0.0001"), (0.00011, "0.00025"), (60, "60.0"), (61, "+Inf")]
 )
