@@ -27,9 +27,8 @@ def local_moment(zone_name: str | None, instant_ms: int) -> str:
 
 def stamp(instant_ms: int) -> str:
     """A moment in UTC, as short as ids need it: 20261127T080000Z, with milliseconds where there are any."""
-    seconds, ms = divmod(instant_ms, MS_PER_SECOND)
-    text = from_ms(seconds * MS_PER_SECOND, UTC).strftime("%Y%m%dT%H%M%S")
-    return f"{text}.{ms:03}Z" if ms else f"{text}Z"
+    text = from_ms(instant_ms, UTC).isoformat(timespec="milliseconds" if instant_ms % MS_PER_SECOND else "seconds")
+    return text.removesuffix("+00:00").replace("-", "").replace(":", "") + "Z"
 
 
 @lru_cache(maxsize=_RULES_KEPT)

@@ -171,7 +171,7 @@ class Chain:
     ) -> None:
         """Starts the occurrence of a position. Where another timer is pending under its id, it gets the next one."""
         moment_ms = position.moment_ms
-        while self._timers.is_pending(self.occurrence_id(plan, moment_ms)):
+        while self._timers.is_pending(timer_id := self.occurrence_id(plan, moment_ms)):
             moment_ms += 1
         self.stand(
             plan,
@@ -179,7 +179,7 @@ class Chain:
             now_ns,
             row,
         )
-        self._timers.begin(self._occurrence(plan, settings, position, moment_ms), now_ns)
+        self._timers.begin(self._occurrence(timer_id, settings, position), now_ns)
 
     def run(self, plan: Plan, now_ns: int) -> Countdown:
         """Starts a timer that is due at once and that the plan does not wait for."""
@@ -215,8 +215,8 @@ class Chain:
         if standing != plan.standing:
             self.stand(plan, standing, now_ns)
 
-    def _occurrence(self, plan: Plan, settings: Settings, position: Position, moment_ms: int) -> Occurrence:
-        rule, timer_id = settings.rule, self.occurrence_id(plan, moment_ms)
+    def _occurrence(self, timer_id: str, settings: Settings, position: Position) -> Occurrence:
+        rule = settings.rule
         due_ms, label, payload = position.moment_ms, settings.label, settings.payload
         match rule:
             case Every():
