@@ -46,14 +46,15 @@ class Metrics:
         """Counts the changes of a shard that have become durable, and how late the ends among them are."""
         self.commit.add(took_ns / _NS_PER_S)
         self.counts[number] = writes.counts
-        now_s, events = now_ns / _NS_PER_S, self.events
-        for event in writes.changes.events:
+        now_s, events, changes = now_ns / _NS_PER_S, self.events, writes.changes
+        for event in changes.events:
             kind_number = event.kind_number
             events[kind_number] += 1
             if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
                 self.lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
-        for moments in skipped_moments(writes.changes):
-            self.skipped[moments.reason] += moments.count
+        if changes.entries is not changes.events:
+            for moments in skipped_moments(changes):
+                self.skipped[moments.reason] += moments.count
 
     def note_plans(self, count: int) -> None:
         """Takes down how many plans there are, all of them durable."""

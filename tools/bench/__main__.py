@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.conditions import conditions
-from bench.figures import FIGURES
+from bench.figures import APART, FIGURES
 from bench.guard import guard
 from bench.options import parsed
 from bench.results import Results, load, save
@@ -26,7 +26,7 @@ def measure(run: Run, names: list[str], path: Path) -> Results:
         say(f"{name} ")
         begun = time.monotonic()
         try:
-            figure = FIGURES[name](run)
+            figure = {**FIGURES, **APART}[name](run)
         except Exception as error:  # one figure that fails leaves the others standing
             traceback.print_exc()
             results.failures.append(f"{name}: {type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ from bench import (
     loaded_lateness,
     memory_per_timer,
     one_client,
+    plans,
     queues,
     restart,
     starts,
@@ -34,3 +35,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "fan-out": fan_out.measure,
     "command-line": command_line.measure,
 }
+"""Those of the run that the page shows."""
+
+APART: dict[str, Callable[[Run], Figure]] = {"plans": plans.measure}
+"""Those that are measured where they are asked for by name."""

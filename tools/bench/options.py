@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.figures import FIGURES
+from bench.figures import APART, FIGURES
 
 DESCRIPTION = """\
 Measures a timer server in a process of its own, over real sockets, with its store on the disk of the current directory.
@@ -26,10 +26,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         "make bench",
         description=DESCRIPTION,
-        epilog=EXAMPLES.format(figures=", ".join(FIGURES)),
+        epilog=EXAMPLES.format(figures=", ".join([*FIGURES, *APART])),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("figures", nargs="*", metavar="FIGURE", help="which figures; all without one")
+    made.add_argument("figures", nargs="*", metavar="FIGURE", help="which figures; without one all but plans")
     made.add_argument("--repeats", type=_positive, default=3, metavar="N", help="repetitions of each figure (3)")
     made.add_argument("--quick", action="store_true", help="small sizes; the figures are no measure of anything")
     made.add_argument("--peers", action="store_true", help="measure the peers too, in the same run")
@@ -43,9 +43,9 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """The arguments; ends the program where a figure is unknown."""
     made = parser()
     options = made.parse_args(arguments)
-    unknown = [name for name in options.figures if name not in FIGURES]
+    unknown = [name for name in options.figures if name not in {**FIGURES, **APART}]
     if unknown:
-        made.error(f"there is no figure {unknown[0]!r}; there are {', '.join(FIGURES)}")
+        made.error(f"there is no figure {unknown[0]!r}; there are {', '.join([*FIGURES, *APART])}")
     return options
 
 

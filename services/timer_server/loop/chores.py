@@ -147,13 +147,7 @@ class PlanCare:
     """Does to the plans of a shard what time does, beside the ends of their timers."""
 
     def __init__(self, shard: Shard) -> None:
-        self._plans = shard.engine.plans
-
-    def next_due_ns(self) -> int | None:
-        return self._plans.next_due_ns()
-
-    def step(self, now_ns: int, budget: int) -> None:
-        self._plans.step(now_ns, budget)
+        self.next_due_ns, self.step = shard.engine.plans.next_due_ns, shard.engine.plans.step
 
 
 class Retention:

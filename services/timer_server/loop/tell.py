@@ -55,7 +55,8 @@ class Teller:
         """Publishes the events of a turn, and what plans have skipped in it."""
         events = writes.changes.events
         self._events.publish(shard.log.id, events)
-        self._events.publish_skipped(skipped_moments(writes.changes))
+        if writes.changes.entries is not events:
+            self._events.publish_skipped(skipped_moments(writes.changes))
         if log.isEnabledFor(logging.DEBUG):
             _log_events(events)
         if writes.anchor is not None:

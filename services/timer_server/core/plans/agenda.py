@@ -20,6 +20,11 @@ class Agenda:
         self.wanting: dict[str, None] = {}
         self.behind: dict[str, Walk | None] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done before a request, or an end of a timer."""
+        return not (self._watched or self._watched_by_wall or self.wanting or self.behind)
+
     def load(self, watched: Iterable[tuple[int, str]], watched_by_wall: Iterable[tuple[int, str]]) -> None:
         """Replaces the plans that are watched."""
         self._watched, self._watched_by_wall = list(watched), list(watched_by_wall)

@@ -10,8 +10,6 @@ from timer_server.core.plans.standing import decode_standing
 
 def skipped_moments(changes: Changes) -> Sequence[Skipped]:
     """The moments that plans have skipped in the changes of a turn, in order."""
-    if changes.entries is changes.events:
-        return ()
     return [
         Skipped(entry.plan, row.first_ms, row.last_ms, row.count, row.reason)
         for entry in changes.entries

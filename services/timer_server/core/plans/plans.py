@@ -193,6 +193,8 @@ class Plans:
     def next_due_ns(self) -> int | None:
         """When there is something to do: 0 is now. It may be earlier than that."""
         agenda = self._agenda
+        if agenda.is_empty:
+            return None
         if (agenda.behind and self._timers.may_grow()) or (agenda.wanting and self._timers.has_place()):
             return 0
         due_ms, by_wall_ms = agenda.next_watched_ms(by_wall=False), agenda.next_watched_ms(by_wall=True)
