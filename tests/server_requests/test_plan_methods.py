@@ -98,6 +98,13 @@ class TestPut:
         assert "1 place is kept for plans" in error["data"]["reason"]
         assert put(desk, paused=False)["state"] == "active"
 
+    def test_its_timers_may_be_longer_than_others(self) -> None:
+        desk = Desk(max_duration_s=60)
+        timer_id = put(desk)["pending"]["id"]
+
+        assert desk.result("timer.extend", id=timer_id, minutes=1)["duration_ms"] == HOUR_MS + 60_000
+        assert desk.result("timer.restart", id=timer_id)["duration_ms"] == HOUR_MS
+
     @pytest.mark.parametrize(
         ("asked", "what"),
         [

@@ -9,7 +9,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from timer_protocol.durations import MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
+from timer_protocol.durations import LONGEST_S, MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.ids import check_id
 from timer_protocol.limits import Limits
@@ -81,6 +81,7 @@ class Engine:
         event_at: Callable[[int], Countdown] = _not_read,
     ) -> None:
         self._limits = limits
+        self._limits_of_plans = replace(limits, max_duration_s=LONGEST_S)
         self._new_id = new_id
         self._wall_clock = wall_clock
         self._to_follow: Iterator[Countdown] = iter(())
@@ -403,7 +404,7 @@ class Engine:
         if timer.has_ended:
             self._room.check_place(timer.id, begun)
         now = Now(now_ns) if timer.wall is None else self._now(now_ns)
-        changed = effect(timer, params, now, self._limits)
+        changed = effect(timer, params, now, self._limits_of_plans if PLAN_MARK in timer.id else self._limits)
         keys = keys if key is None else remembering(keys, key)
         return self._changed(timer, NUMBER_OF[change.kind], now, changed, keys)
 

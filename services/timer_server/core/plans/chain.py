@@ -22,6 +22,9 @@ from timer_server.core.plans.timers import PLAN_MARK, Occurrence, PlanTimers
 OCCURRENCE_COST = 3
 """The budget that an occurrence takes beside its end: it is looked for and started, and two entries are written."""
 
+LOOK_COST = 4
+"""What one look at a passed moment takes of a budget: a cron rule is worked out for it."""
+
 _AT_ONCE = 128
 """Passed moments that are looked at where an occurrence ends; more of them are left for a step."""
 
@@ -106,7 +109,7 @@ class Chain:
     def go_on(self, plan: Plan, settings: Settings, standing: Standing, now_ns: int) -> int:
         """Starts the occurrence that follows `standing.at`, or finds that there is none.
 
-        Where the disk is nearly full the plan stays behind. Returns how many passed moments were looked at.
+        Where the disk is nearly full the plan stays behind. Returns what looks at passed moments take of a budget.
         """
         following, now_ms = self.following(settings, standing), self.now_ms(settings, now_ns)
         if following is None:
@@ -130,19 +133,19 @@ class Chain:
             return None
 
     def catch_up(self, plan: Plan, now_ns: int, most: int) -> int:
-        """Goes on with a plan that is behind, and returns how many passed moments were looked at."""
+        """Goes on with a plan that is behind, by a look at up to `most` moments. Returns what it takes of a budget."""
         settings, standing, walk = plan.settings, plan.standing, self.agenda.behind.pop(plan.id)
         if walk is None:
-            return self.go_on(plan, settings, standing, now_ns)
-        return self._walk(plan, settings, standing, walk, now_ns, most)
+            return OCCURRENCE_COST + self.go_on(plan, settings, standing, now_ns)
+        return OCCURRENCE_COST + self._walk(plan, settings, standing, walk, now_ns, most)
 
     def _walk(self, plan: Plan, settings: Settings, standing: Standing, walk: Walk, now_ns: int, most: int) -> int:
         """Looks at moments that have passed. Once all have been seen, it starts the next occurrence."""
         now_ms = self.now_ms(settings, now_ns)
-        looked_at = walk.go_on(now_ms, most)
+        cost = LOOK_COST * walk.go_on(now_ms, most)
         if not (walk.is_over(now_ms) and self._timers.may_grow()):
             self._fall_behind(plan, standing, walk, now_ns)
-            return looked_at
+            return cost
         passed = walk.outcome(settings, now_ms)
         standing, row = replace(standing, is_displaced=False), passed.row
         if row is not None:
@@ -158,7 +161,7 @@ class Chain:
             self._finish(plan, standing, now_ns, row)
         else:
             self.start(plan, settings, standing, passed.next, now_ns, row)
-        return looked_at
+        return cost
 
     def start(
         self,

@@ -14,14 +14,11 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.core.entries import PlanPart
 from timer_server.core.keys import knows, remembering
 from timer_server.core.model import Countdown
-from timer_server.core.plans.chain import OCCURRENCE_COST, Chain
+from timer_server.core.plans.chain import LOOK_COST, OCCURRENCE_COST, Chain
 from timer_server.core.plans.registry import Registry
 from timer_server.core.plans.rules import CivilTime, Position, beginning_at
 from timer_server.core.plans.standing import Plan, Row, Settings, Standing, State, encode
 from timer_server.core.plans.timers import PLAN_MARK, PlanTimers
-
-_LOOK_COST = 4
-"""The budget that one look at a passed moment takes: a cron rule is worked out for it."""
 
 
 class Plans:
@@ -215,9 +212,8 @@ class Plans:
             del self._agenda.wanting[plan_id]
             budget -= self._go_on_wanting(plan_id, now_ns)
         while budget > 0 and self._agenda.behind and self._timers.may_grow():
-            most = max(budget // _LOOK_COST, 1)
-            looked_at = self._chain.catch_up(self._known(next(iter(self._agenda.behind))), now_ns, most)
-            budget -= OCCURRENCE_COST + _LOOK_COST * looked_at
+            plan = self._known(next(iter(self._agenda.behind)))
+            budget -= self._chain.catch_up(plan, now_ns, max(budget // LOOK_COST, 1))
 
     # Parts
 
