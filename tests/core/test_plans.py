@@ -10,6 +10,7 @@ import pytest
 
 from drivers import builders
 from drivers.builders import BEGIN_NS, CIVIL_TIME, LOG_ID, NS_PER_MS, NS_PER_S, Bench
+from timer_protocol.errors import Refusal
 from timer_protocol.messages import CancelParams, PauseParams
 from timer_protocol.plan_messages import Missed
 from timer_server.core.entries import PlanEntry
@@ -210,3 +211,20 @@ def test_an_end_of_the_old_one_that_is_above_the_horizon_is_forgotten_after_a_re
         bench.reload()
         bench.forget(BEGIN_NS + 70 * NS_PER_S)
         assert len(list(store.load())) == 3
+
+
+def test_a_place_that_is_kept_counts_in_the_share_of_a_prefix() -> None:
+    bench = PlanBench()
+    plans = bench.engine.plans
+    plans.put("shop/p", settings_of(), is_paused=True, now_ns=BEGIN_NS)
+    bench.engine.share_out({"shop/": 2})
+    bench.start("shop/a")
+    for ask in (lambda: bench.start("shop/b"), lambda: bench.put(settings_of(), plan_id="shop/q")):
+        with pytest.raises(Refusal) as refused:
+            ask()
+        assert (refused.value.help["limit"], refused.value.help["scope"]) == ("max_timers", "key")
+
+    plans.resume("shop/p", BEGIN_NS)
+    bench.start("bank/a")
+    plans.delete("shop/p", BEGIN_NS)
+    assert bench.start("shop/b").state == "running"

@@ -5,9 +5,7 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from heapq import merge
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -22,7 +20,8 @@ from timer_server.core.other_entries import OtherEntries
 from timer_server.core.plans.registry import Registry
 from timer_server.core.prefix_shares import PrefixShares, Share
 from timer_server.core.readers import EndReaders
-from timer_server.core.records import Record, head, is_paused, pack, unpack
+from timer_server.core.records import Record, head, pack, unpack
+from timer_server.core.timer_order import TimerOrder
 
 _REMOVED_MOST = 250
 """Entries that one turn removes because readers or queues need them no more. Each may stand in a block of its own."""
@@ -87,6 +86,7 @@ class Ledger:
         self._ids = IdIndex()
         self._deadlines = Deadlines(self._pending)
         self._wall_deadlines = Deadlines(self._pending)
+        self.order = TimerOrder(self._pending, self._ended, self._ids, self._deadlines, self._wall_deadlines)
         self._paused = 0
         self._entries: list[Any] = []
         """New entries, each a `NewEntry`. Where `_has_others` is false, all of them are events."""
@@ -162,44 +162,6 @@ class Ledger:
         if place is None:
             place = self._cancelled.get(timer_id)
         return None if place is None else self.at(place)
-
-    def page(
-        self, after: str | None, prefix: str, states: Collection[State], due_before_ms: int | None = None
-    ) -> Iterator[tuple[str, Countdown | Recall | None]]:
-        """The ids that sort after `after` and begin with `prefix`, each with its timer if that is to be listed.
-
-        Listed are those in one of `states`, and due before `due_before_ms`, which only running ones are.
-        """
-        for timer_id in self._ids.after(after, prefix):
-            record = self._pending.get(timer_id)
-            if record is None:
-                places = [ended.get(timer_id) for state, ended in self._ended.items() if state in states]
-                place = next(filter(None, places), None)
-                yield timer_id, None if place is None else self.at(place)
-            else:
-                is_wanted = ("paused" if is_paused(record) else "running") in states
-                timer = unpack(record) if is_wanted else None
-                yield timer_id, timer if due_before_ms is None or _is_due_before(timer, due_before_ms) else None
-
-    def by_deadline(self, prefix: str, due_before_ms: int | None = None) -> Iterator[Countdown | None]:
-        """The running timers in the order of their deadlines, up to those due before a moment.
-
-        None stands for what is not to be listed: another id, or a record of a timer that has changed since.
-        """
-        for due_at_ms, record in self._by_due_ms():
-            if due_before_ms is not None and due_at_ms >= due_before_ms:
-                return
-            timer_id = head(record).id
-            is_wanted = timer_id.startswith(prefix) and self._pending.get(timer_id) is record
-            yield unpack(record) if is_wanted else None
-
-    def _by_due_ms(self) -> Iterator[tuple[int, Record]]:
-        """The records of running timers, with when they are due on the timeline, in that order."""
-        elapsed = ((head(record).due_at_ms or 0, record) for record in self._deadlines.in_order())
-        if not len(self._wall_deadlines):
-            return elapsed
-        bound = ((unpack(record).due_on_timeline_ms or 0, record) for record in self._wall_deadlines.in_order())
-        return merge(elapsed, bound, key=itemgetter(0))
 
     def begin(self, timer: Countdown) -> None:
         """Logs a new timer, which runs. Its place has to be the one after the last."""
@@ -445,8 +407,3 @@ def _whole(entry: Countdown | Referring, before: Record | None, holder_at: Calla
     if isinstance(entry, Countdown):
         return entry
     return entry.with_spec_of(unpack(before) if before is not None else holder_at(entry.spec_place))
-
-
-def _is_due_before(timer: Countdown | None, moment_ms: int) -> bool:
-    due_at_ms = None if timer is None else timer.due_on_timeline_ms
-    return due_at_ms is not None and due_at_ms < moment_ms

@@ -30,19 +30,19 @@ def list_page(ledger: Ledger, params: ListParams, scan: int) -> Listing:
         return _by_deadline(ledger, params, scan)
     entries: list[Countdown | Recall] = []
     scanned, last = 0, None
-    for timer_id, entry in ledger.page(params.after, params.prefix, states, params.due_before_ms):
+    for timer_id, entry in ledger.order.by_id(params.after, params.prefix, states, params.due_before_ms):
         if len(entries) == params.limit or scanned == scan:
             return Listing(entries, last, scanned)
         scanned, last = scanned + 1, timer_id
         if entry is not None:
-            entries.append(entry)
+            entries.append(ledger.at(entry) if isinstance(entry, int) else entry)
     return Listing(entries, None, scanned)
 
 
 def _by_deadline(ledger: Ledger, params: ListParams, scan: int) -> Listing:
     entries: list[Countdown | Recall] = []
     scanned = 0
-    for timer in ledger.by_deadline(params.prefix, params.due_before_ms):
+    for timer in ledger.order.by_deadline(params.prefix, params.due_before_ms):
         if scanned == scan or (timer is not None and len(entries) == params.limit):
             return Listing(entries, None, scanned, is_complete=False)
         scanned += 1
