@@ -91,6 +91,47 @@ def test_what_was_looked_at_is_looked_at_again_after_a_crash_and_counted_once() 
     assert told == bench.plan(now_ns).standing.missed == 24 * 60 - 1
 
 
+def far_behind() -> tuple[PlanBench, int]:
+    """A plan whose next occurrence is still looked for."""
+    bench, now_ns = PlanBench(), BEGIN_NS + DAY_NS
+    bench.put(settings_of(Cron("* * * * *", "UTC"), missed="none"))
+    bench.commit()
+    bench.step(now_ns, 100)
+    assert bench.plan(now_ns).standing.is_behind
+    return bench, now_ns
+
+
+def test_a_plan_that_is_behind_can_be_paused_changed_and_deleted() -> None:
+    bench, now_ns = far_behind()
+    bench.engine.plans.pause("p", now_ns)
+    assert bench.engine.plans.next_due_ns() is None
+    assert bench.engine.plans.resume("p", now_ns).standing.missed == 0
+
+    bench, now_ns = far_behind()
+    pending = bench.engine.plans.pending(bench.put(settings_of(), now_ns))
+    assert pending is not None
+    assert pending.due_at_ms == (now_ns + HOUR_NS) // NS_PER_MS
+    assert bench.engine.plans.next_due_ns() is None
+
+    bench, now_ns = far_behind()
+    assert bench.engine.plans.delete("p", now_ns)
+    assert bench.engine.plans.next_due_ns() is None
+    assert bench.step(now_ns) == 0
+
+
+def test_one_that_was_held_up_before_a_restart_is_overtaken_after_it() -> None:
+    bench = PlanBench()
+    pending = bench.engine.plans.pending(bench.put(settings_of()))
+    assert pending is not None
+    bench.ask(PauseParams(pending.id))
+    bench.commit()
+
+    bench.reload()
+    assert bench.engine.plans.next_due_ns() == BEGIN_NS + HOUR_NS
+    bench.step(BEGIN_NS + HOUR_NS)
+    assert bench.engine.counts().running == 1
+
+
 @pytest.mark.parametrize(
     ("missed", "fired", "skipped"), [("all", 101, 86_299), ("last", 2, 86_398), ("none", 1, 86_399)]
 )

@@ -272,6 +272,18 @@ class TestSteps:
         desk.wait(15 * 60_000)
         assert get(desk)["pending"]["due_at_ms"] == BEGIN_MS + DAY_MS + 30 * 60_000
 
+    def test_one_that_ends_while_the_plan_is_paused_is_followed_once_it_is_resumed(self, desk: Desk) -> None:
+        timer_id = self.put(desk)["pending"]["id"]
+        desk.result("plan.pause", plan="p")
+        desk.result("timer.resume", id=timer_id)
+        desk.wait(25 * 60_000)
+        plan = get(desk)
+        assert (plan["state"], plan["pending"], plan["counts"]["fired"]) == ("paused", None, 1)
+
+        desk.wait(HOUR_MS)
+        rest = desk.result("plan.resume", plan="p")["pending"]
+        assert (rest["label"], rest["due_at_ms"]) == ("rest", BEGIN_MS + HOUR_MS + 30 * 60_000)
+
     def test_the_next_begins_when_one_that_was_extended_is_due_or_at_its_cancel(self, desk: Desk) -> None:
         timer_id = self.put(desk)["pending"]["id"]
         desk.result("timer.extend", id=timer_id, minutes=10)
