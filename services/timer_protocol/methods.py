@@ -81,6 +81,7 @@ class Method(Struct, frozen=True):
 _NOT_FOUND = (ErrorCode.TIMER_NOT_FOUND,)
 _NO_QUEUE = (ErrorCode.QUEUE_NOT_FOUND,)
 _NO_PLAN = (ErrorCode.PLAN_NOT_FOUND,)
+_PLAN_GROWTH = (*_NO_PLAN, ErrorCode.LIMIT_REACHED)
 _CHANGE = (ErrorCode.TIMER_NOT_FOUND, ErrorCode.WRONG_STATE)
 _GROWTH = (*_CHANGE, ErrorCode.LIMIT_REACHED)
 _PARKED = (ErrorCode.LIMIT_REACHED, ErrorCode.SHUTTING_DOWN)
@@ -246,7 +247,7 @@ METHODS: tuple[Method, ...] = (
         "plan",
         Plan,
         "Let a plan rest; the timer it waits for is cancelled.",
-        _NO_PLAN,
+        _PLAN_GROWTH,
     ),
     Method(
         "plan.resume",
@@ -255,7 +256,7 @@ METHODS: tuple[Method, ...] = (
         "plan",
         Plan,
         "Let a paused plan go on, from its next moment.",
-        _NO_PLAN,
+        _PLAN_GROWTH,
     ),
     Method(
         "plan.skip",
@@ -264,7 +265,7 @@ METHODS: tuple[Method, ...] = (
         "plan",
         Plan,
         "Leave out the occurrence that comes next.",
-        (*_NO_PLAN, ErrorCode.WRONG_STATE),
+        (*_PLAN_GROWTH, ErrorCode.WRONG_STATE),
     ),
-    Method("plan.run", KeyedPlanParams, "start", "plan", Plan, "Start one that is due at once, beside.", _NO_PLAN),
+    Method("plan.run", KeyedPlanParams, "start", "plan", Plan, "Start one that is due at once, beside.", _PLAN_GROWTH),
 )

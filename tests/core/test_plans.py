@@ -265,6 +265,8 @@ def test_a_place_that_is_kept_counts_in_the_share_of_a_prefix() -> None:
             ask()
         assert (refused.value.help["limit"], refused.value.help["scope"]) == ("max_timers", "key")
 
+    with pytest.raises(Refusal):
+        plans.run("shop/p", None, BEGIN_NS)
     plans.resume("shop/p", BEGIN_NS)
     bench.start("bank/a")
     plans.delete("shop/p", BEGIN_NS)

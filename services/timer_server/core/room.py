@@ -58,11 +58,15 @@ class Room:
 
         `begun` are those to be counted as pending besides, by prefix; all of them stand under "".
         """
-        ledger, kept = self._ledger, self._plans.without_pending
+        ledger = self._ledger
         if ledger.shares is not None:
             ledger.shares.check(timer_id, begun)
         pending = ledger.pending_count() + (begun[""] if begun else 0)
-        if pending + kept >= self._limits.max_timers:
-            beside = f", {counted(kept, 'place is kept', 'places are kept')} for plans," if kept else ""
-            what = f"{counted(pending, 'timer is', 'timers are')} pending{beside} and max_timers allows no more"
-            raise limit_reached("max_timers", self._limits.max_timers, what, later=True)
+        if pending + self._plans.without_pending >= self._limits.max_timers:
+            raise self._no_place(pending)
+
+    def _no_place(self, pending: int) -> Refusal:
+        kept = self._plans.without_pending
+        beside = f", {counted(kept, 'place is kept', 'places are kept')} for plans," if kept else ""
+        what = f"{counted(pending, 'timer is', 'timers are')} pending{beside} and max_timers allows no more"
+        return limit_reached("max_timers", self._limits.max_timers, what, later=True)

@@ -96,8 +96,7 @@ class PlanMethods:
         return PlanPreview(next_moments(self._plans.civil, rule, self._plans.moments(settings, now_ns), params.count))
 
     def pause(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
-        """Lets a plan rest."""
-        self._engine.take_room(ENTRY_BYTES)
+        """Lets a plan rest. That ends a timer, so it is possible on a full disk, but for steps."""
         return self._view(self._plans.pause(params.plan, now_ns), now_ns, room)
 
     def resume(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:

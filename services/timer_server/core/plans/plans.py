@@ -172,13 +172,18 @@ class Plans:
         return plan
 
     def run(self, plan_id: str, key: str | None, now_ns: int) -> tuple[Plan, Countdown | None]:
-        """Starts a timer that is due at once. Where there is no place for it, it waits for one."""
+        """Starts a timer that is due at once. Where there is no place for it, it waits for one.
+
+        Raises `Refusal` (limit_reached) where the share of a prefix is used up.
+        """
         plan = self.find(plan_id, now_ns)
         standing = plan.standing
         if key is not None and knows(standing.keys, key):
             return plan, None
         has_place = self._timers.has_place()
-        if not has_place:
+        if has_place:
+            self._timers.check_place(plan_id)
+        else:
             self._agenda.wanting[plan_id] = None
         if key is not None or not has_place:
             waiting = standing.waiting + (not has_place)
