@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         LimitReached,
         LocalFailure,
         NotPermitted,
+        PlanNotFound,
         QueueNotFound,
         ServerError,
         ServerUnreachable,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from timer_client.work import HeldDelivery, Work
     from timer_protocol.many import ChangedMany, StartedMany
     from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
+    from timer_protocol.plan_messages import Every, NextMoment, Plan, PlanPreview, Step
     from timer_protocol.queue_messages import DeadLetter, DeadPage, Delivery, Queue, Renewed, Settled
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "EventPage",
     "EventStream",
     "EventsTruncated",
+    "Every",
     "HeldDelivery",
     "IdConflict",
     "InvalidArgument",
@@ -74,8 +77,12 @@ __all__ = [
     "LeaseLost",
     "LimitReached",
     "LocalFailure",
+    "NextMoment",
     "NotPermitted",
     "Pause",
+    "Plan",
+    "PlanNotFound",
+    "PlanPreview",
     "Queue",
     "QueueNotFound",
     "Renewed",
@@ -86,6 +93,7 @@ __all__ = [
     "Settled",
     "ShuttingDown",
     "StartedMany",
+    "Step",
     "StorageFailed",
     "Timer",
     "TimerClient",
@@ -118,6 +126,7 @@ _MODULES = {
     "new_id": "timer_client.calls",
     **dict.fromkeys(("ChangedMany", "StartedMany"), "timer_protocol.many"),
     **dict.fromkeys(("Event", "EventPage", "ServerInfo", "Timer", "TimerPage"), "timer_protocol.messages"),
+    **dict.fromkeys(("Every", "NextMoment", "Plan", "PlanPreview", "Step"), "timer_protocol.plan_messages"),
     **dict.fromkeys(
         ("DeadLetter", "DeadPage", "Delivery", "Queue", "Renewed", "Settled"), "timer_protocol.queue_messages"
     ),

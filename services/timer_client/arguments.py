@@ -32,12 +32,15 @@ def wrong_kind(name: str, value: object, allowed: str) -> InvalidArgument:
     return InvalidArgument(f"{name} is {shown(value)}, but must be {allowed}")
 
 
-def check_kinds(params: Struct) -> None:
-    """Raises `InvalidArgument` for the first value of another kind than its field declares."""
+def check_kinds(params: Struct, place: str = "") -> None:
+    """Raises `InvalidArgument` for the first value of another kind than its field declares.
+
+    `place` stands before the field's name in the sentence.
+    """
     for name, (types, allowed) in _kinds(type(params)).items():
         value = getattr(params, name)
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):  # Python's True is an int
-            raise wrong_kind(name, value, allowed)
+            raise wrong_kind(f"{place}{name}", value, allowed)
 
 
 def several(name: str, values: object, allowed: str) -> list[Any]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from timer_client import calls, many, queue_calls
+from timer_client import calls, many, plan_calls, queue_calls
 from timer_client.arguments import finite_seconds
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
 from timer_client.async_work import AsyncCarrier, AsyncWork, Desk
@@ -52,6 +52,15 @@ class AsyncTimerClient:
     read_events = awaitable(calls.read_events)
     info = awaitable(calls.info)
     discover = awaitable(calls.discover)
+    put_plan = awaitable(plan_calls.put_plan)
+    delete_plan = awaitable(plan_calls.delete_plan)
+    get_plan = awaitable(plan_calls.get_plan)
+    plans = awaitable_talk(plan_calls.plans)
+    pause_plan = awaitable(plan_calls.pause_plan)
+    resume_plan = awaitable(plan_calls.resume_plan)
+    skip_plan = awaitable(plan_calls.skip_plan)
+    run_plan = awaitable(plan_calls.run_plan)
+    preview_plan = awaitable(plan_calls.preview_plan)
     put_queue = awaitable(queue_calls.put_queue)
     delete_queue = awaitable(queue_calls.delete_queue)
     get_queue = awaitable(queue_calls.get_queue)

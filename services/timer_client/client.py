@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 import zmq
 
-from timer_client import calls, many, queue_calls
+from timer_client import calls, many, plan_calls, queue_calls
 from timer_client.arguments import finite_seconds, wrong_kind
 from timer_client.calls import Call, Talk, TimerSpec
 from timer_client.cursor import After, cursor_after
@@ -70,6 +70,15 @@ class TimerClient:
     read_events = blocking(calls.read_events)
     info = blocking(calls.info)
     discover = blocking(calls.discover)
+    put_plan = blocking(plan_calls.put_plan)
+    delete_plan = blocking(plan_calls.delete_plan)
+    get_plan = blocking(plan_calls.get_plan)
+    plans = blocking_talk(plan_calls.plans)
+    pause_plan = blocking(plan_calls.pause_plan)
+    resume_plan = blocking(plan_calls.resume_plan)
+    skip_plan = blocking(plan_calls.skip_plan)
+    run_plan = blocking(plan_calls.run_plan)
+    preview_plan = blocking(plan_calls.preview_plan)
     put_queue = blocking(queue_calls.put_queue)
     delete_queue = blocking(queue_calls.delete_queue)
     get_queue = blocking(queue_calls.get_queue)

@@ -114,6 +114,10 @@ class TimerNotFound(ServerError):
     """There is no timer with this id: it was never started, or it ended and retention has removed it."""
 
 
+class PlanNotFound(ServerError):
+    """There is no plan with this id: nobody has put it, or it was deleted."""
+
+
 class QueueNotFound(ServerError):
     """There is no queue of this name: nobody has made it, or it was deleted."""
 
@@ -123,7 +127,7 @@ class IdConflict(ServerError):
 
 
 class WrongState(ServerError):
-    """The timer's state does not allow this, such as pausing one that has fired."""
+    """The state of a timer or plan does not allow this, such as pausing a timer that has fired."""
 
 
 class LimitReached(ServerError):
@@ -147,6 +151,7 @@ _CLASSES: dict[int, type[ServerError]] = {
     ErrorCode.METHOD_NOT_FOUND: InvalidRequest,
     ErrorCode.INVALID_PARAMS: InvalidRequest,
     ErrorCode.TIMER_NOT_FOUND: TimerNotFound,
+    ErrorCode.PLAN_NOT_FOUND: PlanNotFound,
     ErrorCode.QUEUE_NOT_FOUND: QueueNotFound,
     ErrorCode.ID_CONFLICT: IdConflict,
     ErrorCode.WRONG_STATE: WrongState,

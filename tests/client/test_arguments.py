@@ -1,7 +1,10 @@
 """Arguments of the wrong kind: every public method of both clients refuses them with one error, and sends nothing."""
 
 import inspect
+import math
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +12,18 @@ import zmq
 
 from client.fake_server import FakeServer
 from drivers.both_clients import Driver, quick
-from timer_client import AsyncTimerClient, Cursor, InvalidArgument, TimerClient, TimerError, TimerSpec, calls
+from timer_client import (
+    AsyncTimerClient,
+    Cursor,
+    Every,
+    InvalidArgument,
+    Step,
+    TimerClient,
+    TimerError,
+    TimerSpec,
+    calls,
+    plan_calls,
+)
 
 Connect = Callable[..., Driver]
 
@@ -36,6 +50,13 @@ KINDS: dict[str, tuple[type, ...]] = {
     "due_before_ms": (int, type(None)),
     "order": TEXT,
     "action": TEXT,
+    "plan": TEXT,
+    "cron": (str, type(None)),
+    "from_ms": (int, type(None)),
+    "until_ms": (int, type(None)),
+    "missed": TEXT,
+    "missed_window_ms": (int,),
+    "overlap": TEXT,
     "queue": TEXT,
     "max": (int,),
     "then": TEXT,
@@ -63,6 +84,14 @@ TAKEN: dict[tuple[str, str], list[Any]] = {
     ("change_many", "seconds"): [None, 0, 5, 5.5],
     ("change_many", "dry_run"): [True],
     ("change_many", "states"): [[]],
+    ("put_plan", "payload"): [*VALUES[:6], *VALUES[7:11]],
+    ("put_plan", "count"): [None, 0, 5],
+    ("put_plan", "paused"): [None, True],
+    ("preview_plan", "count"): [0, 5],
+    ("put_plan", "every"): [None, {}],
+    ("put_plan", "steps"): [None, []],
+    ("preview_plan", "every"): [None, {}],
+    ("preview_plan", "steps"): [None, []],
     ("list", "states"): [None, []],
     ("list", "omit"): [[]],
     ("put_queue", "states"): [None, []],
@@ -82,6 +111,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "read_events": {"after": "start"},
     "start_columns": {"ids": ["a"], "seconds": 5},
     "change_many": {"action": "pause", "ids": ["a"]},
+    **{f"{name}_plan": {"plan": "a"} for name in ("put", "delete", "get", "pause", "resume", "skip", "run")},
     "put_queue": {"queue": "mail", "prefix": ""},
     **{name: {"queue": "mail"} for name in ("delete_queue", "get_queue", "take", "dead", "work")},
     **{name: {"queue": "mail", "receipts": ["r"]} for name in ("ack", "nack", "renew", "revive", "drop")},
@@ -113,7 +143,7 @@ def test_a_wrong_kind_is_refused_by_name_before_anything_is_sent(
         for value in VALUES:
             if not _is_taken(method, parameter, value):
                 with pytest.raises(
-                    InvalidArgument, match=rf"^{parameter}( is |\[)|cursor|the seq of|either prefix"
+                    InvalidArgument, match=rf"^{parameter}( is | has |\[)|cursor|the seq of|either prefix"
                 ) as caught:
                     _called(client, method, {**NEEDED.get(method, {}), parameter: value})
                 assert "\n" not in str(caught.value)
@@ -135,6 +165,23 @@ def test_the_error_is_the_one_of_pythons_own_functions_too() -> None:
         for kind in (TypeError, ValueError, TimerError):
             with pytest.raises(kind):
                 wrong()
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"every": {"hour": 1}}, "every has 'hour', but may have hours, minutes, seconds"),
+        ({"every": {"hours": "1"}}, "every.hours is '1', but must be a number"),
+        ({"every": Every(hours=math.inf)}, "every.hours is inf, but numbers must be finite"),
+        ({"every": Step(hours=1)}, "must be an Every, or a mapping of its members"),
+        ({"steps": [{"minutes": 25}, Step(minutes=5, label=5)]}, "steps[1].label is 5, but must be text"),  # type: ignore[arg-type]
+        ({"steps": "25m"}, "steps is '25m', but must be a list of Step"),
+    ],
+)
+def test_a_wrong_rule_is_told_with_its_place(rule: dict[str, Any], told: str) -> None:
+    for make in (partial(plan_calls.put_plan, "drink"), plan_calls.preview_plan):
+        with pytest.raises(InvalidArgument, match=re.escape(told)):
+            make(**rule)
 
 
 def test_a_wrong_spec_is_told_with_its_place(fake: FakeServer, connect: Connect) -> None:

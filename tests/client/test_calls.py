@@ -12,7 +12,20 @@ import msgspec
 import pytest
 
 from client.fake_server import timer
-from timer_client import AsyncTimerClient, InvalidArgument, TimerClient, TimerSpec, calls, many, new_id, queue_calls
+from timer_client import (
+    AsyncTimerClient,
+    Every,
+    InvalidArgument,
+    Plan,
+    Step,
+    TimerClient,
+    TimerSpec,
+    calls,
+    many,
+    new_id,
+    plan_calls,
+    queue_calls,
+)
 from timer_client.calls import Call
 from timer_protocol.ids import is_valid_id
 from timer_protocol.messages import StartParams, Timer
@@ -34,6 +47,16 @@ CALLS: list[Call[Any]] = [
     calls.read_events("hfBTrOFTY0c:7", "order/", 10, 50),
     calls.info(),
     calls.discover(),
+    plan_calls.put_plan("drink", every=Every(hours=1), from_ms=5, until_ms=9, count=3, payload={"x": [1]}),
+    plan_calls.put_plan("pomodoro", steps=[Step(minutes=25, label="work"), {"minutes": 5}], paused=True),
+    plan_calls.delete_plan("drink"),
+    plan_calls.get_plan("drink"),
+    next(plan_calls.plans("d")),
+    plan_calls.pause_plan("drink"),
+    plan_calls.resume_plan("drink"),
+    plan_calls.skip_plan("drink"),
+    plan_calls.run_plan("drink"),
+    plan_calls.preview_plan(cron="0 9 * * 1-5", zone="Europe/Rome", count=3),
     queue_calls.put_queue("mail", "mail/", states=["fired"], begin="start", lease_ms=5000, backoff_ms=[10, 20]),
     queue_calls.delete_queue("mail"),
     queue_calls.get_queue("mail"),
@@ -124,6 +147,21 @@ def test_a_timer_can_be_named_by_itself() -> None:
     assert _params(calls.get(timer(id="order/42"))) == {"id": "order/42"}
 
 
+@pytest.mark.parametrize("change", [plan_calls.skip_plan, plan_calls.run_plan])
+def test_what_a_plan_is_to_do_once_has_a_key(change: Callable[..., Call[Plan]]) -> None:
+    first, second = (_params(change("drink"))["key"] for _ in range(2))
+    assert first != second
+    assert _params(change("drink", key="k")) == {"plan": "drink", "key": "k"}
+
+
+def test_a_rule_goes_over_as_it_was_given() -> None:
+    given: dict[str, Any] = {"hours": 1.5, "minutes": 0}
+    assert _params(plan_calls.put_plan("drink", every=given)) == {"plan": "drink", "every": given}
+    assert _params(plan_calls.put_plan("drink", every=Every(hours=1.5))) == {"plan": "drink", "every": {"hours": 1.5}}
+    steps: Any = _params(plan_calls.preview_plan(steps=(Step(minutes=25, label="work"), {"minutes": 5})))["steps"]
+    assert steps == [{"minutes": 25, "label": "work"}, {"minutes": 5}]
+
+
 @pytest.mark.parametrize("change", [calls.pause, calls.resume, calls.cancel, calls.restart])
 def test_a_change_has_a_key_of_its_own_or_the_one_it_is_given(change: Callable[..., Call[Timer]]) -> None:
     first, second = (_params(change("order/42"))["key"] for _ in range(2))
@@ -149,8 +187,14 @@ def test_ids_are_unique_across_threads() -> None:
 
 NAMES = ["start", "get", "list", "pause", "resume", "cancel", "extend", "restart", "read_events", "info", "discover"]
 MANY = ["start_columns", "change_many"]
+PLANS = [name for name in vars(TimerClient) if "plan" in name]
 QUEUES = ["put_queue", "delete_queue", "get_queue", "queues", "take", "ack", "nack", "renew", "dead", "revive", "drop"]
-MODULES = {**dict.fromkeys(NAMES, calls), **dict.fromkeys(MANY, many), **dict.fromkeys(QUEUES, queue_calls)}
+MODULES = {
+    **dict.fromkeys(NAMES, calls),
+    **dict.fromkeys(MANY, many),
+    **dict.fromkeys(PLANS, plan_calls),
+    **dict.fromkeys(QUEUES, queue_calls),
+}
 
 
 @pytest.mark.parametrize("client", [TimerClient, AsyncTimerClient])
