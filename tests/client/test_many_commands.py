@@ -126,7 +126,7 @@ class TestFiles:
             "id must be",
             "second",
             "more than zero",
-            "`at` a moment",
+            "either `at` or hours",
             "exists with other",
         )
         for line, reason in zip(said, reasons, strict=True):

@@ -17,6 +17,7 @@ from timer_client.errors import (
     InvalidArgument,
     LimitReached,
     LocalFailure,
+    PlanNotFound,
     QueueNotFound,
     ServerUnreachable,
     TimerError,
@@ -31,6 +32,7 @@ _QUIET_S = 10.0
 _ADVICE: dict[type[TimerError], str] = {
     ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
     AccessDenied: "The server's operator has a folder of allowed keys.",
+    PlanNotFound: "The command `plan ls` shows those there are.",
     TimerNotFound: "The command `list` shows those there are.",
     QueueNotFound: "The command `queue ls` lists those there are.",
     LimitReached: "It is the server's limit; the command `info` shows them all.",

@@ -23,7 +23,7 @@ MEANINGS = (
         "The server refused (no such timer or queue, a state, lease, value, limit, key); of `start`: it ended before.",
     ),
     ("2", "A wrong argument, answer, setting or file."),
-    ("3", "The timer was cancelled while it was watched."),
+    ("3", "The timer was cancelled, or the plan removed, while it was watched."),
     ("4", "The server could not be reached in time."),
     ("5", "The output could not be written, or the system refused something else."),
     ("126", "The command after `--` cannot be run."),

@@ -59,6 +59,22 @@ def parse_moment(text: str, zone: str | None, now_ms: int) -> Moment:
         raise ValueError(f"{text!r} is no moment: {error}") from None
 
 
+def moment_ms(text: str, zone: str | None, now_ms: int) -> int:
+    """The moment in a text as Unix milliseconds. One with its offset may be given beside a zone, which it leaves aside.
+
+    Raises `ValueError` with a sentence.
+    """
+    has_offset = _WITH_OFFSET.fullmatch(" ".join(text.split())) is not None
+    moment = parse_moment(text, None if has_offset else zone, now_ms)
+    return instant_ms(moment.at, MachineZone() if moment.zone is None else named_zone(moment.zone))
+
+
+def instant_ms(at: str, where: tzinfo) -> int:
+    """A moment with its offset, or one on the clocks of a zone, as Unix milliseconds. Raises `ValueError`."""
+    written = datetime.fromisoformat(at)
+    return to_ms(written) if written.tzinfo else shown_first_ms(written, where)
+
+
 def is_time_of_day(text: str) -> bool:
     """Whether a text such as 14:30 may be meant as a time of the day."""
     match = _WITHOUT_DATE.fullmatch(text)
@@ -75,8 +91,7 @@ def spoken(at: str, zone: str | None, now_ms: int) -> str:
     """A moment that the server repeats, in words: `tomorrow at 14:30 CET`."""
     try:
         where = MachineZone() if zone is None else named_zone(zone)
-        written = datetime.fromisoformat(at)
-        moment = from_ms(to_ms(written) if written.tzinfo else shown_first_ms(written, where), where)
+        moment = from_ms(instant_ms(at, where), where)
     except (ValueError, OverflowError):  # a zone that only the server knows
         return at if zone is None else f"{at} {zone}"
     days = (moment.date() - shown_at(now_ms, where).date()).days

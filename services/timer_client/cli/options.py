@@ -22,7 +22,7 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 FILE_OPTIONS = frozenset({"--cursor-file", "--file", "--folder"})
 """The options that take the name of a file, which may be any bytes."""
 
-_WITH_COMMAND = frozenset({"start", "work"})
+_WITH_COMMAND = frozenset({"start", "every", "cron", "run", "plan", "work"})
 """The commands that may run another one, which stands after `--`."""
 
 ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.field not in _METAVARS)
@@ -32,8 +32,8 @@ ENVIRONMENT_ONLY = tuple(variable for variable in CLIENT_VARIABLES if variable.f
 def texts(arguments: Sequence[str]) -> list[str]:
     """The arguments as text in the locale's encoding, else in UTF-8. Names of files stay the bytes that they are.
 
-    So does what stands after the `--` of `start` and `work`: a command that they are to run. Raises `click.UsageError`
-    for any other that is no text in either.
+    So does what stands after the `--` of those that run another command. Raises `click.UsageError` for any other that
+    is no text in either.
     """
     dashes = arguments.index("--") if "--" in arguments else len(arguments)
     end = len(arguments) if _WITH_COMMAND.isdisjoint(arguments[:dashes]) else dashes

@@ -1,16 +1,12 @@
 """The commands that show a countdown: `start` and `watch`."""
 
 import asyncio
-import shlex
-import signal
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
-from rich.console import Console
 
 from timer_client.calls import Past, TimerSpec, new_id, start_spec
 from timer_client.cli import end_command
@@ -18,25 +14,24 @@ from timer_client.cli.amounts import Amounts
 from timer_client.cli.bar_display import BarDisplay
 from timer_client.cli.connection import Failure, PauseNotice, connected, failures_told, settings_of
 from timer_client.cli.countdown import watch as watch_timers
-from timer_client.cli.displays import Display, JsonDisplay, LineDisplay
+from timer_client.cli.displays import Display
 from timer_client.cli.duration_argument import duration_argument, read_duration
 from timer_client.cli.exit_codes import ExitCode
-from timer_client.cli.interrupts import Terminated
 from timer_client.cli.moment_argument import StartCommand, moment_options, read_moment, tell_other_meaning
 from timer_client.cli.moments import Moment
 from timer_client.cli.notification import notify
-from timer_client.cli.options import connection_options, given_settings, json_option
+from timer_client.cli.options import connection_options, json_option
+from timer_client.cli.payloads import read_payload
 from timer_client.cli.printable import printable
 from timer_client.cli.prompts import ask_for_amounts
 from timer_client.cli.text import asked, ended_before, on_terminal, show_timer
 from timer_client.cli.timer_ids import timer_ids_argument
 from timer_client.cli.transfer import file_type, start_file
+from timer_client.cli.watching import chosen_display, command_line, until_sigterm
 from timer_client.descriptors import WATCH_DESCRIPTORS, check_descriptors
 from timer_client.settings import Settings
 from timer_protocol.durations import MS_PER_SECOND, total_ms
 from timer_protocol.messages import Timer
-
-_WHERE = ("server", "events")
 
 
 @click.command(cls=StartCommand)
@@ -98,7 +93,7 @@ def start(  # noqa: PLR0913 - the options of a command
         raise click.UsageError("--atomic is about --file")
     _check_wishes(command, detach=detach, with_notice=with_notice)
     settings = settings_of(context)
-    value = _read_payload(payload)
+    value = read_payload(payload)
     # Questions go where people see them, and stay out of output for programs.
     questions_to_stderr = as_json or detach or (sys.stdin.isatty() and not on_terminal())
     moment = read_moment(duration, at, zone, past)
@@ -111,7 +106,9 @@ def start(  # noqa: PLR0913 - the options of a command
     if (detach or as_json) and not had_ended:
         _tell_next_day(timer, moment)
     if had_ended:
-        notice = Failure(f"{ended_before(timer)}; `{_command(context, settings, 'restart', timer_id)}` runs it again")
+        notice = Failure(
+            f"{ended_before(timer)}; `{command_line(context, settings, 'restart', timer_id)}` runs it again"
+        )
         if not detach:
             raise notice
         notice.show()
@@ -133,7 +130,7 @@ def watch(context: click.Context, timer_ids: Sequence[str], *, as_json: bool) ->
     server could not be reached.
     """
     settings = settings_of(context)
-    _watch(context, settings, list(dict.fromkeys(timer_ids)), _display(settings, as_json=as_json))
+    _watch(context, settings, list(dict.fromkeys(timer_ids)), chosen_display(settings, as_json=as_json))
 
 
 def _tell_next_day(timer: Timer, moment: Moment | None) -> None:
@@ -153,7 +150,7 @@ def _started(context: click.Context, settings: Settings, spec: TimerSpec) -> tup
         with connected(context, on_pause) as client:
             timer = client.call(start_spec(spec))
     except KeyboardInterrupt:
-        click.echo(f"It may have started. To look: {_command(context, settings, 'get', spec.id)}", err=True)
+        click.echo(f"It may have started. To look: {command_line(context, settings, 'get', spec.id)}", err=True)
         raise
     tried_ms = (time.monotonic() - asked_at_s) * MS_PER_SECOND if on_pause.pauses else 0
     return timer, timer.ended_at_ms is not None and timer.ended_at_ms - timer.started_at_ms > tried_ms
@@ -181,7 +178,7 @@ def _see_off(
     if command:
         runs = f"the command {command[0]} runs when it fires; nothing runs if this client is gone by then"
         click.echo(printable(f"timer: {runs}"), err=True)
-    display = _display(settings, as_json=as_json)
+    display = chosen_display(settings, as_json=as_json)
     (fired,) = _watch(context, settings, [timer.id], display, command)
     if with_notice:
         notify(fired, with_bell=not isinstance(display, BarDisplay))  # which has rung already
@@ -197,23 +194,15 @@ def _watch(
         with failures_told():
             check_descriptors(WATCH_DESCRIPTORS)  # asyncio leaves a traceback where it finds too few
             watching = watch_timers(settings, timer_ids, display)
-            timers = asyncio.run(_until_sigterm(watching))
+            timers = asyncio.run(until_sigterm(watching))
     except KeyboardInterrupt:
         what = "the timer goes" if len(timer_ids) == 1 else "the timers go"
         left = f"{what} on, and the command {printable(command[0])} will not run" if command else f"{what} on"
-        click.echo(f"Left; {left}. To come back: {_command(context, settings, 'watch', *timer_ids)}", err=True)
+        click.echo(f"Left; {left}. To come back: {command_line(context, settings, 'watch', *timer_ids)}", err=True)
         raise
     if any(timer.state == "cancelled" for timer in timers):
         context.exit(ExitCode.CANCELLED)
     return timers
-
-
-def _display(settings: Settings, *, as_json: bool) -> Display:
-    if as_json:
-        return JsonDisplay(settings)
-    console = Console(highlight=False)
-    can_draw = on_terminal() and console.width and not console.is_dumb_terminal
-    return BarDisplay(console) if can_draw else LineDisplay(settings)
 
 
 def _asked_amounts(duration: Sequence[str], *, to_stderr: bool) -> dict[str, Any]:
@@ -230,34 +219,3 @@ def _read_time_to_run(words: Sequence[str]) -> Amounts:
         what = "is negative" if total < 0 else "is no time at all"
         raise click.UsageError(f"{' '.join(words)} {what}: a timer needs more than zero.")
     return amounts
-
-
-def _read_payload(text: str | None) -> object:
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise click.UsageError(f"--payload is not JSON ({error}); a text needs quotes, as in '\"text\"'") from None
-
-
-def _command(context: click.Context, settings: Settings, verb: str, *timer_ids: str) -> str:
-    """The command line for doing something with timers on the same server."""
-    options = [f"--{name} {shlex.quote(text)}" for name, text in given_settings(context).items() if name in _WHERE]
-    dashes = ["--"] if any(timer_id.startswith("-") for timer_id in timer_ids) else []
-    return printable(" ".join([settings.command, *options, verb, *dashes, *timer_ids]))
-
-
-async def _until_sigterm(watching: Coroutine[Any, Any, list[Timer]]) -> list[Timer]:
-    """Watches until SIGTERM, which ends the task: an exception from a signal may be lost in a callback.
-
-    Raises `Terminated`, as elsewhere.
-    """
-    task = asyncio.ensure_future(watching)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel, "SIGTERM")
-    try:
-        return await task
-    except asyncio.CancelledError as ended:
-        if ended.args == ("SIGTERM",):
-            raise Terminated from None
-        raise

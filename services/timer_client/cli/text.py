@@ -63,7 +63,9 @@ def ended_before(timer: Timer) -> str:
 
 
 def title(timer: Timer) -> str:
-    """A timer's name for people."""
+    """A timer's name for people. One without an id is a step, whose plan is told elsewhere."""
+    if not timer.id:
+        return printable(timer.label)
     return printable(f"{timer.label} ({timer.id})" if timer.label else f"Timer {timer.id}")
 
 

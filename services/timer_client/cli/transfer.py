@@ -1,4 +1,4 @@
-"""Timers from and to files of JSON lines: `timer start --file`, `timer import` and `timer export`."""
+"""Timers, plans and queues from and to files of JSON lines: `timer start --file`, `timer import` and `timer export`."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -8,15 +8,14 @@ from itertools import islice
 from pathlib import Path
 
 import click
-from msgspec import Struct
 
 from timer_client.cli.connection import Misuse, connected, settings_of
 from timer_client.cli.exit_codes import ExitCode
-from timer_client.cli.job_lines import Fault, Job, line_of, read_jobs
+from timer_client.cli.job_lines import Fault, Job, line_of, plan_line, queue_line, read_jobs
+from timer_client.cli.job_starts import Starts, Tally
 from timer_client.cli.options import connection_options, json_option
-from timer_client.cli.refusals import reason_of, tell_faults
+from timer_client.cli.refusals import tell_faults
 from timer_client.cli.text import show_json
-from timer_client.client import TimerClient
 from timer_client.errors import TimerError
 from timer_protocol.messages import State
 from timer_protocol.plurals import counted
@@ -24,20 +23,12 @@ from timer_protocol.plurals import counted
 _JOBS_AT_ONCE = 1000
 """Lines that are read before they are sent."""
 
-_PAUSE_KEY = "timer import"
-"""The key of the pauses: who imports a file again pauses nothing that was resumed since."""
-
 _STDIN = "-"
 
+PLAN_MARK = "~"
+"""Stands in the ids of timers that a plan has started, and in no other."""
+
 _PENDING: tuple[State, ...] = ("running", "paused")
-
-
-class Tally(Struct):
-    """What has become of the lines of a file."""
-
-    started: int = 0
-    existing: int = 0
-    refused: list[Fault] = []
 
 
 def file_type() -> click.Path:
@@ -54,12 +45,13 @@ def file_type() -> click.Path:
 @connection_options
 @click.pass_context
 def import_timers(context: click.Context, path: str, *, atomic: bool, as_json: bool) -> None:
-    """Start the timers of an exported file.
+    """Start the timers of an exported file, and put its plans and queues.
 
-    Each timer runs for the time that it had left when it was exported, and one that
-    was paused is paused again. To import a file again starts and pauses nothing twice.
+    Each timer runs for the time that it had left when it was exported, or until its moment of the wall clock; one that
+    was paused is paused again. To import a file again starts and pauses nothing twice. Plans and queues that are there
+    already are left as they are.
     """
-    start_file(context, path, atomic=atomic, as_json=as_json)
+    start_file(context, path, atomic=atomic, as_json=as_json, with_plans=True)
 
 
 @click.command("export")
@@ -67,35 +59,43 @@ def import_timers(context: click.Context, path: str, *, atomic: bool, as_json: b
 @connection_options
 @click.pass_context
 def export_timers(context: click.Context, prefix: str) -> None:
-    """Write pending timers as lines of JSON.
+    """Write queues, plans and pending timers as lines of JSON.
 
-    The command import starts them anew, with the time that they have left now. Those that a plan has started are left
-    out.
+    The command import starts the timers anew, with the time that they have left now, or for the moment of the wall
+    clock that they were started for. A plan is written in place of the timers that it has started, as far as it has yet
+    to go; of a queue its settings, not what it holds.
     """
     with connected(context) as client:
+        for queue in client.queues(prefix):
+            click.echo(queue_line(queue), nl=False)
+        for plan in client.plans(prefix):
+            if plan.state != "finished":
+                click.echo(plan_line(plan), nl=False)
         counts = client.info().counts
         with _progress("Exporting", None if prefix else counts.running + counts.paused) as advance:
             for timer in client.timers(prefix, states=_PENDING):
-                if "~" not in timer.id:
+                if PLAN_MARK not in timer.id:
                     click.echo(line_of(timer), nl=False)
                 advance(1)
 
 
-def start_file(context: click.Context, path: str, *, atomic: bool, as_json: bool) -> None:
-    """Starts the timers of a file, and tells what has become of them."""
+def start_file(context: click.Context, path: str, *, atomic: bool, as_json: bool, with_plans: bool = False) -> None:
+    """Starts the timers of a file, and tells what has become of them. Plans and queues in it may be put too."""
     settings = settings_of(context)
-    tally = Tally()
     with _lines(path) as (lines, count), _progress("Starting", count) as advance:
-        jobs: Iterable[Job | Fault] = read_jobs(lines, settings.id_prefix)
+        jobs: Iterable[Job | Fault] = read_jobs(lines, settings.id_prefix, with_plans=with_plans)
         if atomic:
             jobs = [*jobs]
             _check_all(jobs, path)
         with connected(context) as client:
+            starts = Starts(client)
             try:
-                _start_all(client, iter(jobs), tally, advance)
+                _start_all(starts, iter(jobs), advance)
             except TimerError:
-                click.echo(f"timer: before that, {_sentence(tally)}; the same file again starts no id twice", err=True)
+                before = f"timer: before that, {_sentence(starts.tally)}; the same file again starts no id twice"
+                click.echo(before, err=True)
                 raise
+    tally = starts.tally
     if as_json:
         show_json(tally)
     else:
@@ -105,26 +105,10 @@ def start_file(context: click.Context, path: str, *, atomic: bool, as_json: bool
         context.exit(ExitCode.REFUSED)
 
 
-def _start_all(
-    client: TimerClient, jobs: Iterator[Job | Fault], tally: Tally, advance: Callable[[float], None]
-) -> None:
+def _start_all(starts: Starts, jobs: Iterator[Job | Fault], advance: Callable[[float], None]) -> None:
     while taken := list(islice(jobs, _JOBS_AT_ONCE)):
-        batch = [job for job in taken if isinstance(job, Job)]
-        tally.refused += [fault for fault in taken if isinstance(fault, Fault)]
-        result = client.start_columns(
-            [job.id for job in batch],
-            [job.seconds for job in batch],
-            labels=[job.label for job in batch],
-            payloads=[job.payload for job in batch],
-        )
-        refused = {start.index: start.error for start in result.refused}
-        paused = [job.id for index, job in enumerate(batch) if job.is_paused and index not in refused]
-        client.change_many("pause", ids=paused, key=_PAUSE_KEY)
-        tally.started += result.started
-        tally.existing += len(result.existing)
-        tally.refused += [Fault(batch[index].line, reason_of(error)) for index, error in refused.items()]
+        starts.take(taken)
         advance(len(taken))
-    tally.refused.sort(key=lambda fault: fault.line)
 
 
 def _check_all(jobs: Iterable[Job | Fault], path: str) -> None:
@@ -137,6 +121,8 @@ def _check_all(jobs: Iterable[Job | Fault], path: str) -> None:
 
 def _sentence(tally: Tally) -> str:
     parts = [f"{counted(tally.started, 'timer')} started"]
+    parts += [f"{counted(tally.plans, 'plan')} put"] if tally.plans else []
+    parts += [f"{counted(tally.queues, 'queue')} put"] if tally.queues else []
     parts += [f"{tally.existing} there already"] if tally.existing else []
     parts += [f"{counted(len(tally.refused), 'line')} refused"] if tally.refused else []
     return ", ".join(parts)
