@@ -2,17 +2,25 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from client.command import COMMAND, environment
+from client.screen import Screen
 from drivers.program import Program
 from drivers.server_process import SERVICES, ServerProcess
 from timer_client import TimerClient
-from timer_client.cli import COMMANDS, moments
+from timer_client.cli import COMMANDS, moments, root
 from timer_client.cli.amounts import EXAMPLES, parse_duration
 from timer_client.cli.exit_codes import MEANINGS, ExitCode
 from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES
+from timer_testing import TimerServer
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -56,6 +64,40 @@ def test_the_python_examples_run(server_process: ServerProcess) -> None:
     ]
     assert printed[1] == "fired\n"
     assert printed[2].split() == ["running", "fired"]
+
+
+def test_a_cron_rule_tells_what_is_shown() -> None:
+    (words, shown), *_ = _console("cron")
+    with TimerServer(datetime(2027, 3, 24, 12, tzinfo=UTC)) as server:
+        ran = CliRunner(env={"TIMER_SERVER": server.server, "TIMER_EVENTS": server.events}).invoke(root, words)
+    assert ran.stdout == shown
+
+
+def test_steps_look_as_they_are_shown(tmp_path: Path) -> None:
+    (words, shown), *_ = _console("run")
+    screen = Screen(100)
+    with TimerServer(datetime(2027, 3, 24, 9, tzinfo=UTC)) as server:
+        variables = environment(TIMER_SERVER=server.server, TIMER_EVENTS=server.events, TZ="UTC")
+        with closing(Program([*COMMAND, *words], variables, tmp_path, terminal=True)) as program:
+            for step, minutes in (("work 1/4", 25), ("rest 1/4", 5)):
+                program.expect(rf"{step} .*━.* 0:")
+                server.advance(minutes=minutes)
+            end = program.expect(r"work 2/4 .*━.* 0:2[45]:\d\d").end()
+            screen.write(program.output[:end])
+    assert _alike("\n".join(screen.rows)) == _alike(shown.rstrip("\n"))
+
+
+def _console(command: str) -> list[tuple[list[str], str]]:
+    """The words of each `timer` with this command in a console, and what it prints there."""
+    consoles = "".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
+    found = re.findall(rf"^\$ timer ({command} .*)\n((?:[^$].*\n)*)", consoles, re.MULTILINE)
+    return [(shlex.split(words), printed) for words, printed in found]
+
+
+def _alike(text: str) -> str:
+    """Without what is another at each run: ids that were made, days, and how far a countdown is."""
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
+    return re.sub(r"at [-0-9]{10} ", "at ", re.sub(r"[━╸╺]+ 0:2[45]:\d\d", "BAR", text))
 
 
 def test_two_workers_share_the_ends(server_process: ServerProcess, tmp_path: Path) -> None:
