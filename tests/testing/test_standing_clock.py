@@ -113,3 +113,29 @@ def every_event(timers: TimerClient) -> list[Event]:
         events += page.events
         page = timers.read_events(page.next, limit=1000)
     return events
+
+
+def test_a_plan_comes_on_the_clocks_of_its_zone_across_the_day_on_which_they_are_set() -> None:
+    with TimerServer(BEGIN) as server, server.client() as timers, requester(server.server) as rpc:
+        rpc.call("plan.put", plan="night", cron="30 2 * * *", zone="Europe/Rome")
+        rpc.call("plan.put", plan="hourly", every={"hours": 1})
+
+        moments: dict[str, str] = {}
+        for _ in range(7):
+            server.advance(hours=24)
+            for timer in timers.list(prefix="night~", state="fired").timers:
+                assert timer.ended_at_ms == timer.due_at_ms
+                moments[timer.id] = str(timer.at)
+
+        assert list(moments.values())[:3] == [
+            "2026-03-29T03:00:00+02:00",
+            "2026-03-30T02:30:00+02:00",
+            "2026-03-31T02:30:00+02:00",
+        ]
+        assert len(moments) == 7
+        assert rpc.call("plan.get", plan="hourly")["counts"] == {
+            "fired": 168,
+            "cancelled": 0,
+            "skipped": 0,
+            "missed": 0,
+        }
