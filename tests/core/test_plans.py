@@ -15,7 +15,7 @@ from timer_protocol.messages import CancelParams, PauseParams
 from timer_protocol.plan_messages import Missed
 from timer_server.core.entries import PlanEntry
 from timer_server.core.plans.hints import skipped_moments
-from timer_server.core.plans.rules import Amounts, Cron, Every, Rule
+from timer_server.core.plans.rules import Amounts, Cron, Every, Rule, Step, Steps
 from timer_server.core.plans.standing import Plan, Settings
 from timer_server.store.sqlite.store import SqliteStore
 
@@ -50,6 +50,26 @@ class PlanBench(Bench):
         self.store.commit(writes.changes, writes.anchor)
         self.log.land()
         return sum(moments.count for moments in skipped_moments(writes.changes))
+
+
+@pytest.mark.parametrize("fraction_ns", [0, 1, 999_999])
+@pytest.mark.parametrize("rule", [HOURLY, Steps((Step(Amounts(1, 0, 0), ""),))])
+def test_the_first_countdown_is_not_early_by_a_part_of_a_millisecond(rule: Rule, fraction_ns: int) -> None:
+    bench = PlanBench()
+    begun_ns = BEGIN_NS + fraction_ns
+    bench.put(settings_of(rule), begun_ns)
+
+    due_ns = bench.engine.next_due_ns()
+
+    assert due_ns is not None
+    assert 0 <= due_ns - (begun_ns + HOUR_NS) < NS_PER_MS
+
+
+def test_a_moment_that_a_part_of_a_millisecond_is_missing_to_is_still_to_come() -> None:
+    bench = PlanBench()
+    bench.put(settings_of(from_ms=BEGIN_NS // NS_PER_MS), BEGIN_NS + 3 * HOUR_NS - 1)
+
+    assert bench.engine.next_due_ns() == BEGIN_NS + 3 * HOUR_NS
 
 
 def test_a_day_of_missed_minutes_is_looked_at_in_bounded_steps_and_told_as_one_row(

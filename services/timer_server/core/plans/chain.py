@@ -40,9 +40,13 @@ class Chain:
         self._civil = civil
         self.agenda = Agenda()
 
-    def now_ms(self, settings: Settings, now_ns: int) -> int:
+    def clock_ns(self, settings: Settings, now_ns: int) -> int:
         """This moment by the clock of a plan."""
-        return (now_ns + (self._timers.wall_ahead_ns() if settings.is_by_wall else 0)) // NS_PER_MS
+        return now_ns + (self._timers.wall_ahead_ns() if settings.is_by_wall else 0)
+
+    def now_ms(self, settings: Settings, now_ns: int) -> int:
+        """The same in milliseconds, rounded down: which moments have passed."""
+        return self.clock_ns(settings, now_ns) // NS_PER_MS
 
     def pending_id(self, plan: Plan) -> str | None:
         """The id of the timer that a plan waits for."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_server.core.effects import round_up
 from timer_server.core.entries import PlanPart
 from timer_server.core.keys import knows, remembering
 from timer_server.core.model import Countdown
@@ -95,7 +96,7 @@ class Plans:
     def first(self, settings: Settings, now_ns: int) -> Position:
         """The first moment of a rule that begins now. Raises `Refusal` (invalid_params) where there is none."""
         moments = settings.moments(self.civil)
-        first = moments.after(moments.origin(self._chain.now_ms(settings, now_ns)))
+        first = moments.after(moments.origin(self._chain.clock_ns(settings, now_ns)))
         if first is None:
             what = "the rule never comes: it has no moment from now on that is within from_ms and until_ms"
             raise Refusal(ErrorCode.INVALID_PARAMS, what)
@@ -241,7 +242,7 @@ class Plans:
         body, before = encode(settings), plan.standing
         plan.record = body
         plan.settings_place = self._timers.log_plan(plan.id, PlanPart.SETTINGS, body, (plan.settings_place,), now_ns)
-        origin = settings.moments(self.civil).origin(self._chain.now_ms(settings, now_ns))
+        origin = settings.moments(self.civil).origin(self._chain.clock_ns(settings, now_ns))
         begun = Standing(State.PAUSED, origin, waiting=before.waiting, keys=before.keys)
         if is_paused:
             self._chain.stand(plan, begun, now_ns)
@@ -264,15 +265,15 @@ class Plans:
         settings, standing = plan.settings, plan.standing
         if standing.state is not State.PAUSED:
             return
-        now_ms, active = self._chain.now_ms(settings, now_ns), replace(standing, state=State.ACTIVE)
+        active = replace(standing, state=State.ACTIVE)
         if standing.pending_ms is not None:
             self._set_paused(plan, is_paused=False, now_ns=now_ns)
             self._chain.stand(plan, active, now_ns)
             return
         if settings.has_steps:
-            at = beginning_at(standing.at, max(now_ms, settings.from_ms or 0))
+            at = beginning_at(standing.at, max(round_up(now_ns), settings.from_ms or 0))
         else:
-            at = settings.moments(self.civil).origin(now_ms, standing.at.moment_ms)
+            at = settings.moments(self.civil).origin(self._chain.clock_ns(settings, now_ns), standing.at.moment_ms)
         self._chain.go_on(plan, settings, replace(active, at=at), now_ns)
 
     def _set_paused(self, plan: Plan, *, is_paused: bool, now_ns: int) -> None:

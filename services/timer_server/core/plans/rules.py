@@ -10,9 +10,10 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from timer_protocol.durations import total_ms
+from timer_protocol.durations import NS_PER_MS, total_ms
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.plan_messages import LAST_MOMENT_MS
+from timer_server.core.effects import round_up
 
 
 class CivilTime(NamedTuple):
@@ -104,20 +105,21 @@ class Moments:
         self._bounds = bounds
         self._cron_after = civil.cron_after
 
-    def origin(self, now_ms: int, grid_ms: int | None = None) -> Position:
+    def origin(self, now_ns: int, grid_ms: int | None = None) -> Position:
         """Where to stand for the next moment to be the first after now, and within the bounds.
 
         An interval goes on from a moment of its own, `grid_ms`, or `from_ms`; where there is neither, it begins now.
+        A countdown that begins now is counted from the next millisecond, so that it does not end early.
         """
-        from_ms = self._bounds.from_ms
+        from_ms, now_ms, begin_ms = self._bounds.from_ms, now_ns // NS_PER_MS, round_up(now_ns)
         if isinstance(self._rule, Every):
             interval_ms = self._rule.interval.ms
             grid_ms = from_ms if grid_ms is None else grid_ms
-            latest_ms = now_ms if grid_ms is None else now_ms - (now_ms - grid_ms) % interval_ms
+            latest_ms = begin_ms if grid_ms is None else now_ms - (now_ms - grid_ms) % interval_ms
             return Position(latest_ms if from_ms is None else max(latest_ms, from_ms - interval_ms))
         if isinstance(self._rule, Cron):
             return Position(now_ms if from_ms is None else max(now_ms, from_ms - 1))
-        return Position(now_ms if from_ms is None else max(now_ms, from_ms), step=-1)
+        return Position(begin_ms if from_ms is None else max(begin_ms, from_ms), step=-1)
 
     def after(self, position: Position) -> Position | None:
         """The position that follows; None at the end. Raises `Refusal` for a zone that is not known."""
