@@ -21,6 +21,12 @@ class Pipe:
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
         self._read = b""
+        self._writers: list[LogWriter] = []
+
+    def log_writer(self) -> LogWriter:
+        """Writes to this pipe."""
+        self._writers.append(LogWriter(self.writer, "utf-8"))
+        return self._writers[-1]
 
     def next_line(self) -> str:
         while b"\n" not in self._read:
@@ -29,9 +35,11 @@ class Pipe:
         return line.decode()
 
     def close(self) -> None:
-        os.close(self.writer)
         with contextlib.suppress(OSError):  # a test may have closed it
             os.close(self.reader)
+        for writer in self._writers:  # what is left fails now; later it would go to whatever has the number by then
+            writer.flush()
+        os.close(self.writer)
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ def overfill(writer: LogWriter) -> int:
 
 
 def test_a_reader_that_stalls_holds_up_nobody_and_is_told_how_much_it_missed(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.writer, "utf-8")
+    writer = pipe.log_writer()
 
     written = overfill(writer) - writer.dropped
     assert written * len(LINE) > QUEUED_BYTES / 2
@@ -68,7 +76,7 @@ def test_a_reader_that_stalls_holds_up_nobody_and_is_told_how_much_it_missed(pip
 
 def test_who_logs_while_a_reader_comes_back_sees_each_line_or_its_number(pipe: Pipe) -> None:
     """Each gap in the lines is told before what follows it."""
-    writer = LogWriter(pipe.writer, "utf-8")
+    writer = pipe.log_writer()
     writer.format = lambda record: f"dropped {record.__dict__['fields']['count']}"  # type: ignore[method-assign]
     logging = threading.Thread(target=lambda: [writer.put(f"{number} {LINE}") for number in range(5000)] + ["end"])
     logging.start()
@@ -87,7 +95,7 @@ def test_who_logs_while_a_reader_comes_back_sees_each_line_or_its_number(pipe: P
 
 def test_others_who_share_the_open_file_may_make_it_not_block(pipe: Pipe) -> None:
     os.set_blocking(pipe.writer, False)
-    writer = LogWriter(pipe.writer, "utf-8")
+    writer = pipe.log_writer()
 
     lines = [f"{number} {LINE}" for number in range(300)]
     for line in lines:
@@ -98,14 +106,14 @@ def test_others_who_share_the_open_file_may_make_it_not_block(pipe: Pipe) -> Non
 
 
 def test_the_open_file_goes_on_blocking_for_others(pipe: Pipe) -> None:
-    overfill(LogWriter(pipe.writer, "utf-8"))
+    overfill(pipe.log_writer())
 
     assert os.get_blocking(pipe.writer)
 
 
 def test_lines_that_cannot_be_written_are_counted(pipe: Pipe) -> None:
     os.close(pipe.reader)
-    writer = LogWriter(pipe.writer, "utf-8")
+    writer = pipe.log_writer()
 
     for _ in range(3):
         writer.put("to nobody")
@@ -142,7 +150,7 @@ def test_the_end_of_the_process_waits_a_moment_for_the_last_lines(tmp_path: Path
 
 
 def test_it_does_not_wait_for_a_reader_that_stalls(pipe: Pipe) -> None:
-    writer = LogWriter(pipe.writer, "utf-8")
+    writer = pipe.log_writer()
     overfill(writer)
     begun = time.monotonic()
 
