@@ -113,6 +113,9 @@ class Ledger:
         passed: list[int] = []
         is_read = False
         for entry in entries:
+            if type(entry) is Countdown and entry.revision is None and not entry.spec_place:  # a first start, as most are
+                pending[entry.id] = running[entry.id] = pack(entry)
+                continue
             if isinstance(entry, OtherEntry):
                 is_read = self._restore_other(entry, ends.horizon) or is_read
                 continue
