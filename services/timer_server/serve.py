@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -56,6 +57,9 @@ from timer_server.wire.routing_ids import begin_anywhere
 
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
+
+RESTORED_AT_ONCE = 1_000
+"""Entries of the log that are read before a server that starts looks whether it is told to stop."""
 
 FORGET_FIRST_NS = 1_000_000_000
 """How long retention goes on by itself before a server serves that is short of room."""
@@ -124,8 +128,8 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     civil = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
     engine = Engine(config.limits, new_id, WallClock(clock.ahead_ns, moment_ms), queues, civil, log_read.event)
     shard = Shard(engine, queues, log_read)
-    with closing(_until_stopped(store.load(), signals)) as entries:
-        shard.engine.restore(entries, header.ends, shard.log.holder)
+    with closing(_until_stopped(store.load(), signals)) as parts:
+        shard.engine.restore(chain.from_iterable(parts), header.ends, shard.log.holder)
     shard.engine.start_server(clock.now_ns())
     committer = make_committer(shard, store)
     if header.is_short_of_room:
@@ -148,12 +152,10 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
     return Recovered(clock, shard, committer)
 
 
-def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Generator[Entry, None, None]:
-    """Entries of a log, which may be millions, until the server is told to stop."""
-    for entry in entries:
-        if signals.stop_is_wanted:
-            return
-        yield entry
+def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Generator[list[Entry], None, None]:
+    """The entries of a log, which may be millions, in parts, until the server is told to stop."""
+    while not signals.stop_is_wanted and (part := list(islice(entries, RESTORED_AT_ONCE))):
+        yield part
 
 
 def _forget_first(clock: Clock, shard: Shard, committer: Committer, signals: OperatorSignals) -> None:

@@ -113,7 +113,7 @@ class Ledger:
         passed: list[int] = []
         is_read = False
         for entry in entries:
-            if type(entry) is Countdown and entry.revision is None and not entry.spec_place:  # a first start, as most are
+            if type(entry) is Countdown and entry.revision is None and not entry.spec_place:  # most are: a first start
                 pending[entry.id] = running[entry.id] = pack(entry)
                 continue
             if isinstance(entry, OtherEntry):

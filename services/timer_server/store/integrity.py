@@ -7,7 +7,7 @@ from zlib import crc32
 from timer_protocol.plurals import counted
 from timer_server.core.entries import OtherEntry
 from timer_server.core.ledger import LogEnds
-from timer_server.core.model import Entry
+from timer_server.core.model import Countdown, Entry
 
 _KEYS = struct.Struct(">QQ")
 
@@ -46,7 +46,8 @@ def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Itera
         if entry.spec_place:
             _check_reference(entry, specs)
         if place == expected:
-            expected, others = expected + 1, others + isinstance(entry, OtherEntry)
+            expected += 1
+            others += type(entry) is not Countdown and isinstance(entry, OtherEntry)
             if entry.others != others:
                 raise Damage(f"entry {place} tells of {entry.others} that are no events, and should tell of {others}")
         elif place > ends.horizon:
