@@ -10,17 +10,22 @@ from msgspec.structs import replace
 
 from campaigns.checker import INVARIANTS, check, count_lost
 from campaigns.clients import PlainClient, Request
-from campaigns.history import Closed, Failed, Heard, History, Listed, Logged
+from campaigns.clocks import Clocks
+from campaigns.facts import Facts
+from campaigns.history import Closed, Failed, Heard, History, Listed, Logged, WallSet
+from campaigns.invariants_of_clocks import OFF_S
 from campaigns.retelling import Retelling
+from campaigns.script import at_moment
 from campaigns.trial import Trial
 from campaigns.workload import Load
 from timer_protocol.messages import Timer
 
 EVENT_LIMIT_S = 10
-HOUR_MS = 3_600_000
+HOUR_S = 3_600
+HOUR_MS = 1000 * HOUR_S
 
 
-def play(trial: Trial, client: PlainClient) -> None:
+def play(trial: Trial, client: PlainClient, clocks: Clocks) -> None:
     """A little of everything: the timers are named after what becomes of them."""
 
     def ask(method: str, timer_id: str, **params: object) -> None:
@@ -35,7 +40,15 @@ def play(trial: Trial, client: PlainClient) -> None:
     ask("start", "grows", minutes=60)
     for key in ("one", "one", "two"):
         ask("extend", "grows", key=key, seconds=0.101 if key == "one" else 0.102)
-    trial.history.wait_for(Heard, 13, EVENT_LIMIT_S)  # among them the ends of two timers
+    ask("start", "rings", **at_moment(clocks.wall_s() + 0.15))
+    ask("start", "later", **at_moment(clocks.wall_s() + HOUR_S, "Asia/Kolkata"))
+    ask("extend", "later", key="one", seconds=0.5)
+    trial.history.wait_for(Heard, 17, EVENT_LIMIT_S)  # among them the ends of three timers
+    clocks.step(-HOUR_S)
+    trial.history.wait_for(Heard, 18, EVENT_LIMIT_S)  # of `later`, that it has moved
+    ask("restart", "rings", key="one")
+    ask("pause", "rings")
+    ask("start", "missed", **at_moment(clocks.wall_s() - 1))
     ask("restart", "again", key="one")
     ask("resume", "resumes")
     ask("resume", "resumes")
@@ -44,15 +57,17 @@ def play(trial: Trial, client: PlainClient) -> None:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> History:
-    with Trial(tmp_path_factory.mktemp("server"), Random(1), Load(plain=0, library=0)) as trial:  # noqa: S311
+    folder, history = tmp_path_factory.mktemp("server"), History()
+    clocks = Clocks(folder, history)
+    with Trial(folder, Random(1), Load(plain=0, library=0), clocks.server(), history) as trial:  # noqa: S311
         with closing(PlainClient("by hand", trial.history, trial.server.commands)) as client:
-            play(trial, client)
+            play(trial, client, clocks)
         trial.settle()
-    return trial.history
+    return history
 
 
 def drop_an_event(told: Retelling) -> None:
-    seq = told.find("dies", "cancelled").seq
+    seq = told.find("grows", "restarted").seq
     told.drop(lambda entry: isinstance(entry, Logged | Heard) and entry.event.seq == seq)
 
 
@@ -87,11 +102,13 @@ def fire_early_by_the_servers_clock(told: Retelling) -> None:
 
 
 def fire_early_by_the_clients_clock(told: Retelling) -> None:
+    told.drop(lambda entry: isinstance(entry, WallSet))  # so it is judged by the clients' clock alone
     asked_s = told.first_asked("fires", "timer.start").at_s
     told.replace_entry(told.heard(told.find("fires", "fired")), at_s=asked_s + 0.249)
 
 
 def fire_by_counting_a_pause(told: Retelling) -> None:
+    told.drop(lambda entry: isinstance(entry, WallSet))
     resumed_s = told.first_asked("resumes", "timer.resume").at_s
     told.replace_entry(told.heard(told.find("resumes", "fired")), at_s=resumed_s + 0.2)
 
@@ -180,6 +197,40 @@ def refuse_for_no_reason(told: Retelling) -> None:
     told.replace_entry(answer, timer=None, error="internal_error")
 
 
+def fire_before_the_moment(told: Retelling) -> None:
+    """The wall clock was set back before, not after the timer fired."""
+    *_, step = (entry for entry in told.entries if isinstance(entry, WallSet))
+    clock = Facts.of(told.history).wall_clock
+    assert clock is not None
+    before_s = clock.monotonic_s(told.find("rings", "fired").at_ms) - 2 * OFF_S
+    told.replace_entry(step, begun_s=before_s, done_s=before_s)
+
+
+def hear_before_it_happens(told: Retelling) -> None:
+    asked_s = told.first_asked("later", "timer.start").at_s
+    told.replace_entry(told.heard(told.find("later", "started")), at_s=asked_s - 1)
+
+
+def notice_no_step(told: Retelling) -> None:
+    version = told.find("later", "extended").timer.version
+    told.change("later", version, lambda timer: replace(timer, due_at_ms=(timer.due_at_ms or 0) - HOUR_MS))
+
+
+def move_by_the_clock_what_it_does_not_bind(told: Retelling) -> None:
+    told.change("stands", told.find("stands", "paused").timer.version, lambda timer: timer, cause="clock")
+
+
+def refuse_a_moment_that_is_to_come(told: Retelling) -> None:
+    asked = told.first_asked("missed", "timer.start")
+    told.replace_entry(asked, params={**told.first_asked("later", "timer.start").params, "id": "missed"})
+
+
+def go_on_after_a_deadline(told: Retelling) -> None:
+    end = told.entries[-1]
+    assert isinstance(end, Closed)
+    told.replace_entry(end, at_s=end.at_s + 3 * HOUR_S)
+
+
 def break_off(told: Retelling) -> None:
     told.drop(lambda entry: isinstance(entry, Closed))
 
@@ -210,14 +261,20 @@ MUTATIONS: dict[Callable[[Retelling], None], set[str]] = {
     fail_at_a_caller: {"clients_notice_nothing"},
     answer_nothing: {"clients_notice_nothing"},
     refuse_for_no_reason: {"clients_notice_nothing"},
+    hear_before_it_happens: {"the_timeline_ignores_the_wall_clock"},
+    fire_before_the_moment: {"no_wall_bound_before_its_moment", "wall_bound_are_due_at_their_moment"},
+    notice_no_step: {"wall_bound_are_due_at_their_moment"},
+    move_by_the_clock_what_it_does_not_bind: {"only_wall_bound_are_moved_by_the_clock"},
+    refuse_a_moment_that_is_to_come: {"only_moments_that_have_passed_are_refused"},
+    go_on_after_a_deadline: {"what_is_due_fires_promptly"},
     break_off: {"the_history_is_whole"},
 }
 
 
 def test_what_was_recorded_passes(recorded: History) -> None:
     assert check(recorded) == []
-    assert len(recorded.all_of(Logged)) == 18
-    assert len(recorded.all_of(Heard)) == 18
+    assert len(recorded.all_of(Logged)) == 25
+    assert len(recorded.all_of(Heard)) == 25
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from campaigns.clocked_server import Setting, write
+from campaigns.clocked_server import as_the_machine, write
 from drivers.peers import requester
 from drivers.server_process import ServerProcess
 
@@ -11,7 +11,9 @@ AHEAD_S = 1_000_000
 
 
 def test_a_new_store_begins_at_the_wall_clock_that_was_set(tmp_path: Path) -> None:
-    write(tmp_path / "clock", Setting(wall_ahead_s=AHEAD_S))
+    setting = as_the_machine()
+    setting.wall_ahead_s += AHEAD_S
+    write(tmp_path / "clock", setting)
 
     with (
         ServerProcess(tmp_path, {"CLOCK_FILE": str(tmp_path / "clock")}, module="campaigns.clocked_server") as server,

@@ -5,6 +5,14 @@ from typing import NamedTuple
 
 from campaigns.facts import Facts
 from campaigns.history import History
+from campaigns.invariants_of_clocks import (
+    no_wall_bound_before_its_moment,
+    only_moments_that_have_passed_are_refused,
+    only_wall_bound_are_moved_by_the_clock,
+    the_timeline_ignores_the_wall_clock,
+    wall_bound_are_due_at_their_moment,
+    what_is_due_fires_promptly,
+)
 from campaigns.invariants_of_effect import (
     a_repeat_has_one_effect,
     acknowledged_changes_are_kept,
@@ -65,6 +73,12 @@ INVARIANTS: tuple[Invariant, ...] = (
     no_deadline_moves,
     no_deadline_is_forgotten,
     paused_time_never_counts,
+    the_timeline_ignores_the_wall_clock,
+    no_wall_bound_before_its_moment,
+    wall_bound_are_due_at_their_moment,
+    only_wall_bound_are_moved_by_the_clock,
+    only_moments_that_have_passed_are_refused,
+    what_is_due_fires_promptly,
 )
 
 

@@ -1,11 +1,13 @@
 """`python -m campaigns.clocked_server`: the server with clocks that a campaign sets, without any privilege.
 
 The file named by `CLOCK_FILE` says how. The wall clock looks at it whenever it is read, as a real one can be set at
-any time; a machine's run and the time since it began are fixed as the process starts.
+any time; a machine's run and the time since it began are fixed as the process starts. The wall clock goes by the
+machine's monotonic clock, so whoever sets it knows what it shows.
 """
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -15,15 +17,24 @@ from timer_server.__main__ import main
 from timer_server.loop import clock
 from timer_server.loop.clock import Boot, BootNs, Sources, WallNs, system_sources
 
+CLOCK_FILE = "CLOCK_FILE"
 NS_PER_S = 1_000_000_000
 
 
 class Setting(Struct):
-    """How the server's clocks differ from the machine's. `boot` 0 is the machine's own run of the system."""
+    """How far the wall clock is ahead of the monotonic clock, and how the others differ from the machine's.
 
-    wall_ahead_s: float = 0
+    `boot` 0 is the machine's own run of the system.
+    """
+
+    wall_ahead_s: float
     boot: int = 0
     boot_ahead_s: float = 0
+
+
+def as_the_machine() -> Setting:
+    """The clocks as those of the machine are now."""
+    return Setting(time.time() - time.monotonic())
 
 
 def write(path: Path, setting: Setting) -> None:
@@ -39,17 +50,22 @@ def read(path: Path) -> Setting:
 
 
 def set_sources(path: Path) -> Sources:
-    """The machine's clocks, moved as the file says."""
+    """The clocks as the file says."""
     machine = system_sources()
     started = read(path)
     boot_ahead_ns = round(started.boot_ahead_s * NS_PER_S)
     return Sources(
         lambda: Boot(f"{machine.boot().id}-{started.boot}"),
         lambda: BootNs(machine.boot_ns() + boot_ahead_ns),
-        lambda: WallNs(machine.wall_ns() + round(read(path).wall_ahead_s * NS_PER_S)),
+        lambda: WallNs(time.monotonic_ns() + round(read(path).wall_ahead_s * NS_PER_S)),
     )
 
 
+def take_the_place_of_the_machine() -> None:
+    """From now on this process goes by the clocks that are set."""
+    clock.system_sources = lambda: set_sources(Path(os.environ[CLOCK_FILE]))
+
+
 if __name__ == "__main__":
-    clock.system_sources = lambda: set_sources(Path(os.environ["CLOCK_FILE"]))
+    take_the_place_of_the_machine()
     sys.exit(main())

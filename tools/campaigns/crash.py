@@ -6,7 +6,8 @@ from pathlib import Path
 from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
-from campaigns.trial import RESTARTED, Trial
+from campaigns.history import RESTARTED
+from campaigns.trial import Trial
 from campaigns.workload import Load
 from drivers.server_process import ServerProcess
 

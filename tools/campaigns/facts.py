@@ -3,8 +3,12 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from campaigns.bindings import bound_moments, moment_ms
 from campaigns.history import (
+    CONTINUED,
+    RESTARTED,
     Among,
     Answered,
     Asked,
@@ -16,8 +20,10 @@ from campaigns.history import (
     Logged,
     Mark,
     Retried,
+    WallSet,
     Watching,
 )
+from campaigns.wall_clock import WallClock
 from timer_protocol.messages import Event, EventKind, Timer
 
 RUN_BEGINS: frozenset[EventKind] = frozenset({"started", "restarted"})
@@ -75,6 +81,7 @@ class Facts:
     retried: list[Retried]
     failed: list[Failed]
     marks: list[Mark]
+    wall_sets: list[WallSet]
     watching: dict[str, int]
     heard: list[Heard]
     log: list[Event]
@@ -91,6 +98,7 @@ class Facts:
             retried=history.all_of(Retried),
             failed=history.all_of(Failed),
             marks=history.all_of(Mark),
+            wall_sets=history.all_of(WallSet),
             watching={entry.watcher: entry.after for entry in history.all_of(Watching)},
             heard=history.all_of(Heard),
             log=[entry.event for entry in history.all_of(Logged)],
@@ -136,6 +144,49 @@ class Facts:
         for one in self.tries:
             calls[one.asked.call].append(one)
         return calls
+
+    @cached_property
+    def wall_clock(self) -> WallClock | None:
+        """The server's wall clock; None where no campaign has set it."""
+        jumps = [(mark.at_s, mark.passed_s) for mark in self.marks if mark.passed_s]
+        return WallClock(self.wall_sets, jumps) if self.wall_sets else None
+
+    @cached_property
+    def bound(self) -> dict[tuple[str, int], int]:
+        """The versions of timers that the wall clock binds, or that a pause has just let go: to which Unix time."""
+        return {
+            (timer_id, version): moment_ms
+            for timer_id, life in self.lives.items()
+            for version, moment_ms in bound_moments(life).items()
+        }
+
+    def is_bound(self, event: Event) -> bool:
+        """Whether the wall clock binds the timer of an event, or did until a pause, which this is."""
+        return (event.timer.id, event.timer.version) in self.bound
+
+    def asked_moment(self, one: Try) -> int | None:
+        """The Unix time that a start or a restart aims at; None where it is for no moment of the wall clock."""
+        if one.asked.method not in ("timer.start", "timer.restart"):
+            return None
+        params = self._starts.get(one.timer_id, {})
+        return moment_ms(params["at"], params.get("zone")) if "at" in params else None
+
+    @cached_property
+    def _starts(self) -> dict[str, dict[str, Any]]:
+        """What the start of each timer has asked for."""
+        return {one.timer_id: one.asked.params for one in self.tries if one.asked.method == "timer.start"}
+
+    @cached_property
+    def outages(self) -> list[tuple[float, float]]:
+        """When the server was gone or stood still: from the first mark to the one that it is back."""
+        outages: list[tuple[float, float]] = []
+        gone_s: float | None = None
+        for mark in self.marks:
+            gone_s = mark.at_s if gone_s is None else gone_s
+            if mark.what in (RESTARTED, CONTINUED):
+                outages.append((gone_s, mark.at_s))
+                gone_s = None
+        return outages
 
     def skipped_s(self, after_s: float, until_s: float) -> float:
         """Time that went by for the server alone between two moments."""

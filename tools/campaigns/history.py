@@ -16,6 +16,9 @@ from msgspec import Struct
 
 from timer_protocol.messages import Event, Timer
 
+RESTARTED, CONTINUED = "restarted", "continued"
+"""The marks of a server that is back; the fault that ended or stopped it is the mark before."""
+
 
 class Asked(Struct, tag="asked", frozen=True):
     """A request on its way to the server. `call` is the number of its first try: those of its retries tell by it."""
@@ -78,6 +81,17 @@ class Heard(Struct, tag="heard", frozen=True):
     event: Event
 
 
+class WallSet(Struct, tag="wall_set", frozen=True):
+    """The server's wall clock was set: from then on it is ahead of the monotonic clock by `ahead_s`.
+
+    Whoever read it between the two moments may have been shown either time.
+    """
+
+    begun_s: float
+    done_s: float
+    ahead_s: float
+
+
 class Mark(Struct, tag="mark", frozen=True):
     """A fault. `passed_s` is time that went by for the server alone, as in a simulated reboot."""
 
@@ -105,8 +119,8 @@ class Closed(Struct, tag="closed", frozen=True):
     now_ms: int
 
 
-Entry = Asked | Answered | Retried | Failed | Among | Watching | Heard | Mark | Logged | Listed | Closed
-E = TypeVar("E", Asked, Answered, Retried, Failed, Among, Watching, Heard, Mark, Logged, Listed, Closed)
+Entry = Asked | Answered | Retried | Failed | Among | Watching | Heard | WallSet | Mark | Logged | Listed | Closed
+E = TypeVar("E", Asked, Answered, Retried, Failed, Among, Watching, Heard, WallSet, Mark, Logged, Listed, Closed)
 
 _decode = msgspec.json.Decoder(Entry).decode
 _encode = msgspec.json.Encoder().encode
@@ -149,6 +163,10 @@ class History:
     def heard(self, watcher: str, event: Event) -> None:
         """Notes an event that a watcher was handed."""
         self._add(Heard(watcher, time.monotonic(), event))
+
+    def wall_set(self, begun_s: float, ahead_s: float) -> None:
+        """Notes that the server's wall clock has just been set, which was begun at a moment."""
+        self._add(WallSet(begun_s, time.monotonic(), ahead_s))
 
     def mark(self, what: str, passed_s: float = 0) -> None:
         """Notes a fault."""

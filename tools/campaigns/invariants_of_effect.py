@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from campaigns.facts import Facts, Try
@@ -11,6 +12,9 @@ from timer_protocol.messages import Event, EventKind, Timer
 
 MAY_BE_REFUSED = {"wrong_state"}
 """What a request of the load may be answered with for good: its timer had ended before."""
+
+LATE = "invalid_params"
+"""The same where a timer is started for a moment of the wall clock: that has passed."""
 
 WILL_BE_ASKED_AGAIN = {"shutting_down", "storage_failed"}
 
@@ -71,7 +75,7 @@ def nothing_is_invented(facts: Facts) -> Iterator[str]:
             yield f"timer {timer_id} is there with {timer.seconds} s and {timer.payload!r}; nobody asked for that"
         methods = {one.asked.method for one in asked}
         for event in facts.lives.get(timer_id, []):
-            if event.kind != "fired" and ASKED_BY[event.kind] not in methods:
+            if event.kind != "fired" and event.cause is UNSET and ASKED_BY[event.kind] not in methods:
                 yield f"timer {timer_id} seq {event.seq}: {event.kind}, but nobody asked for it"
 
 
@@ -111,8 +115,10 @@ def clients_notice_nothing(facts: Facts) -> Iterator[str]:
         asked = f"{last.asked.by} asked {last.asked.method} of timer {last.timer_id}"
         if last.answered is None:
             yield f"{asked} {len(tries)} times; expected a reply in the end"
-        elif last.error is not None and last.error not in MAY_BE_REFUSED:
-            yield f"{asked} and got {last.error}; expected a timer, or one of {sorted(MAY_BE_REFUSED)}"
+        elif last.error is not None:
+            expected = MAY_BE_REFUSED | ({LATE} if facts.asked_moment(last) else set())
+            if last.error not in expected:
+                yield f"{asked} and got {last.error}; expected a timer, or one of {sorted(expected)}"
 
 
 def _still(timer: Timer) -> Timer:
@@ -121,7 +127,7 @@ def _still(timer: Timer) -> Timer:
 
 
 def _is_of(timer: Timer, params: dict[str, object]) -> bool:
-    return all(getattr(timer, name) == value for name, value in params.items())
+    return all(getattr(timer, name) == value for name, value in params.items() if name != "past")
 
 
 def _keys(tries: list[Try], method: str) -> set[str]:
@@ -143,7 +149,7 @@ def _extensions(life: list[Event]) -> Counter[int]:
     return Counter(
         event.timer.duration_ms - before_ms
         for before_ms, event in zip(durations_ms, life[1:], strict=False)
-        if event.kind == "extended"
+        if event.kind == "extended" and event.cause is UNSET
     )
 
 

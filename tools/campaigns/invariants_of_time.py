@@ -1,7 +1,12 @@
-"""When timers end: by the log's own arithmetic, and by the clock of the clients, which the server does not know."""
+"""When timers end: by the log's own arithmetic, and by the clock of the clients, which the server does not know.
+
+What the wall clock does to timers that it binds is judged in `invariants_of_clocks`.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise
+
+from msgspec import UNSET
 
 from campaigns.facts import Facts, Run, Try
 from timer_protocol.durations import total_ms
@@ -26,7 +31,8 @@ def no_event_before_its_deadline(facts: Facts) -> Iterator[str]:
                 if due_at_ms is None or end.at_ms < due_at_ms:
                     yield f"timer {timer_id} seq {end.seq} fired at {end.at_ms}; expected {due_at_ms} or later"
                 ran_s = _longest_possible_s(facts, run, first_heard_s.get(end.seq))
-                if ran_s is not None and ran_s + READING_S < end.timer.duration_ms / 1000:
+                is_elapsed = end.timer.at is UNSET
+                if is_elapsed and ran_s is not None and ran_s + READING_S < end.timer.duration_ms / 1000:
                     yield (
                         f"timer {timer_id} seq {end.seq} fired after at most {ran_s:.6f} s by the clients' clock; "
                         f"expected {end.timer.duration_ms / 1000} s"
@@ -38,7 +44,7 @@ def no_deadline_moves(facts: Facts) -> Iterator[str]:
     for timer_id, life in facts.lives.items():
         for event in life:
             timer = event.timer
-            if event.kind in ("started", "restarted"):
+            if event.kind in ("started", "restarted") and not facts.is_bound(event):
                 asked_ms = total_ms(timer.hours, timer.minutes, timer.seconds)
                 if (timer.duration_ms, timer.due_at_ms) != (asked_ms, event.at_ms + asked_ms):
                     yield (
@@ -46,7 +52,7 @@ def no_deadline_moves(facts: Facts) -> Iterator[str]:
                         f"expected {event.at_ms} + {asked_ms} ms"
                     )
         for before, event in pairwise(life):
-            expected_ms = _unmoved_ms(before, event)
+            expected_ms = None if facts.is_bound(event) else _unmoved_ms(before, event)
             if expected_ms is not None and event.timer.due_at_ms != expected_ms:
                 yield (
                     f"timer {timer_id} seq {event.seq}: {event.kind} moved the deadline from "
@@ -70,7 +76,7 @@ def paused_time_never_counts(facts: Facts) -> Iterator[str]:
         for before, event in pairwise(life):
             remaining_ms, was_ms = event.timer.remaining_ms, before.timer.remaining_ms
             extended_ms = event.timer.duration_ms - before.timer.duration_ms
-            if event.kind == "paused" and before.timer.due_at_ms is not None:
+            if event.kind == "paused" and before.timer.due_at_ms is not None and not facts.is_bound(event):
                 to_go_ms = before.timer.due_at_ms - event.at_ms
                 if not min(to_go_ms, event.timer.duration_ms) <= remaining_ms <= to_go_ms + 1:
                     yield f"timer {timer_id} seq {event.seq}: paused with {remaining_ms} ms to go; expected {to_go_ms}"

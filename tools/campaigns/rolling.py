@@ -7,7 +7,8 @@ from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.crash import PIPELINED
-from campaigns.trial import RESTARTED, Trial
+from campaigns.history import RESTARTED
+from campaigns.trial import Trial
 from campaigns.workload import Load
 
 SHORT_RESTARTS, LONG_RESTARTS = 4, 60

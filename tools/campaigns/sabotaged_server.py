@@ -1,6 +1,6 @@
 """`python -m campaigns.sabotaged_server`: the server with a fault planted in it, which a campaign has to find.
 
-`SABOTAGE` names the fault.
+`SABOTAGE` names the fault. Where `CLOCK_FILE` names a file, the server has the clocks that it sets.
 """
 
 import os
@@ -10,17 +10,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from campaigns import clocked_server
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ExtendParams, RestartParams
 from timer_server.__main__ import main
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Changes, Ledger, Recall
 from timer_server.core.model import Countdown, Revision
+from timer_server.loop.clock import Clock
 from timer_server.store.base import Anchor
 from timer_server.store.sqlite.store import SqliteStore
 
 TURNS_HELD = 30
 EARLY_NS = 60 * NS_PER_MS
+NOTICED_AFTER_NS = 5_000 * NS_PER_MS
 
 
 def acknowledges_before_it_commits() -> None:
@@ -89,10 +92,50 @@ def forgets_keys() -> None:
     Engine.handle = keyless  # type: ignore[method-assign]
 
 
+def notices_steps_late() -> None:
+    """Timers for a moment fire by the wall clock as it was before it was set, for seconds."""
+    ahead_ns = Clock.ahead_ns
+    kept_ns: int | None = None
+    differs_since_ns: int | None = None
+
+    def ahead_as_before_ns(self: Clock) -> int:
+        nonlocal kept_ns, differs_since_ns
+        now_ns, read_ns = self.now_ns(), ahead_ns(self)
+        if kept_ns is None or (differs_since_ns is not None and now_ns - differs_since_ns > NOTICED_AFTER_NS):
+            kept_ns, differs_since_ns = read_ns, None
+        elif differs_since_ns is None and abs(read_ns - kept_ns) > EARLY_NS:
+            differs_since_ns = now_ns
+        return kept_ns
+
+    Clock.ahead_ns = ahead_as_before_ns  # type: ignore[method-assign]
+
+
+def tells_of_no_step() -> None:
+    """Timers for a moment fire when they have to, but are due when they were due before the wall clock was set."""
+    Engine.follow_wall = lambda _: None  # type: ignore[method-assign]
+
+
+def follows_the_wall_clock() -> None:
+    """The timeline is the wall clock: setting it moves all timers."""
+    Clock.now_ns = lambda self: int(self._sources.wall_ns())  # type: ignore[method-assign]
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     sabotage.__name__: sabotage for sabotage in (acknowledges_before_it_commits, fires_early, fires_twice, forgets_keys)
 }
 
+CLOCK_SABOTAGES: dict[str, Callable[[], None]] = {
+    sabotage.__name__: sabotage
+    for sabotage in (
+        notices_steps_late,
+        tells_of_no_step,
+        follows_the_wall_clock,
+    )
+}
+"""Those that only show where somebody sets the wall clock."""
+
 if __name__ == "__main__":
-    SABOTAGES[os.environ["SABOTAGE"]]()
+    if clocked_server.CLOCK_FILE in os.environ:
+        clocked_server.take_the_place_of_the_machine()
+    (SABOTAGES | CLOCK_SABOTAGES)[os.environ["SABOTAGE"]]()
     sys.exit(main())

@@ -1,9 +1,12 @@
 """What the load asks: a mix of every request about a timer, drawn by dice, with repeats of what was asked before."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from campaigns.clients import Request
 from timer_protocol.messages import Timer
@@ -21,6 +24,24 @@ SPREAD = 30
 """Short timers take from 0.1 s to 30 times as long, the short ones more often."""
 
 
+ZONES = (None, "Europe/Rome", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
+"""Where moments are told; None is for those with their offset."""
+
+
+def at_moment(unix_s: float, zone: str | None = None) -> dict[str, Any]:
+    """What starts a timer for a moment: with its offset, or as local time in a zone."""
+    if zone is None:
+        return {"at": datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")}
+    local = datetime.fromtimestamp(unix_s, ZoneInfo(zone)).replace(tzinfo=None)
+    return {"at": local.isoformat(timespec="milliseconds"), "zone": zone}
+
+
+def drawn_moment(unix_s: float, dice: Random) -> dict[str, Any]:
+    """The same, in any zone. Some fire at once where the moment has passed; others are refused then."""
+    past = {"past": "fire"} if dice.random() < 0.1 else {}
+    return {**at_moment(unix_s, dice.choice(ZONES)), **past}
+
+
 @dataclass
 class Known:
     """A timer that was acknowledged, and what repeats of requests about it have to say."""
@@ -31,9 +52,13 @@ class Known:
 
 
 class Script:
-    """Hands out requests to any number of clients. They share the timers, so they meet at them."""
+    """Hands out requests to any number of clients. They share the timers, so they meet at them.
 
-    def __init__(self) -> None:
+    Where `wall_s` tells the server's wall clock, every other timer is started for a moment of it.
+    """
+
+    def __init__(self, wall_s: Callable[[], float] | None = None) -> None:
+        self._wall_s = wall_s
         self._lock = threading.Lock()
         self._known: list[Known] = []
         self._ids: set[str] = set()
@@ -63,11 +88,13 @@ class Script:
 
     def _start(self, dice: Random) -> Request:
         self._started += 1
-        amount = (
+        amount: dict[str, Any] = (
             {"minutes": dice.randint(60, 600)}
             if dice.random() < 0.3
             else {"seconds": round(SHORTEST_S * SPREAD ** dice.random(), 3)}
         )
+        if self._wall_s is not None and dice.random() < 0.5:
+            amount = drawn_moment(self._wall_s() + 60 * amount.get("minutes", 0) + amount.get("seconds", 0), dice)
         timer_id = f"{PREFIX}{self._started}"
         # Every other spec is so large that the log holds it once, and later entries refer to it.
         payload = {"number": self._started, "filler": "x" * 300 * (self._started % 2)}

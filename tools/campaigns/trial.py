@@ -1,7 +1,6 @@
 """The common course of the campaigns: a server under load while faults are done to it, then a settled end, judged."""
 
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -17,9 +16,6 @@ from drivers.server_process import ServerProcess
 from timer_protocol.messages import Event, EventPage, Timer
 
 HISTORY = "history.jsonl"
-RESTARTED = "restarted"
-"""The mark of a server that is back; the fault that ended it is the mark before."""
-
 PAGE = 1000
 SOON_MS = 5_000
 """Timers due within this time are waited for in the end, so that nothing happens while it is written down."""
@@ -35,8 +31,15 @@ class Trial:
     The faults are for the one who enters it; `server` may be killed, stopped, and started again.
     """
 
-    def __init__(self, folder: Path, dice: Random, load: Load, server: ServerProcess | None = None) -> None:
-        self.history = History()
+    def __init__(
+        self,
+        folder: Path,
+        dice: Random,
+        load: Load,
+        server: ServerProcess | None = None,
+        history: History | None = None,
+    ) -> None:
+        self.history = history or History()
         if load.own_prefix:
             self.history.among(load.own_prefix)
         self.server = server or ServerProcess(folder)
@@ -100,7 +103,7 @@ def _figures(facts: Facts) -> dict[str, str]:
     unanswered = sum(one.answered is None for one in facts.tries)
     again = sum(len(tries) - 1 for tries in facts.calls.values()) + len(facts.retried)
     calls_s = [tries[-1].answered.at_s - tries[0].asked.at_s for tries in facts.calls.values() if tries[-1].answered]
-    outages_s = [mark.at_s - fault.at_s for fault, mark in pairwise(facts.marks) if mark.what == RESTARTED]
+    outages_s = [until_s - from_s for from_s, until_s in facts.outages]
     figures = {
         "acknowledged starts": f"{len(facts.acknowledged):,} = {balance}",
         "requests cut off": f"{unanswered:,}",

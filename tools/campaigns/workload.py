@@ -28,6 +28,8 @@ class Load:
     rest_s: float = 0.004
     own_prefix: str = ""
     """What ids have to begin with to be watched and judged, where others use the server as well."""
+    wall_s: Callable[[], float] | None = None
+    """The server's wall clock. Where it is known, every other timer is started for a moment of it."""
 
 
 class Workload:
@@ -36,7 +38,7 @@ class Workload:
     def __init__(self, load: Load, history: History, server: str, events: str, dice: Random) -> None:
         self._history = history
         self._rest_s = load.rest_s
-        self._script = Script()
+        self._script = Script(load.wall_s)
         self._stopped = threading.Event()
         self._settings = patient(server, events)
         self._clients: list[Client] = [
