@@ -23,7 +23,7 @@ class Watcher:
         self._prefix = prefix
         self._seq = 0
         self._progress = threading.Condition()
-        self._closing = False
+        self._closing = self._failed = False
         self._client: TimerClient | None = None
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -33,9 +33,10 @@ class Watcher:
         self._thread.start()
 
     def reach(self, seq: int, limit_s: float) -> bool:
-        """Waits until the watcher has come as far as `seq`; False if it does not in time."""
+        """Waits until the watcher has come as far as `seq`; False if it does not in time, or has failed."""
         with self._progress:
-            return self._progress.wait_for(lambda: self._seq >= seq, limit_s)
+            self._progress.wait_for(lambda: self._seq >= seq or self._failed, limit_s)
+            return self._seq >= seq
 
     def close(self, limit_s: float) -> None:
         """Ends the watcher."""
@@ -55,6 +56,9 @@ class Watcher:
             pass
         except Exception as failure:  # whatever it is, it has reached the caller, and that is the finding
             self._history.failed(self._name, repr(failure))
+            with self._progress:
+                self._failed = True
+                self._progress.notify_all()
 
     def _follow(self, events: int) -> None:
         """Follows so many events with one client."""
