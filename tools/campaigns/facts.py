@@ -146,6 +146,11 @@ class Facts:
         return calls
 
     @cached_property
+    def first_heard_s(self) -> dict[int, float]:
+        """When anybody heard of each event first, by its `seq`."""
+        return {one.event.seq: one.at_s for one in reversed(self.heard)}
+
+    @cached_property
     def wall_clock(self) -> WallClock | None:
         """The server's wall clock; None where no campaign has set it."""
         jumps = [(mark.at_s, mark.passed_s) for mark in self.marks if mark.passed_s]

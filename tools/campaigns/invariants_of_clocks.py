@@ -5,6 +5,7 @@ The campaign sets the server's clocks, so it knows what they showed at each mome
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 
 from campaigns.facts import Facts
 from campaigns.invariants_of_effect import LATE
@@ -13,6 +14,9 @@ from timer_protocol.messages import Event
 
 OFF_S = 0.05
 """How far the timeline may be off, since the server reads its clocks one after the other as it starts."""
+
+ROUNDED_MS = 3
+"""How far two moments in whole milliseconds may be off, of which the timeline has been rounded as well."""
 
 DUE_OFF_MS = 100
 """How far `due_at_ms` of one that is bound may be off: that, and what the wall clock may move before it is told."""
@@ -44,17 +48,16 @@ def no_wall_bound_before_its_moment(facts: Facts) -> Iterator[str]:
     clock = facts.wall_clock
     if clock is None:
         return
-    heard_s = {one.event.seq: one.at_s for one in reversed(facts.heard)}
-    for event, moment_ms in _bound_events(facts):
-        if event.kind == "fired":
-            around_s = _around(clock, event)
-            until_s = min(around_s[1], heard_s.get(event.seq, around_s[1]))
-            shown_ms = clock.latest_ms(min(around_s[0], until_s), until_s)
-            if shown_ms < moment_ms:
-                yield (
-                    f"timer {event.timer.id} seq {event.seq} fired {moment_ms - shown_ms:.0f} ms before {moment_ms} "
-                    "by the wall clock; expected not before"
-                )
+    for event, due_ms in _bound_events(facts, clock):
+        if event.kind != "fired":
+            continue
+        heard_ms = 1000 * (facts.first_heard_s.get(event.seq, inf) - clock.monotonic_s(event.at_ms))
+        early_ms = min(due_ms) - event.at_ms
+        if early_ms > min(max(heard_ms, ROUNDED_MS), 1000 * OFF_S):
+            yield (
+                f"timer {event.timer.id} seq {event.seq} fired {early_ms:.0f} ms before its moment, "
+                "by the wall clock as it stood; expected not before"
+            )
 
 
 def wall_bound_are_due_at_their_moment(facts: Facts) -> Iterator[str]:
@@ -65,17 +68,16 @@ def wall_bound_are_due_at_their_moment(facts: Facts) -> Iterator[str]:
     clock = facts.wall_clock
     if clock is None or facts.closed is None:
         return
-    for event, moment_ms in _bound_events(facts):
+    for event, expected_ms in _bound_events(facts, clock):
         timer = event.timer
         due_at_ms = event.at_ms + timer.remaining_ms if timer.due_at_ms is None else timer.due_at_ms
-        expected_ms = _due_ms(clock, moment_ms, _around(clock, event))
         if not _is_one_of(due_at_ms, expected_ms):
             yield f"timer {timer.id} seq {event.seq}: {event.kind} and due at {due_at_ms}; expected {expected_ms}"
     for timer_id, timer in facts.listed.items():
         bound_ms = facts.bound.get((timer_id, timer.version))
         if bound_ms is None or timer.state != "running" or timer.due_at_ms is None:
             continue
-        expected_ms = _due_ms(clock, bound_ms, (facts.closed.at_s, facts.closed.at_s))
+        expected_ms = clock.due_ms(bound_ms, facts.closed.at_s, facts.closed.at_s)
         if not _is_one_of(timer.due_at_ms, expected_ms):
             yield f"timer {timer_id} is listed as due at {timer.due_at_ms}; expected {expected_ms}"
 
@@ -121,22 +123,17 @@ def only_moments_that_have_passed_are_refused(facts: Facts) -> Iterator[str]:
             )
 
 
-def _bound_events(facts: Facts) -> Iterator[tuple[Event, int]]:
+def _bound_events(facts: Facts, clock: WallClock) -> Iterator[tuple[Event, list[int]]]:
+    """The events of timers that the wall clock binds, and when they were due by the settings that can have counted.
+
+    A server that is held up reads the wall clock later than it has noted, but before anybody hears of the event.
+    """
     for event in facts.log:
         moment_ms = facts.bound.get((event.timer.id, event.timer.version))
         if moment_ms is not None:
-            yield event, moment_ms
-
-
-def _around(clock: WallClock, event: Event) -> Span:
-    """When an event has happened, at the earliest and the latest."""
-    at_s = clock.monotonic_s(event.at_ms)
-    return at_s - OFF_S, at_s + OFF_S
-
-
-def _due_ms(clock: WallClock, moment_ms: int, when: Span) -> list[int]:
-    """When the wall clock reaches a moment, on the timeline, as it can have stood then."""
-    return [round(moment_ms - ahead_ms) for ahead_ms in clock.ahead_ms(*when)]
+            at_s = clock.monotonic_s(event.at_ms)
+            until_s = max(at_s + OFF_S, facts.first_heard_s.get(event.seq, 0))
+            yield event, clock.due_ms(moment_ms, at_s - OFF_S, until_s)
 
 
 def _is_one_of(due_at_ms: int, expected_ms: list[int]) -> bool:
@@ -149,7 +146,7 @@ def _due(facts: Facts, clock: WallClock, event: Event) -> Iterator[Span]:
     if bound_ms is not None:
         yield from clock.reached(bound_ms)
     elif event.timer.due_at_ms is not None:
-        yield clock.monotonic_s(event.timer.due_at_ms), float("inf")
+        yield clock.monotonic_s(event.timer.due_at_ms), inf
 
 
 def _there_s(facts: Facts, span: Span, begin_s: float, end_s: float) -> float:

@@ -21,16 +21,13 @@ READING_S = 1e-6
 
 def no_event_before_its_deadline(facts: Facts) -> Iterator[str]:
     """By the server's clock nothing fires before it is due; by the clients' it has run for its whole time."""
-    first_heard_s: dict[int, float] = {}
-    for one in facts.heard:
-        first_heard_s.setdefault(one.event.seq, one.at_s)
     for timer_id, runs in facts.runs.items():
         for run in runs:
             for end in run.ends:
                 due_at_ms = end.timer.due_at_ms
                 if due_at_ms is None or end.at_ms < due_at_ms:
                     yield f"timer {timer_id} seq {end.seq} fired at {end.at_ms}; expected {due_at_ms} or later"
-                ran_s = _longest_possible_s(facts, run, first_heard_s.get(end.seq))
+                ran_s = _longest_possible_s(facts, run, facts.first_heard_s.get(end.seq))
                 is_elapsed = end.timer.at is UNSET
                 if is_elapsed and ran_s is not None and ran_s + READING_S < end.timer.duration_ms / 1000:
                     yield (

@@ -17,6 +17,7 @@ class _Setting(NamedTuple):
     sure: Span
     possible: Span
     ahead_s: float
+    ahead_of_timeline_s: float
 
 
 class WallClock:
@@ -26,18 +27,18 @@ class WallClock:
     """
 
     def __init__(self, settings: Sequence[WallSet], jumps: Sequence[tuple[float, float]]) -> None:
-        ends = [*settings[1:], WallSet(_FOR_EVER_S, _FOR_EVER_S, 0)]
-        self._settings = [
-            _Setting((one.done_s, end.begun_s), (one.begun_s, end.done_s), one.ahead_s)
-            for one, end in zip(settings, ends, strict=True)
-        ]
         self._jumps = jumps
         self._timeline_ahead_s = settings[0].ahead_s
-
-    @property
-    def step_count(self) -> int:
-        """How often it was set."""
-        return len(self._settings) - 1
+        ends = [*settings[1:], WallSet(_FOR_EVER_S, _FOR_EVER_S, 0)]
+        self._settings = [
+            _Setting(
+                (one.done_s, end.begun_s),
+                (one.begun_s, end.done_s),
+                one.ahead_s,
+                one.ahead_s - self._timeline_ahead_s - self._skipped_s(one.begun_s),
+            )
+            for one, end in zip(settings, ends, strict=True)
+        ]
 
     def monotonic_s(self, timeline_ms: float) -> float:
         """The moment at which the timeline came to a time."""
@@ -57,11 +58,10 @@ class WallClock:
             if begin_s <= until_s and from_s <= end_s
         )
 
-    def ahead_ms(self, from_s: float, until_s: float) -> list[float]:
-        """By how much it can have been ahead of the timeline between two moments."""
-        skipped_s = sum(passed_s for jump_s, passed_s in self._jumps if jump_s <= until_s)
+    def due_ms(self, moment_ms: int, from_s: float, until_s: float) -> list[int]:
+        """When it is to reach a time, on the timeline, as it can have stood between two moments."""
         return [
-            1000 * (one.ahead_s - self._timeline_ahead_s - skipped_s)
+            round(moment_ms - 1000 * one.ahead_of_timeline_s)
             for one in self._settings
             if one.possible[0] <= until_s and from_s <= one.possible[1]
         ]
@@ -79,3 +79,6 @@ class WallClock:
                 reached = (begin_s if reached is None else reached[0], end_s)
         if reached is not None:
             yield reached
+
+    def _skipped_s(self, until_s: float) -> float:
+        return sum(passed_s for jump_s, passed_s in self._jumps if jump_s <= until_s)
