@@ -31,14 +31,16 @@ LEAP_S = 2 * DAY_S
 STOPPED_S = (1.2, 2.5)
 """How long the process is stopped: longer than most of the short timers take."""
 
+CROWD = 200
+"""Timers of each round that nobody touches, by the wall clock and by elapsed time alike."""
+
 CROWD_S = (MINUTE_S, DAY_S)
-"""How long the timers take that nobody touches, the shorter ones more often."""
+"""How long they take, the shorter ones more often."""
 
 IN_A_ROW = 4
 BETWEEN_S = (0.02, 0.3)
 """The pause between steps in a row: shorter than it takes until one is noticed."""
 
-CROWD = 200
 CROWD_BATCH = 100
 SHORT_ROUNDS, LONG_ROUNDS = 1, 12
 REPLIES_BETWEEN = 40
@@ -135,17 +137,17 @@ def faults_of_a_round(faults: Faults, dice: Random) -> list[Fault]:
     return [*drawn, faults.leap]
 
 
-def begin_crowd(trial: Trial, clocks: Clocks, number: int, size: int = CROWD) -> None:
+def begin_crowd(trial: Trial, clocks: Clocks, number: int) -> None:
     """Starts timers that nobody touches from then on: as many by the wall clock as by elapsed time."""
-    requests = list(_crowd(clocks, trial.dice, number, size))
+    requests = list(_crowd(clocks, trial.dice, number))
     with closing(PlainClient("crowd", trial.history, trial.server.commands)) as client:
         for at in range(0, len(requests), CROWD_BATCH):
             client.ask(requests[at : at + CROWD_BATCH])
 
 
-def _crowd(clocks: Clocks, dice: Random, number: int, size: int) -> Iterator[Request]:
+def _crowd(clocks: Clocks, dice: Random, number: int) -> Iterator[Request]:
     shortest_s, longest_s = CROWD_S
-    for place in range(size):
+    for place in range(CROWD):
         bound_s, elapsed_s = (shortest_s * (longest_s / shortest_s) ** dice.random() for _ in range(2))
         asked = {
             "bound": drawn_moment(clocks.wall_s() + bound_s, dice),
