@@ -34,8 +34,16 @@ class WallBench(Bench):
 
     def __init__(self, **limits: int) -> None:
         self.ahead_ns = 0
+        self.ahead_after_reading_ns: int | None = None
         self.moment_ms = BEGIN_MS
-        super().__init__(wall_clock=WallClock(lambda: self.ahead_ns, lambda *_: self.moment_ms), **limits)
+        super().__init__(wall_clock=WallClock(self.read_ahead_ns, lambda *_: self.moment_ms), **limits)
+
+    def read_ahead_ns(self) -> int:
+        """Reads the wall clock, which may be set right after that."""
+        read_ns = self.ahead_ns
+        if self.ahead_after_reading_ns is not None:
+            self.ahead_ns, self.ahead_after_reading_ns = self.ahead_after_reading_ns, None
+        return read_ns
 
     def happen(self, what: str, by_ms: int, now_ns: int) -> int:
         """Does something, if that is possible; returns how long it takes, in nanoseconds."""
@@ -218,6 +226,20 @@ def test_a_pause_makes_it_an_elapsed_one_and_a_restart_binds_it_again() -> None:
     assert (bench.engine.next_due_ns(), bench.engine.next_wall_due_ns()) == (None, BEGIN_NS + 55 * NS_PER_S)
     with pytest.raises(Refusal):
         bench.ask(RestartParams("a"), BEGIN_NS + MINUTE_NS)
+
+
+def test_a_pause_while_the_clock_is_set_beyond_the_moment_leaves_none_to_go() -> None:
+    bench = WallBench()
+    bench.start_at(BEGIN_MS + 60_000)
+    bench.ahead_after_reading_ns = MINUTE_NS + NS_PER_S
+
+    paused = bench.ask(PauseParams("a"), BEGIN_NS)
+    assert (paused.state, paused.remaining_ms) == ("paused", 0)
+    bench.settle()
+    bench.reload()
+    assert bench.get(now_ns=BEGIN_NS).remaining_ms == 0
+    bench.ask(ResumeParams("a"), BEGIN_NS)
+    assert bench.get(now_ns=BEGIN_NS).state == "fired"
 
 
 def test_extend_moves_it_and_it_stays_bound() -> None:

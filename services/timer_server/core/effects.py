@@ -109,7 +109,8 @@ def moved(timer: Countdown, now: Now) -> Fields:
 
 
 def _pause(timer: Countdown, _: PauseParams, now: Now, __: Limits) -> Fields:
-    return {"due_at_ms": None, "remaining_ms": remaining_ms(timer, now)}
+    # The wall clock may have been set to the moment or beyond since the timer was looked up: then none is to go.
+    return {"due_at_ms": None, "remaining_ms": max(remaining_ms(timer, now), 0)}
 
 
 def _resume(timer: Countdown, _: ResumeParams, now: Now, __: Limits) -> Fields:
