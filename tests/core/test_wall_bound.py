@@ -256,6 +256,17 @@ def test_extend_moves_it_and_it_stays_bound() -> None:
     assert refused.value.help == {"remaining_ms": 30_000}
 
 
+def test_what_is_taken_away_after_the_clock_was_set_back_leaves_no_countdown_below_zero() -> None:
+    bench = WallBench()
+    bench.start_at(BEGIN_MS + 60_000)
+    bench.ahead_ns = -1000 * NS_PER_S
+
+    shortened = bench.ask(ExtendParams("a", seconds=-900), BEGIN_NS)
+
+    assert (shortened.duration_ms, shortened.view(BEGIN_MS).remaining_ms) == (0, 0)
+    assert bench.engine.next_wall_due_ns() == BEGIN_NS + 160 * NS_PER_S
+
+
 steps = st.lists(
     st.tuples(st.sampled_from([*ASK, "extend", "step", "wait", "reload"]), st.integers(-90_000, 90_000)), max_size=12
 )

@@ -134,7 +134,8 @@ def _extend(timer: Countdown, params: ExtendParams, now: Now, limits: Limits) ->
             remaining_ms=to_go_ms,
         )
     check_duration(to_go_ms + by_ms, limits.max_duration_s)
-    changed: Fields = {"duration_ms": timer.duration_ms + by_ms, **bound_as_before(timer, now)}
+    # Where the wall clock was set back, more may be to go than the whole was, and more may be taken away.
+    changed: Fields = {"duration_ms": max(timer.duration_ms + by_ms, 0), **bound_as_before(timer, now)}
     if timer.due_at_ms is None:
         changed["remaining_ms"] = to_go_ms + by_ms
     else:
