@@ -180,6 +180,23 @@ def test_a_run_waits_for_a_place_also_after_a_restart() -> None:
     assert bench.plan(BEGIN_NS + 10 * NS_PER_S).standing.waiting == 0
 
 
+def test_runs_within_one_moment_do_not_make_each_other_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Counter[str]()
+
+    def counted(moment_ms: int) -> str:
+        asked["all"] += 1
+        return CIVIL_TIME.stamp(moment_ms)
+
+    monkeypatch.setattr(builders, "CIVIL_TIME", CIVIL_TIME._replace(stamp=counted))
+    bench = PlanBench()
+    bench.put(settings_of())
+    ran = [bench.engine.plans.run("p", None, BEGIN_NS)[1] for _ in range(500)]
+    assert len({timer.id for timer in ran if timer is not None}) == 500
+    before = asked["all"]
+    bench.engine.plans.run("p", None, BEGIN_NS)
+    assert asked["all"] - before < 50
+
+
 def test_an_overlap_waits_for_a_place_and_the_next_on_time_needs_none() -> None:
     bench = PlanBench(max_timers=1)
     pending = bench.engine.plans.pending(bench.put(settings_of()))

@@ -4,6 +4,8 @@ A pending timer that is paused, extended or restarted ends at another moment tha
 one at that moment beside it, or waits for its end and skips what passes meanwhile, or, with steps, waits.
 """
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from timer_protocol.durations import NS_PER_MS
@@ -27,6 +29,9 @@ LOOK_COST = 4
 
 _AT_ONCE = 128
 """Passed moments that are looked at where an occurrence ends; more of them are left for a step."""
+
+_NEIGHBOURS = 16
+"""Moments that are tried one after the other for an id that is free, before larger steps are taken."""
 
 _NO_TIME = Amounts(0, 0, 0)
 
@@ -177,9 +182,7 @@ class Chain:
         row: Row | None = None,
     ) -> None:
         """Starts the occurrence of a position. Where another timer is pending under its id, it gets the next one."""
-        moment_ms = position.moment_ms
-        while self._timers.is_pending(timer_id := self.occurrence_id(plan, moment_ms)):
-            moment_ms += 1
+        moment_ms, timer_id = self._free_id(plan, position.moment_ms, self._timers.is_pending)
         self.stand(
             plan,
             replace(standing, at=position, pending_ms=moment_ms, is_displaced=False),
@@ -191,9 +194,7 @@ class Chain:
     def run(self, plan: Plan, now_ns: int) -> Countdown:
         """Starts a timer that is due at once and that the plan does not wait for."""
         settings = plan.settings
-        moment_ms = self.now_ms(settings, now_ns)
-        while self._timers.is_known(timer_id := self.occurrence_id(plan, moment_ms)):
-            moment_ms += 1
+        _, timer_id = self._free_id(plan, self.now_ms(settings, now_ns), self._timers.is_known)
         occurrence = Occurrence(timer_id, round_up(now_ns), _NO_TIME, settings.label, settings.payload)
         return self._timers.begin(occurrence, now_ns)
 
@@ -213,6 +214,27 @@ class Chain:
         self._registry.set_standing(plan, standing)
         before = plan.standing_place
         plan.standing_place = self._timers.log_plan(plan.id, part, encode(standing), (before,), now_ns)
+
+    def _free_id(self, plan: Plan, moment_ms: int, is_taken: Callable[[str], bool]) -> tuple[int, str]:
+        """A moment from this one on, and the id of its timer, which no other has.
+
+        It is among the next ones, or else behind a row of those that are taken. The end of that is searched for in
+        steps that double and then halve: a million runs within a second do not make the next one slow.
+        """
+        for free_ms in range(moment_ms, moment_ms + _NEIGHBOURS):
+            if not is_taken(timer_id := self.occurrence_id(plan, free_ms)):
+                return free_ms, timer_id
+        taken_ms, step_ms = moment_ms + _NEIGHBOURS - 1, 1
+        while is_taken(self.occurrence_id(plan, taken_ms + step_ms)):
+            taken_ms, step_ms = taken_ms + step_ms, 2 * step_ms
+        free_ms = taken_ms + step_ms
+        while free_ms - taken_ms > 1:
+            middle_ms = (taken_ms + free_ms) // 2
+            if is_taken(self.occurrence_id(plan, middle_ms)):
+                taken_ms = middle_ms
+            else:
+                free_ms = middle_ms
+        return free_ms, self.occurrence_id(plan, free_ms)
 
     def _finish(self, plan: Plan, standing: Standing, now_ns: int, row: Row | None = None) -> None:
         self.stand(plan, replace(standing, state=State.FINISHED, is_displaced=False), now_ns, row)
