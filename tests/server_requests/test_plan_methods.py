@@ -1,12 +1,14 @@
 """The methods of plans, from request to result: what each does, and what it says to bad input."""
 
+import json
 from typing import Any
 
 import pytest
 
 from drivers.builders import BEGIN_NS, NS_PER_MS
-from drivers.desk import Desk
+from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode
+from timer_server.limits import PAGE_BYTES, REPLY_BYTES
 
 BEGIN_MS = BEGIN_NS // NS_PER_MS
 """2023-11-14, 22:13:20 UTC, a Tuesday."""
@@ -367,3 +369,21 @@ class TestRequests:
         assert desk.shard.take_writes() is None
         error = desk.call("plan.preview", cron="0 0 30 2 *", zone="UTC")["error"]
         assert error["code"] == ErrorCode.INVALID_PARAMS
+
+
+class TestRoomOfAReply:
+    def test_long_labels_of_steps_take_room_of_the_reply(self, desk: Desk) -> None:
+        steps = [{"hours": 1, "label": "\N{MANTELPIECE CLOCK}" * 256}] * 100
+        for number in range(50):
+            put(desk, f"p{number}", every=None, steps=steps)
+
+        answer = desk.send(batch(*[request("plan.list")] * 20))
+        assert len(json.dumps(body(answer), ensure_ascii=False).encode()) < REPLY_BYTES + 2 * PAGE_BYTES
+
+    def test_a_rule_that_comes_once_in_years_takes_more_of_it_than_one_that_comes_each_minute(self, desk: Desk) -> None:
+        def told(*rules: str) -> list[bool]:
+            previews = [request("plan.preview", cron=rule, zone="UTC", count=100) for rule in rules]
+            return ["result" in response for response in body(desk.send(batch(*previews)))]
+
+        assert told("* * * * *", "1 * * * *", "2 * * * *") == [True, True, True]
+        assert told("0 0 29 2 *", "1 0 29 2 *", "2 0 29 2 *") == [True, False, False]

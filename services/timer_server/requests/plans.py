@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from timer_protocol import plan_messages as messages
-from timer_protocol.durations import NS_PER_MS
+from timer_protocol.durations import MS_PER_HOUR, NS_PER_MS
 from timer_protocol.limits import Limits
 from timer_protocol.plan_messages import (
     KeyedPlanParams,
     ListPlansParams,
+    NextMoment,
     PlanPage,
     PlanParams,
     PlanPreview,
@@ -18,6 +20,7 @@ from timer_protocol.plan_messages import (
 )
 from timer_protocol.queue_messages import Deleted
 from timer_server.core.payloads import check_payload
+from timer_server.core.plans.rules import Cron, Rule
 from timer_server.core.plans.standing import Plan, Settings
 from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
@@ -31,6 +34,9 @@ _PLAN_WEIGHT = 100
 
 _MOMENT_WEIGHT = 10
 """The same for a moment of a rule: it may have to be worked out."""
+
+_MS_PER_ENTRY = 48 * MS_PER_HOUR
+"""The time between moments of a cron rule that takes as long to look through as one entry: all its days are tried."""
 
 
 class PlanMethods:
@@ -93,7 +99,9 @@ class PlanMethods:
         settings = Settings(0, rule, begin_ms, None, None, "last", 0, "allow", "", b"")
         if begin_ms is not None:
             now_ns = min(now_ns, (begin_ms - 1) * NS_PER_MS)
-        return PlanPreview(next_moments(self._plans.civil, rule, self._plans.moments(settings, now_ns), params.count))
+        moments = next_moments(self._plans.civil, rule, self._plans.moments(settings, now_ns), params.count)
+        _take_moments(rule, moments, room)
+        return PlanPreview(moments)
 
     def pause(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Lets a plan rest. That ends a timer, so it is possible on a full disk, but for steps."""
@@ -119,10 +127,19 @@ class PlanMethods:
     def _view(self, plan: Plan, now_ns: int, room: ReplyRoom) -> messages.Plan:
         room.left_entries -= _PLAN_WEIGHT
         self._take_bytes(plan, room)
-        return plan_view(self._plans, plan, now_ns // NS_PER_MS, self._plans.coming(plan, now_ns))
+        view = plan_view(self._plans, plan, now_ns // NS_PER_MS, self._plans.coming(plan, now_ns))
+        if view.next is not UNSET:
+            _take_moments(plan.settings.rule, view.next, room)
+        return view
 
     def _take_bytes(self, plan: Plan, room: ReplyRoom) -> int:
-        """Counts the payloads of a plan and of its timer, and returns what they come to."""
-        size = 2 * len(plan.settings.payload)
+        """Counts a plan, whose steps may have long labels, and the payload of its timer; returns what they come to."""
+        size = len(plan.record) + len(plan.settings.payload)
         room.left_bytes -= size
         return size
+
+
+def _take_moments(rule: Rule, moments: Sequence[NextMoment], room: ReplyRoom) -> None:
+    """Counts the way from the first moment to the last, which a cron rule goes day by day."""
+    if moments and isinstance(rule, Cron):
+        room.left_entries -= (moments[-1].at_ms - moments[0].at_ms) // _MS_PER_ENTRY
