@@ -88,8 +88,8 @@ class Flood:
         self._desk.forget(self._desk.now_ns)
 
 
-def notification(method: str, *params: object) -> bytes:
-    form = {"jsonrpc": "2.0", "method": f"timer.{method}", "params": params}
+def notification(method: str, *params: object, kind: str = "timer") -> bytes:
+    form = {"jsonrpc": "2.0", "method": f"{kind}.{method}", "params": params}
     return json.dumps(form, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -131,6 +131,23 @@ def restarts_and_the_ends_that_follow(flood: Flood) -> None:
         flood.turn(notification("restart", "a"))
 
 
+def put_of_a_large_plan() -> bytes:
+    form = {"plan": "p", "every": {"hours": 1}, "payload": 65_534 * "x"}
+    return json.dumps({"jsonrpc": "2.0", "method": "plan.put", "params": form}).encode()
+
+
+def runs_of_a_large_plan(flood: Flood) -> None:
+    flood.turn(put_of_a_large_plan())
+    for _ in range(10):
+        flood.turn(*[notification("run", "p", kind="plan")] * 100)
+
+
+def skips_of_a_large_plan(flood: Flood) -> None:
+    flood.turn(put_of_a_large_plan())
+    for _ in range(10):
+        flood.turn(*[notification("skip", "p", kind="plan")] * 100)
+
+
 def changes_of_old_timers_one_in_each_block(flood: Flood) -> None:
     """The last event of each is all that retention has left: a change takes it out of its block. In all blocks what is
     small goes first, so that what is large is written again and again. The changes make one more such block."""
@@ -162,6 +179,8 @@ def changes_of_old_timers_one_in_each_block(flood: Flood) -> None:
         (pauses_and_resumes, 16),
         (restarts_and_the_ends_that_follow, 32),
         (changes_of_old_timers_one_in_each_block, 64),
+        (runs_of_a_large_plan, 4),
+        (skips_of_a_large_plan, 5),
     ],
 )
 def test_they_stay_below_a_factor(tmp_path: Path, send: Callable[[Flood], None], factor: int) -> None:

@@ -5,7 +5,7 @@ this one that are no events. So the `seq` that each of them tells is that of the
 """
 
 from enum import IntEnum
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -32,12 +32,14 @@ class PlanPart(IntEnum):
 
     `SETTINGS` is what was asked for; `STANDING` how far the plan has come; `SKIPPED` is the same, and tells that
     moments were skipped. `GONE` is the last entry of a plan that was deleted: all are obsolete, and so is this one.
+    `SPEC` is needed in another way: it holds a large spec, for as long as timers refer to it.
     """
 
     SETTINGS = 0
     STANDING = 1
     SKIPPED = 2
     GONE = 3
+    SPEC = 4
 
 
 SHARED = ""
@@ -52,8 +54,10 @@ class OtherEntry(Struct, frozen=True, gc=False, array_like=True):
     others: int
     at_ms: Natural
 
-    spec_place: ClassVar[int] = 0
-    """It refers to no spec."""
+    @property
+    def spec_place(self) -> int:
+        """The place of the spec that it holds: 0, for it holds none."""
+        return 0
 
     @property
     def seq(self) -> int:
@@ -79,6 +83,11 @@ class PlanEntry(OtherEntry, frozen=True, gc=False, array_like=True, tag=5):
     plan: str
     part: PlanPart
     body: bytes
+
+    @property
+    def spec_place(self) -> int:
+        """Its own place, if it holds a spec for others."""
+        return self.place if self.part is PlanPart.SPEC else 0
 
 
 class Draft(NamedTuple):

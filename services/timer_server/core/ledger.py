@@ -119,12 +119,14 @@ class Ledger:
             if isinstance(entry, OtherEntry):
                 is_read = self._restore_other(entry, ends.horizon) or is_read
                 continue
-            timer_id, before = entry.id, None
+            timer_id, before, is_known = entry.id, None, False
             if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
                 before = pending.pop(timer_id, None)
                 running.pop(timer_id, None)
                 wall_bound.pop(timer_id, None)
-                self._restore_over_end(entry)
+                is_known = self._restore_over_end(entry) or before is not None
+            if entry.spec_place and not is_known and not (entry.has_ended and entry.place <= ends.horizon):
+                self._held_specs.begin_timer(entry.spec_place)
             if entry.has_ended:
                 self._restore_end(entry, ends.horizon, passed)
                 if is_read:
@@ -266,7 +268,7 @@ class Ledger:
         place = entry.place
         self.horizon, self.horizon_seq = place, entry.seq
         if isinstance(entry, PlanEntry):
-            if not self._plans.needs(entry):
+            if not (self._plans.needs(entry) or self._held_specs.is_shared(place)):
                 self._obsolete.append(place)
             return
         if isinstance(entry, OtherEntry):
@@ -344,6 +346,15 @@ class Ledger:
         self._obsolete.extend(before for before in replaced if 0 < before <= self.horizon)
         return place
 
+    def log_spec(self, plan: str, spec: Record, at_ms: int) -> int:
+        """The place of a large spec for one more timer of a plan. It is logged, unless another timer has it."""
+        place = self._held_specs.find_shared(spec)
+        if place is None:
+            place = self.log_plan(plan, PlanPart.SPEC, spec, (), at_ms)
+            self._held_specs.share(place, spec)
+        self._held_specs.begin_timer(place)
+        return place
+
     def _log_other(self, entry: QueueEntry | ServerStarted) -> None:
         self._append_other(entry)
         self._other_entries.note(entry)
@@ -372,17 +383,23 @@ class Ledger:
         self._released.extend(place for place in passed if not self._readers.is_held(place))
         self._look_for_unneeded()
 
-    def _restore_over_end(self, entry: Countdown | Referring) -> None:
-        """Takes out the end of a timer that runs again, or whose id another has by now."""
+    def _restore_over_end(self, entry: Countdown | Referring) -> bool:
+        """Takes out the end of a timer that runs again, or whose id another has by now. Whether it runs again."""
+        runs_again = False
         for ended in self._ended.values():
             place = ended.pop(entry.id, None)
             if place is not None and entry.kind_number == STARTED:
                 self._superseded.add(place)
+            runs_again = runs_again or (place is not None and entry.kind_number != STARTED)
+        return runs_again
 
     def _restore_other(self, entry: QueueEntry | ServerStarted | PlanEntry, horizon: int) -> bool:
         """Takes up an entry that is no event. Whether readers have one there, and so may need ends."""
         if isinstance(entry, PlanEntry):
-            self._plans.restore(entry)
+            if entry.part is PlanPart.SPEC:
+                self._held_specs.share(entry.place, entry.body)
+            else:
+                self._plans.restore(entry)
             return False
         self._other_entries.note(entry)
         if entry.place <= horizon:

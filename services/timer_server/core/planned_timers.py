@@ -8,8 +8,8 @@ from timer_server.core.effects import Now, WallClock, round_up
 from timer_server.core.entries import PlanPart
 from timer_server.core.ledger import Ledger, Recall
 from timer_server.core.model import STARTED, Countdown, Revision, Wall
-from timer_server.core.plans.timers import Occurrence
-from timer_server.core.records import is_large
+from timer_server.core.plans.timers import PLAN_MARK, Occurrence
+from timer_server.core.records import is_large, pack
 from timer_server.core.room import ENTRY_BYTES, Room
 
 _OCCURRENCE_ENTRIES = 3
@@ -72,8 +72,9 @@ class PlannedTimers:
         before = self._ledger.find(occurrence.id)
         if isinstance(before, Recall):
             before = self._event_at(before.place)
-        timer = self._started(occurrence, 1 if before is None else before.version + 1, Now(now_ns))
-        self._room.left_bytes -= ENTRY_BYTES + len(timer.payload)
+        spec_place = self._spec_place(occurrence, now_ns)
+        timer = self._started(occurrence, spec_place, 1 if before is None else before.version + 1, Now(now_ns))
+        self._room.left_bytes -= ENTRY_BYTES
         if before is None:
             self._ledger.begin(timer)
         else:
@@ -93,7 +94,21 @@ class PlannedTimers:
         """Logs an entry of a plan and returns its place."""
         return self._ledger.log_plan(plan, part, body, replaced, round_up(now_ns))
 
-    def _started(self, occurrence: Occurrence, version: int, now: Now) -> Countdown:
+    def _spec_place(self, occurrence: Occurrence, now_ns: int) -> int:
+        """The place of the spec of a timer; 0 for a small one. Timers of a plan share one that is large."""
+        timer_id, _, amounts, label, payload, *_ = occurrence
+        if not is_large(label, payload):
+            return 0
+        plan, before = timer_id.partition(PLAN_MARK)[0], self._ledger.last_place
+        spec = Countdown(
+            None, 0, 0, STARTED, 0, plan, 0, None, 0, amounts.hours, amounts.minutes, amounts.seconds, label, payload
+        )
+        place = self._ledger.log_spec(plan, pack(spec), round_up(now_ns))
+        if place > before:
+            self._room.left_bytes -= ENTRY_BYTES + len(payload)
+        return place
+
+    def _started(self, occurrence: Occurrence, spec_place: int, version: int, now: Now) -> Countdown:
         _, due_ms, amounts, label, payload, at, zone = occurrence
         at_ms, place, wall = round_up(now.ns), self._ledger.last_place + 1, None
         duration_ms = max(due_ms - at_ms, 0)
@@ -110,7 +125,7 @@ class PlannedTimers:
             occurrence.id,
             duration_ms,
             None if version == 1 and wall is None else Revision(version, wall=wall),
-            place if is_large(label, payload) else 0,
+            spec_place,
             amounts.hours,
             amounts.minutes,
             amounts.seconds,

@@ -6,9 +6,10 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import NamedTuple
 
-from timer_server.core.entries import OtherEntry
+from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Countdown, Entry, Referring
+from timer_server.core.records import unpack
 from timer_server.limits import SCAN_BYTES
 from timer_server.store.base import Header, Store, StoreError
 
@@ -73,6 +74,8 @@ class Log:
     def holder(self, place: int) -> Countdown:
         """The entry at a place that holds the spec of others."""
         entry = self._store.entry(place)
+        if isinstance(entry, PlanEntry) and entry.part is PlanPart.SPEC:
+            return unpack(entry.body)
         if not isinstance(entry, Countdown):
             raise StoreError(f"the entry {place} holds no spec, though others refer to it for one")
         return entry
