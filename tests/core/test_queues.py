@@ -3,6 +3,7 @@
 import sys
 import tracemalloc
 from collections.abc import Callable
+from itertools import cycle, islice
 from typing import Any
 
 import msgspec
@@ -89,7 +90,7 @@ class TestCost:
         assert 20 * 100_000 < all_bytes < 24 * 100_000
         assert half_of_the_bytes < 24 * 51_024
 
-    @pytest.mark.parametrize("what", ["offer", "take and ack", "renew", "is_held", "back and again"])
+    @pytest.mark.parametrize("what", ["offer", "take and ack", "renew", "renew each", "is_held", "back and again"])
     def test_no_call_takes_longer_where_there_is_more(self, what: str) -> None:
         few, many = calls_for(what, 2_000), calls_for(what, 40_000)
 
@@ -357,6 +358,14 @@ def calls_for(what: str, backlog: int) -> int:
             return calls_of(lambda: game.ack(game.take()))
         case "renew":
             return calls_of(lambda: queues.renew("q", others[:100], None, now_ns))
+        case "renew each":
+
+            def renew(count: int) -> None:
+                for number in islice(cycle(others), count):
+                    queues.renew("q", [number], 1_000 + number, now_ns)
+
+            renew(len(others))
+            return calls_of(lambda: renew(200))
         case "is_held":
             return calls_of(lambda: [queues.is_held(place) for place in range(backlog // 2, backlog // 2 + 100)])
         case _:

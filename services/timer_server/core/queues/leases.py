@@ -21,7 +21,7 @@ class Leases:
     """Leased deliveries by number, and by when they run out.
 
     Those that were leased or renewed together run out together, so they are kept as groups. One that ends leaves its
-    number behind; where there are more groups than leases, they are made anew.
+    number behind; where there are more than twice as many groups as leases, they are made anew.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Leases:
             of[delivery.number] = delivery
         self._group += 1
         heappush(self._groups, (until_ms, self._group, numbers))
-        if len(self._groups) > len(of) + _SLACK:
+        if len(self._groups) > 2 * len(of) + _SLACK:
             self.regroup()
 
     def take(self, number: int) -> Delivery | None:
