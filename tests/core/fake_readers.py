@@ -22,6 +22,7 @@ class FakeReaders:
         self.starts: list[int] = []
         self.snapshots: dict[str, list[int]] = {}
         self.waits_at: int | None = None
+        self.taken_up = 0
         self.is_restored = False
         self._drafts: list[Draft] = []
         self._released: list[int] = []

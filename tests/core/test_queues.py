@@ -382,6 +382,18 @@ def held(game: Game) -> list[Any]:
     return [places, [[*each[:-2]] for each in deliveries], state.dropped, state.takes.items()]
 
 
+def test_fewer_timers_are_fired_in_a_turn_where_many_queues_take_them_up() -> None:
+    queues = Queues(lambda: 0.5)
+    engine = Engine(Limits(), lambda _: "made", readers=queues)
+    for number in range(400):
+        queues.put(PutQueueParams(f"q{number}", ""), 0, 0, BEGIN_NS)
+    for number in range(100):
+        engine.handle(StartParams(f"t{number}", seconds=1), BEGIN_NS)
+
+    assert engine.expire(BEGIN_NS + NS_PER_S, 500) == 5
+    assert sum(engine.expire(BEGIN_NS + NS_PER_S, 500) for _ in range(30)) == 95
+
+
 def test_the_engine_logs_what_queues_do_and_makes_them_again_from_it() -> None:
     limits = Limits(retention_s=60)
     queues, store = Queues(lambda: 0.5), MemoryStore(LOG_ID)

@@ -25,6 +25,9 @@ class EndReaders(Protocol):
     waits_at: int | None
     """The place that retention may not pass yet, since ends behind it are still to be taken up; None for none."""
 
+    taken_up: int
+    """How many times a reader has taken up an end that it was offered."""
+
     def restore(self, entry: Countdown | QueueEntry | ServerStarted) -> None:
         """Takes up an entry of the log. It is told nothing of the ends before the first entry of a queue.
 
@@ -56,6 +59,7 @@ class NoReaders:
 
     has_news: bool = False
     waits_at: int | None = None
+    taken_up: int = 0
 
     def restore(self, entry: Countdown | QueueEntry | ServerStarted) -> None:
         """Nobody takes it up."""

@@ -58,6 +58,7 @@ class Queues:
         self._first_new = 0
         self.has_news = False
         self.waits_at: int | None = None
+        self.taken_up = 0
 
     def __len__(self) -> int:
         return len(self._registry)
@@ -92,6 +93,7 @@ class Queues:
         """Takes up the end of a timer that has just happened."""
         for queue in self._registry.matching(end.id):
             if queue.offer(end):
+                self.taken_up += 1
                 state = queue.state
                 self._woken[state.name] = None
                 scheduled_ms = self._scheduled.get(state.name)
