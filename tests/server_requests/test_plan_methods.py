@@ -8,6 +8,7 @@ import pytest
 from drivers.builders import BEGIN_NS, NS_PER_MS
 from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode
+from timer_protocol.plan_messages import LAST_MOMENT_MS
 from timer_server.limits import PAGE_BYTES, REPLY_BYTES
 
 BEGIN_MS = BEGIN_NS // NS_PER_MS
@@ -369,6 +370,19 @@ class TestRequests:
         assert desk.shard.take_writes() is None
         error = desk.call("plan.preview", cron="0 0 30 2 *", zone="UTC")["error"]
         assert error["code"] == ErrorCode.INVALID_PARAMS
+
+
+class TestTheEndOfTheCalendar:
+    def test_a_rule_ends_before_it_so_that_ids_go_on(self, desk: Desk) -> None:
+        """Where the timer of its last moment runs again by itself, that of a new plan needs the next id."""
+        last_ms = LAST_MOMENT_MS - HOUR_MS
+        error = desk.call("plan.put", plan="p", every={"seconds": 1}, from_ms=last_ms + 1)["error"]
+        assert "the rule never comes" in error["data"]["reason"]
+
+        first = put(desk, from_ms=last_ms)["pending"]["id"]
+        desk.result("plan.delete", plan="p")
+        desk.result("timer.restart", id=first)
+        assert put(desk, from_ms=last_ms)["pending"]["id"] == "p~99991231T230000Z"
 
 
 class TestRoomOfAReply:

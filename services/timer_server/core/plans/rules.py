@@ -10,10 +10,13 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from timer_protocol.durations import NS_PER_MS, total_ms
+from timer_protocol.durations import MS_PER_HOUR, NS_PER_MS, total_ms
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.plan_messages import LAST_MOMENT_MS
 from timer_server.core.effects import round_up
+
+_LAST_MS = LAST_MOMENT_MS - MS_PER_HOUR
+"""The last moment of a rule. Calendars end soon after it, and the id of a timer may need a moment that is later."""
 
 
 class CivilTime(NamedTuple):
@@ -127,7 +130,7 @@ class Moments:
         if following is None:
             return None
         until_ms, rounds = self._bounds.until_ms, self._bounds.rounds
-        last_ms = LAST_MOMENT_MS if until_ms is None else until_ms
+        last_ms = _LAST_MS if until_ms is None else min(until_ms, _LAST_MS)
         is_over = rounds is not None and isinstance(self._rule, Steps) and following.round > rounds
         return None if is_over or following.moment_ms > last_ms else following
 
