@@ -206,7 +206,15 @@ METHODS: tuple[Method, ...] = (
         "queue.ack", AckParams, "take", "queue", Settled, "Be done with deliveries: they never come again.", _NO_QUEUE
     ),
     Method("queue.nack", NackParams, "take", "queue", Settled, "Give deliveries back, or give them up.", _NO_QUEUE),
-    Method("queue.renew", RenewParams, "take", "queue", Renewed, "Lease deliveries for longer.", _NO_QUEUE),
+    Method(
+        "queue.renew",
+        RenewParams,
+        "take",
+        "queue",
+        Renewed,
+        "Lease deliveries for longer.",
+        (*_NO_QUEUE, ErrorCode.LIMIT_REACHED),
+    ),
     Method(
         "queue.dead",
         DeadParams,

@@ -55,9 +55,11 @@ def with_prefix(
         return replace(params, prefix=prefix)
     for text in _touched(scope, params, queue_prefix):
         if not text.startswith(prefix):
+            # the prefix of somebody else's queue is not told
+            what = f"the prefix of queue {params.queue!r}" if scope == "queue" and text == queue_prefix else repr(text)
             raise Refusal(
                 ErrorCode.NOT_PERMITTED,
-                f"{text!r} does not begin with {prefix!r}, which is all that this client's key is good for",
+                f"{what} does not begin with {prefix!r}, which is all that this client's key is good for",
                 prefix=prefix,
             )
     return params

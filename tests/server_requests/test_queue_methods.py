@@ -125,7 +125,7 @@ class TestPut:
 
         assert desk.call("queue.put", queue="r", prefix="")["error"]["data"]["limit"] == "queues"
 
-    def test_a_disk_that_is_nearly_full_takes_no_puts_and_no_takes(self, desk: Desk) -> None:
+    def test_a_disk_that_is_nearly_full_takes_no_puts_takes_and_renewals(self, desk: Desk) -> None:
         end(desk, "e/1", "e/2")
         taken = take(desk, 1, key="k")
         desk.engine.limit_growth(0)
@@ -133,7 +133,17 @@ class TestPut:
         assert take(desk, 1, key="k") == taken
         assert desk.call("queue.put", queue="r", prefix="")["error"]["data"]["limit"] == "disk_bytes"
         assert desk.call("queue.take", queue="q")["error"]["data"]["limit"] == "disk_bytes"
+        renewed = desk.call("queue.renew", queue="q", receipts=receipts(taken))
+        assert renewed["error"]["data"]["limit"] == "disk_bytes"
         assert desk.result("queue.ack", queue="q", receipts=receipts(taken))["lost"] == []
+
+    def test_the_ends_from_before_a_queue_need_room_on_the_disk_too(self, desk: Desk) -> None:
+        end(desk, *(f"e/{number}" for number in range(100)))
+        desk.engine.limit_growth(3_000)
+
+        error = desk.call("queue.put", queue="r", prefix="", **{"from": "start"})["error"]
+        assert error["data"]["limit"] == "disk_bytes"
+        desk.result("queue.put", queue="r", prefix="", max_backlog=10, **{"from": "start"})
 
 
 class TestTake:

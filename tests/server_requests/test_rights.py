@@ -161,7 +161,9 @@ def test_queue_is_nobodys_whose_prefix_lies_elsewhere_whatever_its_name(desk: De
         ("queue.delete", {}),
         ("queue.put", {"prefix": "shop/"}),
     ):
-        assert refusal(desk.call(method, SHOP, queue="shop/ours", **params))["prefix"] == "shop/"
+        refused = refusal(desk.call(method, SHOP, queue="shop/ours", **params))
+        assert refused["prefix"] == "shop/"
+        assert "bank" not in refused["reason"], "whose it is, is told to nobody else"
     assert refusal(desk.call("queue.put", SHOP, queue="shop/1", prefix="bank/"))["prefix"] == "shop/"
     assert desk.result("queue.get", queue="shop/ours")["prefix"] == "bank/"
 

@@ -24,6 +24,7 @@ from timer_protocol.queue_messages import (
     RenewParams,
     TakeParams,
 )
+from timer_server.core.queues.changes import Settings
 from timer_server.core.queues.deliveries import Delivery
 from timer_server.core.queues.queue import GivingBack, Queue
 from timer_server.core.queues.receipts import Receipts
@@ -36,6 +37,9 @@ from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
 
 NOTHING = Deliveries([])
+
+_TAKEN_UP_BYTES = 30
+"""What an end from before a queue was made takes in the log, once that has taken it up."""
 
 
 class QueueMethods:
@@ -70,8 +74,8 @@ class QueueMethods:
 
     def put(self, params: PutQueueParams, now_ns: int, _: ReplyRoom) -> messages.Queue:
         """Makes a queue or changes it. Who waits for a queue whose prefix changes has to ask again."""
-        self._engine.take_room(ENTRY_BYTES)
         before = self.prefix_of(params.queue)
+        self._engine.take_room(ENTRY_BYTES + (self._filling_bytes(params) if before is None else 0))
         queue = self._queues.put(params, self._engine.horizon, self._engine.last_place, now_ns)
         if before not in (None, params.prefix):
             self._parked.end_takes(params.queue, NOTHING)
@@ -137,6 +141,7 @@ class QueueMethods:
     def renew(self, params: RenewParams, now_ns: int, _: ReplyRoom) -> messages.Renewed:
         """Leases deliveries for longer."""
         numbers = self._numbers(params.queue, params.receipts)
+        self._engine.take_room(ENTRY_BYTES)
         renewal = self._queues.renew(params.queue, _known(numbers), params.lease_ms, now_ns)
         leased, lost = _parted(params.receipts, numbers, renewal.leased)
         return messages.Renewed(leased, renewal.until_ms, lost)
@@ -176,6 +181,13 @@ class QueueMethods:
         return DeadMoved(*_parted(receipts, numbers, done), after)
 
     # Parts
+
+    def _filling_bytes(self, params: PutQueueParams) -> int:
+        """What a new queue may add to the log for the ends that are there already."""
+        if params.begin == "now":
+            return 0
+        there = self._engine.last_place - self._engine.horizon
+        return _TAKEN_UP_BYTES * min(there, params.max_backlog or Settings(params.prefix).max_backlog)
 
     def _take(self, params: TakeParams, now_ns: int, room: ReplyRoom) -> Deliveries | None:
         """What a take gets now; None for nothing."""
