@@ -394,6 +394,11 @@ class TestRoomOfAReply:
         answer = desk.send(batch(*[request("plan.list")] * 20))
         assert len(json.dumps(body(answer), ensure_ascii=False).encode()) < REPLY_BYTES + 2 * PAGE_BYTES
 
+    def test_long_labels_of_steps_need_room_on_the_disk(self, desk: Desk) -> None:
+        desk.engine.limit_growth(20_000)
+        error = desk.call("plan.put", plan="p", steps=[{"hours": 1, "label": "x" * 256}] * 100)["error"]
+        assert error["data"]["limit"] == "disk_bytes"
+
     def test_a_rule_that_comes_once_in_years_takes_more_of_it_than_one_that_comes_each_minute(self, desk: Desk) -> None:
         def told(*rules: str) -> list[bool]:
             previews = [request("plan.preview", cron=rule, zone="UTC", count=100) for rule in rules]

@@ -21,7 +21,7 @@ from timer_protocol.plan_messages import (
 from timer_protocol.queue_messages import Deleted
 from timer_server.core.payloads import check_payload
 from timer_server.core.plans.rules import Cron, Rule
-from timer_server.core.plans.standing import Plan, Settings
+from timer_server.core.plans.standing import Plan, Settings, encode
 from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
 from timer_server.requests.methods import Handler
@@ -66,7 +66,7 @@ class PlanMethods:
         check_plan_id(params.plan)
         settings = settings_of(params)
         check_payload(settings.payload, self._limits.max_payload_bytes)
-        self._engine.take_room(2 * ENTRY_BYTES + len(settings.payload))
+        self._engine.take_room(2 * ENTRY_BYTES + len(encode(settings)))
         plan = self._plans.put(params.plan, settings, is_paused=params.paused, now_ns=now_ns)
         return self._view(plan, now_ns, room)
 
