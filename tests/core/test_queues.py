@@ -110,6 +110,19 @@ class TestCost:
 
         assert calls_of(lambda: game.queues.offer(event)) < 60  # type: ignore[arg-type]
 
+    def test_retention_does_not_ask_each_queue_about_each_end(self) -> None:
+        game = Game()
+        for number in range(300):
+            game.put(f"other/{number}", f"other/{number}/")
+            game.end(timer_id=f"other/{number}/a")
+        game.end(100)
+        game.ack(game.take())
+        game.ack(game.take())
+        places = [entry.place for entry in game.log.entries if isinstance(entry, Countdown)][-50:]
+        assert game.queues.is_held(places[0])
+
+        assert calls_of(lambda: [game.queues.is_held(place) for place in places]) < 50 * 40
+
 
 class TestSnapshots:
     def test_what_is_logged_stays_in_proportion_to_what_is_held(self) -> None:

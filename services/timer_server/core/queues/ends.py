@@ -5,7 +5,7 @@ tenth of that for what arrays have in reserve, and no call moves more than a chu
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -122,6 +122,19 @@ class Ends:
         places = chunks[at].places
         found = bisect_right(places, place) - 1
         return places[found] == place and (at > 0 or found >= self._front)
+
+    def next_from(self, place: int) -> int | None:
+        """The first place of an end that is not before this one."""
+        first = self.first()
+        if first is None or first[0] >= place:
+            return None if first is None else first[0]
+        chunks = self._chunks
+        at = bisect_right(chunks, place, key=lambda chunk: chunk.places[0]) - 1
+        places = chunks[at].places
+        found = bisect_left(places, place)
+        if found < len(places):
+            return places[found]
+        return chunks[at + 1].places[0] if at + 1 < len(chunks) else None
 
     def frozen(self) -> Iterator[Columns]:
         """The ends as they are now, by chunks, for a reader that goes on while others are added and taken.

@@ -26,6 +26,7 @@ from timer_server.core.queues.registry import Registry
 from timer_server.core.queues.settled import SettledReceipts
 from timer_server.core.queues.snapshots import Numbers, encode
 from timer_server.core.queues.state import Common, QueueState
+from timer_server.core.queues.undelivered import Undelivered
 
 QUEUES_MAXIMUM = 1_000
 
@@ -48,14 +49,14 @@ class Queues:
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
         self._registry = Registry()
-        self._common = Common(HeldEnds(self._holds_new), SettledReceipts())
+        self._undelivered = Undelivered(self._registry)
+        self._common = Common(HeldEnds(self._undelivered.holds), SettledReceipts())
         self._reader = LogReader(self._registry, self._common, self._working)
         self._drafts: list[Draft] = []
         self._woken: dict[str, None] = {}
         self._due: list[tuple[int, int, str]] = []
         self._scheduled: dict[str, int] = {}
         self._serial = 0
-        self._first_new = 0
         self.has_news = False
         self.waits_at: int | None = None
         self.taken_up = 0
@@ -68,6 +69,7 @@ class Queues:
     def restore(self, entry: Countdown | QueueEntry | ServerStarted) -> None:
         """Takes up an entry of the log, in order. What a start of the server did to a queue has entries of its own."""
         if isinstance(entry, Countdown):
+            self._undelivered.last_offered = entry.place
             self._reader.read_end(entry)
         elif isinstance(entry, QueueEntry):
             self._reader.read_entry(entry)
@@ -75,6 +77,7 @@ class Queues:
     def restored(self) -> None:
         """Notes that the log has been read to its end."""
         self._reader = LogReader(self._registry, self._common, self._working)
+        self._undelivered.begin_anew()
         self._common.held.count_anew(
             delivery.place for queue in self._registry for delivery in queue.state.deliveries()
         )
@@ -91,6 +94,7 @@ class Queues:
 
     def offer(self, end: Countdown) -> None:
         """Takes up the end of a timer that has just happened."""
+        self._undelivered.last_offered = end.place
         for queue in self._registry.matching(end.id):
             if queue.offer(end):
                 self.taken_up += 1
@@ -140,7 +144,7 @@ class Queues:
                 return queue
         queue.do(put, now_ns)
         self._registry.add(queue)
-        self._first_new = 0
+        self._undelivered.begin_anew()
         self._look_at_filling()
         self._schedule(queue, now_ns // NS_PER_MS)
         return queue
@@ -265,7 +269,7 @@ class Queues:
         """Takes up the ends among some events that were asked for: all up to a place in the log."""
         queue = self.find(name)
         queue.fill(events, scanned_to, now_ns)
-        self._first_new = 0
+        self._undelivered.begin_anew()
         self._look_at_filling()
         self._look_at(queue, now_ns)
 
@@ -299,18 +303,6 @@ class Queues:
     def _look_at_filling(self) -> None:
         places = [queue.state.filling.after for queue in self._registry if queue.state.filling is not None]
         self.waits_at = min(places, default=None)
-
-    def _holds_new(self, place: int) -> bool:
-        """Whether a queue has the end at a place among those it has never delivered.
-
-        The first of these over all queues moves only forward, so that most questions are settled by it.
-        """
-        if place < self._first_new:
-            return False
-        firsts = [first[0] for queue in self._registry if (first := queue.state.new.first()) is not None]
-        later = [first[0] for queue in self._registry if (first := queue.state.later.first()) is not None]
-        self._first_new = min(firsts + later, default=place + 1)
-        return any(queue.state.holds_new(place) for queue in self._registry)
 
     def _check_new(self, name: str) -> None:
         if not is_valid_id(name) or len(name) > QUEUE_CHARACTERS:

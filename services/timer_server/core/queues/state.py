@@ -103,6 +103,11 @@ class QueueState:
         """Whether the end at a place is here, and was never delivered."""
         return self.new.holds(place) or self.later.holds(place)
 
+    def next_new(self, place: int) -> int | None:
+        """The first place from this one on of an end that was never delivered."""
+        following = self.new.next_from(place), self.later.next_from(place)
+        return min((found for found in following if found is not None), default=None)
+
     def opened(self, number: int) -> Delivery | None:
         """The delivery that the receipt with this number may still settle."""
         return self.leases.get(number) or self.waiting.opened(number) or self.dead.opened(number)
