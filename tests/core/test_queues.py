@@ -123,6 +123,13 @@ class TestCost:
 
         assert calls_of(lambda: [game.queues.is_held(place) for place in places]) < 50 * 40
 
+        game.end(100)
+        taken = game.take()
+        game.log.forget(game.log.last_place, game.queues)
+        game.ack(taken)
+        game.queues.take_drafts()
+        assert calls_of(game.queues.take_released) < 300 * 20 + 100 * 40
+
 
 class TestSnapshots:
     def test_what_is_logged_stays_in_proportion_to_what_is_held(self) -> None:

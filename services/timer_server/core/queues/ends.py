@@ -113,16 +113,6 @@ class Ends:
             self._front -= len(self._chunks.popleft().places)
         return taken
 
-    def holds(self, place: int) -> bool:
-        """Whether the end at a place is among them."""
-        chunks = self._chunks
-        at = bisect_right(chunks, place, key=lambda chunk: chunk.places[0]) - 1
-        if at < 0:
-            return False
-        places = chunks[at].places
-        found = bisect_right(places, place) - 1
-        return places[found] == place and (at > 0 or found >= self._front)
-
     def next_from(self, place: int) -> int | None:
         """The first place of an end that is not before this one."""
         first = self.first()

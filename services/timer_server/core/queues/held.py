@@ -52,7 +52,7 @@ class HeldEnds:
         """Some of the places behind the horizon that no queue holds any more, each once."""
         taken = set(self._released[-RELEASED_A_TURN:])
         del self._released[-RELEASED_A_TURN:]
-        return sorted(place for place in taken if not self.is_held(place))
+        return [place for place in sorted(taken) if not self.is_held(place)]
 
     def count_anew(self, places: Iterable[int]) -> None:
         """Replaces the counts: the log has been read to its end."""

@@ -99,10 +99,6 @@ class QueueState:
         """Takes up an end that has just happened."""
         (self.new if self.filling is None else self.later).append(place, ended_at_ms, payload_bytes)
 
-    def holds_new(self, place: int) -> bool:
-        """Whether the end at a place is here, and was never delivered."""
-        return self.new.holds(place) or self.later.holds(place)
-
     def next_new(self, place: int) -> int | None:
         """The first place from this one on of an end that was never delivered."""
         following = self.new.next_from(place), self.later.next_from(place)

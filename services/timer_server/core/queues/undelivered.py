@@ -9,7 +9,7 @@ class Undelivered:
     """Looks through the ends of all queues side by side, as retention asks about one place after the other.
 
     Each queue is at the first of its ends that has yet to be asked about, so it is looked at only when that is. One
-    that has none waits for whatever is offered after `last_offered`. An earlier place is looked for in all queues.
+    that has none waits for whatever is offered after `last_offered`. An earlier place is where it begins anew.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -26,12 +26,10 @@ class Undelivered:
 
     def holds(self, place: int) -> bool:
         """Whether a queue has the end at a place among those it has never delivered."""
-        if not self._is_begun:
+        if not self._is_begun or place < self._asked:
             self._next = [(0, name) for name in self._registry.names()]
             heapify(self._next)
-            self._asked, self._is_begun = 0, True
-        if place < self._asked:
-            return any(queue.state.holds_new(place) for queue in self._registry)
+            self._is_begun = True
         self._asked = place
         while self._next and self._next[0][0] <= place:
             name = self._next[0][1]
