@@ -1,5 +1,6 @@
 """What a queue costs, what it remembers, and what its snapshots hold: beyond what games of some moves can show."""
 
+import gc
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -355,12 +356,15 @@ def calls_of(call: Callable[[], object]) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
-    before = sys.getprofile()
+    before, was_enabled = sys.getprofile(), gc.isenabled()
+    gc.disable()  # finalizers of what other tests have left make calls too
     sys.setprofile(note)
     try:
         call()
     finally:
         sys.setprofile(before)
+        if was_enabled:
+            gc.enable()
     return count
 
 
