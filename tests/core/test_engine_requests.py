@@ -61,6 +61,21 @@ class TestStart:
         assert (conflict.code, conflict.help["state"]) == (ErrorCode.ID_CONFLICT, "running")
         assert "restart runs it again as it was, another id starts another" in conflict.reason
 
+    def test_a_conflict_with_one_that_has_ended_says_when_and_how_long_it_is_remembered(self) -> None:
+        bench = Bench()
+        bench.start("eggs", seconds=90)
+        bench.ask(CancelParams("eggs"), now_ns=LATER_NS)
+        bench.commit()
+
+        conflict = refusal(lambda: bench.start("eggs", now_ns=LATER_NS + 5 * NS_PER_S, seconds=91))
+
+        assert (conflict.code, conflict.help["state"]) == (ErrorCode.ID_CONFLICT, "cancelled")
+        assert conflict.reason == (
+            "timer 'eggs' exists with other hours, minutes, seconds, at, zone, label or payload: it was cancelled 5 s "
+            "ago, and is remembered for 86400 s (TIMER_RETENTION_S); "
+            "restart runs it again as it was, another id starts another"
+        )
+
     def test_retry_returns_a_timer_that_has_ended_or_was_changed_meanwhile(self) -> None:
         bench = Bench()
         bench.start()

@@ -51,7 +51,7 @@ from timer_server.core.plans.timers import PLAN_MARK
 from timer_server.core.readers import EndReaders, NoReaders
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
 from timer_server.core.room import ENTRY_BYTES, NONE_BEGUN, Room
-from timer_server.core.starts import check_moment, is_asked_again
+from timer_server.core.starts import check_moment, conflict, is_asked_again
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 from timer_server.limits import SCAN_MAXIMUM
 
@@ -344,10 +344,7 @@ class Engine:
         found = self._find(timer_id, now_ns, recalled)
         assert found is not None
         if isinstance(found, Countdown) and not is_asked_again(params, payload, found):
-            what = (
-                "exists with other hours, minutes, seconds, at, zone, label or payload; "
-                "restart runs it again as it was, another id starts another"
-            )
+            what = conflict(found, now_ns // NS_PER_MS, self._limits.retention_s)
             raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
         return found
 

@@ -1,5 +1,6 @@
 """What a start asks for: whether it makes sense, and whether a timer was started by the same request."""
 
+from timer_protocol.durations import MS_PER_SECOND
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import StartParams
 from timer_server.core.model import Countdown
@@ -20,3 +21,16 @@ def is_asked_again(params: StartParams, payload: bytes, timer: Countdown) -> boo
     asked = (params.hours, params.minutes, params.seconds, params.label, params.at, params.zone)
     had = (timer.hours, timer.minutes, timer.seconds, timer.label, *((wall.at, wall.zone) if wall else (None, None)))
     return asked == had and is_same_json(payload, timer.payload)
+
+
+def conflict(timer: Countdown, now_ms: int, retention_s: int) -> str:
+    """What is said of a timer where a start asks for another one with its id."""
+    ended = ""
+    if timer.has_ended:
+        how = "fired" if timer.state == "fired" else "was cancelled"
+        ago_s = max(now_ms - timer.at_ms, 0) // MS_PER_SECOND
+        ended = f": it {how} {ago_s} s ago, and is remembered for {retention_s} s (TIMER_RETENTION_S)"
+    return (
+        f"exists with other hours, minutes, seconds, at, zone, label or payload{ended}; "
+        "restart runs it again as it was, another id starts another"
+    )
