@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from client.fake_server import timer
 from client.test_plan_text import DAY_MS, DRINK, NINE, STANDUP
 from client.test_steps import plan
-from timer_client import TimerClient
+from timer_client import Step, TimerClient
 from timer_client.cli import root
 from timer_client.cli.job_lines import Fault, PlanJob, QueueJob, line_of, plan_line, queue_line, read_jobs
 from timer_client.plan_calls import put_spec
@@ -163,6 +163,20 @@ def test_plans_go_where_the_export_is_imported(command: Command, client: TimerCl
         ran = command(*where, "import", answers="\n".join(lines).encode())
         assert (ran.exit_code, ran.stdout) == (1, "1 timer started, 2 lines refused\n")
         assert [line.split(": ")[1] for line in ran.stderr.splitlines()] == ["-, line 1", "-, line 2"]
+
+
+def test_a_plan_of_steps_begins_its_round_anew_where_it_is_imported(
+    command: Command, server: TimerServer, client: TimerClient
+) -> None:
+    client.put_plan("p", steps=[Step(minutes=25, label="work"), Step(minutes=5, label="rest")], count=3)
+    server.advance(minutes=56)
+    assert (client.get_plan("p").step, client.get_plan("p").round) == (2, 2)
+    exported = command("export").stdout_bytes
+    with TimerServer(BEGIN) as other, other.client() as there:
+        command("--server", other.server, "import", answers=exported)
+        put = there.get_plan("p")
+        assert (put.step, put.round, put.count) == (1, 1, 2)
+        assert put.pending and put.pending.remaining_ms == 25 * 60_000
 
 
 def test_a_queue_is_exported_with_its_settings(command: Command, client: TimerClient) -> None:

@@ -48,8 +48,8 @@ def import_timers(context: click.Context, path: str, *, atomic: bool, as_json: b
     """Start the timers of an exported file, and put its plans and queues.
 
     Each timer runs for the time that it had left when it was exported, or until its moment of the wall clock; one that
-    was paused is paused again. To import a file again starts and pauses nothing twice. Plans and queues that are there
-    already are left as they are.
+    was paused is paused again. A plan of steps begins its round anew, with its first step. To import a file again
+    starts and pauses nothing twice. Plans and queues that are there already are left as they are.
     """
     start_file(context, path, atomic=atomic, as_json=as_json, with_plans=True)
 
@@ -62,8 +62,8 @@ def export_timers(context: click.Context, prefix: str) -> None:
     """Write queues, plans and pending timers as lines of JSON.
 
     The command import starts the timers anew, with the time that they have left now, or for the moment of the wall
-    clock that they were started for. A plan is written in place of the timers that it has started, as far as it has yet
-    to go; of a queue its settings, not what it holds.
+    clock that they were started for. A plan is written in place of the timers that it has started: with the rounds
+    that it has yet to go, without the time of the step that runs; of a queue its settings, not what it holds.
     """
     with connected(context) as client:
         for queue in client.queues(prefix):
