@@ -101,6 +101,18 @@ def test_settings_are_those_of_the_server() -> None:
         TimerServer(settings={"TIMER_MAX_TIMERS": "many"})
 
 
+@pytest.mark.parametrize("timer_server_begin", [BEGIN])
+@pytest.mark.parametrize("timer_server_settings", [{"TIMER_RETENTION_S": "2592000"}])
+def test_the_fixture_takes_a_beginning_and_settings_and_a_week_can_be_read_later(timer_server: TimerServer) -> None:
+    assert timer_server.now() == BEGIN
+    with timer_server.client() as timers:
+        timers.start(id="tea", minutes=4)
+        timer_server.advance(hours=7 * 24)
+
+        assert [event.kind for event in timers.read_events("start").events] == ["started", "fired"]
+        assert timers.get("tea").state == "fired"
+
+
 def test_a_server_that_cannot_start_says_why() -> None:
     with TimerServer() as first, pytest.raises(Exception, match="in use"):  # noqa: SIM117
         with TimerServer(settings={"TIMER_BIND": first.server}):
