@@ -187,7 +187,8 @@ class AsyncTimerClient:
 
         `prefix` is matched against `<id> <kind>`: `order/` is all ids below it, `order/42 ` one timer and
         `order/42 fired` its end. `after` is a `Cursor` or its text, such as the `cursor` of an earlier stream or of
-        `info()`; "start" is all there is, and "now" begins with what happens from the first step of the iteration on.
+        `info()`; "start" is all there is, and "now" begins at the first step of the iteration, and not at
+        this call: `after=client.info().cursor` begins there.
 
         Raises `EventsTruncated`, after the events that are left, if some of what was asked for is gone; and
         `ServerUnreachable`.
