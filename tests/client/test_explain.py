@@ -53,7 +53,10 @@ def test_a_life(server: LocalServer, tmp_path: Path) -> None:
         lines, told = _explained(tmp_path, server, "tea")
         assert lines[6:] == [
             "@  cancelled",
-            "Next: nothing, unless it is restarted; it is forgotten at @ at the latest, and its id is free then.",
+            (
+                "Next: nothing of its own, unless it is restarted; "
+                "it is forgotten at @ at the latest, and its id is free then."
+            ),
         ]
         assert (told["next"], told["next_at_ms"]) == ("forgotten", told["timer"]["ended_at_ms"] + DAY_MS)
         assert [event["kind"] for event in told["events"]][-2:] == ["extended", "cancelled"]
@@ -102,6 +105,18 @@ def test_one_that_is_forgotten_is_in_the_log_yet(fake: FakeServer, tmp_path: Pat
     assert (told["timer"], told["next"]) == (None, "none")
 
 
+def test_the_queues_that_hand_out_its_ends_are_named(server: LocalServer, tmp_path: Path) -> None:
+    with TimerClient(server.commands, server.events) as client:
+        client.put_queue("mail", "email/")
+        client.put_queue("all", "")
+        client.put_queue("other", "sms/")
+        client.wait(client.start(id="email/1", seconds=0.01))
+    lines, told = _explained(tmp_path, server, "email/1")
+    assert told["queues"] == ["all", "mail"]
+    assert lines[-2].startswith("Next: nothing of its own, unless it is restarted;")
+    assert lines[-1] == "Queues that hand out its ends: all, mail (timer queue show)."
+
+
 def test_one_that_never_was(server: LocalServer, tmp_path: Path) -> None:
     ran = run(tmp_path, "explain", "nobody", server=server)
     assert (ran.returncode, ran.stdout) == (1, "")
@@ -120,11 +135,16 @@ def _explain_fake(
     def got(body: bytes) -> bytes:
         return msgspec.json.encode({"jsonrpc": "2.0", "result": standing, "id": msgspec.json.decode(body)["id"]})
 
+    def no_queues(body: bytes) -> bytes:
+        result = {"queues": [], "next": None}
+        return msgspec.json.encode({"jsonrpc": "2.0", "result": result, "id": msgspec.json.decode(body)["id"]})
+
     for _ in range(2):
         fake.faults += [
             answered,
             got if standing else refusing(ErrorCode.TIMER_NOT_FOUND),
             lambda body: page_of(body, logged[:2], {LOG: 2}, more=True),
             lambda body: page_of(body, logged[2:], {LOG: 9}),
+            no_queues,
         ]
     return _explained(folder, fake, "tea")

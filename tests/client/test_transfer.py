@@ -176,7 +176,8 @@ def test_a_plan_of_steps_begins_its_round_anew_where_it_is_imported(
         command("--server", other.server, "import", answers=exported)
         put = there.get_plan("p")
         assert (put.step, put.round, put.count) == (1, 1, 2)
-        assert put.pending and put.pending.remaining_ms == 25 * 60_000
+        assert put.pending
+        assert put.pending.remaining_ms == 25 * 60_000
 
 
 def test_a_queue_is_exported_with_its_settings(command: Command, client: TimerClient) -> None:

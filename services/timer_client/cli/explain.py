@@ -28,6 +28,7 @@ class Explanation(Struct, frozen=True):
 
     `late_ms` is how long after its moment the timer fired the last time. `next` says that it fires at `next_at_ms`,
     that it waits to be resumed, that it is forgotten at `next_at_ms` at the latest, or that nothing comes any more.
+    `queues` are those that hand its ends to workers.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Explanation(Struct, frozen=True):
     late_ms: int | None
     next: Next
     next_at_ms: int | None
+    queues: list[str]
 
 
 @click.command
@@ -48,6 +50,7 @@ def explain(context: click.Context, timer_id: str, *, as_json: bool) -> None:
     """Show what happened to a timer, and what comes next.
 
     It is read from the log, in which the server keeps what happened for a time, and longer what is needed to go on.
+    Queues that hand out its ends are named.
     """
     with connected(context) as client:
         explanation = _explained(client, timer_id, client.info().limits.retention_s)
@@ -72,7 +75,8 @@ def _explained(client: TimerClient, timer_id: str, retention_s: int) -> Explanat
         events.pop()  # it came after the timer was asked for
     late_ms = next((_late_ms(event) for event in reversed(events) if event.kind == "fired"), None)
     comes, at_ms = _next(timer, retention_s)
-    return Explanation(timer_id, timer, events, sum(_gaps(events, timer)), late_ms, comes, at_ms)
+    queues = [queue.queue for queue in client.queues() if timer_id.startswith(queue.prefix)]
+    return Explanation(timer_id, timer, events, sum(_gaps(events, timer)), late_ms, comes, at_ms, queues)
 
 
 def _events(client: TimerClient, prefix: str) -> Iterator[Event]:
@@ -113,6 +117,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield f"{moment(event.at_ms)}  {event.kind:9}  {_told(event, before)}".rstrip()
     yield from _gap(gaps[-1])
     yield f"Next: {_told_next(explanation)}."
+    if explanation.queues:
+        yield f"Queues that hand out its ends: {', '.join(explanation.queues)} (timer queue show)."
 
 
 def _gap(count: int) -> Iterator[str]:
@@ -170,6 +176,7 @@ def _told_next(explanation: Explanation) -> str:
         case "waits":
             return "it waits until it is resumed, restarted or cancelled"
         case "forgotten":
-            return f"nothing, unless it is restarted; it is forgotten at {at} at the latest, and its id is free then"
+            forgotten = f"it is forgotten at {at} at the latest, and its id is free then"
+            return f"nothing of its own, unless it is restarted; {forgotten}"
         case "none":
             return "nothing; the id is free"
