@@ -21,7 +21,7 @@ echo "handles $TIMER_ID $TIMER_STATE $TIMER_QUEUE $TIMER_ATTEMPT/$TIMER_MAX_DELI
 case $TIMER_ID in
     job/given-up) exit 65 ;;
     job/fails) exit 3 ;;
-    job/waits) exec cat hold ;;
+    job/waits) cat hold ;;
 esac
 """
 
@@ -43,8 +43,10 @@ def handler(tmp_path: Path) -> str:
 
 
 @contextmanager
-def _working(folder: Path, server: LocalServer, handler: str, *options: str) -> Iterator[Program]:
-    with running(folder, "work", "q", *options, "--", handler, server=server) as program:
+def _working(
+    folder: Path, server: LocalServer, handler: str, *options: str, terminal: bool = False
+) -> Iterator[Program]:
+    with running(folder, "work", "q", *options, "--", handler, server=server, terminal=terminal) as program:
         program.expect("working on queue q")
         yield program
 
@@ -94,6 +96,23 @@ def test_a_signal_lets_it_finish_and_gives_the_rest_back(
     assert [(one.event.timer.id, one.attempt) for one in client.take("q", 5, 10_000)] == [("job/next", 1)]
 
 
+def test_ctrl_c_on_a_terminal_does_not_reach_it(
+    server: LocalServer, client: TimerClient, tmp_path: Path, handler: str
+) -> None:
+    client.put_queue("q", "job/")
+    with _working(tmp_path, server, handler, terminal=True) as program:
+        client.start(seconds=0.01, id="job/waits")
+        program.expect("handles job/waits")
+        program.send("\x03")
+        program.expect("timer: waiting for 1 command to finish; once more ends them")
+        hold = os.open(tmp_path / "hold", os.O_WRONLY | os.O_NONBLOCK)  # fails where nobody reads
+        os.write(hold, b"let go\n")
+        os.close(hold)
+        assert program.wait() == -signal.SIGINT
+    assert "let go" in program.output
+    assert _counts(client) == (0, 0, 0, 0)
+
+
 def test_a_second_signal_ends_it_and_uses_up_no_attempt(
     server: LocalServer, client: TimerClient, tmp_path: Path, handler: str
 ) -> None:
@@ -105,7 +124,7 @@ def test_a_second_signal_ends_it_and_uses_up_no_attempt(
         program.expect("once more ends them")
         program.signal(signal.SIGTERM)
         program.expect("job/waits: the command was ended by SIGTERM; given back")
-        assert program.wait() == -signal.SIGTERM
+        assert program.wait(5) == -signal.SIGTERM, "what the command has started holds the output open"
     assert [one.attempt for one in client.take("q")] == [1]
 
 

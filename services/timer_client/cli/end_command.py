@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -99,9 +99,14 @@ def run(command: Sequence[str], timer: Timer) -> int:
 
 
 class Child:
-    """The process of the command."""
+    """The process of the command.
 
-    def __init__(self) -> None:
+    In a process group of its own it does not get the signals that a terminal sends to the group of this process, and
+    what it has started is asked to end with it.
+    """
+
+    def __init__(self, *, in_own_group: bool = False) -> None:
+        self._in_own_group = in_own_group
         self._process: subprocess.Popen[bytes] | None = None
         self._is_asked_to_end = False
 
@@ -109,13 +114,18 @@ class Child:
         """Starts it with more variables than this process has. Raises `NotFound`, `NotExecutable`."""
         environment: dict[str, Any] = {**process_environment(), **variables}
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - the user's
+            self._process = subprocess.Popen(  # noqa: S603 - the user's
+                command,
+                stdin=subprocess.PIPE,
+                env=environment,
+                process_group=0 if self._in_own_group else None,
+            )
         except FileNotFoundError:
             raise NotFound(f"the command {command[0]} or its interpreter cannot be found") from None
         except OSError as error:
             raise NotExecutable(f"the command {command[0]} cannot be run: {error.strerror}") from None
         if self._is_asked_to_end:
-            self._process.terminate()
+            self._send_sigterm(self._process)
 
     def end(self, given: bytes) -> int:
         """Gives it its input, and waits for its exit code."""
@@ -127,7 +137,14 @@ class Child:
         """Passes SIGTERM on, at once or as soon as there is a process."""
         self._is_asked_to_end = True
         if self._process is not None:
-            self._process.terminate()
+            self._send_sigterm(self._process)
+
+    def _send_sigterm(self, process: "subprocess.Popen[bytes]") -> None:
+        if not self._in_own_group:
+            process.terminate()
+        elif process.poll() is None:  # the id of a process that has been waited for may be another's
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
 
 
 @contextmanager

@@ -174,7 +174,7 @@ class _Crew:
 
         Where this task is cancelled, the command is ended.
         """
-        child = Child()
+        child = Child(in_own_group=True)  # a terminal's Ctrl-C is for this process alone
         values = (delivery.queue, delivery.attempt, delivery.max_deliveries)
         of_delivery = {name: str(value).encode() for name, value in zip(OF_A_DELIVERY, values, strict=True)}
         try:
