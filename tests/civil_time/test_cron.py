@@ -81,8 +81,9 @@ def test_next_in_rome(expression: str, after: str, expected: str) -> None:
         ("* * 0 * *", "bad day-of-month"),
         ("* * * 13 *", "bad month"),
         ("* * * * 8", "bad day-of-week"),
-        ("0 0 31 2 *", "bad day-of-month"),
-        ("0 0 31 4,6 *", "bad day-of-month"),
+        ("0 0 31 2 8", "bad day-of-week"),
+        ("0 0 32 2 *", "bad day-of-month"),
+        ("0 0 31 Fev *", "bad month"),
         ("@daily", "it has 1 field where 5 are expected"),
     ],
 )
@@ -94,6 +95,14 @@ def test_what_is_no_rule(expression: str, what: str) -> None:
         f"{expression!r} is no cron rule: {what}; expected minute, hour, day of the month, month and day of the week,"
         " such as '0 9 * * 1-5'"
     )
+
+
+@pytest.mark.parametrize("expression", ["0 9 31 2 *", "0 9 30 Feb *", "0 0 31 4,6 *", "0  0 31 2-2 */2"])
+def test_a_day_that_none_of_its_months_has_never_comes(expression: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        Cron(expression, zone("UTC"))
+
+    assert refused.value.reason == f"{expression!r} never comes: no month that it names has such a day"
 
 
 def test_it_ends_with_the_calendar() -> None:

@@ -124,7 +124,7 @@ class TestPut:
             ({"cron": "0 9 * *", "zone": "UTC"}, "it has 4 fields where 5 are expected"),
             ({"cron": "0 25 * * *", "zone": "UTC"}, "'0 25 * * *' is no cron rule: bad hour"),
             ({"cron": "* * * * * *", "zone": "UTC"}, "it has 6 fields where 5 are expected"),
-            ({"cron": "0 0 31 2 *", "zone": "UTC"}, "'0 0 31 2 *' is no cron rule: bad day-of-month"),
+            ({"cron": "0 0 31 2 *", "zone": "UTC"}, "'0 0 31 2 *' never comes: no month that it names has such a day"),
             ({"every": {"hours": 1}, "until_ms": BEGIN_MS}, "the rule never comes"),
             ({"every": {"hours": 1}, "from_ms": BEGIN_MS + 2, "until_ms": BEGIN_MS + 1}, "the rule never comes"),
             ({"every": {"hours": 10**8}}, "the rule never comes"),

@@ -30,10 +30,11 @@ class Cron:
         self._expression = " ".join(fields)
         self._where = where
         self._is_elapsed = fields[0].startswith("*") or fields[1].startswith("*")
-        try:
-            CronSim(self._expression, _EPOCH)
-        except CronSimError as error:
-            raise _not_a_rule(expression, str(error).lower()) from None
+        if (fault := _fault(*fields)) is not None:
+            if _has_no_such_day(*fields):
+                what = f"{expression!r} never comes: no month that it names has such a day"
+                raise Refusal(ErrorCode.INVALID_PARAMS, what)
+            raise _not_a_rule(expression, fault)
 
     def after(self, instant_ms: int) -> int | None:
         """The first moment of the rule after another one, in Unix milliseconds; None where it does not come again."""
@@ -58,6 +59,20 @@ class Cron:
             if change_ms is None:
                 return moment_ms
             begin_ms, shown = change_ms, shown_at(change_ms, self._where) - timedelta(seconds=1)
+
+
+def _fault(*fields: str) -> str | None:
+    """What the library does not take of five fields."""
+    try:
+        CronSim(" ".join(fields), _EPOCH)
+    except CronSimError as error:
+        return str(error).lower()
+    return None
+
+
+def _has_no_such_day(minute: str, hour: str, day: str, month: str, weekday: str) -> bool:
+    """Whether it is only the day and the month together that the library does not take, as of 31 February."""
+    return _fault(minute, hour, day, "*", weekday) is None and _fault(minute, hour, "*", month, weekday) is None
 
 
 def _not_a_rule(expression: str, what: str) -> Refusal:
