@@ -68,8 +68,8 @@ def ack(context: click.Context, queue: str, receipts: Sequence[str], *, as_json:
 @click.command
 @queue_argument
 @receipts_argument(required=True)
-@click.option("--return", "then", flag_value="return", help="Give them back at once, as if they had not been taken.")
-@click.option("--dead", "then", flag_value="dead", help="Give them up: they become dead letters.")
+@click.option("--return", "at_once", is_flag=True, help="Give them back at once, as if they had not been taken.")
+@click.option("--dead", "for_good", is_flag=True, help="Give them up: they become dead letters.")
 @click.option(
     "--delay",
     "delay_ms",
@@ -85,18 +85,22 @@ def nack(  # noqa: PLR0913 - the options of a command
     context: click.Context,
     queue: str,
     receipts: Sequence[str],
-    then: Then | None,
     delay_ms: int | None,
     reason: str | None,
     *,
+    at_once: bool,
+    for_good: bool,
     as_json: bool,
 ) -> None:
     """Give ends that were taken back, or up.
 
     Given back they are tried again after a while. Exit code 1 when the lease of one was lost.
     """
+    if at_once and for_good:
+        raise click.UsageError("--return gives the ends back and --dead gives them up: leave one of the two out")
+    then: Then = "return" if at_once else "dead" if for_good else "retry"
     with connected(context) as client:
-        settled = client.nack(queue, receipts, then or "retry", delay_ms=delay_ms, reason=reason)
+        settled = client.nack(queue, receipts, then, delay_ms=delay_ms, reason=reason)
     _show(context, settled, "given up" if then == "dead" else "given back", as_json=as_json)
 
 
