@@ -320,9 +320,14 @@ class TestRequests:
             "count": 1,
             "reason": "skip",
         }
+
+    @pytest.mark.parametrize("rule", [{"every": {"hours": 1}}, {"steps": [{"hours": 1}]}])
+    def test_skip_of_a_paused_plan_says_to_resume_it(self, desk: Desk, rule: dict[str, Any]) -> None:
+        desk.result("plan.put", plan="p", **rule)
         desk.result("plan.pause", plan="p")
         error = desk.call("plan.skip", plan="p")["error"]
         assert (error["code"], error["data"]["state"]) == (ErrorCode.WRONG_STATE, "paused")
+        assert error["data"]["reason"] == "plan 'p' is paused: resume it first, and skip then"
 
     def test_run_starts_one_that_is_due_at_once_and_moves_nothing(self, desk: Desk) -> None:
         put(desk, payload=7)

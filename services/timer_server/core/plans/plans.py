@@ -160,8 +160,10 @@ class Plans:
             return plan
         if standing.state is not State.ACTIVE or standing.pending_ms is None:
             state = standing.state.name.lower()
-            what = f"plan {plan_id!r} is {state} and waits for no timer: there is nothing to skip"
-            raise Refusal(ErrorCode.WRONG_STATE, what, plan=plan_id, state=state)
+            what = f"{state} and waits for no timer: there is nothing to skip"
+            if standing.state is State.PAUSED:
+                what = "paused: resume it first, and skip then"
+            raise Refusal(ErrorCode.WRONG_STATE, f"plan {plan_id!r} is {what}", plan=plan_id, state=state)
         at = standing.at
         row = Row(at.moment_ms, at.moment_ms, 1, "skip")
         self._chain.take_back(plan, now_ns)
