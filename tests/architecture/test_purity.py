@@ -19,7 +19,7 @@ ASK_OUTSIDE = {
         "standard_streams",
     )
 }
-TELL_DATES = {"timer_protocol/civil_clocks.py"}
+TELL_DATES = {"timer_protocol/civil_clocks.py", "timer_protocol/written_moments.py"}
 """Pure too, but in terms of the calendar."""
 
 PURE = [

@@ -133,11 +133,15 @@ class TestFiles:
             assert reason in line
 
     def test_atomic_starts_nothing_where_one_line_is_bad(self, command: Command, timers: Any) -> None:
-        write("jobs.jsonl", {"id": "a", "seconds": 60}, "{")
+        moments = ({"at": "2099-02-31T09:00Z"}, {"at": "2099-01-01T09:00"}, {"at": "2099-01-01T09:00Z", "zone": "UTC"})
+        write("jobs.jsonl", {"id": "a", "seconds": 60}, "{", *moments, {"at": "2099-01-01T09:00", "zone": "UTC"})
         ran = command("start", "--file", "jobs.jsonl", "--atomic")
         assert ran.exit_code == 2
         assert "jobs.jsonl, line 2: it is no timer in JSON" in ran.stderr
-        assert "1 line of jobs.jsonl cannot be used, so nothing was started" in ran.stderr
+        assert "line 3: '2099-02-31T09:00Z' is no moment: day is out of range for month" in ran.stderr
+        assert "line 4: '2099-01-01T09:00' is no moment: a local time needs a zone" in ran.stderr
+        assert "line 5: '2099-01-01T09:00Z' is no moment: a moment with an offset takes no zone" in ran.stderr
+        assert "4 lines of jobs.jsonl cannot be used, so nothing was started" in ran.stderr
         assert timers.info().counts.running == 0
         write("jobs.jsonl", {"id": "a", "seconds": 60})
         assert command("start", "--file", "jobs.jsonl", "--atomic").stdout == "1 timer started\n"

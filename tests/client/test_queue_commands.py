@@ -134,7 +134,7 @@ def test_a_queue_that_holds_something_is_not_deleted_by_accident(
         (["nack", "q", "{other}"], 1, "is a receipt of queue 'other', not of 'q'"),
         (["queue", "drop", "q", "{other}"], 1, "is a receipt of queue 'other', not of 'q'"),
         (["nack", "q", "{other}", "--dead", "--delay", "5s"], 1, "'{other}' is a receipt of queue 'other'"),
-        (["nack", "q", "x", "--dead", "--return"], 2, "--return gives the ends back and --dead gives them up: leave one"),
+        (["nack", "q", "x", "--dead", "--return"], 2, "--return gives the ends back and --dead gives them up: leave"),
         (["ack", "q"], 2, "Missing argument 'RECEIPT...'"),
         (["take", "q", "--max", "101"], 2, "101 is not in the range 1<=x<=100"),
         (["take", "q", "--wait", "2h"], 2, "--wait may be at most 3600 s"),

@@ -21,6 +21,7 @@ from timer_protocol.ids import check_id
 from timer_protocol.messages import NULL, StartParams, Timer
 from timer_protocol.plan_messages import Plan
 from timer_protocol.queue_messages import PutQueueParams, Queue
+from timer_protocol.written_moments import read_moment
 
 
 class TimerJob(Struct, frozen=True):
@@ -183,6 +184,8 @@ def _timer_job(number: int, line: bytes, id_prefix: str) -> TimerJob:
         check_duration(duration_ms, LONGEST_S)
     elif duration_ms:
         raise Refusal(ErrorCode.INVALID_PARAMS, "a timer has either `at` or hours, minutes and seconds, not both")
+    else:
+        read_moment(asked.at, has_zone=asked.zone is not None)  # whether there is such a zone the server knows
     is_in_seconds = asked.hours == asked.minutes == 0
     return TimerJob(
         number,

@@ -47,7 +47,11 @@ from timer_protocol.messages import Timer
 @click.option("--payload", metavar="JSON", help="Any JSON value, handed to whoever hears of the timer.")
 @click.option("--detach", is_flag=True, help="Do not watch it.")
 @click.option("--file", "path", type=file_type(), metavar="FILE", help="Start each line of JSON in it; - is stdin.")
-@click.option("--atomic", is_flag=True, help="With --file: start none unless every line can be used.")
+@click.option(
+    "--atomic",
+    is_flag=True,
+    help="With --file: start none where a line is not written right; its zone is for the server to check.",
+)
 @click.option("--notify", "with_notice", is_flag=True, help="Show a notification when it fires.")
 @json_option
 @connection_options

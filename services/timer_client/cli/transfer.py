@@ -40,7 +40,9 @@ def file_type() -> click.Path:
 @click.option(
     "--file", "path", type=file_type(), default=_STDIN, metavar="FILE", help="Read this, not the standard input."
 )
-@click.option("--atomic", is_flag=True, help="Start none unless every line can be used.")
+@click.option(
+    "--atomic", is_flag=True, help="Start none where a line is not written right; its zone is for the server to check."
+)
 @json_option
 @connection_options
 @click.pass_context
