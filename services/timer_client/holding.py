@@ -276,7 +276,7 @@ def open_queue(wish: Wish) -> Talk[int | None]:
     if wish.prefix not in (None, queue.prefix):
         raise InvalidArgument(
             f"queue {wish.queue!r} reads the ends below {queue.prefix!r}, not below {wish.prefix!r}: "
-            "leave the prefix out to work on what it reads, or change it by put_queue"
+            "leave the prefix out to work on what it reads, or change it by `timer queue put`, put_queue in the library"
         )
     return queue.lease_ms
 

@@ -159,6 +159,7 @@ class TestPut:
             (["every", "1h", "--id", "a~b"], 1, "a~b"),
             (["every", "1h", "--", "no-such-command"], 127, "no-such-command cannot be found; nothing was started"),
             (["every", "1h", "--"], 2, "after -- comes the command"),
+            (["run", "work=25m", "--count", "2"], 2, "steps have no --count: --times 2 goes through all"),
             (["run", "work"], 2, "'work' is no step such as work=25m"),
             (["run", "work=25m", "--last", "long"], 2, "'long' is no step"),
             (["run", "a=1m", "--times", "200", "--last", "b=1"], 2, "200 steps, written out for --times 200"),

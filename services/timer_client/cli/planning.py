@@ -43,6 +43,12 @@ def _plan_options(command: F) -> F:
     return command
 
 
+def _tell_of_times(_context: click.Context, _parameter: click.Parameter, count: str | None) -> None:
+    """Refuses `--count`, which of steps is `--times`. Raises `click.UsageError`."""
+    if count is not None:
+        raise click.UsageError(f"steps have no --count: --times {count} goes through all of them so often.")
+
+
 def _repeat_options(command: F) -> F:
     """Adds the options of plans whose moments come again and again."""
     for option in (
@@ -124,6 +130,7 @@ def cron(
 @click.command(cls=PlanCommand)
 @click.argument("steps", metavar="[NAME=]DURATION...", nargs=-1, required=True)
 @rounds_options
+@click.option("--count", hidden=True, expose_value=False, callback=_tell_of_times)
 @_plan_options
 @click.option("--detach", is_flag=True, help="Do not watch it.")
 @json_option

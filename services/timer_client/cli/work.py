@@ -16,7 +16,7 @@ from timer_client.cli.interrupts import Terminated
 from timer_client.cli.options import connection_options
 from timer_client.cli.printable import printable
 from timer_client.cli.queue_arguments import delivery_options, given, queue_argument
-from timer_client.errors import LeaseLost, NotPermitted, TimerError
+from timer_client.errors import LeaseLost, NotPermitted, QueueNotFound, TimerError
 from timer_client.holding import CONCURRENCY_MAXIMUM
 from timer_client.settings import Settings
 from timer_protocol.environment import OF_A_DELIVERY
@@ -79,7 +79,12 @@ def work(  # noqa: PLR0913 - the options of a command
     settings = settings_of(context)
     wanted = given(lease_ms=lease_ms, max_deliveries=max_deliveries, backoff_ms=backoff_ms)
     with failures_told():
-        ended_by = asyncio.run(_work(settings, queue, prefix, jobs, wanted, command))
+        try:
+            ended_by = asyncio.run(_work(settings, queue, prefix, jobs, wanted, command))
+        except QueueNotFound:
+            if prefix is not None:
+                raise
+            raise Failure(f'queue {queue!r} is not there; to make it give --prefix, which is "" for all ends') from None
     if ended_by is not None:
         raise ended_by
 
