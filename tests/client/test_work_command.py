@@ -103,11 +103,10 @@ def test_ctrl_c_on_a_terminal_does_not_reach_it(
     with _working(tmp_path, server, handler, terminal=True) as program:
         client.start(seconds=0.01, id="job/waits")
         program.expect("handles job/waits")
-        program.send("\x03")
-        program.expect("timer: waiting for 1 command to finish; once more ends them")
-        hold = os.open(tmp_path / "hold", os.O_WRONLY | os.O_NONBLOCK)  # fails where nobody reads
-        os.write(hold, b"let go\n")
-        os.close(hold)
+        with (tmp_path / "hold").open("w") as hold:
+            program.send("\x03")
+            program.expect("timer: waiting for 1 command to finish; once more ends them")
+            hold.write("let go\n")
         assert program.wait() == -signal.SIGINT
     assert "let go" in program.output
     assert _counts(client) == (0, 0, 0, 0)
