@@ -14,8 +14,8 @@ from campaigns.sabotaged_server import CLOCK_SABOTAGES, SABOTAGES
 from drivers.server_process import ServerProcess
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
-KILLS = {"acknowledges_before_it_commits": 4}
-"""Of the others one is enough, as no kill is needed to find them."""
+KILLS = {"acknowledges_before_it_commits": 4, "forgets_keys": 4}
+"""The first needs kills to be found, the other so many requests that some are repeated: more come with each kill."""
 
 FOUND_BY = {
     "acknowledges_before_it_commits": "acknowledged_changes_are_kept",
