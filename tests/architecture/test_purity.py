@@ -19,11 +19,11 @@ ASK_OUTSIDE = {
         "standard_streams",
     )
 }
-TELL_DATES = {"timer_protocol/civil_clocks.py", "timer_protocol/written_moments.py"}
+TELL_DATES = ("timer_protocol/civil_clocks.py", "timer_protocol/written_moments.py")
 """Pure too, but in terms of the calendar."""
 
 PURE = [
-    *(module for module in modules("timer_protocol") if name_of(module) not in ASK_OUTSIDE | TELL_DATES),
+    *(module for module in modules("timer_protocol") if name_of(module) not in ASK_OUTSIDE.union(TELL_DATES)),
     SERVICES / "timer_server/limits.py",
     *modules("timer_server/core"),
 ]
