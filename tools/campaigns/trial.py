@@ -1,8 +1,10 @@
 """The common course of the campaigns: a server under load while faults are done to it, then a settled end, judged."""
 
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from msgspec import convert
 
@@ -16,6 +18,7 @@ from drivers.server_process import ServerProcess
 from timer_protocol.messages import Event, EventPage, Timer
 
 HISTORY = "history.jsonl"
+ASKED_AGAIN, PAUSE_S = 50, 0.1
 PAGE = 1000
 SOON_MS = 5_000
 """Timers due within this time are waited for in the end, so that nothing happens while it is written down."""
@@ -78,7 +81,7 @@ class Trial:
             self._workload.close()
             self._workload = None
             timers = _all_timers(rpc, prefix=self._load.own_prefix)
-            (standing,) = rpc.call("server.info")["logs"].values()
+            (standing,) = _result(rpc, "server.info")["logs"].values()
             self.history.close(log, timers, standing["now_ms"])
 
     def report(self, faults: int) -> Report:
@@ -113,6 +116,17 @@ def _figures(facts: Facts) -> dict[str, str]:
     return {**figures, "longest outage": f"{max(outages_s):.2f} s"} if outages_s else figures
 
 
+def _result(rpc: Requester, method: str, **params: Any) -> Any:
+    """The result of a call. It is asked again where the server cuts connections just then, as it says."""
+    for _ in range(ASKED_AGAIN):
+        response = rpc.response(method, **params)
+        if not response.get("error", {}).get("data", {}).get("retryable"):
+            break
+        time.sleep(PAUSE_S)
+    assert "result" in response, response
+    return response["result"]
+
+
 def _wait_for_those_due_soon(rpc: Requester, prefix: str) -> None:
     """Waits for the last of them, again and again as others come near; one that never fires is for the checker."""
     for _ in range(ROUNDS_AT_MOST):
@@ -120,14 +134,14 @@ def _wait_for_those_due_soon(rpc: Requester, prefix: str) -> None:
         if not due_soon:
             return
         last = max(due_soon, key=lambda timer: timer.remaining_ms)
-        rpc.call("timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
+        _result(rpc, "timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
 
 
 def _whole_log(rpc: Requester, prefix: str) -> list[Event]:
     events: list[Event] = []
     after: dict[str, int] = {}
     while True:
-        page = convert(rpc.call("events.read", after=after, prefix=prefix, limit=PAGE), EventPage)
+        page = convert(_result(rpc, "events.read", after=after, prefix=prefix, limit=PAGE), EventPage)
         events += page.events
         if not page.more:
             return events
@@ -137,7 +151,7 @@ def _whole_log(rpc: Requester, prefix: str) -> list[Event]:
 def _all_timers(rpc: Requester, **selection: str) -> list[Timer]:
     timers: list[Timer] = []
     while True:
-        page = rpc.call("timer.list", limit=PAGE, **selection, **({"after": timers[-1].id} if timers else {}))
+        page = _result(rpc, "timer.list", limit=PAGE, **selection, **({"after": timers[-1].id} if timers else {}))
         timers += convert(page["timers"], list[Timer])
         if page["next"] is None:
             return timers
