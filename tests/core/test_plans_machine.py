@@ -6,6 +6,7 @@ days of downtime, both days on which clocks are set, a wall clock that steps, an
 
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -31,10 +32,6 @@ BEGIN_MS = int(datetime(2026, 10, 23, 22, tzinfo=UTC).timestamp() * 1000)
 """Two days before clocks are set back in Europe; a game lasts a month at most."""
 
 ZONES = {"30 2 * * *": "Europe/Rome", "0 */6 * * *": "America/New_York", "0 9 * * 1-5": "Australia/Lord_Howe"}
-CRON = {
-    expression: list(Walk(expression, zone).moments(BEGIN_MS - 40 * DAY_MS, BEGIN_MS + 75 * DAY_MS))
-    for expression, zone in ZONES.items()
-}
 INTERVALS_MS = [90_000, HOUR_MS + 1, 7 * HOUR_MS]
 STEPS_MS = [[3 * HOUR_MS, HOUR_MS], [2 * HOUR_MS + 500], [HOUR_MS, 60_000, DAY_MS]]
 """Few enough in the longest wait that all that have passed are looked at at once."""
@@ -50,10 +47,16 @@ bools = st.sampled_from([False, False, True])
 keys = st.sampled_from([None, "k", "l"])
 
 
+@cache  # walking through so many minutes takes seconds, which those who only collect this file need not spend
+def cron_moments_ms() -> dict[str, list[int]]:
+    span = (BEGIN_MS - 40 * DAY_MS, BEGIN_MS + 75 * DAY_MS)
+    return {expression: list(Walk(expression, zone).moments(*span)) for expression, zone in ZONES.items()}
+
+
 class PlansMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.naive = NaivePlans(CRON)
+        self.naive = NaivePlans(cron_moments_ms())
         self.naive.now_ms = BEGIN_MS
         wall = WallClock(lambda: self.naive.ahead_ms * NS_PER_MS, lambda *_: 0)
         self.bench = Bench(wall_clock=wall, retention_s=RETENTION_S)
