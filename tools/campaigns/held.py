@@ -26,7 +26,10 @@ MAY_GROW = 0.1
 
 TICK_S = 0.05
 STARTS_A_TICK = 20
-LONGEST_S = 4.0
+SHORTEST_S, LONGEST_S = 0.5, 3.0
+TO_BE_CHANGED_S = 2.5
+"""How long a timer runs that is changed a tick later: longer than two batches take where the machine has no time."""
+
 DRAIN_S = 20.0
 PLANS = ("fire", "cancel", "pause", "extend", "restart")
 
@@ -60,7 +63,7 @@ class Traffic:
             while time.monotonic() < until_s:
                 begun_s = time.monotonic()
                 fresh = [self._plan() for _ in range(STARTS_A_TICK)]
-                starts = [request("timer.start", n, id=n, seconds=self._seconds()) for n in fresh]
+                starts = [request("timer.start", n, id=n, seconds=self._seconds(n)) for n in fresh]
                 self._send(socket, [*starts, *self._changes(before), request("timer.list", "page", limit=20)])
                 self.took_ms.append((time.monotonic() - begun_s) * 1000)
                 before = fresh
@@ -72,8 +75,9 @@ class Traffic:
         self.plans[timer_id] = self._dice.choice(PLANS)
         return timer_id
 
-    def _seconds(self) -> float:
-        return round(self._dice.uniform(0.5, LONGEST_S - 1), 3)
+    def _seconds(self, timer_id: str) -> float:
+        shortest_s = SHORTEST_S if self.plans[timer_id] == "fire" else TO_BE_CHANGED_S
+        return round(self._dice.uniform(shortest_s, LONGEST_S), 3)
 
     def _changes(self, timer_ids: list[str]) -> list[dict[str, Any]]:
         changes = []
