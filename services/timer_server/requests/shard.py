@@ -24,19 +24,20 @@ class Writes(Struct, frozen=True, gc=False):
 
 
 class Shard:
-    """The timers of one log: the engine that decides about them, the queues of their ends, the log itself, and the
-    requests that wait.
+    """The timers of one log: the engine that decides about them, the queues of their ends, and the log itself.
 
-    A server has a list of shards, today of one.
+    `parked` are the requests that wait, in all shards of a server together.
     """
 
-    def __init__(self, engine: Engine, queues: Queues, log: Log, number: int = 0) -> None:
+    def __init__(
+        self, engine: Engine, queues: Queues, log: Log, number: int = 0, parked: Parked | None = None
+    ) -> None:
         self.number = number
-        """Its index in the server's list."""
+        """Its number in the store."""
         self.engine = engine
         self.queues = queues
         self.log = log
-        self.parked = Parked()
+        self.parked = Parked() if parked is None else parked
         self.anchor: Anchor | None = None
         """The anchor of the clock to store with the next commit."""
 
