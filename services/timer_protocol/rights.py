@@ -16,13 +16,13 @@ P = TypeVar("P", bound=Struct)
 
 
 def narrow(
-    method: Method | None, params: P, sender: Sender, make_id: Callable[[], str], queue_prefix: str | None = None
+    method: Method | None, params: P, sender: Sender, make_id: Callable[[str], str], queue_prefix: str | None = None
 ) -> P:
     """The params of a request, narrowed to what its sender may do. Raises `Refusal` (not_permitted).
 
-    `method` is the method's line in the table, None where it has none: that is refused. `make_id` makes an id for a
-    timer without one. `queue_prefix` is the prefix of the queue that the request names, which only the caller can look
-    up.
+    `method` is the method's line in the table, None where it has none: that is refused. `make_id` makes an id that
+    begins with a prefix, for a timer without one. `queue_prefix` is the prefix of the queue that the request names,
+    which only the caller can look up.
     """
     if method is None:
         raise Refusal(ErrorCode.NOT_PERMITTED, "nothing is declared about who may call this method")
@@ -41,7 +41,7 @@ def narrow(
 
 
 def with_prefix(
-    scope: Scope, params: Any, prefix: str, make_id: Callable[[], str], queue_prefix: str | None = None
+    scope: Scope, params: Any, prefix: str, make_id: Callable[[str], str], queue_prefix: str | None = None
 ) -> Any:
     """The params narrowed to ids that begin with `prefix`. Raises `Refusal` (not_permitted).
 
@@ -50,7 +50,7 @@ def with_prefix(
     if scope == "prefix or ids":
         scope = "ids" if params.prefix is None else "prefix"
     if scope == "id" and params.id is None:
-        return replace(params, id=prefix + make_id())
+        return replace(params, id=make_id(prefix))
     if scope == "prefix" and prefix.startswith(params.prefix):
         return replace(params, prefix=prefix)
     for text in _touched(scope, params, queue_prefix):

@@ -52,7 +52,7 @@ class Exporter(Collector):
         about = "Time taken to make a turn's changes durable"
         yield _histogram("timer_commit_duration_seconds", about, metrics.commit)
         timers = GaugeMetricFamily("timer_timers", "Timers by state, as server.info tells", labels=["state"])
-        counts = total(metrics.counts)
+        counts = total(list(metrics.counts.values()))
         for state in StateCounts.__struct_fields__:
             timers.add_metric([state], getattr(counts, state))
         yield timers

@@ -1,6 +1,6 @@
 """What the loop counts about the server, in plain numbers; `exporter` makes text of them when Prometheus asks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from timer_protocol.messages import StateCounts
@@ -9,7 +9,7 @@ from timer_protocol.queue_messages import Queue
 from timer_server.core.model import FIRED, KINDS
 from timer_server.core.plans.hints import skipped_moments
 from timer_server.distribution import Distribution
-from timer_server.requests.shard import Writes
+from timer_server.requests.shard import Shard, Writes
 
 QUEUES_NAMED = 100
 """Queues that the metrics tell of, the first by name: each has time series of its own in Prometheus."""
@@ -21,9 +21,9 @@ _NS_PER_S = 1e9
 class Metrics:
     """The server's counts about itself. They leave out what is not durable."""
 
-    def __init__(self, counts: Sequence[StateCounts]) -> None:
-        """`counts` are those of all shards after the restore."""
-        self.counts = list(counts)
+    def __init__(self, counts: Mapping[int, StateCounts]) -> None:
+        """`counts` are those of each shard, by its number, after the restore."""
+        self.counts = dict(counts)
         self.events = [0] * len(KINDS)
         self.queues: Sequence[Queue] = ()
         self.plans = 0
@@ -42,19 +42,21 @@ class Metrics:
         """Counts a reply that could not be delivered."""
         self.replies_dropped += 1
 
-    def settled(self, number: int, writes: Writes, took_ns: int, now_ns: int) -> None:
-        """Counts the changes of a shard that have become durable, and how late the ends among them are."""
+    def settled(self, writes: Sequence[tuple[Shard, Writes]], took_ns: int, now_ns: int) -> None:
+        """Counts the changes of a turn that have become durable, and how late the ends among them are."""
         self.commit.add(took_ns / _NS_PER_S)
-        self.counts[number] = writes.counts
-        now_s, events, changes = now_ns / _NS_PER_S, self.events, writes.changes
-        for event in changes.events:
-            kind_number = event.kind_number
-            events[kind_number] += 1
-            if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
-                self.lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
-        if changes.entries is not changes.events:
-            for moments in skipped_moments(changes):
-                self.skipped[moments.reason] += moments.count
+        now_s, events = now_ns / _NS_PER_S, self.events
+        for shard, part in writes:
+            changes = part.changes
+            self.counts[shard.number] = part.counts
+            for event in changes.events:
+                kind_number = event.kind_number
+                events[kind_number] += 1
+                if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
+                    self.lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
+            if changes.entries is not changes.events:
+                for moments in skipped_moments(changes):
+                    self.skipped[moments.reason] += moments.count
 
     def note_plans(self, count: int) -> None:
         """Takes down how many plans there are, all of them durable."""

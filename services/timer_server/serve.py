@@ -5,7 +5,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +15,7 @@ import zmq
 from timer_protocol import __version__
 from timer_protocol.codec import Codec
 from timer_protocol.durations import NS_PER_MS
+from timer_protocol.limits import Limits
 from timer_protocol.methods import METHODS
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
@@ -24,6 +25,7 @@ from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.core.effects import WallClock
 from timer_server.core.engine import Engine
 from timer_server.core.model import Entry
+from timer_server.core.places import Places
 from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
 from timer_server.descriptors import raise_limit
@@ -40,11 +42,13 @@ from timer_server.process import give_large_blocks_back
 from timer_server.random_ids import new_id, new_log_id
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Methods
+from timer_server.requests.parked import Parked
+from timer_server.requests.placement import OneShard, Shards
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queues import QueueMethods
 from timer_server.requests.shard import Shard
 from timer_server.settings import Config
-from timer_server.store.base import Notice, Store
+from timer_server.store.base import Header, Notice, Store
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
@@ -72,7 +76,8 @@ class Recovered(NamedTuple):
     """The parts of a server that come from its store."""
 
     clock: Clock
-    shard: Shard
+    shards: Shards
+    places: Places
     committer: Committer
 
 
@@ -90,8 +95,11 @@ def serve(
     signals: OperatorSignals,
     make_garbage_policy: type[GarbagePolicy] | None = None,
     make_loop: Callable[[Parts, OperatorSignals], Loop] = Loop,
+    make_stores: Callable[[Config], Sequence[Store]] | None = None,
 ) -> None:
     """Runs a server until it is told to stop. Only in its own process it gets a policy for the garbage collector.
+
+    `make_stores` makes a store for each shard; without it there is the one that the settings name.
 
     Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound, `KeyFileError`
     where a key file cannot be read.
@@ -99,8 +107,11 @@ def serve(
     give_large_blocks_back()
     begin_anywhere()
     # Addresses come first: a start that fails because one is in use leaves no store behind.
-    with _sockets(config) as sockets, closing(make_store(config)) as store:
-        recovered = _recover(store, config, sources, signals)
+    with _sockets(config) as sockets, ExitStack() as closing_all:
+        stores = [make_store(config)] if make_stores is None else make_stores(config)
+        for store in stores:
+            closing_all.callback(store.close)
+        recovered = _recover(stores, config, sources, signals)
         if recovered is not None:
             with _policy(make_garbage_policy) as garbage:
                 _run(config, recovered, sockets, garbage, lambda parts: make_loop(parts, signals))
@@ -112,32 +123,52 @@ def make_store(config: Config) -> Store:
     return MemoryStore(new_log_id()) if config.store_path is None else SqliteStore(config.store_path, new_log_id)
 
 
-def make_committer(shard: Shard, store: Store) -> Committer:
-    """The committer for a shard on a store."""
-    return InlineCommitter({shard.log.id: store})
+def make_committer(stores: Mapping[str, Store]) -> Committer:
+    """The committer for the shards of these stores, given by the ids of their logs."""
+    return InlineCommitter(stores)
 
 
-def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSignals) -> Recovered | None:
-    """Opens the store and reads its log; None where the server is told to stop meanwhile."""
+def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals: OperatorSignals) -> Recovered | None:
+    """Opens the stores and reads their logs; None where the server is told to stop meanwhile."""
     begun = time.perf_counter()
-    header = store.open()
-    _tell(header.notices, begun)
-    clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
-    queues = Queues(random.random)
-    log_read = Log(store, header)
-    civil = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
-    engine = Engine(config.limits, new_id, WallClock(clock.ahead_ns, moment_ms), queues, civil, log_read.event)
-    shard = Shard(engine, queues, log_read)
-    with closing(_until_stopped(store.load(), signals)) as parts:
-        shard.engine.restore(chain.from_iterable(parts), header.ends, shard.log.holder)
-    shard.engine.start_server(clock.now_ns())
-    committer = make_committer(shard, store)
-    if header.is_short_of_room:
-        _forget_first(clock, shard, committer, signals)
-    shard.engine.limit_growth(shard.log.look_after())
+    headers = [store.open() for store in stores]
+    for header in headers:
+        _tell(header.notices, begun)
+    clock = Clock(sources, headers[0].anchor, max(header.last_at_ms for header in headers) * NS_PER_MS)
+    parked, places = Parked(), Places(config.limits.max_timers)
+    owned = [
+        _shard(number, Log(store, header), clock, config.limits, parked, places)
+        for number, (store, header) in enumerate(zip(stores, headers, strict=True))
+    ]
+    for shard, store, header in zip(owned, stores, headers, strict=True):
+        _restore(shard, store, header, clock, signals)
+    committer = make_committer({header.log_id: store for store, header in zip(stores, headers, strict=True)})
+    for shard, header in zip(owned, headers, strict=True):
+        if header.is_short_of_room:
+            _forget_first(clock, shard, committer, signals)
+        shard.engine.limit_growth(shard.log.look_after())
     if signals.stop_is_wanted:
         log.info("told to stop before anybody was served")
         return None
+    shards = OneShard(owned[0], new_id) if len(owned) == 1 else Shards(owned, len(owned), parked, new_id)
+    return Recovered(clock, shards, places, committer)
+
+
+def _shard(number: int, log_read: Log, clock: Clock, limits: Limits, parked: Parked, places: Places) -> Shard:
+    """A shard that has yet to be restored."""
+    queues = Queues(random.random)
+    civil = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
+    wall_clock = WallClock(clock.ahead_ns, moment_ms)
+    engine = Engine(limits, new_id, wall_clock, queues, civil, log_read.event, places=places)
+    return Shard(engine, queues, log_read, number, parked)
+
+
+def _restore(shard: Shard, store: Store, header: Header, clock: Clock, signals: OperatorSignals) -> None:
+    """Reads the log of a shard, as long as the server is not told to stop."""
+    begun = time.perf_counter()
+    with closing(_until_stopped(store.load(), signals)) as parts:
+        shard.engine.restore(chain.from_iterable(parts), header.ends, shard.log.holder)
+    shard.engine.start_server(clock.now_ns())
     counts = shard.engine.counts()
     log.info(
         "recovered",
@@ -149,7 +180,6 @@ def _recover(store: Store, config: Config, sources: Sources, signals: OperatorSi
             took_ms=round((time.perf_counter() - begun) * 1000),
         ),
     )
-    return Recovered(clock, shard, committer)
 
 
 def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Generator[list[Entry], None, None]:
@@ -206,21 +236,22 @@ def _run(
     garbage: GarbagePolicy | None,
     make_loop: Callable[[Parts], Loop],
 ) -> None:
-    clock, shard, committer = recovered
+    clock, shards, places, committer = recovered
     if (gate := sockets.admission.gate) is not None:
-        shard.engine.share_out(gate.shares())
-    metrics = Metrics([shard.engine.counts()])
-    methods = Methods([shard], config.limits)
-    queue_methods = QueueMethods([shard])
-    plan_methods = PlanMethods([shard], config.limits)
+        places.share_out(gate.shares())
+    metrics = Metrics({shard.number: shard.engine.counts() for shard in shards.owned})
+    methods, plan_methods = Methods(shards, config.limits), PlanMethods(shards, config.limits)
+    queue_methods = QueueMethods(shards.owned[:1])
     handlers = {**methods.handlers(), **queue_methods.handlers(), **plan_methods.handlers()}
-    dispatcher = Dispatcher(Codec(METHODS), handlers, shard.parked, config.limits, new_id, queue_methods.prefix_of)
+    dispatcher = Dispatcher(
+        Codec(METHODS), handlers, shards.parked, config.limits, shards.new_id, queue_methods.prefix_of
+    )
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     for one in (sockets.commands, sockets.events):
         _listen(one.listener)
     _say_listening(config, sockets, exporter)
     try:
-        make_loop(Parts(clock, [shard], committer, dispatcher, *sockets, metrics, garbage)).run()
+        make_loop(Parts(clock, shards, places, committer, dispatcher, *sockets, metrics, garbage)).run()
     finally:
         if exporter is not None:
             exporter.server_close()

@@ -4,9 +4,9 @@ import pytest
 
 from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams, ResumeParams
-from timer_server.core.engine import Engine, Listing, TimerParams
-from timer_server.core.ledger import Recall
-from timer_server.core.model import Countdown
+from timer_server.core.engine import Engine, TimerParams
+from timer_server.core.listing import Listing
+from timer_server.core.model import Countdown, Recall
 
 DAY_NS = 86_400 * NS_PER_S
 LARGE = b'"%s"' % (b"x" * 300)
@@ -42,9 +42,9 @@ class TestChanges:
         cancelled = bench.ask(CancelParams("a"))
         bench.start("b")
 
-        assert bench.engine.list_page(ListParams("a")).entries == [cancelled]
+        assert bench.list_page(ListParams("a")).entries == [cancelled]
         bench.commit()
-        assert bench.engine.list_page(ListParams("a")).entries == [Recall(cancelled.place)]
+        assert bench.list_page(ListParams("a")).entries == [Recall("a", cancelled.place)]
 
     def test_what_is_recalled_from_another_place_is_not_taken_for_it(self) -> None:
         bench = Bench()
@@ -52,7 +52,7 @@ class TestChanges:
         bench.ask(CancelParams("a"))
         bench.commit()
 
-        assert bench.engine.handle(CancelParams("a"), BEGIN_NS, running) == Recall(2)
+        assert bench.engine.handle(CancelParams("a"), BEGIN_NS, running) == Recall("a", 2)
 
 
 class TestRetention:
@@ -126,7 +126,7 @@ class TestRetention:
         timer = bench.start(now_ns=BEGIN_NS + 2 * DAY_NS, seconds=5)
 
         assert (timer.version, timer.seq) == (1, 3)
-        assert bench.engine.list_page(ListParams()).entries == [timer]
+        assert bench.list_page(ListParams()).entries == [timer]
 
     def test_a_timer_that_was_restarted_is_not_forgotten_with_its_old_end(self) -> None:
         bench = Bench()
@@ -206,7 +206,7 @@ class TestRestore:
 
         assert restored.engine.counts() == bench.engine.counts()
         assert restored.engine.next_due_ns() == bench.engine.next_due_ns()
-        assert restored.engine.list_page(ListParams()) == bench.engine.list_page(ListParams())
+        assert restored.list_page(ListParams()) == bench.list_page(ListParams())
         assert restored.get() == bench.get()
         assert restored.start("new").seq == bench.engine.last_seq + 1
 
@@ -232,7 +232,7 @@ class TestPages:
         for timer_id in "bca":
             bench.start(timer_id)
 
-        listing = bench.engine.list_page(ListParams(limit=limit))
+        listing = bench.list_page(ListParams(limit=limit))
 
         assert [entry.id for entry in listing.entries if isinstance(entry, Countdown)] == page
         assert listing.next == after
@@ -243,7 +243,7 @@ class TestPages:
         for timer_id in reversed(in_order):
             bench.start(timer_id)
 
-        entries = bench.engine.list_page(ListParams()).entries
+        entries = bench.list_page(ListParams()).entries
 
         assert [entry.id for entry in entries if isinstance(entry, Countdown)] == in_order
 
@@ -253,8 +253,8 @@ class TestPages:
             bench.start(timer_id)
         bench.ask(PauseParams("d"))
 
-        first = bench.engine.list_page(ListParams(state="paused"), scan=2)
-        second = bench.engine.list_page(ListParams(state="paused", after="b"), scan=2)
+        first = bench.list_page(ListParams(state="paused"), scan=2)
+        second = bench.list_page(ListParams(state="paused", after="b"), scan=2)
 
         assert first == Listing([], "b", 2)
         assert [entry.id for entry in second.entries if isinstance(entry, Countdown)] == ["d"]
@@ -272,9 +272,9 @@ def test_a_page_counts_what_was_forgotten_among_what_it_looks_at() -> None:
     bench.commit()
     bench.engine.forget(bench.log.oldest(0, 500), later_ns + 10 * NS_PER_S)
 
-    listing = bench.engine.list_page(ListParams(), scan=10)
+    listing = bench.list_page(ListParams(), scan=10)
     assert (listing.entries, listing.scanned) == ([], 10)
     assert listing.next is not None
     while listing.next is not None:
-        listing = bench.engine.list_page(ListParams(after=listing.next), scan=10)
+        listing = bench.list_page(ListParams(after=listing.next), scan=10)
     assert [timer.id for timer in listing.entries if isinstance(timer, Countdown)] == ["kept"]

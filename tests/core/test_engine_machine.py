@@ -33,8 +33,9 @@ from timer_protocol.messages import (
 )
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.entries import OtherEntry, QueueEntry
-from timer_server.core.ledger import LogEnds, Recall
-from timer_server.core.model import Countdown, Entry
+from timer_server.core.ledger import LogEnds
+from timer_server.core.listing import Listing, list_page
+from timer_server.core.model import Countdown, Entry, Recall
 from timer_server.store.base import Header, Store
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
@@ -152,7 +153,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(maxima=shares)
     def share_out(self, maxima: dict[str, int]) -> None:
         """Prefixes get other shares, less than is held below them among those."""
-        self.engine.share_out(maxima)
+        self.engine.places.share_out(maxima)
         self.naive.shares = maxima
 
     # Time
@@ -254,7 +255,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.readers = FakeReaders()
         self.engine = self.new_engine()
         self.engine.restore(self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].holder)
-        self.engine.share_out(self.naive.shares)
+        self.engine.places.share_out(self.naive.shares)
         assert self.readers.queues == self.naive.queues
         self.engine.start_server(self.now_ns)
         self.naive.start_server(self.now_ns)
@@ -324,7 +325,7 @@ class EngineMachine(RuleBasedStateMachine):
         after = None
         found: list[dict[str, Any]] = []
         while True:
-            listing = self.engine.list_page(ListParams(prefix, state, after, limit))
+            listing = self.list_page(ListParams(prefix, state, after, limit))
             found += [self.view(entry) for entry in listing.entries]
             assert len(listing.entries) <= limit
             if listing.next is None:
@@ -344,10 +345,10 @@ class EngineMachine(RuleBasedStateMachine):
         )
         expected = [timer for *_, timer in due]
 
-        listing = self.engine.list_page(ListParams(prefix, limit=limit, due_before_ms=before_ms, order="due"))
+        listing = self.list_page(ListParams(prefix, limit=limit, due_before_ms=before_ms, order="due"))
         assert [self.view(entry) for entry in listing.entries] == expected[:limit]
         assert listing.is_complete == (len(expected) <= limit)
-        everything = self.engine.list_page(ListParams(prefix, limit=1000, due_before_ms=before_ms))
+        everything = self.list_page(ListParams(prefix, limit=1000, due_before_ms=before_ms))
         assert [self.view(entry) for entry in everything.entries] == (
             sorted(expected, key=lambda timer: timer["id"])
             if before_ms is not None
@@ -356,7 +357,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(after=st.text("aBb/12~", max_size=4), prefix=prefixes)
     def look_after(self, after: str, prefix: str) -> None:
-        listing = self.engine.list_page(ListParams(prefix, None, after, 1000))
+        listing = self.list_page(ListParams(prefix, None, after, 1000))
         assert [self.view(entry) for entry in listing.entries] == self.naive.listed(prefix, None, after, self.now_ns)
 
     @rule(after=st.integers(0, 40), prefix=prefixes, limit=st.integers(1, 4), scan=st.sampled_from([1, 3, 100]))
@@ -378,8 +379,11 @@ class EngineMachine(RuleBasedStateMachine):
     def everything_that_can_be_counted_is_the_same(self) -> None:
         assert msgspec.to_builtins(self.engine.counts()) == self.naive.counts()
         assert self.engine.last_seq == len(events_of(self.naive.log))
-        shares = self.engine._ledger.shares
-        held = {} if shares is None else {prefix: share.pending for prefix, share in shares._shares.items()}
+        places, counts = self.engine.places, self.engine.counts()
+        assert (places.pending, places.kept) == (counts.running + counts.paused, 0)
+        assert places.ended == counts.fired + counts.cancelled
+        shares = places.shares
+        held = {} if shares is None else {share.prefix: share.pending for share in shares}
         assert held == {prefix: self.naive.pending(prefix) for prefix in self.naive.shares}
         next_due_ms = self.naive.next_due_ms()
         assert self.engine.next_due_ns() == (None if next_due_ms is None else next_due_ms * NS_PER_MS)
@@ -403,6 +407,9 @@ class EngineMachine(RuleBasedStateMachine):
             return f"made/{self.made - 1}"
 
         return Engine(LIMITS, new_id, readers=self.readers)
+
+    def list_page(self, params: ListParams) -> Listing:
+        return list_page([self.engine.order], params, 10_000)
 
     def compare(self, params: TimerParams, request: dict[str, Any]) -> Outcome:
         outcome = self.ask(params)

@@ -275,7 +275,7 @@ class TestShares:
 
     def test_start_beyond_a_share_is_refused_and_others_go_on(self) -> None:
         bench = Bench()
-        bench.engine.share_out({"shop/": 1, "shop/eu/": 2})
+        bench.engine.places.share_out({"shop/": 1, "shop/eu/": 2})
         bench.start("shop/eu/1")
 
         refused = refusal(lambda: bench.start("shop/1"))
@@ -290,7 +290,7 @@ class TestShares:
         bench = Bench()
         for timer_id in ("shop/1", "shop/2", "shop/3"):
             bench.start(timer_id, label=timer_id)
-        bench.engine.share_out({"shop/": 2})
+        bench.engine.places.share_out({"shop/": 2})
         assert bench.engine.counts().running == 3
         assert bench.start("shop/1", label="shop/1").version == 1  # a repeat finds the first one
 
@@ -305,7 +305,7 @@ class TestShares:
 
     def test_id_counts_once_in_each_share_whose_prefix_it_begins_with(self) -> None:
         bench = Bench()
-        bench.engine.share_out({"s": 3, "shop/": 1, "shop/eu/": 1, "bank/": 1})
+        bench.engine.places.share_out({"s": 3, "shop/": 1, "shop/eu/": 1, "bank/": 1})
         for timer_id in ("s", "shop", "shop/"):
             assert bench.start(timer_id).state == "running"
 
@@ -322,10 +322,10 @@ class TestShares:
         bench.commit()
         bench.reload()
 
-        bench.engine.share_out({"shop/": 2})
+        bench.engine.places.share_out({"shop/": 2})
 
         assert code(lambda: bench.start("shop/4")) is ErrorCode.LIMIT_REACHED
-        bench.engine.share_out({})
+        bench.engine.places.share_out({})
         assert bench.start("shop/4").state == "running"
 
 

@@ -1,5 +1,6 @@
 """Many timers at once come to what as many single requests come to, one after the other at the same moment."""
 
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -12,9 +13,8 @@ from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.many import Action, ChangeManyParams, StartManyParams
 from timer_protocol.messages import STATES, CancelParams, GetParams, ListParams, StartParams
-from timer_server.core.ledger import Recall
-from timer_server.core.many import _CHANGES, change_many, start_many
-from timer_server.core.model import STARTED, Countdown
+from timer_server.core.many import _CHANGES, Timers, TimersOf, change_many, start_many
+from timer_server.core.model import STARTED, Countdown, Recall
 
 LATER_NS = BEGIN_NS + 5 * NS_PER_S + 1
 IDS = ["a", "a/1", "a/2", "b", "c"]
@@ -37,7 +37,7 @@ earlier_requests = st.lists(
 
 def bench_after(earlier: list[tuple[str, Any, int]], **limits: int) -> Bench:
     bench = Bench(max_timers=4, max_duration_s=3600, max_payload_bytes=310, **limits)
-    bench.engine.share_out({"a/": 1})
+    bench.engine.places.share_out({"a/": 1})
     for timer_id, do, seconds in earlier:
         try:
             if do == "start":
@@ -57,6 +57,11 @@ def outcome(bench: Bench, params: Any) -> tuple[Any, Countdown | None]:
         return None, bench.ask(params, LATER_NS)
     except Refusal as refusal:
         return refusal.to_error(), None
+
+
+def timers_of(bench: Bench) -> TimersOf:
+    """Finds each timer in a server of one shard."""
+    return lambda _: repeat(Timers(bench.engine, bench.log.event))
 
 
 def everything(bench: Bench) -> Any:
@@ -91,7 +96,7 @@ def test_starting_many_is_as_many_starts(
         [row[2] for row in rows],
         [Raw(row[3]) for row in rows],
     )
-    result = start_many(many.engine, many.log.event, params, LATER_NS)
+    result = start_many(timers_of(many), params, LATER_NS)
 
     assert (result.started, result.existing) == (started, existing)
     assert {start.index: start.error.code for start in result.refused} == refused
@@ -118,7 +123,7 @@ def pages(bench: Bench, params: ChangeManyParams) -> tuple[int, int, list[str]]:
     """What all pages come to: how many are changed, how many unchanged, and which are refused."""
     changed, unchanged, refused = 0, 0, []
     while True:
-        page = change_many(bench.engine, bench.log.event, params, LATER_NS, 6, 10_000).result
+        page = change_many(timers_of(bench), bench.list_page, params, LATER_NS, 6, 10_000).result
         changed, unchanged = changed + page.changed, unchanged + page.unchanged
         refused += [change.id for change in page.refused]
         if page.next is None:
@@ -163,7 +168,7 @@ def test_changing_many_below_a_prefix_is_as_many_changes(
 ) -> None:
     one, many = bench_after(earlier), bench_after(earlier)
     params = replace(asked, prefix=prefix)
-    listing = one.engine.list_page(ListParams(prefix, states=params.states))
+    listing = one.list_page(ListParams(prefix, states=params.states))
     met = [one.log.event(entry.place) if isinstance(entry, Recall) else entry for entry in listing.entries]
 
     assert pages(many, params) == tally(one, params, [timer.id for timer in met])
@@ -228,7 +233,7 @@ def test_page_ends_where_payloads_come_to_its_bytes() -> None:
     for timer_id in IDS:
         bench.start(timer_id, payload=b'"' + 98 * b"x" + b'"')
 
-    page = change_many(bench.engine, bench.log.event, ChangeManyParams("pause", prefix=""), BEGIN_NS, 100, 150)
+    page = change_many(timers_of(bench), bench.list_page, ChangeManyParams("pause", prefix=""), BEGIN_NS, 100, 150)
 
     assert (page.result.changed, page.result.next, page.payload_bytes) == (2, "a/1", 200)
 
@@ -248,5 +253,5 @@ def test_params_that_make_no_sense_together_change_nothing(params: dict[str, Any
     bench = Bench()
     bench.start("a")
     with pytest.raises(Refusal, match=fault):
-        change_many(bench.engine, bench.log.event, ChangeManyParams(**params), BEGIN_NS, 100, 100)
+        change_many(timers_of(bench), bench.list_page, ChangeManyParams(**params), BEGIN_NS, 100, 100)
     assert bench.get("a").version == 1

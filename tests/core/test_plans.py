@@ -320,7 +320,7 @@ def test_a_place_that_is_kept_counts_in_the_share_of_a_prefix() -> None:
     bench = PlanBench()
     plans = bench.engine.plans
     plans.put("shop/p", settings_of(), is_paused=True, now_ns=BEGIN_NS)
-    bench.engine.share_out({"shop/": 2})
+    bench.engine.places.share_out({"shop/": 2})
     bench.start("shop/a")
     for ask in (lambda: bench.start("shop/b"), lambda: bench.put(settings_of(), plan_id="shop/q")):
         with pytest.raises(Refusal) as refused:

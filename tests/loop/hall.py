@@ -101,13 +101,14 @@ class Hall(Desk):
         self.clock = Clock(self.machine.sources(), None)
         self.parts = Parts(
             self.clock,
-            [self.shard],
+            self.shards,
+            self.engine.places,
             InlineCommitter({LOG_ID: self.slow}),
             self.dispatcher,
             cast("Commands", self.wire),
             cast("Events", self.wire),
             self.wire.admission,
-            Metrics([self.engine.counts()]),
+            Metrics({0: self.engine.counts()}),
         )
         self.signals = OperatorSignals()
         self.loop = Loop(self.parts, self.signals)

@@ -46,7 +46,7 @@ def test_expiry_is_due_with_the_first_deadline_and_fires_within_its_budget(desk:
 
 
 def test_waking_is_due_at_once_while_somebody_is_awake_and_with_the_first_whose_time_is_up(desk: Desk) -> None:
-    waking = Waking(desk.shard)
+    waking = Waking(desk.parked)
     assert waking.next_due_ns() is None
     desk.start("a")
     desk.settle()
@@ -74,7 +74,7 @@ def test_those_whose_time_is_up_are_answered_within_the_budget(desk: Desk) -> No
     desk.settle()
     for number in range(5):
         desk.park("timer.wait", number, id="a", wait_ms=1_000)
-    waking = Waking(desk.shard)
+    waking = Waking(desk.parked)
 
     waking.step(BEGIN_NS + NS_PER_S, budget=3)
 
@@ -106,7 +106,7 @@ def test_retention_is_due_when_the_oldest_durable_entry_is_old_enough_and_looks_
 
 
 def test_the_first_of_several_is_due_first(desk: Desk) -> None:
-    chores = Schedule([Expiry(desk.shard), Waking(desk.shard), Retention(desk.shard)])
+    chores = Schedule([Expiry(desk.shard), Waking(desk.parked), Retention(desk.shard)])
     assert chores.look() == NEVER_NS
     desk.start("a")
     assert chores.look() == BEGIN_NS + MINUTE_NS
@@ -156,7 +156,7 @@ class TestUpkeep:
 
 def test_no_chore_is_stepped_in_a_turn_before_which_none_was_due(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     stepped: list[Chore] = []
-    chores: list[Chore] = [Expiry(desk.shard), Waking(desk.shard)]
+    chores: list[Chore] = [Expiry(desk.shard), Waking(desk.parked)]
     for chore in chores:
         monkeypatch.setattr(chore, "step", lambda *_, chore=chore: stepped.append(chore))
     schedule = Schedule(chores)

@@ -151,12 +151,21 @@ class Server(Desk):
         self.boot_ns = boot_ns
         self.committer = SlowCommitter(store)
         self.wire = Wire(store)
-        self.metrics = Metrics([self.engine.counts()])
+        self.metrics = Metrics({0: self.engine.counts()})
         sources = Sources(lambda: Boot("boot"), self._read, lambda: WallNs(1_700_000_000 * NS_PER_S + self.boot_ns))
         clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
         wires = cast("Commands", self.wire), cast("Events", self.wire)
         self.signals = OperatorSignals()
-        parts = Parts(clock, [self.shard], self.committer, self.dispatcher, *wires, self.wire.admission, self.metrics)
+        parts = Parts(
+            clock,
+            self.shards,
+            self.engine.places,
+            self.committer,
+            self.dispatcher,
+            *wires,
+            self.wire.admission,
+            self.metrics,
+        )
         self.loop = Loop(parts, self.signals)
 
     @property

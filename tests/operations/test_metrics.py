@@ -22,12 +22,12 @@ def settle(bench: Bench, metrics: Metrics, took_ns: int, now_ns: int) -> None:
     """Tells of what has become durable by now."""
     writes = bench.shard.take_writes()
     assert writes is not None
-    metrics.settled(bench.shard.number, writes, took_ns, now_ns)
+    metrics.settled([(bench.shard, writes)], took_ns, now_ns)
 
 
 def test_events_are_counted_by_kind_and_ends_by_how_late_they_were() -> None:
     bench = Bench()
-    metrics = Metrics([bench.engine.counts()])
+    metrics = Metrics({0: bench.engine.counts()})
     bench.start("a", seconds=1)
     bench.start("b", seconds=1)
     settle(bench, metrics, 2 * NS_PER_MS, BEGIN_NS)
@@ -48,7 +48,7 @@ def test_events_are_counted_by_kind_and_ends_by_how_late_they_were() -> None:
 
 
 def test_messages_and_dropped_replies_are_counted() -> None:
-    metrics = Metrics([Bench().engine.counts()])
+    metrics = Metrics({0: Bench().engine.counts()})
     metrics.received(3)
     metrics.dropped()
 
@@ -61,7 +61,7 @@ def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
     desk.start("a", seconds=1)
     desk.wait(1000)
     desk.wait(500)
-    metrics = Metrics([desk.engine.counts()])
+    metrics = Metrics({0: desk.engine.counts()})
     (queue,) = desk.result("queue.list")["queues"]
     views = [convert({**queue, "queue": f"q{number:03}"}, Queue) for number in range(150)]
     metrics.note_queues(views)
@@ -77,7 +77,7 @@ def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
 
 def test_skipped_moments_of_plans_are_counted_by_their_reason() -> None:
     desk = Desk()
-    metrics = Metrics([desk.engine.counts()])
+    metrics = Metrics({0: desk.engine.counts()})
     desk.result("plan.put", plan="p", every={"hours": 1}, missed="none")
     desk.result("plan.skip", plan="p")
     desk.engine.expire(desk.now_ns + 5 * 3_600_000 * NS_PER_MS, 10)

@@ -23,7 +23,7 @@ class OfQueue(Struct):
     queue: str
 
 
-def make_id() -> str:
+def make_id(_: str) -> str:
     raise AssertionError("no id is needed")
 
 

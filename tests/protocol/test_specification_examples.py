@@ -139,7 +139,7 @@ class Example:
             "get_data": self._noted(lambda _: ["hello", 5]),
         }
         self._dispatcher = Dispatcher(
-            Codec(METHODS), handlers, Parked(), Limits(), lambda _: "no timer is started", lambda _: None
+            Codec(METHODS), handlers, Parked(), Limits(), lambda *_: "no timer is started", lambda _: None
         )
 
     def answer(self, request: str) -> Any:

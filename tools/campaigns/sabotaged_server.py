@@ -15,8 +15,8 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ExtendParams, RestartParams
 from timer_server.__main__ import main
 from timer_server.core.engine import Engine, TimerParams
-from timer_server.core.ledger import Changes, Ledger, Recall
-from timer_server.core.model import Countdown, Revision
+from timer_server.core.ledger import Changes, Ledger
+from timer_server.core.model import Countdown, Recall, Revision
 from timer_server.loop.clock import Clock
 from timer_server.store.base import Anchor
 from timer_server.store.sqlite.store import SqliteStore

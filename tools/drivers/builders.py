@@ -5,16 +5,17 @@ from typing import Any
 from msgspec import Raw
 
 from timer_protocol.limits import Limits
-from timer_protocol.messages import EventKind, GetParams, StartParams
+from timer_protocol.messages import EventKind, GetParams, ListParams, StartParams
 from timer_server.civil_time.plans import cron_after, local_moment, stamp
 from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.core.effects import STANDING, WallClock
 from timer_server.core.engine import Engine, TimerParams
-from timer_server.core.ledger import Recall
-from timer_server.core.model import NUMBER_OF, Countdown
+from timer_server.core.listing import Listing, list_page
+from timer_server.core.model import NUMBER_OF, Countdown, Recall
 from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
 from timer_server.core.readers import EndReaders
+from timer_server.limits import SCAN_MAXIMUM
 from timer_server.requests.shard import Shard
 from timer_server.store.base import Store
 from timer_server.store.log import Log
@@ -93,6 +94,10 @@ class Bench:
         if not asked.keys() & {"hours", "minutes", "seconds"}:
             asked["minutes"] = 1
         return self.ask(StartParams(timer_id, payload=Raw(payload), **asked), now_ns)
+
+    def list_page(self, params: ListParams, scan: int = SCAN_MAXIMUM) -> Listing:
+        """A page of timers, found among the next `scan` of them. Raises `Refusal`."""
+        return list_page([self.engine.order], params, scan)
 
     def get(self, timer_id: str = "a", now_ns: int = BEGIN_NS) -> Countdown:
         return self.ask(GetParams(timer_id), now_ns)

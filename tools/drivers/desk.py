@@ -14,6 +14,7 @@ from timer_server.loop.chores import PlanCare, QueueCare
 from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods
+from timer_server.requests.placement import OneShard
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queues import QueueMethods
 from timer_server.store.base import Store
@@ -36,19 +37,20 @@ class Desk(Bench):
 
     def _open(self) -> None:
         super()._open()
-        self.methods = Methods([self.shard], self.limits)
+        self.shards = OneShard(self.shard, self._new_id)
+        self.methods = Methods(self.shards, self.limits)
         self.parked = self.shard.parked
         self.queue_care = QueueCare(self.shard)
         self.queue_methods = QueueMethods([self.shard])
         self.plan_care = PlanCare(self.shard)
-        self.plan_methods = PlanMethods([self.shard], self.limits)
+        self.plan_methods = PlanMethods(self.shards, self.limits)
         self.dispatcher = self.dispatching(
             {**self.methods.handlers(), **self.queue_methods.handlers(), **self.plan_methods.handlers()}
         )
 
     def dispatching(self, handlers: Mapping[str, Handler]) -> Dispatcher:
         """A dispatcher with other handlers, and the rest of this desk."""
-        return Dispatcher(CODEC, handlers, self.parked, self.limits, self._new_id, self.queue_methods.prefix_of)
+        return Dispatcher(CODEC, handlers, self.parked, self.limits, self.shards.new_id, self.queue_methods.prefix_of)
 
     def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE, sender: Sender = EVERYBODY) -> Answer | None:
         return self.dispatcher.handle(Message([*envelope, *frames], sender), self.now_ns)

@@ -17,7 +17,6 @@ from timer_protocol.messages import (
     CancelParams,
     ExtendParams,
     GetParams,
-    ListParams,
     PauseParams,
     RestartParams,
     ResumeParams,
@@ -39,10 +38,10 @@ from timer_server.core.effects import (
     round_up,
 )
 from timer_server.core.keys import knows, remembering
-from timer_server.core.ledger import Changes, Ledger, LogEnds, Recall
-from timer_server.core.listing import Listing, list_page
-from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, STARTED, Countdown, Entry, Revision, Wall
+from timer_server.core.ledger import Changes, Ledger, LogEnds
+from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, STARTED, Countdown, Entry, Recall, Revision, Wall
 from timer_server.core.payloads import check_payload
+from timer_server.core.places import NONE_BEGUN, Places
 from timer_server.core.planned_timers import PlannedTimers
 from timer_server.core.plans.plans import Plans
 from timer_server.core.plans.registry import Registry
@@ -50,10 +49,9 @@ from timer_server.core.plans.rules import NO_CIVIL_TIME, CivilTime
 from timer_server.core.plans.timers import PLAN_MARK
 from timer_server.core.readers import EndReaders, NoReaders
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
-from timer_server.core.room import ENTRY_BYTES, NONE_BEGUN, Room
+from timer_server.core.room import ENTRY_BYTES, Room
 from timer_server.core.starts import check_moment, conflict, is_asked_again
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
-from timer_server.limits import SCAN_MAXIMUM
 
 TAKEN_UP_A_FIRE = 4
 """Queues that take up an end in the time in which a timer could be fired."""
@@ -71,10 +69,11 @@ class Engine:
     """All timers, and the rules for changing them. Moments are nanoseconds on the server's timeline, in order.
 
     `wall_clock` is asked only about timers that are bound to it, `civil` and `event_at`, which reads the event at a
-    place of the log, only for plans.
+    place of the log, only for plans. `places` count the timers of all shards of a server; an engine by itself has its
+    own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that an engine asks of others
         self,
         limits: Limits,
         new_id: Callable[[int], str],
@@ -82,6 +81,8 @@ class Engine:
         readers: EndReaders | None = None,
         civil: CivilTime = NO_CIVIL_TIME,
         event_at: Callable[[int], Countdown] = _not_read,
+        *,
+        places: Places | None = None,
     ) -> None:
         self._limits = limits
         self._limits_of_plans = replace(limits, max_duration_s=LONGEST_S)
@@ -89,11 +90,13 @@ class Engine:
         self._wall_clock = wall_clock
         self._to_follow: Iterator[Countdown] = iter(())
         self._readers: EndReaders = NoReaders() if readers is None else readers
-        registry = Registry()
-        self._ledger = Ledger(self._readers, registry)
-        self._room = Room(limits, self._ledger, registry)
+        self.places = places = Places(limits.max_timers) if places is None else places
+        registry = Registry(places)
+        self._ledger = Ledger(self._readers, registry, places)
+        self._room = Room()
         timers = PlannedTimers(self._ledger, self._room, wall_clock, self._find, self.change, event_at)
         self.plans = Plans(registry, timers, civil)
+        self.order = self._ledger.order
         self._oldest_at_ms: int | None = None
 
     @property
@@ -125,8 +128,8 @@ class Engine:
         """Logs a start of the server, if there are queues: leases count from there."""
         self._ledger.start_server(round_up(now_ns))
 
-    def at(self, place: int) -> Countdown | Recall:
-        """The event at a place."""
+    def at(self, place: int) -> Countdown | None:
+        """The event at a place, if this turn made it."""
         return self._ledger.at(place)
 
     def take_changes(self) -> Changes:
@@ -145,17 +148,9 @@ class Engine:
         """Counts what is added to the log. Raises `Refusal` (limit_reached) where the disk is nearly full."""
         self._room.take_bytes(size)
 
-    def share_out(self, maxima: Mapping[str, int]) -> None:
-        """From now on no more timers than these may be pending below these prefixes. Those that are there stay.
-
-        Not before `restore`, as they are counted here.
-        """
-        self._ledger.share_out(maxima)
-
-    def counted_below(self, timer_id: str) -> list[str]:
-        """The prefixes below which a timer with this id counts: those with a share, and "" for all timers."""
-        shares = self._ledger.shares
-        return ["", *(share.prefix for share in shares.of(timer_id))] if shares is not None else [""]
+    def leave(self) -> None:
+        """Counts no longer in `places`: the shard is another server's."""
+        self.places.leave(self._ledger)
 
     # Requests
 
@@ -189,13 +184,6 @@ class Engine:
         Raises `Refusal`.
         """
         return self._after(timer, params, now_ns, begun) is not timer
-
-    def list_page(self, params: ListParams, scan: int = SCAN_MAXIMUM) -> Listing:
-        """A page of timers, found among the next `scan` of them. It may hold fewer than the limit and not be the last.
-
-        Raises `Refusal` (invalid_params) for params that make no sense together.
-        """
-        return list_page(self._ledger, params, scan)
 
     # Time
 
@@ -266,7 +254,7 @@ class Engine:
         waits_at = self._readers.waits_at
         if self._ledger.horizon >= (durable_place if waits_at is None else min(waits_at, durable_place)):
             return None
-        if self._oldest_at_ms is None or self._ledger.ended_count > self._limits.max_timers:
+        if self._oldest_at_ms is None or self._ledger.forgets_early:
             return 0
         return (self._oldest_at_ms + self._limits.retention_s * MS_PER_SECOND) * NS_PER_MS
 
@@ -289,7 +277,7 @@ class Engine:
 
     def _may_forget(self, at_ms: int, now_ns: int) -> bool:
         outlived = at_ms + self._limits.retention_s * MS_PER_SECOND <= now_ns // NS_PER_MS
-        return outlived or self._ledger.ended_count > self._limits.max_timers
+        return outlived or self._ledger.forgets_early
 
     # One timer
 
@@ -313,7 +301,7 @@ class Engine:
             duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
         room, payload_bytes = self._room, len(payload)
         size = ENTRY_BYTES + payload_bytes
-        room.check_place(timer_id)
+        self.places.check(timer_id)
         if size > room.left_bytes:  # not by a call: this is the way of every start
             raise room.no_bytes(size)
         room.left_bytes -= size
@@ -406,7 +394,7 @@ class Engine:
         if change is None:
             return timer
         if timer.has_ended:
-            self._room.check_place(timer.id, begun)
+            self.places.check(timer.id, begun)
         now = Now(now_ns) if timer.wall is None else self._now(now_ns)
         changed = effect(timer, params, now, self._limits_of_plans if PLAN_MARK in timer.id else self._limits)
         keys = keys if key is None else remembering(keys, key)

@@ -4,8 +4,10 @@ A start only appends to a list; each run is sorted once, and a page of `timer.li
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from operator import itemgetter
+from typing import TypeVar
 
 _BEHIND_ALL = "\U0010ffff"
 """A character that no id has, behind all of those."""
@@ -16,6 +18,9 @@ _RUN_MAXIMUM = 131_072
 
 _SWEEP_EVERY = 1024
 """Ids forgotten between two sweeps. A sweep of one run costs some milliseconds."""
+
+K = TypeVar("K", str, int)
+V = TypeVar("V")
 
 
 class IdIndex:
@@ -85,3 +90,8 @@ def _tail(run: list[str], after: str | None, prefix: str) -> Iterator[str]:
     """The ids of a run after `after` and not before `prefix`, without a copy."""
     start = bisect_left(run, prefix) if after is None or after < prefix else bisect_right(run, after)
     return map(run.__getitem__, range(start, len(run)))
+
+
+def in_order(lines: Sequence[Iterator[tuple[K, V]]]) -> Iterator[tuple[K, V]]:
+    """What several lines have, each in the order of its own keys, in the order of all keys."""
+    return lines[0] if len(lines) == 1 else merge(*lines, key=itemgetter(0))

@@ -5,8 +5,8 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -15,22 +15,16 @@ from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import STARTED, Countdown, Entry, NewEntry, Referring, as_logged
+from timer_server.core.model import STARTED, Countdown, Entry, NewEntry, Recall, Referring, as_logged
 from timer_server.core.other_entries import OtherEntries
+from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
-from timer_server.core.prefix_shares import PrefixShares, Share
 from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, head, pack, unpack
 from timer_server.core.timer_order import TimerOrder
 
 _REMOVED_MOST = 250
 """Entries that one turn removes because readers or queues need them no more. Each may stand in a block of its own."""
-
-
-class Recall(NamedTuple):
-    """An ended timer that has to be read from the log: its last event is the entry at `place`."""
-
-    place: int
 
 
 class Changes(Struct, frozen=True, gc=False):
@@ -66,9 +60,10 @@ class Ledger:
     ends that a reader holds, the specs that other entries refer to, and what queues need of their own entries.
     """
 
-    def __init__(self, readers: EndReaders, plans: Registry) -> None:
+    def __init__(self, readers: EndReaders, plans: Registry, places: Places) -> None:
         self._readers = readers
         self._plans = plans
+        self.places = places
         self._other_entries = OtherEntries()
         self._held_specs = HeldSpecs()
         self._released: deque[int] = deque()
@@ -78,27 +73,26 @@ class Ledger:
         self._superseded: set[int] = set()
         """The last events of timers whose ids others have now."""
         self._pending: dict[str, Record] = {}
-        self.pending_count = self._pending.__len__
-        """Running and paused timers. No method of its own: each start asks."""
         self._fired: dict[str, int] = {}
         self._cancelled: dict[str, int] = {}
         self._ended: dict[State, dict[str, int]] = {"fired": self._fired, "cancelled": self._cancelled}
         self._ids = IdIndex()
         self._deadlines = Deadlines(self._pending)
         self._wall_deadlines = Deadlines(self._pending)
-        self.order = TimerOrder(self._pending, self._ended, self._ids, self._deadlines, self._wall_deadlines)
+        self.order = TimerOrder(
+            self._pending, self._ended, self._ids, self._deadlines, self._wall_deadlines, self._ended_at
+        )
         self._paused = 0
         self._entries: list[Any] = []
         """New entries, each a `NewEntry`. Where `_has_others` is false, all of them are events."""
         self._has_others = False
         self._records: list[Record] = []
         self._obsolete: list[int] = []
-        self.shares: PrefixShares | None = None
-        """What some prefixes may have of the pending timers; None where none is limited."""
         self.last_place = 0
         self.others = 0
         self.horizon = 0
         self.horizon_seq = 0
+        places.join(self)
 
     @property
     def last_seq(self) -> int:
@@ -107,6 +101,7 @@ class Ledger:
 
     def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
         """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
+        self.places.leave(self)
         pending, fired, cancelled = self._pending, self._fired, self._cancelled
         running: dict[str, Record] = {}
         wall_bound: dict[str, Record] = {}
@@ -145,18 +140,7 @@ class Ledger:
         self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
         self._restore_readers(passed)
         self._plans.restored()
-
-    def share_out(self, maxima: Mapping[str, int]) -> None:
-        """Replaces the shares by these. The timers below a prefix are counted where it had none before."""
-
-        def pending(prefix: str) -> int:
-            share = None if self.shares is None else self.shares.find(prefix)
-            if share is not None:
-                return share.pending
-            return sum(map(self._pending.__contains__, self._ids.below(prefix))) + self._plans.kept_below(prefix)
-
-        shares = [Share(prefix, maximum, pending(prefix)) for prefix, maximum in maxima.items()]
-        self.shares = self._plans.shares = PrefixShares(shares) if shares else None
+        self.places.join(self)
 
     def find(self, timer_id: str) -> Countdown | Recall | None:
         """The timer with this id; None where there is none."""
@@ -166,15 +150,17 @@ class Ledger:
         place = self._fired.get(timer_id)
         if place is None:
             place = self._cancelled.get(timer_id)
-        return None if place is None else self.at(place)
+        return None if place is None else self._ended_at(timer_id, place)
 
     def begin(self, timer: Countdown) -> None:
         """Logs a new timer, which runs. Its place has to be the one after the last."""
         record = self._log(timer)
         self._ids.add(timer.id)
         self._pending[timer.id] = record
-        if self.shares is not None:
-            self.shares.count(timer.id, 1)
+        places = self.places
+        places.pending += 1
+        if places.shares is not None:
+            places.shares.count(timer.id, 1)
         (self._deadlines if timer.revision is None else self._deadlines_of(timer)).add(record)
 
     def begin_anew(self, timer: Countdown, before: Countdown) -> None:
@@ -217,15 +203,33 @@ class Ledger:
         """Whether there is a running or paused timer with this id."""
         return timer_id in self._pending
 
+    def pending_count(self) -> int:
+        """Running and paused timers."""
+        return len(self._pending)
+
+    def kept_count(self) -> int:
+        """Places that plans keep."""
+        return self._plans.kept_count()
+
+    def taken_below(self, prefix: str) -> int:
+        """Pending timers and kept places whose ids begin so."""
+        return sum(map(self._pending.__contains__, self._ids.below(prefix))) + self._plans.kept_below(prefix)
+
     @property
     def ended_count(self) -> int:
         """Ended timers that retention has not removed."""
         return len(self._fired) + len(self._cancelled)
 
-    def at(self, place: int) -> Countdown | Recall:
-        """The event at a place, if this turn made it; otherwise a `Recall`."""
+    @property
+    def forgets_early(self) -> bool:
+        """Whether ended timers are to be forgotten before their time, as there are too many."""
+        places = self.places
+        return places.ended > places.maximum and places.forgets_early(self)
+
+    def at(self, place: int) -> Countdown | None:
+        """The event at a place, if this turn made it."""
         position = place - self.last_place + len(self._entries) - 1
-        return self._entries[position] if position >= 0 else Recall(place)
+        return self._entries[position] if position >= 0 else None
 
     def take_changes(self) -> Changes:
         """The changes since the last call. Nobody is told of them before they are durable."""
@@ -296,6 +300,7 @@ class Ledger:
         for ended in self._ended.values():
             if ended.get(entry.id) == entry.place:
                 del ended[entry.id]
+                self.places.ended -= 1
                 self._ids.forget(entry.id)
                 return True
         return False
@@ -306,15 +311,22 @@ class Ledger:
         self._retire(before)
         if timer.has_ended:
             self._ended[timer.state][timer.id] = timer.place
+            self.places.ended += 1
             self._readers.offer(timer)
             return
         self._pending[timer.id] = record
-        if self.shares is not None:
-            self.shares.count(timer.id, 1)
+        places = self.places
+        places.pending += 1
+        if places.shares is not None:
+            places.shares.count(timer.id, 1)
         if timer.due_at_ms is None:
             self._paused += 1
         else:
             self._deadlines_of(timer).add(record)
+
+    def _ended_at(self, timer_id: str, place: int) -> Countdown | Recall:
+        """An ended timer, whose last event is at a place."""
+        return self.at(place) or Recall(timer_id, place)
 
     def _deadlines_of(self, timer: Countdown) -> Deadlines:
         return self._wall_deadlines if timer.is_wall_bound else self._deadlines
@@ -328,12 +340,15 @@ class Ledger:
 
     def _retire(self, before: Countdown) -> None:
         """Removes the version of a timer that is no longer the last."""
+        places = self.places
         if before.has_ended:
             del self._ended[before.state][before.id]
+            places.ended -= 1
             return
         del self._pending[before.id]
-        if self.shares is not None:
-            self.shares.count(before.id, -1)
+        places.pending -= 1
+        if places.shares is not None:
+            places.shares.count(before.id, -1)
         if before.due_at_ms is None:
             self._paused -= 1
         if before.place <= self.horizon and not before.holds_spec:

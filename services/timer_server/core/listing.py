@@ -1,12 +1,13 @@
-"""Pages of timers: by their ids, or the running ones by their deadlines."""
+"""Pages of timers, of one shard or of several together: by their ids, or the running ones by their deadlines."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import STATES, ListParams, State
-from timer_server.core.ledger import Ledger, Recall
-from timer_server.core.model import Countdown
+from timer_server.core.id_index import in_order
+from timer_server.core.model import Countdown, Recall
+from timer_server.core.timer_order import TimerOrder
 
 _RUNNING: tuple[State, ...] = ("running",)
 
@@ -23,26 +24,28 @@ class Listing(NamedTuple):
     is_complete: bool = True
 
 
-def list_page(ledger: Ledger, params: ListParams, scan: int) -> Listing:
-    """A page of timers, found among the next `scan` of them. Raises `Refusal` (invalid_params)."""
+def list_page(orders: Sequence[TimerOrder], params: ListParams, scan: int) -> Listing:
+    """A page of the timers of some shards, found among the next `scan` of them. It may hold fewer than the limit and
+    not be the last. Raises `Refusal` (invalid_params) for params that make no sense together."""
     states = _states(params)
     if params.order == "due":
-        return _by_deadline(ledger, params, scan)
+        return _by_deadline(orders, params, scan)
     entries: list[Countdown | Recall] = []
     scanned, last = 0, None
-    for timer_id, entry in ledger.order.by_id(params.after, params.prefix, states, params.due_before_ms):
+    lines = [order.by_id(params.after, params.prefix, states, params.due_before_ms) for order in orders]
+    for timer_id, entry in in_order(lines):
         if len(entries) == params.limit or scanned == scan:
             return Listing(entries, last, scanned)
         scanned, last = scanned + 1, timer_id
         if entry is not None:
-            entries.append(ledger.at(entry) if isinstance(entry, int) else entry)
+            entries.append(entry)
     return Listing(entries, None, scanned)
 
 
-def _by_deadline(ledger: Ledger, params: ListParams, scan: int) -> Listing:
+def _by_deadline(orders: Sequence[TimerOrder], params: ListParams, scan: int) -> Listing:
     entries: list[Countdown | Recall] = []
     scanned = 0
-    for timer in ledger.order.by_deadline(params.prefix, params.due_before_ms):
+    for _, timer in in_order([order.by_deadline(params.prefix, params.due_before_ms) for order in orders]):
         if scanned == scan or (timer is not None and len(entries) == params.limit):
             return Listing(entries, None, scanned, is_complete=False)
         scanned += 1

@@ -1,7 +1,7 @@
 """Requests about many timers at once: each timer is treated as by a request of its own, one after the other."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -30,8 +30,8 @@ from timer_protocol.messages import (
 )
 from timer_protocol.plurals import counted
 from timer_server.core.engine import ChangeParams, Engine
-from timer_server.core.ledger import Recall
-from timer_server.core.model import STARTED, Countdown
+from timer_server.core.listing import Listing
+from timer_server.core.model import STARTED, Countdown, Recall
 
 EventAt = Callable[[int], Countdown]
 """Reads the event at a place of the log. It may raise `Refusal` where one request has had too many read."""
@@ -46,20 +46,60 @@ _CHANGES: dict[Action, Callable[[str, ChangeManyParams], ChangeParams]] = {
 """For each action, the request about one timer that it stands for."""
 
 
-def start_many(engine: Engine, event_at: EventAt, params: StartManyParams, now_ns: int) -> StartedMany:
+class Timers:
+    """The timers of a shard, as a request about many sees them."""
+
+    __slots__ = ("engine", "event_at", "last_seq")
+
+    def __init__(self, engine: Engine, event_at: EventAt) -> None:
+        self.engine = engine
+        self.event_at = event_at
+        self.last_seq = engine.last_seq
+        """The `seq` of the last timer that the request has started, at first that of the log."""
+
+    def ask(self, params: StartParams | GetParams, now_ns: int) -> Countdown:
+        """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
+        timer = self.engine.handle(params, now_ns)
+        if isinstance(timer, Recall):
+            timer = self.engine.handle(params, now_ns, self.event_at(timer.place))
+            assert not isinstance(timer, Recall)
+        return timer
+
+
+class NoTimers(Timers):
+    """Stands for the timers of a shard that cannot be asked: each request is refused."""
+
+    __slots__ = ("_refusal",)
+
+    def __init__(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+
+    def ask(self, _: StartParams | GetParams, __: int) -> Countdown:
+        raise self._refusal
+
+
+TimersOf = Callable[[Sequence[str]], Iterable[Timers]]
+"""Finds the timers of the shard of each of some ids."""
+
+ListPage = Callable[[ListParams, int], Listing]
+"""Makes a page of the timers of all shards, among so many of them. It may raise `Refusal`."""
+
+
+def start_many(timers_of: TimersOf, params: StartManyParams, now_ns: int) -> StartedMany:
     """Starts timers. Raises `Refusal` (invalid_params) where the columns differ in length; then nothing is started."""
-    started, last_seq = 0, engine.last_seq
+    started = 0
     existing: list[int] = []
     refused: list[RefusedStart] = []
-    for index, (timer_id, seconds, label, payload) in enumerate(_rows(params)):
+    rows = zip(timers_of(params.ids), _rows(params), strict=False)
+    for index, (timers, (timer_id, seconds, label, payload)) in enumerate(rows):
         try:
             _check_label(label)
-            timer = _ask(engine, event_at, StartParams(timer_id, 0, 0, seconds, label, payload), now_ns)
+            timer = timers.ask(StartParams(timer_id, 0, 0, seconds, label, payload), now_ns)
         except Refusal as refusal:
             refused.append(RefusedStart(index, refusal.to_error()))
             continue
-        if timer.kind_number == STARTED and timer.seq > last_seq:
-            started, last_seq = started + 1, timer.seq
+        if timer.kind_number == STARTED and timer.seq > timers.last_seq:
+            started, timers.last_seq = started + 1, timer.seq
         else:
             existing.append(index)
     return StartedMany(started, existing, refused)
@@ -74,21 +114,21 @@ class ChangedPage(NamedTuple):
 
 
 def change_many(
-    engine: Engine, event_at: EventAt, params: ChangeManyParams, now_ns: int, scan: int, most_bytes: int
+    timers_of: TimersOf, list_page: ListPage, params: ChangeManyParams, now_ns: int, scan: int, most_bytes: int
 ) -> ChangedPage:
     """Changes a page of timers in the order of their ids. It ends after `scan` ids, or that many bytes of payloads.
 
     Raises `Refusal` (invalid_params) for params that make no sense together; then nothing is changed.
     """
     _check_change(params)
-    ids, next_id, scanned = _selected(engine, event_at, params, scan)
-    changes = _Changes(engine, event_at, params, now_ns)
+    ids, next_id, scanned = _selected(list_page, params, scan)
+    changes = _Changes(params, now_ns)
     last = None
-    for timer_id in ids:
+    for timers, timer_id in zip(timers_of(ids), ids, strict=False):
         if changes.payload_bytes > most_bytes:
             next_id = last
             break
-        changes.apply(timer_id)
+        changes.apply(timers, timer_id)
         last = timer_id
     return ChangedPage(changes.result(next_id), scanned, changes.payload_bytes)
 
@@ -96,9 +136,7 @@ def change_many(
 class _Changes:
     """The changes of one page so far."""
 
-    def __init__(self, engine: Engine, event_at: EventAt, params: ChangeManyParams, now_ns: int) -> None:
-        self._engine = engine
-        self._event_at = event_at
+    def __init__(self, params: ChangeManyParams, now_ns: int) -> None:
         self._params = params
         self._now_ns = now_ns
         self._changed = 0
@@ -108,12 +146,12 @@ class _Changes:
         """Ended timers that a dry run has found would run again, below each prefix that they count in."""
         self.payload_bytes = 0
 
-    def apply(self, timer_id: str) -> None:
+    def apply(self, timers: Timers, timer_id: str) -> None:
         """Changes one timer, or notes why that is not possible."""
         try:
-            found = _ask(self._engine, self._event_at, GetParams(timer_id), self._now_ns)
+            found = timers.ask(GetParams(timer_id), self._now_ns)
             self.payload_bytes += len(found.payload)
-            self._change(found)
+            self._change(timers.engine, found)
         except Refusal as refusal:
             self._refused.append(RefusedChange(timer_id, refusal.to_error()))
 
@@ -121,37 +159,34 @@ class _Changes:
         """The result of the page, given the id to go on after."""
         return ChangedMany(self._changed, self._unchanged, self._refused, next_id)
 
-    def _change(self, found: Countdown) -> None:
+    def _change(self, engine: Engine, found: Countdown) -> None:
         params = self._params
         is_selected = found.state in params.states
         if not is_selected and params.ids is None:  # it has fired just now
             return
         change = _CHANGES[params.action](found.id, params)
         if is_selected and not params.dry_run:
-            has_changed = self._engine.change(found, change, self._now_ns) is not found
+            has_changed = engine.change(found, change, self._now_ns) is not found
         else:
-            has_changed = self._engine.would_change(found, change, self._now_ns, self._begun)
+            has_changed = engine.would_change(found, change, self._now_ns, self._begun)
         if has_changed and not is_selected:
             what = f"timer {found.id!r} is {found.state}, which is none of the states that are asked for"
             raise Refusal(ErrorCode.WRONG_STATE, what, id=found.id, state=found.state)
         if has_changed and params.dry_run and found.has_ended:
-            self._begun.update(self._engine.counted_below(found.id))
+            self._begun.update(engine.places.counted_below(found.id))
         self._changed += has_changed
         self._unchanged += not has_changed
 
 
-def _selected(
-    engine: Engine, event_at: EventAt, params: ChangeManyParams, scan: int
-) -> tuple[Iterator[str], str | None, int]:
+def _selected(list_page: ListPage, params: ChangeManyParams, scan: int) -> tuple[list[str], str | None, int]:
     """The ids to change, the id to go on after behind them, and how many ids were looked at."""
     if params.ids is not None:
         asked = sorted({timer_id for timer_id in params.ids if params.after is None or timer_id > params.after})
         ids = asked[: params.limit]
-        return iter(ids), ids[-1] if len(asked) > len(ids) else None, len(ids)
+        return ids, ids[-1] if len(asked) > len(ids) else None, len(ids)
     wanted = ListParams(params.prefix or "", None, params.after, params.limit, params.states)
-    listing = engine.list_page(wanted, scan)
-    found = (entry.id if isinstance(entry, Countdown) else event_at(entry.place).id for entry in listing.entries)
-    return found, listing.next, listing.scanned
+    listing = list_page(wanted, scan)
+    return [entry.id for entry in listing.entries], listing.next, listing.scanned
 
 
 def _check_change(params: ChangeManyParams) -> None:
@@ -188,12 +223,3 @@ def _check_label(label: str) -> None:
     if len(label) > LABEL_CHARACTERS:
         what = f"a label has at most {LABEL_CHARACTERS} characters; this one has {len(label)}"
         raise Refusal(ErrorCode.INVALID_PARAMS, what)
-
-
-def _ask(engine: Engine, event_at: EventAt, params: StartParams | GetParams, now_ns: int) -> Countdown:
-    """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
-    timer = engine.handle(params, now_ns)
-    if isinstance(timer, Recall):
-        timer = engine.handle(params, now_ns, event_at(timer.place))
-        assert not isinstance(timer, Recall)
-    return timer

@@ -7,7 +7,7 @@ Each entry begins with a tag for its type: most are events of timers, the others
 a `place`, which rises by one over all entries; only events of timers have a `seq`, which rises by one over those.
 """
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import replace
@@ -216,6 +216,13 @@ class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):
     def with_spec_of(self, holder: Countdown) -> Countdown:
         """The whole event, given the one that holds its spec."""
         return replace(holder, **{field: getattr(self, field) for field in self.__struct_fields__})
+
+
+class Recall(NamedTuple):
+    """An ended timer that has to be read from the log of its shard: its last event is the entry at `place`."""
+
+    id: str
+    place: int
 
 
 NewEntry = Countdown | QueueEntry | ServerStarted | PlanEntry

@@ -6,8 +6,8 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import CancelParams, PauseParams, ResumeParams
 from timer_server.core.effects import Now, WallClock, round_up
 from timer_server.core.entries import PlanPart
-from timer_server.core.ledger import Ledger, Recall
-from timer_server.core.model import STARTED, Countdown, Revision, Wall
+from timer_server.core.ledger import Ledger
+from timer_server.core.model import STARTED, Countdown, Recall, Revision, Wall
 from timer_server.core.plans.timers import PLAN_MARK, Occurrence
 from timer_server.core.records import is_large, pack
 from timer_server.core.room import ENTRY_BYTES, Room
@@ -40,8 +40,8 @@ class PlannedTimers:
         self._change = change
         self._event_at = event_at
         self.wall_ahead_ns = wall_clock.ahead_ns
-        self.has_place = room.has_place
-        self.check_place = room.check_place
+        self.has_place = ledger.places.has_place
+        self.check_place = ledger.places.check
 
     def may_grow(self) -> bool:
         """Whether there is room on the disk for more than what ends timers."""

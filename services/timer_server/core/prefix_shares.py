@@ -27,6 +27,9 @@ class PrefixShares:
         self._shares = {share.prefix: share for share in shares}
         self._lengths = sorted(set(map(len, self._shares)), reverse=True)
 
+    def __iter__(self) -> Iterator[Share]:
+        return iter(self._shares.values())
+
     def find(self, prefix: str) -> Share | None:
         """The share of a prefix; None where it has none."""
         return self._shares.get(prefix)

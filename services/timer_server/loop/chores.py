@@ -1,12 +1,14 @@
 """Chores: the work of a turn beside requests. Each says when it is due, and does a bounded step."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from timer_protocol.durations import NS_PER_MS
 from timer_server.core.effects import OFFSET_NOTED_MS
 from timer_server.loop.clock import Clock
+from timer_server.requests.parked import Parked
+from timer_server.requests.placement import Shards
 from timer_server.requests.shard import Shard
 
 LOOK_INTERVAL_MS = 1_000
@@ -14,6 +16,9 @@ LOOK_INTERVAL_MS = 1_000
 
 NEVER_NS = sys.maxsize
 """A moment that no clock comes to."""
+
+_LEAST_PART = 50
+"""The least part of a budget that a shard gets, so that each step comes to something."""
 
 _WAKE_COST = 2
 """The budget that one answer takes, since some need a page of the log."""
@@ -62,6 +67,53 @@ class Schedule:
                 chore.step(now_ns, budget)
 
 
+class InEachShard:
+    """The chores of one kind, one for each shard that the server owns. Those that are due share the budget.
+
+    Where they are so many that a part would come to nothing, the others have theirs in the turns that follow.
+    """
+
+    def __init__(self, make: Callable[[Shard], Chore], shards: Shards) -> None:
+        self._make = make
+        self._shards = shards
+        self._followed: tuple[Shard, ...] = ()
+        self._chores: dict[Shard, Chore] = {}
+        """The chore of each shard; first those that have waited longest for their part."""
+
+    def next_due_ns(self) -> int | None:
+        moments = [chore.next_due_ns() for chore in self._all().values()]
+        return min((due_ns for due_ns in moments if due_ns is not None), default=None)
+
+    def step(self, now_ns: int, budget: int) -> None:
+        chores = self._all()
+        due = [shard for shard, chore in chores.items() if _is_due(chore, now_ns)]
+        served, waiting = due[: budget // _LEAST_PART], set(due[budget // _LEAST_PART :])
+        part = budget // max(len(served), 1)
+        for shard, chore in chores.items():
+            if shard not in waiting:
+                chore.step(now_ns, part)
+        if waiting:
+            for shard in served:
+                chores[shard] = chores.pop(shard)
+
+    def _all(self) -> dict[Shard, Chore]:
+        """The chores of the shards that are owned now."""
+        if self._followed is not self._shards.owned:
+            self._followed = self._shards.owned
+            self._chores = {shard: self._chores.get(shard) or self._make(shard) for shard in self._followed}
+        return self._chores
+
+
+def in_each_shard(make: Callable[[Shard], Chore], shards: Shards) -> Chore:
+    """A chore for each shard of a server."""
+    return InEachShard(make, shards) if shards.only is None else make(shards.only)
+
+
+def _is_due(chore: Chore, now_ns: int) -> bool:
+    due_ns = chore.next_due_ns()
+    return due_ns is not None and due_ns <= now_ns
+
+
 class Expiry:
     """Fires the timers of a shard at their deadlines."""
 
@@ -81,7 +133,7 @@ class WallBound:
     Where the clock was set, which it notices within a second, it tells when they are due now.
     """
 
-    def __init__(self, shard: Shard, clock: Clock) -> None:
+    def __init__(self, clock: Clock, shard: Shard) -> None:
         self._engine = shard.engine
         self._clock = clock
         self._followed_ns: int | None = None
@@ -107,10 +159,10 @@ class WallBound:
 
 
 class Waking:
-    """Answers the parked requests of a shard that were woken, or whose time is up."""
+    """Answers the parked requests that were woken, or whose time is up."""
 
-    def __init__(self, shard: Shard) -> None:
-        self._parked = shard.parked
+    def __init__(self, parked: Parked) -> None:
+        self._parked = parked
 
     def next_due_ns(self) -> int | None:
         return self._parked.next_due_ns()

@@ -1,24 +1,25 @@
 """The parts of a server that the loop joins."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from timer_server.access.admission import Admission
+from timer_server.core.places import Places
 from timer_server.loop.clock import Clock
 from timer_server.loop.committer import Committer
 from timer_server.loop.garbage import GarbagePolicy
 from timer_server.metrics import Metrics
 from timer_server.requests.dispatch import Dispatcher
-from timer_server.requests.shard import Shard
+from timer_server.requests.placement import Shards
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 
 
 class Parts(NamedTuple):
-    """All parts. Without a garbage policy Python's own is in force."""
+    """All parts. `places` are those of the timers of all shards. Without a garbage policy Python's own is in force."""
 
     clock: Clock
-    shards: Sequence[Shard]
+    shards: Shards
+    places: Places
     committer: Committer
     dispatcher: Dispatcher
     commands: Commands

@@ -11,6 +11,7 @@ from timer_server.core.plans.hints import skipped_moments
 from timer_server.logs import fields, log
 from timer_server.metrics import Metrics
 from timer_server.requests.answers import Answer
+from timer_server.requests.parked import Parked
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import Anchor
 from timer_server.wire.commands import Commands
@@ -45,11 +46,12 @@ class Teller:
             answer.fail(refusal)
         self.send(answers)
 
-    def wake(self, shard: Shard, writes: Writes, now_ns: int) -> None:
+    def wake(self, parked: Parked, writes: Sequence[tuple[Shard, Writes]], now_ns: int) -> None:
         """Wakes the requests that waited for an event of a turn, and answers some."""
-        if len(shard.parked):
-            shard.parked.notify(writes.changes.events)
-            shard.parked.answer_woken(now_ns, WAKE_MOST)
+        if len(parked):
+            for _, part in writes:
+                parked.notify(part.changes.events)
+            parked.answer_woken(now_ns, WAKE_MOST)
 
     def publish(self, shard: Shard, writes: Writes) -> None:
         """Publishes the events of a turn, and what plans have skipped in it."""

@@ -7,6 +7,7 @@ nobody is told what a crash could take back.
 
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 
 import zmq
 from msgspec import Struct
@@ -15,7 +16,17 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
-from timer_server.loop.chores import Expiry, PlanCare, QueueCare, Retention, Schedule, StoreCare, Waking, WallBound
+from timer_server.loop.chores import (
+    Expiry,
+    PlanCare,
+    QueueCare,
+    Retention,
+    Schedule,
+    StoreCare,
+    Waking,
+    WallBound,
+    in_each_shard,
+)
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
@@ -65,7 +76,7 @@ class Loop:
 
     def __init__(self, parts: Parts, signals: OperatorSignals) -> None:
         self._clock = parts.clock
-        self._shards = parts.shards
+        self._shards, self._parked = parts.shards, parts.shards.parked
         self._committer = parts.committer
         self._dispatcher = parts.dispatcher
         self._commands, self._events, self._admission = parts.commands, parts.events, parts.admission
@@ -73,15 +84,13 @@ class Loop:
         self._signals = signals
         self._teller = Teller(parts.commands, parts.events, parts.metrics)
         self._upkeep = Upkeep(parts, self._teller)
-        self._ends = Schedule([Expiry(shard) for shard in parts.shards])
+        self._ends = Schedule([in_each_shard(Expiry, parts.shards)])
         self._other_chores = Schedule(
             [
-                *(
-                    kind(shard)
-                    for kind in (StoreCare, PlanCare, QueueCare, Waking, Retention)
-                    for shard in parts.shards
-                ),
-                *(WallBound(shard, parts.clock) for shard in parts.shards),
+                *(in_each_shard(kind, parts.shards) for kind in (StoreCare, PlanCare, QueueCare)),
+                Waking(self._parked),
+                in_each_shard(Retention, parts.shards),
+                in_each_shard(partial(WallBound, parts.clock), parts.shards),
                 self._upkeep,
             ]
         )
@@ -178,18 +187,18 @@ class Loop:
 
     def _serve_takes(self, now_ns: int) -> None:
         """Serves takes that have waited for what this turn has made ready. Raises `StoreError`."""
-        for shard in self._shards:
+        for shard in self._shards.owned:
             shard.serve_takes(now_ns)
 
     def _submit(self) -> None:
         """Submits what was done since the last call as a turn. Raises `StoreError`."""
         writes: list[tuple[Shard, Writes]] = []
-        for shard in self._shards:
+        for shard in self._shards.owned:
             if (part := shard.take_writes()) is not None:
                 shard.log.take_off(part.changes)
                 writes.append((shard, part))
-            if shard.parked.ready:
-                self._answers += shard.parked.take_ready()
+        if self._parked.ready:
+            self._answers += self._parked.take_ready()
         if not writes and not self._answers:
             return
         begun_ns = self._clock.now_ns()
@@ -215,17 +224,15 @@ class Loop:
             self._upkeep.cut_connections()
 
     def _tell(self, turn: Turn, settled_ns: int, now_ns: int) -> None:
+        self._teller.send(turn.answers)  # before those who are woken read the log, which may fail
         if turn.writes:
             self._commit_ns = settled_ns - turn.begun_ns
-        self._teller.send(turn.answers)  # before those who are woken read the log, which may fail
-        for shard, part in turn.writes:
-            self._metrics.settled(shard.number, part, self._commit_ns, now_ns)
-            shard.log.land()
-            self._teller.wake(shard, part, now_ns)
-        if not self.in_flight:  # part of a woken answer may depend on a turn behind this one
-            for shard in self._shards:
-                if shard.parked.ready:
-                    self._teller.send(shard.parked.take_ready())
+            self._metrics.settled(turn.writes, self._commit_ns, now_ns)
+            for shard, _ in turn.writes:
+                shard.log.land()
+            self._teller.wake(self._parked, turn.writes, now_ns)
+        if self._parked.ready and not self.in_flight:  # part of a woken answer may depend on a turn behind this one
+            self._teller.send(self._parked.take_ready())
         for shard, part in turn.writes:
             self._teller.publish(shard, part)
 
@@ -280,7 +287,7 @@ class Loop:
 
     def _say_goodbye(self) -> None:
         """Answers parked requests, and those that came in but were not applied, with an error to try again."""
-        log.info("stopping", extra=fields(waiting=sum(len(shard.parked) for shard in self._shards)))
+        log.info("stopping", extra=fields(waiting=len(self._parked)))
         self._upkeep.dismiss_parked(_STOPPING)
         until_ns = self._clock.now_ns() + 25 * RECEIVE_NS
         while self._clock.now_ns() < until_ns and (message := self._commands.receive()) is not None:
@@ -291,8 +298,7 @@ class Loop:
     def _give_up(self, error: StoreError) -> None:
         """Answers everything in flight and after it with an error, since none of it is known to be durable."""
         log.error("the store failed; the server ends", extra=fields(reason=str(error)))
-        for shard in self._shards:  # answers with a waiting part may hold changes that are not durable either
-            shard.parked.fail_all(_NOT_STORED)
-            self._answers += shard.parked.take_ready()
+        self._parked.fail_all(_NOT_STORED)  # answers with a waiting part may hold changes that are not durable either
+        self._answers += self._parked.take_ready()
         for answers in (*(turn.answers for turn in self.in_flight), self._answers):
             self._teller.fail(answers, _NOT_STORED)

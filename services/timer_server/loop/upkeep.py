@@ -24,7 +24,7 @@ class Upkeep:
     """A chore that sends the beat once a second, and looks at what may have gone wrong meanwhile."""
 
     def __init__(self, parts: Parts, teller: Teller) -> None:
-        self._clock, self._shards = parts.clock, parts.shards
+        self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
         self._garbage = parts.garbage
         self._teller = teller
@@ -53,11 +53,12 @@ class Upkeep:
             return
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
         anchor = self._clock.new_anchor()
-        for shard in self._shards:
+        shards = self._shards.owned
+        for shard in shards:
             shard.anchor = anchor or shard.anchor
         now_ms = now_ns // NS_PER_MS
         # The beat tells what is durable, and so may be behind the engine.
-        self._events.beat(Beat({shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in self._shards}))
+        self._events.beat(Beat({shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in shards}))
         if self._garbage is not None:
             self._garbage.beat()
         if self.intake.is_too_much(self._events_so_far()):
@@ -77,8 +78,8 @@ class Upkeep:
         """
         self.has_queues_to_note = False
         now_ms = now_ns // NS_PER_MS
-        found = [queue for shard in self._shards for queue in shard.queues.page("", None, QUEUES_NAMED)[0]]
-        self._metrics.note_plans(sum(len(shard.engine.plans) for shard in self._shards))
+        found = [queue for shard in self._shards.owned for queue in shard.queues.page("", None, QUEUES_NAMED)[0]]
+        self._metrics.note_plans(sum(len(shard.engine.plans) for shard in self._shards.owned))
         self._metrics.note_queues([queue_view(queue.state, now_ms) for queue in found])
 
     def reload(self) -> None:
@@ -91,16 +92,14 @@ class Upkeep:
         except KeyFileError as error:
             log.error("keys not read; the ones before stay in force", extra=fields(reason=str(error)))
             return
-        for shard in self._shards:
-            shard.engine.share_out(self._gate.shares())
+        self._places.share_out(self._gate.shares())
         if is_narrower:
             self._reason_to_cut = "a key was taken away or narrowed"
 
     def dismiss_parked(self, refusal: Refusal) -> None:
         """Answers all parked requests with an error."""
-        for shard in self._shards:
-            shard.parked.fail_all(refusal)
-            self._teller.send(shard.parked.take_ready())
+        self._shards.parked.fail_all(refusal)
+        self._teller.send(self._shards.parked.take_ready())
 
     @property
     def has_to_cut(self) -> bool:
@@ -165,4 +164,4 @@ class Upkeep:
                 log.error("cannot listen now; it is tried again", extra=fields(reason=str(error), help=_HELP))
 
     def _events_so_far(self) -> int:
-        return sum(shard.engine.last_seq for shard in self._shards)
+        return sum(shard.engine.last_seq for shard in self._shards.owned)

@@ -44,10 +44,13 @@ class Dispatcher:
         handlers: Mapping[str, Handler],
         parked: Parked,
         limits: Limits,
-        new_id: Callable[[int], str],
+        new_id: Callable[[int, str], str],
         queue_prefix: Callable[[str], str | None],
     ) -> None:
-        """`queue_prefix` looks up the prefix of a queue by its name; None where there is no such queue."""
+        """`new_id` makes an id at a moment, which begins with a prefix.
+
+        `queue_prefix` looks up the prefix of a queue by its name; None where there is no such queue.
+        """
         self._codec = codec
         self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
         self._dialogue = SeedDialogue()
@@ -158,7 +161,7 @@ class Dispatcher:
         method, queue_prefix = self._codec.method_of(call), None
         if method.scope == "queue" and (queue_prefix := self._queue_prefix(call.params.queue)) is None:
             queue_prefix = sender.prefix  # to name a queue that is not there touches nothing
-        return narrow(method, params, sender, lambda: self._new_id(now_ns // NS_PER_MS), queue_prefix)
+        return narrow(method, params, sender, partial(self._new_id, now_ns // NS_PER_MS), queue_prefix)
 
     def _failed(self, error: Exception) -> Refusal:
         """The error for a request that failed in the server."""

@@ -5,26 +5,32 @@ from msgspec.structs import replace
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ListParams, Timer, TimerPage
-from timer_server.core.ledger import Recall
+from timer_server.core import listing
+from timer_server.core.model import Recall
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
+from timer_server.requests.placement import Shards
 from timer_server.requests.room import ReplyRoom
-from timer_server.requests.shard import Shard
 
 DUE_WEIGHT = 2
 """A timer looked at by its deadline costs as much as two by their ids, or more: the next is looked for each time."""
 
 
-def read_timers(shard: Shard, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
+def list_page(shards: Shards, params: ListParams, scan: int) -> listing.Listing:
+    """A page of the timers of all shards, among the next `scan` of them. Raises `Refusal`."""
+    return listing.list_page([shard.engine.order for shard in shards.all()], params, scan)
+
+
+def read_timers(shards: Shards, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
     """A page of timers. Large payloads end it early, where they are in it or have to be read. Raises `Refusal`."""
-    listing = shard.engine.list_page(params, min(SCAN_MAXIMUM, room.left_entries))
-    room.take_page(listing.scanned * (DUE_WEIGHT if params.order == "due" else 1), len(listing.entries))
+    page = list_page(shards, params, min(SCAN_MAXIMUM, room.left_entries))
+    room.take_page(page.scanned * (DUE_WEIGHT if params.order == "due" else 1), len(page.entries))
     timers: list[Timer] = []
     page_bytes = min(PAGE_BYTES, room.left_bytes)
-    for entry in listing.entries:
+    for entry in page.entries:
         if timers and page_bytes < 0:
             has_more = params.order == "id"
             return TimerPage(timers, timers[-1].id if has_more else None, complete=has_more)
-        timer = shard.log.event(entry.place) if isinstance(entry, Recall) else entry
+        timer = shards.of(entry.id).log.event(entry.place) if isinstance(entry, Recall) else entry
         view = timer.view(now_ns // NS_PER_MS)
         if "payload" in params.omit:
             view = replace(view, payload=UNSET)
@@ -32,4 +38,4 @@ def read_timers(shard: Shard, params: ListParams, now_ns: int, room: ReplyRoom) 
             page_bytes -= len(timer.payload)
             room.left_bytes -= len(timer.payload)
         timers.append(view)
-    return TimerPage(timers, listing.next, listing.is_complete)
+    return TimerPage(timers, page.next, page.is_complete)

@@ -1,26 +1,31 @@
 """The methods about many timers at once, within what one request may cost."""
 
-from timer_protocol.errors import limit_reached
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import repeat
+
+from timer_protocol.errors import Refusal, limit_reached
 from timer_protocol.limits import Limits
 from timer_protocol.many import ChangedMany, ChangeManyParams, StartedMany, StartManyParams
 from timer_protocol.plurals import counted
-from timer_server.core.many import change_many, start_many
+from timer_server.core.many import EventAt, NoTimers, Timers, change_many, start_many
 from timer_server.core.model import Countdown
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
+from timer_server.requests.listing import list_page
+from timer_server.requests.placement import Shards, shard_number
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
 
 
 class ManyMethods:
-    """The methods about many timers of a shard.
+    """The methods about many timers, each in its shard.
 
     Each id takes room in the reply, as each returned entry of a page does, so that a batch cannot multiply them. A
     notification has to have that room too.
     """
 
-    def __init__(self, shard: Shard, limits: Limits) -> None:
-        self._engine = shard.engine
-        self._log = shard.log
+    def __init__(self, shards: Shards, limits: Limits) -> None:
+        self._shards = shards
         self._limits = limits
 
     def start(self, params: StartManyParams, now_ns: int, room: ReplyRoom) -> StartedMany:
@@ -30,13 +35,16 @@ class ManyMethods:
         if count > self._limits.max_batch:
             raise limit_reached("max_batch", self._limits.max_batch, f"ids has {counted(count, 'element')}")
 
-        def event_at(place: int) -> Countdown:
-            room.check()
-            event = self._log.event(place)
-            room.left_bytes -= len(event.payload)
-            return event
+        def reading(shard: Shard) -> EventAt:
+            def event_at(place: int) -> Countdown:
+                room.check()
+                event = shard.log.event(place)
+                room.left_bytes -= len(event.payload)
+                return event
 
-        result = start_many(self._engine, event_at, params, now_ns)
+            return event_at
+
+        result = start_many(partial(self._timers_of, reading), params, now_ns)
         room.take_page(count, count)
         return result
 
@@ -44,8 +52,31 @@ class ManyMethods:
         """Changes a page of timers. Large payloads end it early. Raises `Refusal` (limit_reached, invalid_params)."""
         room.check()
         scan, most_bytes = min(SCAN_MAXIMUM, room.left_entries), min(PAGE_BYTES, room.left_bytes)
-        page = change_many(self._engine, self._log.event, params, now_ns, scan, most_bytes)
+        timers_of, page_of_all = partial(self._timers_of, _reading_freely), partial(list_page, self._shards)
+        page = change_many(timers_of, page_of_all, params, now_ns, scan, most_bytes)
         result = page.result
         room.take_page(page.scanned, result.changed + result.unchanged + len(result.refused))
         room.left_bytes -= page.payload_bytes
         return result
+
+    def _timers_of(self, reading: Callable[[Shard], EventAt], ids: Sequence[str]) -> Iterable[Timers]:
+        """The timers of the shard of each id, whose log is read as `reading` says."""
+        only = self._shards.only
+        if only is not None:
+            return repeat(Timers(only.engine, reading(only)))
+        found: dict[int, Timers] = {}
+        return [self._timers(timer_id, reading, found) for timer_id in ids]
+
+    def _timers(self, timer_id: str, reading: Callable[[Shard], EventAt], found: dict[int, Timers]) -> Timers:
+        number = shard_number(timer_id, self._shards.count)
+        if number not in found:
+            try:
+                shard = self._shards.of(timer_id)
+            except Refusal as refusal:
+                return NoTimers(refusal)
+            found[number] = Timers(shard.engine, reading(shard))
+        return found[number]
+
+
+def _reading_freely(shard: Shard) -> EventAt:
+    return shard.log.event

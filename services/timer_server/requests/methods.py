@@ -1,6 +1,6 @@
 """The methods of the protocol: each asks the engine, reads the log where it must, and shapes the result."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,20 +20,21 @@ from timer_protocol.messages import (
     LogStanding,
     ReadEventsParams,
     ServerInfo,
+    StartParams,
     Timer,
     TimerPage,
     WaitParams,
 )
 from timer_server.core.engine import TimerParams
-from timer_server.core.ledger import Recall
 from timer_server.limits import PAGE_BYTES, PARKED_PAGE_BYTES
 from timer_server.requests.event_pages import read_page
 from timer_server.requests.listing import read_timers
 from timer_server.requests.many import ManyMethods
 from timer_server.requests.openrpc import describe
 from timer_server.requests.parked import WaitForEnd, WaitForEvent
+from timer_server.requests.placement import Shards
 from timer_server.requests.room import ReplyRoom
-from timer_server.requests.shard import Shard, total
+from timer_server.requests.shard import total
 
 Handler = Callable[[Any, int, ReplyRoom], object]
 """Applies a call, given its params, the time and the room in the reply; returns the result or a `Wait`.
@@ -50,24 +51,24 @@ def _document() -> Raw:
 class Methods:
     """The methods on the shards of a server."""
 
-    def __init__(self, shards: Sequence[Shard], limits: Limits) -> None:
-        (self._shard,) = self._shards = shards
-        self._engine = self._shard.engine
-        self._log = self._shard.log
+    def __init__(self, shards: Shards, limits: Limits) -> None:
+        self._shards = shards
         self._limits = limits
-        self._many = ManyMethods(self._shard, limits)
+        self._many = ManyMethods(shards, limits)
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handler of each method, by name."""
+        only = self._shards.only
+        start, timer = (self.start, self.timer) if only is None else (only.timer, only.timer)
         return {
-            "timer.start": self.timer,
-            "timer.get": self.timer,
+            "timer.start": start,
+            "timer.get": timer,
             "timer.list": self.list_timers,
-            "timer.pause": self.timer,
-            "timer.resume": self.timer,
-            "timer.cancel": self.timer,
-            "timer.extend": self.timer,
-            "timer.restart": self.timer,
+            "timer.pause": timer,
+            "timer.resume": timer,
+            "timer.cancel": timer,
+            "timer.extend": timer,
+            "timer.restart": timer,
             "timer.start_many": self._many.start,
             "timer.change_many": self._many.change,
             "timer.wait": self.wait,
@@ -76,23 +77,25 @@ class Methods:
             "rpc.discover": self.discover,
         }
 
+    def start(self, params: StartParams, now_ns: int, room: ReplyRoom) -> Timer:
+        """Starts a timer, under an id of a shard that this server owns where it is given none."""
+        if params.id is None:
+            params = replace(params, id=self._shards.new_id(now_ns // NS_PER_MS))
+        return self.timer(params, now_ns, room)
+
     def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom) -> Timer:
-        """Applies any request about one timer."""
-        timer = self._engine.handle(params, now_ns)
-        if isinstance(timer, Recall):
-            timer = self._engine.handle(params, now_ns, self._log.event(timer.place))
-            assert not isinstance(timer, Recall)
-        room.left_bytes -= len(timer.payload)
-        return timer.view(now_ns // NS_PER_MS)
+        """Applies any request about one timer that has an id, in its shard."""
+        assert params.id is not None
+        return self._shards.of(params.id).timer(params, now_ns, room)
 
     def list_timers(self, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
         """A page of timers."""
-        return read_timers(self._shard, params, now_ns, room)
+        return read_timers(self._shards, params, now_ns, room)
 
     def wait(self, params: WaitParams, now_ns: int, room: ReplyRoom) -> Timer | WaitForEnd:
         """The timer if it has ended or there is no time to wait; otherwise the wait for its end."""
-        get = GetParams(params.id)
-        timer = self.timer(get, now_ns, room)
+        get, shard = GetParams(params.id), self._shards.of(params.id)
+        timer = shard.timer(get, now_ns, room)
         if timer.ended or params.wait_ms == 0:
             return timer
         return WaitForEnd(
@@ -100,12 +103,12 @@ class Methods:
             woken=lambda event, then_ns, _: event.view(then_ns // NS_PER_MS),
             timed_out=lambda then_ns, room: self.timer(get, then_ns, room),
             timer_id=params.id,
-            after_seq=self._engine.last_seq,
+            after_seq=shard.engine.last_seq,
         )
 
     def read_or_wait(self, params: ReadEventsParams, now_ns: int, room: ReplyRoom) -> EventPage | WaitForEvent:
         """A page of events if there is something to tell; otherwise the wait for an event."""
-        page = read_page(self._shards, params, room, PAGE_BYTES)
+        page = read_page(self._shards.all(), params, room, PAGE_BYTES)
         if page.events or page.truncated or page.more or params.wait_ms == 0:
             return page
         # There is nothing for this request up to `next`, so the log is not searched there again.
@@ -119,20 +122,21 @@ class Methods:
 
     def _read_woken(self, params: ReadEventsParams, room: ReplyRoom) -> EventPage:
         room.check()  # a batch may have used it up meanwhile
-        return read_page(self._shards, params, room, PARKED_PAGE_BYTES)
+        return read_page(self._shards.all(), params, room, PARKED_PAGE_BYTES)
 
     def info(self, _: InfoParams, now_ns: int, __: ReplyRoom) -> ServerInfo:
         """The server about itself."""
-        ends = {shard.log.id: shard.engine.last_seq for shard in self._shards}
+        shards = self._shards.all()
+        ends = {shard.log.id: shard.engine.last_seq for shard in shards}
         return ServerInfo(
             version=__version__,
             protocol=PROTOCOL,
             logs={log_id: LogStanding(seq, now_ns // NS_PER_MS) for log_id, seq in ends.items()},
             cursor=ends,
-            counts=total([shard.engine.counts() for shard in self._shards]),
+            counts=total([shard.engine.counts() for shard in shards]),
             limits=self._limits,
-            plans=sum(len(shard.engine.plans) for shard in self._shards),
-            tzdata=self._engine.plans.civil.release,
+            plans=sum(len(shard.engine.plans) for shard in shards),
+            tzdata=shards[0].engine.plans.civil.release,
         )
 
     def discover(self, _: DiscoverParams, __: int, room: ReplyRoom) -> Raw:

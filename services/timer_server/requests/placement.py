@@ -29,27 +29,21 @@ class Shards:
 
     only: Shard | None = None
 
-    def __init__(self, owned: Iterable[Shard], count: int, parked: Parked) -> None:
-        """`parked` are the requests that wait, the same for all shards: so their limits hold for all together."""
+    def __init__(self, owned: Iterable[Shard], count: int, parked: Parked, make_id: Callable[[int], str]) -> None:
+        """`parked` are the requests that wait, the same for all shards: so their limits hold for all together.
+
+        `make_id` makes an id for a new timer at a moment.
+        """
         self.count = count
         self.parked = parked
-        self._by_number: dict[int, Shard] = {}
-        self.owned: tuple[Shard, ...] = ()
-        """In the order of their numbers. A change makes another tuple, so one may happen while somebody goes over it."""
-        for shard in owned:
-            self.add(shard)
-
-    @classmethod
-    def one(cls, shard: Shard) -> "Shards":
-        """The one shard of a store that is this server's alone."""
-        shards = cls([shard], 1, shard.parked)
-        shards.only = shard
-        return shards
+        self._make_id = make_id
+        self._by_number = {shard.number: shard for shard in owned}
+        self.owned = self._in_order()
+        """In the order of their numbers. A change makes another tuple, so somebody may go over one meanwhile."""
 
     def of(self, timer_id: str) -> Shard:
         """The shard that a timer or a plan belongs to. Raises `Refusal` (shutting_down) where it is not owned."""
-        number = shard_number(timer_id, self.count)
-        shard = self._by_number.get(number)
+        shard = self._by_number.get(shard_number(timer_id, self.count))
         if shard is None:
             raise _not_owned(f"the shard of {timer_id!r}")
         return shard
@@ -60,10 +54,16 @@ class Shards:
             raise _not_owned(f"one of the {self.count} shards")
         return self.owned
 
-    def new_id(self, make_id: Callable[[], str], prefix: str = "") -> str:
-        """A new id that begins with a prefix, in a shard that is owned. Raises `Refusal` (shutting_down) for none."""
+    def any(self) -> Shard:
+        """Some shard, for what is the same in all. Raises `Refusal` (shutting_down) where none is owned."""
+        if not self.owned:
+            raise _not_owned("a shard")
+        return self.owned[0]
+
+    def new_id(self, now_ms: int, prefix: str = "") -> str:
+        """A new id that begins with a prefix, in a shard that is owned. Raises `Refusal` (shutting_down)."""
         for _ in range(_TRIES * self.count):
-            timer_id = prefix + make_id()
+            timer_id = prefix + self._make_id(now_ms)
             if len(self.owned) == self.count or shard_number(timer_id, self.count) in self._by_number:
                 return timer_id
         raise _not_owned("the shard of a new id")
@@ -71,16 +71,27 @@ class Shards:
     def add(self, shard: Shard) -> None:
         """Takes up a shard that this server owns from now on."""
         self._by_number[shard.number] = shard
-        self._sort()
+        self.owned = self._in_order()
 
     def remove(self, number: int) -> Shard:
         """Gives up a shard, and returns it."""
         shard = self._by_number.pop(number)
-        self._sort()
+        self.owned = self._in_order()
         return shard
 
-    def _sort(self) -> None:
-        self.owned = tuple(self._by_number[number] for number in sorted(self._by_number))
+    def _in_order(self) -> tuple[Shard, ...]:
+        return tuple(self._by_number[number] for number in sorted(self._by_number))
+
+
+class OneShard(Shards):
+    """The only shard of a store that is this server's alone. It is never lost."""
+
+    def __init__(self, shard: Shard, make_id: Callable[[int], str]) -> None:
+        super().__init__([shard], 1, shard.parked, make_id)
+        self.only = self._shard = shard
+
+    def of(self, _: str) -> Shard:
+        return self._shard
 
 
 def _not_owned(what: str) -> Refusal:

@@ -1,4 +1,4 @@
-"""The methods of plans: each asks the plans of the log, and shapes the result."""
+"""The methods of plans: each asks the plans of a shard, or of all, and shapes the result."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,15 +19,18 @@ from timer_protocol.plan_messages import (
     PutPlanParams,
 )
 from timer_protocol.queue_messages import Deleted
+from timer_server.core.engine import Engine
 from timer_server.core.payloads import check_payload
+from timer_server.core.plans.plans import Plans
+from timer_server.core.plans.registry import page_of_plans
 from timer_server.core.plans.rules import Cron, Rule
 from timer_server.core.plans.standing import Plan, Settings, encode
 from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
 from timer_server.requests.methods import Handler
+from timer_server.requests.placement import Shards
 from timer_server.requests.plan_views import check_plan_id, next_moments, plan_view, rule_of, settings_of
 from timer_server.requests.room import ReplyRoom
-from timer_server.requests.shard import Shard
 
 _PLAN_WEIGHT = 100
 """Entries that might be looked at for a page in the time that a request about a plan takes."""
@@ -42,9 +45,8 @@ _MS_PER_ENTRY = 48 * MS_PER_HOUR
 class PlanMethods:
     """The methods about plans, on the shards of a server."""
 
-    def __init__(self, shards: Sequence[Shard], limits: Limits) -> None:
-        (shard,) = shards
-        self._engine, self._plans = shard.engine, shard.engine.plans
+    def __init__(self, shards: Shards, limits: Limits) -> None:
+        self._shards = shards
         self._limits = limits
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -66,22 +68,24 @@ class PlanMethods:
         check_plan_id(params.plan)
         settings = settings_of(params)
         check_payload(settings.payload, self._limits.max_payload_bytes)
-        self._engine.take_room(2 * ENTRY_BYTES + len(encode(settings)))
-        plan = self._plans.put(params.plan, settings, is_paused=params.paused, now_ns=now_ns)
+        engine = self._engine(params.plan)
+        engine.take_room(2 * ENTRY_BYTES + len(encode(settings)))
+        plan = engine.plans.put(params.plan, settings, is_paused=params.paused, now_ns=now_ns)
         return self._view(plan, now_ns, room)
 
     def delete(self, params: PlanParams, now_ns: int, _: ReplyRoom) -> Deleted:
         """Deletes a plan."""
-        return Deleted(self._plans.delete(params.plan, now_ns))
+        return Deleted(self._plans(params.plan).delete(params.plan, now_ns))
 
     def get(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """A plan as it stands."""
-        return self._view(self._plans.find(params.plan, now_ns), now_ns, room)
+        return self._view(self._plans(params.plan).find(params.plan, now_ns), now_ns, room)
 
     def list_plans(self, params: ListPlansParams, now_ns: int, room: ReplyRoom) -> PlanPage:
         """A page of plans. Large payloads end it early."""
         scan = min(SCAN_MAXIMUM, room.left_entries)
-        found, after, looked_at = self._plans.page(params.prefix, params.after, params.limit, scan)
+        lines = [shard.engine.plans.by_id(params.after, params.prefix) for shard in self._shards.all()]
+        found, after, looked_at = page_of_plans(lines, params.limit, scan)
         room.take_page(looked_at, 2 * len(found))
         shown: list[messages.Plan] = []
         page_bytes, now_ms = min(PAGE_BYTES, room.left_bytes), now_ns // NS_PER_MS
@@ -89,7 +93,7 @@ class PlanMethods:
             if shown and page_bytes < 0:
                 return PlanPage(shown, shown[-1].plan)
             page_bytes -= self._take_bytes(plan, room)
-            shown.append(plan_view(self._plans, plan, now_ms, None))
+            shown.append(plan_view(self._plans(plan.id), plan, now_ms, None))
         return PlanPage(shown, after)
 
     def preview(self, params: PreviewPlanParams, now_ns: int, room: ReplyRoom) -> PlanPreview:
@@ -99,35 +103,47 @@ class PlanMethods:
         settings = Settings(0, rule, begin_ms, None, None, "last", 0, "allow", "", b"")
         if begin_ms is not None:
             now_ns = min(now_ns, (begin_ms - 1) * NS_PER_MS)
-        moments = next_moments(self._plans.civil, rule, self._plans.moments(settings, now_ns), params.count)
+        plans = self._shards.any().engine.plans
+        moments = next_moments(plans.civil, rule, plans.moments(settings, now_ns), params.count)
         _take_moments(rule, moments, room)
         return PlanPreview(moments)
 
     def pause(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Lets a plan rest. That ends a timer, so it is possible on a full disk, but for steps."""
-        return self._view(self._plans.pause(params.plan, now_ns), now_ns, room)
+        return self._view(self._plans(params.plan).pause(params.plan, now_ns), now_ns, room)
 
     def resume(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Lets a plan that rests go on."""
-        self._engine.take_room(ENTRY_BYTES)
-        return self._view(self._plans.resume(params.plan, now_ns), now_ns, room)
+        engine = self._engine(params.plan)
+        engine.take_room(ENTRY_BYTES)
+        return self._view(engine.plans.resume(params.plan, now_ns), now_ns, room)
 
     def skip(self, params: KeyedPlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Leaves out the occurrence that comes next."""
-        self._engine.take_room(ENTRY_BYTES)
-        return self._view(self._plans.skip(params.plan, params.key, now_ns), now_ns, room)
+        engine = self._engine(params.plan)
+        engine.take_room(ENTRY_BYTES)
+        return self._view(engine.plans.skip(params.plan, params.key, now_ns), now_ns, room)
 
     def run(self, params: KeyedPlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Starts a timer that is due at once."""
-        self._engine.take_room(ENTRY_BYTES)
-        plan, ran = self._plans.run(params.plan, params.key, now_ns)
+        engine = self._engine(params.plan)
+        engine.take_room(ENTRY_BYTES)
+        plan, ran = engine.plans.run(params.plan, params.key, now_ns)
         view = self._view(plan, now_ns, room)
         return replace(view, ran=None if ran is None else ran.view(now_ns // NS_PER_MS))
+
+    def _engine(self, plan_id: str) -> Engine:
+        """The engine of the shard of a plan. Raises `Refusal` (shutting_down) where it is not owned."""
+        return self._shards.of(plan_id).engine
+
+    def _plans(self, plan_id: str) -> Plans:
+        return self._engine(plan_id).plans
 
     def _view(self, plan: Plan, now_ns: int, room: ReplyRoom) -> messages.Plan:
         room.left_entries -= _PLAN_WEIGHT
         self._take_bytes(plan, room)
-        view = plan_view(self._plans, plan, now_ns // NS_PER_MS, self._plans.coming(plan, now_ns))
+        plans = self._plans(plan.id)
+        view = plan_view(plans, plan, now_ns // NS_PER_MS, plans.coming(plan, now_ns))
         if view.next is not UNSET:
             _take_moments(plan.settings.rule, view.next, room)
         return view

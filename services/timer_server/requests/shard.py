@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from timer_protocol.messages import StateCounts
-from timer_server.core.engine import Engine
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.messages import StateCounts, Timer
+from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.ledger import Changes
-from timer_server.core.model import Countdown
+from timer_server.core.model import Countdown, Recall
 from timer_server.core.queues.queues import Queues
 from timer_server.requests.parked import Parked
+from timer_server.requests.room import ReplyRoom
 from timer_server.store.base import Anchor
 from timer_server.store.log import Log
 
@@ -29,9 +31,7 @@ class Shard:
     `parked` are the requests that wait, in all shards of a server together.
     """
 
-    def __init__(
-        self, engine: Engine, queues: Queues, log: Log, number: int = 0, parked: Parked | None = None
-    ) -> None:
+    def __init__(self, engine: Engine, queues: Queues, log: Log, number: int = 0, parked: Parked | None = None) -> None:
         self.number = number
         """Its number in the store."""
         self.engine = engine
@@ -40,6 +40,15 @@ class Shard:
         self.parked = Parked() if parked is None else parked
         self.anchor: Anchor | None = None
         """The anchor of the clock to store with the next commit."""
+
+    def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom) -> Timer:
+        """Applies any request about one of its timers, and shows it. Raises `Refusal`, `StoreError`."""
+        timer = self.engine.handle(params, now_ns)
+        if isinstance(timer, Recall):
+            timer = self.engine.handle(params, now_ns, self.log.event(timer.place))
+            assert not isinstance(timer, Recall)
+        room.left_bytes -= len(timer.payload)
+        return timer.view(now_ns // NS_PER_MS)
 
     def take_writes(self) -> Writes | None:
         """What has to be stored since the last call; None where there is nothing."""
@@ -60,7 +69,7 @@ class Shard:
         later = [place for place in places if place > durable_place]
         if not later:
             return self.log.events(places)
-        of_turn = {place: found for place in later if isinstance(found := self.engine.at(place), Countdown)}
+        of_turn = {place: found for place in later if (found := self.engine.at(place)) is not None}
         logged = iter(self.log.events([place for place in places if place not in of_turn]))
         return [of_turn[place] if place in of_turn else next(logged) for place in places]
 

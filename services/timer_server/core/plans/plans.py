@@ -71,9 +71,9 @@ class Plans:
             pass
         return plan
 
-    def page(self, prefix: str, after: str | None, limit: int, scan: int) -> tuple[list[Plan], str | None, int]:
-        """A page of plans, as `Registry.page` makes it. There what is overdue has not fired."""
-        return self._registry.page(prefix, after, limit, scan)
+    def by_id(self, after: str | None, prefix: str) -> Iterator[tuple[str, Plan | None]]:
+        """The plans in the order of their ids, as `Registry.by_id` gives them. There what is overdue has not fired."""
+        return self._registry.by_id(after, prefix)
 
     def pending(self, plan: Plan) -> Countdown | None:
         """The timer that a plan waits for."""

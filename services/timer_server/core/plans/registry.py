@@ -1,28 +1,24 @@
 """The plans of a log by their ids, as its entries tell them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from timer_server.core.entries import PlanEntry, PlanPart
-from timer_server.core.id_index import IdIndex
+from timer_server.core.id_index import IdIndex, in_order
+from timer_server.core.places import Places
 from timer_server.core.plans.rules import Position
 from timer_server.core.plans.standing import Plan, Standing, State, decode_standing
-from timer_server.core.prefix_shares import PrefixShares
 
 _NOWHERE = Standing(State.PAUSED, Position(0))
 """Of a plan that has yet to begin."""
 
 
 class Registry:
-    """All plans. `without_pending` of them wait for no timer: for each a place is kept among the pending ones.
+    """All plans of a log. For each that waits for no timer a place is kept among those of pending ones."""
 
-    In `shares`, which the ledger replaces, such a place counts as a pending timer.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._plans: dict[str, Plan] = {}
         self._ids = IdIndex()
-        self.without_pending = 0
-        self.shares: PrefixShares | None = None
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -53,23 +49,18 @@ class Registry:
         self._keep(plan.id, (standing.pending_ms is None) - (plan.standing.pending_ms is None))
         plan.standing = standing
 
+    def kept_count(self) -> int:
+        """How many plans wait for no timer."""
+        return sum(plan.standing.pending_ms is None for plan in self)
+
     def kept_below(self, prefix: str) -> int:
         """How many plans whose id begins so wait for no timer."""
         below = filter(None, map(self._plans.get, self._ids.below(prefix)))
         return sum(plan.standing.pending_ms is None for plan in below)
 
-    def page(self, prefix: str, after: str | None, limit: int, scan: int) -> tuple[list[Plan], str | None, int]:
-        """Plans whose id begins so, in the order of their ids and among the next `scan`; the id to go on after; and how
-        many were looked at."""
-        found: list[Plan] = []
-        looked_at, last = 0, None
-        for plan_id in self._ids.after(after, prefix):
-            if len(found) == limit or looked_at == scan:
-                return found, last, looked_at
-            looked_at, last = looked_at + 1, plan_id
-            if plan_id in self._plans:
-                found.append(self._plans[plan_id])
-        return found, None, looked_at
+    def by_id(self, after: str | None, prefix: str) -> Iterator[tuple[str, Plan | None]]:
+        """The ids that sort after `after` and begin with `prefix`, each with its plan, or None if that is gone."""
+        return ((plan_id, self._plans.get(plan_id)) for plan_id in self._ids.after(after, prefix))
 
     # The log
 
@@ -88,7 +79,6 @@ class Registry:
     def restored(self) -> None:
         """Notes that the log has been read to its end."""
         self._ids.load(self._plans)
-        self.without_pending = sum(plan.standing.pending_ms is None for plan in self)
 
     def needs(self, entry: PlanEntry) -> bool:
         """Whether an entry is the latest of its part. Asked when retention passes it."""
@@ -97,6 +87,24 @@ class Registry:
 
     def _keep(self, plan_id: str, by: int) -> None:
         """Counts the places that are kept: one more, one less or, by 0, as many."""
-        self.without_pending += by
-        if by and self.shares is not None:
-            self.shares.count(plan_id, by)
+        self._places.kept += by
+        if by and self._places.shares is not None:
+            self._places.shares.count(plan_id, by)
+
+
+def page_of_plans(
+    lines: Sequence[Iterator[tuple[str, Plan | None]]], limit: int, scan: int
+) -> tuple[list[Plan], str | None, int]:
+    """A page of the plans of some logs, each of which gives its own `by_id`. It is found among the next `scan` ids.
+
+    Returns the plans, the id to go on after, and how many ids were looked at.
+    """
+    found: list[Plan] = []
+    looked_at, last = 0, None
+    for plan_id, plan in in_order(lines):
+        if len(found) == limit or looked_at == scan:
+            return found, last, looked_at
+        looked_at, last = looked_at + 1, plan_id
+        if plan is not None:
+            found.append(plan)
+    return found, None, looked_at
