@@ -107,6 +107,15 @@ class TestWaitForEvent:
         assert [(event["seq"], event["timer"]["id"]) for event in page["events"]] == [(2, "b")]
         assert (page["next"], page["more"], page["truncated"]) == ({LOG_ID: 2}, False, False)
 
+    def test_an_event_wakes_nobody_twice_whose_prefix_is_its_whole_id(self, desk: Desk) -> None:
+        """While others wait for longer prefixes, which an id that is shorter has none of."""
+        parked = desk.park("events.read", after={LOG_ID: 1}, prefix="a", wait_ms=1000)
+        longer = desk.park("events.read", after={LOG_ID: 1}, prefix="a/", wait_ms=1000)
+        desk.call("timer.pause", id="a")
+
+        assert desk.end_turn() == [parked]
+        assert longer.missing == 1
+
     def test_only_events_with_the_prefix_count(self, desk: Desk) -> None:
         parked = desk.park("events.read", after={LOG_ID: 1}, prefix="b/", wait_ms=1000)
         desk.start("b")

@@ -202,7 +202,8 @@ class Parked:
         lengths = {len(prefix) for prefix in self._for_event}
         for event in events:
             timer_id = event.id
-            waiters = [waiter for length in lengths for waiter in self._for_event.get(timer_id[:length], {}).values()]
+            known = [length for length in lengths if length <= len(timer_id)]  # a shorter id would be found once more
+            waiters = [waiter for length in known for waiter in self._for_event.get(timer_id[:length], {}).values()]
             if event.has_ended:
                 waiters += self._for_end.get(timer_id, {}).values()
             for waiter in waiters:
