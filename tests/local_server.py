@@ -11,15 +11,22 @@ from timer_server.loop.clock import Sources, system_sources
 from timer_server.loop.signals import OperatorSignals
 from timer_server.serve import serve
 from timer_server.settings import Config
+from timer_server.store.base import Store
+from timer_server.store.memory import MemoryStore
 
 START_LIMIT_S = 10
 STOP_LIMIT_S = 10
 
 
 class LocalServer:
-    """Serves while entered. Settings may be given by the names of `Config`."""
+    """Serves while entered. Settings may be given by the names of `Config`.
 
-    def __init__(self, sources: Sources | None = None, limits: Limits | None = None, **settings: Any) -> None:
+    With several `shards` each has a store in memory.
+    """
+
+    def __init__(
+        self, sources: Sources | None = None, limits: Limits | None = None, shards: int = 1, **settings: Any
+    ) -> None:
         self._config = Config(
             **{
                 "bind": "tcp://127.0.0.1:0",
@@ -33,6 +40,7 @@ class LocalServer:
             }
         )
         self._sources = sources or system_sources()
+        self._shards = shards
         self._signals = OperatorSignals()
         self._logs = _Recorder()
         self._failure: BaseException | None = None
@@ -87,9 +95,13 @@ class LocalServer:
             if record.getMessage() == event:
                 return getattr(record, "fields", {})
 
+    def _make_stores(self, _: Config) -> list[Store]:
+        return [MemoryStore(f"log{number:08}") for number in range(self._shards)]
+
     def _serve(self) -> None:
         try:
-            serve(self._config, self._sources, self._signals)
+            make_stores = None if self._shards == 1 else self._make_stores
+            serve(self._config, self._sources, self._signals, make_stores=make_stores)
         except BaseException as error:
             self._failure = error
         finally:

@@ -7,11 +7,13 @@ import pytest
 
 from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS, NS_PER_S
 from drivers.desk import Desk
+from drivers.sharded_desk import ShardedDesk
 from loop.hall import Hall
 from timer_protocol.limits import BEAT_INTERVAL_MS
-from timer_server.loop.chores import NEVER_NS, Chore, Expiry, Retention, Schedule, Waking
+from timer_server.loop.chores import NEVER_NS, Chore, Expiry, InEachShard, Retention, Schedule, Waking
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
+from timer_server.requests.shard import Shard
 
 MINUTE_NS = 60 * NS_PER_S
 RETENTION_S = 100
@@ -43,6 +45,56 @@ def test_expiry_is_due_with_the_first_deadline_and_fires_within_its_budget(desk:
     assert steps(expiry, BEGIN_NS + MINUTE_NS, budget=2) == 3
     assert desk.engine.counts().fired == 5
     assert expiry.next_due_ns() is None
+
+
+class TestInEachShard:
+    """A budget of 500 is for all shards together, in parts of 50 or more."""
+
+    @pytest.mark.parametrize(("shards", "due", "fired"), [(4, 1, 300), (4, 2, 500), (4, 3, 498), (20, 20, 500)])
+    def test_those_that_are_due_share_a_budget(self, shards: int, due: int, fired: int) -> None:
+        desk = ShardedDesk(shards)
+        for number in range(due):
+            for at in range(300):
+                desk.call("timer.start", id=desk.name_in(number, f"{at}/"), seconds=60)
+        expiry = InEachShard(Expiry, desk.shards)
+        assert expiry.next_due_ns() == BEGIN_NS + MINUTE_NS
+
+        expiry.step(BEGIN_NS + MINUTE_NS, 500)
+
+        assert desk.result("server.info")["counts"]["fired"] == fired
+
+    def test_none_is_left_waiting_by_the_others(self) -> None:
+        desk = ShardedDesk(4)
+        stepped: list[int] = []
+
+        class Busy:
+            def __init__(self, shard: Shard) -> None:
+                self._number = shard.number
+
+            def next_due_ns(self) -> int:
+                return 0
+
+            def step(self, _: int, budget: int) -> None:
+                assert budget == 50
+                stepped.append(self._number)
+
+        chore = InEachShard(Busy, desk.shards)
+        assert chore.next_due_ns() == 0
+        for _ in range(4):
+            chore.step(0, 150)
+
+        assert stepped == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
+
+    def test_follows_the_shards_that_come_and_go(self) -> None:
+        desk = ShardedDesk(3)
+        expiry = InEachShard(Expiry, desk.shards)
+        desk.call("timer.start", id=desk.name_in(1), seconds=60)
+        assert expiry.next_due_ns() == BEGIN_NS + MINUTE_NS
+
+        gone = desk.shards.remove(1)
+        assert expiry.next_due_ns() is None
+        desk.shards.add(gone)
+        assert expiry.next_due_ns() == BEGIN_NS + MINUTE_NS
 
 
 def test_waking_is_due_at_once_while_somebody_is_awake_and_with_the_first_whose_time_is_up(desk: Desk) -> None:
