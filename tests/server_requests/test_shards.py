@@ -145,6 +145,30 @@ class TestTogether:
         assert [answer.missing for answer in answers if answer] == [1, 1, 0, 0]  # half of them for one connection
         assert body(answers[3])["error"]["data"]["limit"] == "parked_requests"
 
+    @pytest.mark.parametrize("limit", [1, 7, 40])
+    def test_pages_go_on_where_the_one_before_ended(self, desk: ShardedDesk, limit: int) -> None:
+        ids, plans = [f"t/{number}" for number in range(40)], [f"p/{number}" for number in range(10)]
+        desk.result("timer.start_many", ids=ids, seconds=[60 + (7 * number) % 40 for number in range(40)])
+        for plan in plans:
+            desk.result("plan.put", plan=plan, every={"hours": 1})
+        desk.result("timer.cancel", id="t/5")
+        desk.commit()
+
+        timers = desk.pages("timer.list", "timers", limit=limit)
+        assert [timer["id"] for timer in timers[10:]] == sorted(ids)
+        assert [plan["plan"] for plan in desk.pages("plan.list", "plans", limit=limit)] == plans
+        due = desk.result("timer.list", order="due", limit=limit, prefix="t/")
+        assert [timer["seconds"] for timer in due["timers"]] == [60 + at for at in range(40) if at != 35][:limit]
+        assert due.get("complete", True) == (limit == 40)
+
+    def test_a_page_of_changes_goes_by_ids_over_all(self, desk: ShardedDesk) -> None:
+        ids = sorted(f"t/{number}" for number in range(40))
+        desk.result("timer.start_many", ids=ids, seconds=60)
+        page = desk.result("timer.change_many", action="pause", prefix="", limit=7)
+
+        assert (page["changed"], page["next"]) == (7, ids[6])
+        assert [timer["id"] for timer in desk.result("timer.list", state="paused")["timers"]] == ids[:7]
+
     def test_a_batch_waits_for_timers_of_several(self, desk: ShardedDesk) -> None:
         ids = [desk.name_in(number) for number in range(4)]
         desk.result("timer.start_many", ids=ids, seconds=[1, 2, 3, 4])

@@ -26,7 +26,7 @@ payloads = st.sampled_from([None, {"a": 1}, "x" * 15, "x" * 40])
 changes = st.sampled_from(["pause", "resume", "cancel", "restart"])
 limits = st.integers(1, 5)
 states = st.none() | st.lists(st.sampled_from(["running", "paused", "fired", "cancelled"]), min_size=1, max_size=3)
-plans = st.sampled_from(["p", "q"])
+plans = st.sampled_from(["p", "q", "u"])
 rules = st.sampled_from(
     [
         {"every": {"seconds": 1}},
@@ -265,4 +265,4 @@ def told(value: Any) -> Any:
 
 
 TestShards = ShardsMachine.TestCase
-TestShards.settings = settings(max_examples=settings.default.max_examples // 4)
+TestShards.settings = settings(max_examples=settings.default.max_examples // 2)
