@@ -140,16 +140,16 @@ def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals:
         _shard(number, Log(store, header), clock, config.limits, parked, places)
         for number, (store, header) in enumerate(zip(stores, headers, strict=True))
     ]
+    committer = make_committer({header.log_id: store for store, header in zip(stores, headers, strict=True)})
     for shard, store, header in zip(owned, stores, headers, strict=True):
         _restore(shard, store, header, clock, signals)
-    committer = make_committer({header.log_id: store for store, header in zip(stores, headers, strict=True)})
-    for shard, header in zip(owned, headers, strict=True):
         if header.is_short_of_room:
             _forget_first(clock, shard, committer, signals)
         shard.engine.limit_growth(shard.log.look_after())
-    if signals.stop_is_wanted:
-        log.info("told to stop before anybody was served")
-        return None
+        if signals.stop_is_wanted:
+            log.info("told to stop before anybody was served")
+            return None
+        _tell_recovered(shard, begun)
     shards = OneShard(owned[0], new_id) if len(owned) == 1 else Shards(owned, len(owned), parked, new_id)
     return Recovered(clock, shards, places, committer)
 
@@ -165,18 +165,20 @@ def _shard(number: int, log_read: Log, clock: Clock, limits: Limits, parked: Par
 
 def _restore(shard: Shard, store: Store, header: Header, clock: Clock, signals: OperatorSignals) -> None:
     """Reads the log of a shard, as long as the server is not told to stop."""
-    begun = time.perf_counter()
     with closing(_until_stopped(store.load(), signals)) as parts:
         shard.engine.restore(chain.from_iterable(parts), header.ends, shard.log.holder)
     shard.engine.start_server(clock.now_ns())
+
+
+def _tell_recovered(shard: Shard, begun: float) -> None:
     counts = shard.engine.counts()
     log.info(
         "recovered",
         extra=fields(
             running=counts.running,
             paused=counts.paused,
-            log=header.log_id,
-            seq=header.ends.last_seq,
+            log=shard.log.id,
+            seq=shard.log.durable_seq,
             took_ms=round((time.perf_counter() - begun) * 1000),
         ),
     )

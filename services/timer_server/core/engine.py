@@ -149,7 +149,7 @@ class Engine:
         self._room.take_bytes(size)
 
     def leave(self) -> None:
-        """Counts no longer in `places`: the shard is another server's."""
+        """Takes its timers out of `places`: the shard is another server's from now on."""
         self.places.leave(self._ledger)
 
     # Requests

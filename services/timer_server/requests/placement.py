@@ -69,13 +69,14 @@ class Shards:
         raise _not_owned("the shard of a new id")
 
     def add(self, shard: Shard) -> None:
-        """Takes up a shard that this server owns from now on."""
+        """Takes up a shard that this server owns from now on, restored from its log just now."""
         self._by_number[shard.number] = shard
         self.owned = self._in_order()
 
     def remove(self, number: int) -> Shard:
-        """Gives up a shard, and returns it."""
+        """Gives up a shard, and returns it. Its timers take no places of this server any more."""
         shard = self._by_number.pop(number)
+        shard.engine.leave()
         self.owned = self._in_order()
         return shard
 
