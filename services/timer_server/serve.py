@@ -243,7 +243,7 @@ def _run(
         places.share_out(gate.shares())
     metrics = Metrics({shard.number: shard.engine.counts() for shard in shards.owned})
     methods, plan_methods = Methods(shards, config.limits), PlanMethods(shards, config.limits)
-    queue_methods = QueueMethods(shards.owned[:1])
+    queue_methods = QueueMethods(shards)
     handlers = {**methods.handlers(), **queue_methods.handlers(), **plan_methods.handlers()}
     dispatcher = Dispatcher(
         Codec(METHODS), handlers, shards.parked, config.limits, shards.new_id, queue_methods.prefix_of

@@ -217,4 +217,4 @@ def test_nothing_is_left_of_those_that_are_answered(desk: Desk) -> None:
     desk.wait(500)
 
     held = vars(desk.parked)
-    assert [held[name] for name in ("_for_delivery", "_keyed", "_to_serve")] == [{}, {}, {}]
+    assert [held[name] for name in ("_in_line", "_keyed", "_to_serve")] == [{}, {}, {}]

@@ -41,7 +41,7 @@ class Desk(Bench):
         self.methods = Methods(self.shards, self.limits)
         self.parked = self.shard.parked
         self.queue_care = QueueCare(self.shard)
-        self.queue_methods = QueueMethods([self.shard])
+        self.queue_methods = QueueMethods(self.shards)
         self.plan_care = PlanCare(self.shard)
         self.plan_methods = PlanMethods(self.shards, self.limits)
         self.dispatcher = self.dispatching(

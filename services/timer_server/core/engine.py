@@ -136,6 +136,11 @@ class Engine:
         """The changes since the last call. Nobody is told of them before they are durable."""
         return self._ledger.take_changes()
 
+    def log_news(self) -> int:
+        """Logs what readers have done so far, and returns the place of the last entry."""
+        self._ledger.take_news()
+        return self._ledger.last_place
+
     def counts(self) -> StateCounts:
         """How many timers are in each state."""
         return self._ledger.counts()

@@ -63,12 +63,17 @@ class WaitForEvent(EventWait, frozen=True, kw_only=True):
     prefix: str
 
 
-class WaitForDelivery(Wait, frozen=True, kw_only=True):
-    """Wait until a queue has something for a take: `take` returns it, or None. `take_key` is the key of the take."""
+class WaitInLine(Wait, frozen=True, kw_only=True):
+    """Wait, behind others in a line, until there is something: `take` returns it, or None where there is nothing."""
 
-    queue: str
-    take_key: str | None
+    line: str
     take: Callable[[int, ReplyRoom], object]
+
+
+class WaitForDelivery(WaitInLine, frozen=True, kw_only=True):
+    """Wait until a queue has something for a take. The line is the queue's name; `take_key` is the key of the take."""
+
+    take_key: str | None
 
 
 class _Message(Claimant):
@@ -112,8 +117,8 @@ class Parked:
     def __init__(self) -> None:
         self._for_end: dict[str, dict[int, _Waiter]] = {}
         self._for_event: dict[str, dict[int, _Waiter]] = {}
-        self._for_delivery: dict[str, dict[int, _Waiter]] = {}
-        """Takes by queue, in the order in which they are served."""
+        self._in_line: dict[str, dict[int, _Waiter]] = {}
+        """Takes by queue, and others by their lines, in the order in which they are served."""
         self._keyed: dict[tuple[str, str], _Waiter] = {}
         """Takes with a key, by queue and key."""
         self._to_serve: dict[str, None] = {}
@@ -152,9 +157,9 @@ class Parked:
             waiter.index, waiter.key, waiter.after_seq = self._for_end, wait.timer_id, wait.after_seq
         elif isinstance(wait, WaitForEvent):
             waiter.index, waiter.key = self._for_event, wait.prefix
-        elif isinstance(wait, WaitForDelivery):
-            waiter.index, waiter.key = self._for_delivery, wait.queue
-            if wait.take_key is not None:
+        elif isinstance(wait, WaitInLine):
+            waiter.index, waiter.key = self._in_line, wait.line
+            if isinstance(wait, WaitForDelivery) and wait.take_key is not None:
                 self._replace_copy(waiter, wait, wait.timed_out(now_ns, answer.room))
         waiter.index.setdefault(waiter.key, {})[waiter.place] = waiter
         heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
@@ -233,7 +238,7 @@ class Parked:
     def wake_takes(self, queues: Iterable[str]) -> None:
         """Notes queues that may have something for the takes that wait for them."""
         for queue in queues:
-            if queue in self._for_delivery:
+            if queue in self._in_line:
                 self._to_serve[queue] = None
 
     def serve_woken_takes(self, now_ns: int) -> None:
@@ -254,7 +259,7 @@ class Parked:
 
         Returns whether that was all. To be called before a new take is applied, as that comes after them.
         """
-        line = self._for_delivery.get(queue)
+        line = self._in_line.get(queue)
         if not line:
             return True
         turn = ReplyRoom() if turn is None else turn
@@ -280,7 +285,7 @@ class Parked:
 
     def end_takes(self, queue: str, outcome: object) -> None:
         """Answers all takes that wait for a queue."""
-        for waiter in list(self._for_delivery.get(queue, {}).values()):
+        for waiter in list(self._in_line.get(queue, {}).values()):
             self._finish(waiter, outcome)
 
     def expire(self, now_ns: int, most: int) -> None:
@@ -317,7 +322,7 @@ class Parked:
         """What a take that waits gets now; None for nothing. Nothing is taken where there would be no room to keep it
         until the rest of its batch is answered."""
         message, wait = waiter.message, waiter.wait
-        assert isinstance(wait, WaitForDelivery)
+        assert isinstance(wait, WaitInLine)
         if message.answer.missing > 1 and (part := self._bytes.full_part(message, _TAKEN_BYTES)) is not None:
             return self._bytes.refusal(part)
         try:
@@ -328,11 +333,11 @@ class Parked:
     def _replace_copy(self, waiter: _Waiter, wait: WaitForDelivery, outcome: object) -> None:
         """Gives a take the place of the one with its key that waits already, which is answered."""
         assert wait.take_key is not None
-        earlier = self._keyed.get((wait.queue, wait.take_key))
-        self._keyed[wait.queue, wait.take_key] = waiter
+        earlier = self._keyed.get((wait.line, wait.take_key))
+        self._keyed[wait.line, wait.take_key] = waiter
         if earlier is not None:
             waiter.place = earlier.place
-            waiter.index[wait.queue][waiter.place] = waiter
+            waiter.index[wait.line][waiter.place] = waiter
             self._finish(earlier, outcome)
 
     def _leave_index(self, waiter: _Waiter) -> None:
@@ -343,7 +348,7 @@ class Parked:
             del waiter.index[waiter.key]
         wait = waiter.wait
         if isinstance(wait, WaitForDelivery) and wait.take_key is not None:
-            known = (wait.queue, wait.take_key)
+            known = (wait.line, wait.take_key)
             if self._keyed.get(known) is waiter:
                 del self._keyed[known]
 

@@ -1,12 +1,13 @@
-"""Queues as the protocol shows them, and the cursor in their dead letters."""
+"""Queues as the protocol shows them."""
 
-import re
+from collections.abc import Sequence
 
-from timer_protocol.errors import ErrorCode, Refusal
+from msgspec.structs import replace
+
+from timer_protocol.durations import NS_PER_MS
 from timer_protocol.queue_messages import Queue
 from timer_server.core.queues.state import QueueState
-
-_DEATH = re.compile(r"[0-9]{1,18}", re.ASCII)
+from timer_server.requests.shard import Shard
 
 
 def queue_view(state: QueueState, now_ms: int) -> Queue:
@@ -34,16 +35,27 @@ def queue_view(state: QueueState, now_ms: int) -> Queue:
     )
 
 
-def cursor_at(death: int) -> str:
-    """What to pass as `after` for the dead letters that died after one."""
-    return str(death)
+def view_of(home: Shard, shards: Sequence[Shard], name: str, now_ns: int) -> Queue:
+    """A queue as its home has it, with what it holds in all shards that know it. Raises `Refusal` (queue_not_found)."""
+    now_ms = now_ns // NS_PER_MS
+    view = queue_view(home.queues.find(name).state, now_ms)
+    if len(shards) == 1:
+        return view
+    others = [shard.queues for shard in shards if shard is not home and shard.queues.standing(name) is not None]
+    return _sum(view, [queue_view(queues.find(name).state, now_ms) for queues in others])
 
 
-def death_at(after: str | None) -> int:
-    """The death that a cursor names; 0 is before all. Raises `Refusal` (invalid_params) for any other text."""
-    if after is None:
-        return 0
-    if _DEATH.fullmatch(after) is None:
-        what = f"after must be `next` of an earlier page of dead letters; got {after[:40]!r}"
-        raise Refusal(ErrorCode.INVALID_PARAMS, what)
-    return int(after)
+def _sum(first: Queue, others: Sequence[Queue]) -> Queue:
+    """A queue with what it holds in several shards."""
+    views = [first, *others]
+    ages_ms = [view.oldest_ready_ms for view in views if view.oldest_ready_ms is not None]
+    return replace(
+        first,
+        ready=sum(view.ready for view in views),
+        leased=sum(view.leased for view in views),
+        delayed=sum(view.delayed for view in views),
+        dead=sum(view.dead for view in views),
+        dropped=sum(view.dropped for view in views),
+        oldest_ready_ms=max(ages_ms, default=None),
+        filling=any(view.filling for view in views),
+    )

@@ -6,9 +6,14 @@ or are that of its entry: nothing follows from the passing of time. Nor do numbe
 are found: one that was let go later may be gone from the log, while the entries that name it are still there.
 """
 
+from typing import Literal
+
 from msgspec import Struct
 
 from timer_protocol.queue_messages import EndState
+
+Begin = Literal["now", "start"]
+"""Whether a queue begins with the ends from now on, or with those that are there when it is made."""
 
 
 class Settings(Struct, frozen=True, array_like=True):
@@ -35,11 +40,22 @@ class Filling(Struct, frozen=True, array_like=True):
 
 
 class Put(Struct, frozen=True, array_like=True, tag=1):
-    """The queue was made or changed. `filling` is there if it was made to begin with the ends that were there."""
+    """The queue was made or changed. `filling` is there if it was made to begin with the ends that were there.
+
+    `made` and `begin` are those of its `Rule` where it was made, and 0 and "now" where it was changed. Logs that are
+    older than rules have 0 in both cases; there a queue was made by its first version.
+    """
 
     settings: Settings
     version: int
     filling: Filling | None = None
+    made: int = 0
+    begin: Begin = "now"
+
+    @property
+    def is_making(self) -> bool:
+        """Whether the queue was not there before."""
+        return self.made > 0 or self.version == 1
 
 
 class Filled(Struct, frozen=True, array_like=True, tag=2):

@@ -1,6 +1,6 @@
 """Dead letters: ends that are delivered no more, in the order in which they died."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 from timer_server.core.queues.deliveries import Delivery
@@ -19,6 +19,7 @@ class DeadLetters:
         self._death_of: dict[int, int] = {}
         self._deaths: list[int] = []
         self._numbers: list[int] = []
+        self._moments_ms: list[int] = []
         self._front = 0
         self.last_death = 0
         """The number of the last death that there was, which may be that of a letter long gone."""
@@ -48,6 +49,7 @@ class DeadLetters:
         self._death_of[letter.number] = death
         self._deaths.append(death)
         self._numbers.append(letter.number)
+        self._moments_ms.append(letter.at_ms)
 
     def take(self, number: int) -> Delivery | None:
         """Takes out a letter."""
@@ -80,6 +82,11 @@ class DeadLetters:
                 found.append((self._deaths[at], self._of[self._numbers[at]]))
         return found
 
+    def last_before(self, moment_ms: int) -> int:
+        """The number of the last death before a moment; 0 where there was none."""
+        at = bisect_left(self._moments_ms, moment_ms)
+        return self._deaths[at - 1] if at else 0
+
     def _is_there(self, at: int) -> bool:
         return self._death_of.get(self._numbers[at]) == self._deaths[at]
 
@@ -88,4 +95,5 @@ class DeadLetters:
             there = [at for at in range(self._front, len(self._deaths)) if self._is_there(at)]
             self._deaths = [self._deaths[at] for at in there]
             self._numbers = [self._numbers[at] for at in there]
+            self._moments_ms = [self._moments_ms[at] for at in there]
             self._front = 0

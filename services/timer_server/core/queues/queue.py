@@ -84,14 +84,22 @@ class Queue:
         """Whether a take with this key is remembered."""
         return self.state.takes.find(key, now_ns // NS_PER_MS) is not None
 
-    def take(self, most: int, most_bytes: int, key: str | None, now_ns: int) -> list[Delivery]:
+    def has_ready(self, now_ns: int) -> bool:
+        """Whether a take may find something now. It may be wrong in that, but never in that there is nothing."""
+        state, now_ms = self.state, now_ns // NS_PER_MS
+        if state.ready_count:
+            return True
+        due_ms = (state.leases.next_due_ms(), state.waiting.next_due_ms())
+        return any(moment_ms is not None and moment_ms <= now_ms for moment_ms in due_ms)
+
+    def take(self, most: int, most_bytes: int, key: str | None, now_ns: int, *, least: int = 1) -> list[Delivery]:
         """Leases the first ready ends, or those that the take with this key still leases."""
         now_ms, state = now_ns // NS_PER_MS, self.state
         if key is not None and (known := state.takes.find(key, now_ms)) is not None:
             return known
         self._run_out(now_ns, RUN_OUT_MOST)
         state.waiting.wake(now_ms, RUN_OUT_MOST)
-        places = state.first_ready(most, most_bytes)
+        places = state.first_ready(most, most_bytes, least)
         if not places:
             return []
         until_ms, first = _round_up(now_ns) + state.settings.lease_ms, state.common.next_number

@@ -23,6 +23,7 @@ from timer_server.core.queues.held import HeldEnds
 from timer_server.core.queues.queue import GivingBack, Queue, Renewal, Settled
 from timer_server.core.queues.reading import LogReader
 from timer_server.core.queues.registry import Registry
+from timer_server.core.queues.rules import Gone, Rule, Standing
 from timer_server.core.queues.settled import SettledReceipts
 from timer_server.core.queues.snapshots import Numbers, encode
 from timer_server.core.queues.state import Common, QueueState
@@ -57,6 +58,7 @@ class Queues:
         self._due: list[tuple[int, int, str]] = []
         self._scheduled: dict[str, int] = {}
         self._serial = 0
+        self._last_made = 0
         self.has_news = False
         self.waits_at: int | None = None
         self.taken_up = 0
@@ -127,27 +129,51 @@ class Queues:
     def put(self, params: PutQueueParams, after: int, to: int, now_ns: int) -> Queue:
         """Makes a queue, or changes it. The log is complete after the place `after`, and ends at the place `to`.
 
-        Raises `Refusal` (invalid_params, limit_reached).
+        This has to be the queue's home log. Raises `Refusal` (invalid_params, limit_reached).
         """
         queue = self._registry.get(params.queue)
         if queue is None:
             self._check_new(params.queue)
-            settings, filling = _changed(Settings(params.prefix), params), None
-            if params.begin == "start" and after < to:
-                filling = Filling(after, to, settings.prefix, settings.states)
-            queue = self._working(QueueState(params.queue, settings, self._common))
-            put = Put(settings, 1, filling)
-        else:
-            before = queue.state.settings
-            put = Put(_changed(before, params), queue.state.version + 1)
-            if put.settings == before:
-                return queue
-        queue.do(put, now_ns)
-        self._registry.add(queue)
-        self._undelivered.begin_anew()
-        self._look_at_filling()
-        self._schedule(queue, now_ns // NS_PER_MS)
+            # Not the number of an earlier queue, since the entry that made it has that place or a later one.
+            self._last_made = max(self._last_made, to) + 1
+            settings = _changed(Settings(params.prefix), params)
+            return self._make(Rule(params.queue, self._last_made, 1, settings, params.begin), after, to, now_ns)
+        settings = _changed(queue.state.settings, params)
+        if settings != queue.state.settings:
+            self._change(queue, Put(settings, queue.state.version + 1), now_ns)
         return queue
+
+    def hear(self, news: Rule | Gone, after: int, to: int, now_ns: int) -> None:
+        """Takes up what the home of a queue tells this log; what is older than what it knows already changes nothing.
+
+        A queue that is new here begins with what this log has now: it is complete after `after`, and ends at `to`.
+        """
+        queue = self._registry.get(news.queue)
+        if isinstance(news, Gone):
+            if queue is not None and queue.state.made <= news.made:
+                self.delete(news.queue, now_ns)
+            return
+        if queue is not None and queue.state.made < news.made:
+            self.delete(news.queue, now_ns)
+            queue = None
+        if queue is None:
+            self._make(news, after, to, now_ns)
+        elif queue.state.standing < news.standing:
+            self._change(queue, Put(news.settings, news.version), now_ns)
+
+    def rules(self) -> list[Rule]:
+        """What the queues of this log are."""
+        return [queue.state.rule for queue in self._registry]
+
+    def rule(self, name: str) -> Rule | None:
+        """What a queue is; None where there is none of that name."""
+        queue = self._registry.get(name)
+        return None if queue is None else queue.state.rule
+
+    def standing(self, name: str) -> Standing | None:
+        """What this log has heard of a queue; None where it knows of none."""
+        queue = self._registry.get(name)
+        return None if queue is None else queue.state.standing
 
     def delete(self, name: str, now_ns: int) -> bool:
         """Deletes a queue with all that it holds. Returns whether there was one."""
@@ -183,13 +209,25 @@ class Queues:
         found = [queue for _, queue in named if queue.state.settings.prefix.startswith(prefix)]
         return found[:limit], found[limit - 1].state.name if len(found) > limit else None
 
-    def take(self, name: str, most: int, most_bytes: int, key: str | None, now_ns: int) -> list[Delivery]:
+    def has_ready(self, name: str, now_ns: int) -> bool:
+        """Whether a take may find something in a queue now; False where there is no such queue."""
+        queue = self._registry.get(name)
+        return queue is not None and queue.has_ready(now_ns)
+
+    def knows_take(self, name: str, key: str, now_ns: int) -> bool:
+        """Whether a take with this key is remembered; False where there is no such queue."""
+        queue = self._registry.get(name)
+        return queue is not None and queue.knows_take(key, now_ns)
+
+    def take(
+        self, name: str, most: int, most_bytes: int, key: str | None, now_ns: int, *, least: int = 1
+    ) -> list[Delivery]:
         """Leases the first ready ends of a queue, or those that the take with this key still leases.
 
-        The payloads come to no more than `most_bytes`, except for a single one.
+        The payloads come to no more than `most_bytes`, except for the first `least`: one or none.
         """
         queue = self.find(name)
-        taken = queue.take(most, most_bytes, key, now_ns)
+        taken = queue.take(most, most_bytes, key, now_ns, least=least)
         self._look_at(queue, now_ns)
         return taken
 
@@ -218,6 +256,10 @@ class Queues:
         """Dead letters in the order of their deaths, each with its number, and the number to go on after."""
         found = self.find(name).state.dead.page(after, limit + 1)
         return found[:limit], found[limit - 1][0] if len(found) > limit else None
+
+    def deaths_before(self, name: str, moment_ms: int) -> int:
+        """The number of the last death before a moment, to be read on after; 0 where there was none."""
+        return self.find(name).state.dead.last_before(moment_ms)
 
     def revive(self, name: str, numbers: Sequence[int], now_ns: int) -> Settled:
         """Makes dead letters ready again."""
@@ -274,6 +316,21 @@ class Queues:
         self._look_at(queue, now_ns)
 
     # Parts
+
+    def _make(self, rule: Rule, after: int, to: int, now_ns: int) -> Queue:
+        filling = None
+        if rule.begin == "start" and after < to:
+            filling = Filling(after, to, rule.settings.prefix, rule.settings.states)
+        queue = self._working(QueueState(rule.queue, rule.settings, self._common))
+        self._change(queue, Put(rule.settings, rule.version, filling, rule.made, rule.begin), now_ns)
+        return queue
+
+    def _change(self, queue: Queue, put: Put, now_ns: int) -> None:
+        queue.do(put, now_ns)
+        self._registry.add(queue)
+        self._undelivered.begin_anew()
+        self._look_at_filling()
+        self._schedule(queue, now_ns // NS_PER_MS)
 
     def _working(self, state: QueueState) -> Queue:
         return Queue(state, self._log, self._chance)

@@ -66,7 +66,7 @@ class LogReader:
 
     def _read_change(self, entry: QueueEntry, change: Change) -> None:
         queue, loading = self._registry.get(entry.queue), self._loading.get(entry.queue)
-        if queue is None and isinstance(change, Put) and change.version == 1:
+        if queue is None and isinstance(change, Put) and change.is_making:
             queue = self._working(QueueState(entry.queue, change.settings, self._common))
         if queue is not None:
             self._apply(queue, change, entry.at_ms)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec import Struct, msgpack
 
 from timer_server.core.entries import Part
-from timer_server.core.queues.changes import Change, Filling, Settings
+from timer_server.core.queues.changes import Begin, Change, Filling, Settings
 from timer_server.core.queues.deliveries import Delivery
 from timer_server.core.queues.leases import Take
 from timer_server.core.queues.state import Common, QueueState
@@ -31,6 +31,8 @@ class QueueHead(Struct, frozen=True, array_like=True, tag=20):
     last_death: int
     filling: Filling | None
     next_number: int
+    made: int = 0
+    begin: Begin = "now"
 
 
 class NewEnds(Struct, frozen=True, array_like=True, tag=21):
@@ -112,6 +114,7 @@ def state_of(name: str, head: QueueHead, common: Common) -> QueueState:
     """The queue of a snapshot's head, which holds nothing yet."""
     state = QueueState(name, head.settings, common)
     state.version, state.dropped, state.filling = head.version, head.dropped, head.filling
+    state.made, state.begin = head.made, head.begin
     state.dead.last_death = head.last_death
     common.next_number = max(common.next_number, head.next_number)
     return state
@@ -148,6 +151,8 @@ def _pieces(state: QueueState) -> Iterator[Piece]:
         state.dead.last_death,
         state.filling,
         state.common.next_number,
+        state.made,
+        state.begin,
     )
     ends = ((state.new.frozen(), False), (state.later.frozen(), True))
     leased, waiting, dead, takes = list(state.leases), list(state.waiting), state.dead.items(), state.takes.items()

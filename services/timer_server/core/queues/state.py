@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from timer_server.core.queues.changes import (
     Acked,
+    Begin,
     Change,
     Dropped,
     Expired,
@@ -32,6 +33,7 @@ from timer_server.core.queues.deliveries import EXPIRED, RAN_OUT, Delivery
 from timer_server.core.queues.ends import Ends
 from timer_server.core.queues.held import HeldEnds
 from timer_server.core.queues.leases import Leases, Take, Takes
+from timer_server.core.queues.rules import Rule, Standing
 from timer_server.core.queues.settled import SettledReceipts
 from timer_server.core.queues.waiting import Waiting
 
@@ -60,6 +62,8 @@ class QueueState:
         self.name = name
         self.settings = settings
         self.version = 1
+        self.made = 0
+        self.begin: Begin = "now"
         self.common = common
         self.new = Ends()
         self.later = Ends()
@@ -69,6 +73,16 @@ class QueueState:
         self.dead = DeadLetters()
         self.dropped = 0
         self.filling: Filling | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """How new its rule is."""
+        return Standing(self.made, self.version)
+
+    @property
+    def rule(self) -> Rule:
+        """What it is in every log."""
+        return Rule(self.name, self.made, self.version, self.settings, self.begin)
 
     # What it holds
 
@@ -114,8 +128,8 @@ class QueueState:
         yield from self.waiting
         yield from self.dead
 
-    def first_ready(self, most: int, most_bytes: int) -> list[int]:
-        """The places of the first ready ends: up to `most`, and up to so many bytes of payload, but at least one."""
+    def first_ready(self, most: int, most_bytes: int, least: int = 1) -> list[int]:
+        """The places of the first ready ends: up to `most`, and up to so many bytes of payload but for `least`."""
         new = self.new.peek(most)
         found = list(zip(new.places, new.sizes, strict=True))
         if self.waiting.ready_count:
@@ -126,7 +140,7 @@ class QueueState:
         places: list[int] = []
         for place, size in found:
             most_bytes -= size
-            if places and most_bytes < 0:
+            if most_bytes < 0 and len(places) >= least:
                 break
             places.append(place)
         return places
@@ -197,6 +211,8 @@ class QueueState:
 
     def _put(self, put: Put, _: int) -> None:
         self.settings, self.version = put.settings, put.version
+        if put.made:
+            self.made, self.begin = put.made, put.begin
         if put.filling is not None:
             self.filling = put.filling
 

@@ -1,0 +1,181 @@
+"""Handing ends out, and taking back what has become of them: over all shards, each of which holds its own."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from timer_protocol import queue_messages as messages
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.messages import Event
+from timer_protocol.queue_messages import AckParams, Deliveries, NackParams, RenewParams, TakeParams
+from timer_server.core.queues.deliveries import Delivery
+from timer_server.core.queues.queue import GivingBack
+from timer_server.core.queues.receipts import Receipts
+from timer_server.core.room import ENTRY_BYTES
+from timer_server.limits import PAGE_BYTES
+from timer_server.requests.parked import WaitForDelivery
+from timer_server.requests.placement import Shards
+from timer_server.requests.queue_receipts import Part, by_shard, outcome
+from timer_server.requests.room import ReplyRoom
+from timer_server.requests.shard import Shard
+
+NOTHING = Deliveries([])
+
+
+class Missing(NamedTuple):
+    """What a take may still get: so many ends, and payloads of so many bytes but for the first `least` ends."""
+
+    most: int
+    most_bytes: int
+    least: int = 1
+
+
+class DeliveryMethods:
+    """The methods of the workers of queues."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._turn_of: dict[str, int] = {}
+        """Which shard a take of a queue asks first: the one behind the last that has given something."""
+
+    def take(self, params: TakeParams, now_ns: int, room: ReplyRoom) -> Deliveries | WaitForDelivery:
+        """Leases ready ends, after those who wait for some; where there are none, the wait for one.
+
+        A repeated take gets what it got before, and takes the place of its earlier copy.
+        """
+        self._shards.of(params.queue).queues.find(params.queue)
+        parked = self._shards.parked
+        parked.serve_takes(params.queue, now_ns)
+        is_repeated = bool(self._knowing(params, now_ns))
+        taken = self._take(params, now_ns, room)
+        if taken is None and params.wait_ms and not is_repeated:
+            return WaitForDelivery(
+                until_ns=now_ns + params.wait_ms * NS_PER_MS,
+                timed_out=lambda _, __: NOTHING,
+                take=partial(self._take, params),
+                line=params.queue,
+                take_key=params.key,
+            )
+        if params.key is not None:
+            parked.end_take(params.queue, params.key, NOTHING)
+        return taken or NOTHING
+
+    def ack(self, params: AckParams, now_ns: int, _: ReplyRoom) -> messages.Settled:
+        """Is done with deliveries."""
+        name, parts = params.queue, self._parts(params)
+        return messages.Settled(
+            *outcome(params.receipts, parts, lambda part: part.shard.queues.ack(name, part.known(), now_ns).done)
+        )
+
+    def nack(self, params: NackParams, now_ns: int, _: ReplyRoom) -> messages.Settled:
+        """Gives deliveries back, or up."""
+        name, parts = params.queue, self._parts(params)
+        if params.then == "dead" and params.delay_ms is not None:
+            what = 'delay_ms is for deliveries that come again; with then "dead" leave it out'
+            raise Refusal(ErrorCode.INVALID_PARAMS, what)
+        giving = GivingBack(params.then, params.delay_ms, params.reason)
+
+        def give_back(part: Part) -> Sequence[int]:
+            return part.shard.queues.nack(name, part.known(), giving, now_ns).done
+
+        return messages.Settled(*outcome(params.receipts, parts, give_back))
+
+    def renew(self, params: RenewParams, now_ns: int, _: ReplyRoom) -> messages.Renewed:
+        """Leases deliveries for longer. All are leased until the moment that is told at least."""
+        name, parts = params.queue, self._parts(params)
+        for part in parts:
+            part.shard.engine.take_room(ENTRY_BYTES)
+        until_ms: list[int] = []
+
+        def renew(part: Part) -> Sequence[int]:
+            renewal = part.shard.queues.renew(name, part.known(), params.lease_ms, now_ns)
+            until_ms.append(renewal.until_ms)
+            return renewal.leased
+
+        leased, lost = outcome(params.receipts, parts, renew)
+        return messages.Renewed(leased, min(until_ms), lost)
+
+    def forget(self, name: str) -> None:
+        """Forgets whose turn it is in a queue that is deleted."""
+        self._turn_of.pop(name, None)
+
+    # Parts
+
+    def _take(self, params: TakeParams, now_ns: int, room: ReplyRoom) -> Deliveries | None:
+        """What a take gets now; None for nothing."""
+        room.check()
+        self._shards.of(params.queue).queues.find(params.queue)
+        knowing = self._knowing(params, now_ns)
+        taken = self._taken_before(knowing, params, now_ns, room) if knowing else self._take_anew(params, now_ns, room)
+        return Deliveries(taken) if taken else None
+
+    def _taken_before(
+        self, knowing: Sequence[Shard], params: TakeParams, now_ns: int, room: ReplyRoom
+    ) -> list[messages.Delivery]:
+        """What the take with this key still leases. Shards that do not know it gave nothing, and give nothing now."""
+        missing = Missing(params.max, PAGE_BYTES)
+        return [found for shard in knowing for found in take_from(shard, params, missing, now_ns, room)]
+
+    def _take_anew(self, params: TakeParams, now_ns: int, room: ReplyRoom) -> list[messages.Delivery]:
+        """Leases ready ends of the shards in turn, of each what is still missing.
+
+        What one shard gave is not taken back where another has no room on its disk.
+        """
+        taken: list[messages.Delivery] = []
+        owned, most_bytes, begun_bytes = self._shards.owned, min(PAGE_BYTES, room.left_bytes), room.left_bytes
+        first = self._turn_of.get(params.queue, 0) if len(owned) > 1 else 0
+        for at in range(first, first + len(owned)):
+            shard = owned[at % len(owned)]
+            if len(owned) > 1 and not shard.queues.has_ready(params.queue, now_ns):
+                continue
+            left_bytes = most_bytes - (begun_bytes - room.left_bytes)
+            missing = Missing(params.max - len(taken), left_bytes, least=0 if taken else 1)
+            try:
+                more = take_from(shard, params, missing, now_ns, room)
+            except Refusal:
+                if taken:
+                    break
+                raise
+            if more and len(owned) > 1:
+                self._turn_of[params.queue] = (at + 1) % len(owned)
+            taken += more
+            if len(taken) == params.max:
+                break
+        return taken
+
+    def _knowing(self, params: TakeParams, now_ns: int) -> list[Shard]:
+        """The shards that have given something to a take with this key before."""
+        key = params.key
+        if key is None:
+            return []
+        return [shard for shard in self._shards.owned if shard.queues.knows_take(params.queue, key, now_ns)]
+
+    def _parts(self, params: AckParams | NackParams | RenewParams) -> list[Part]:
+        """The receipts by shard. Raises `Refusal`."""
+        self._shards.of(params.queue).queues.find(params.queue)
+        return by_shard(self._shards, params.queue, params.receipts)
+
+
+def take_from(
+    shard: Shard, params: TakeParams, missing: Missing, now_ns: int, room: ReplyRoom
+) -> list[messages.Delivery]:
+    """What a take gets of one shard."""
+    name, queue = params.queue, shard.queues.find(params.queue)
+    if queue.state.ready_count and not (params.key is not None and queue.knows_take(params.key, now_ns)):
+        shard.engine.take_room(ENTRY_BYTES)
+    leased = shard.queues.take(name, missing.most, missing.most_bytes, params.key, now_ns, least=missing.least)
+    if not leased:
+        return []
+    receipts, max_deliveries = Receipts(shard.log.id, name), queue.state.settings.max_deliveries
+    return [
+        messages.Delivery(receipts.text(one.number), one.attempts, max_deliveries, one.at_ms, event)
+        for one, event in zip(leased, events_of(shard, leased, room), strict=True)
+    ]
+
+
+def events_of(shard: Shard, deliveries: Sequence[Delivery], room: ReplyRoom) -> list[Event]:
+    """The ends of deliveries of one shard, which take room in the reply."""
+    room.take_page(len(deliveries), len(deliveries))
+    room.left_bytes -= sum(delivery.payload_bytes for delivery in deliveries)
+    return [event.event_view(shard.log.id) for event in shard.events([one.place for one in deliveries])]
