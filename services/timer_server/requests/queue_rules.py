@@ -40,6 +40,8 @@ class QueueRules:
 
     def is_everywhere(self, content: Rule | Gone) -> bool:
         """Whether all shards have heard that, or what is newer. Raises `Refusal` (shutting_down) where one is gone."""
+        if isinstance(content, Gone) and any(_is_over(news.content, content) for news in self._news):
+            return False
         return all(_has_heard(shard, content) for shard in self._shards.all())
 
     def next_due_ns(self) -> int | None:
@@ -93,6 +95,11 @@ def line_of(queue: str) -> str:
 
 def _is_durable(news: _News) -> bool:
     return news.home.log.durable_place >= news.place
+
+
+def _is_over(content: Rule | Gone, gone: Gone) -> bool:
+    """Whether something is said of a queue that is gone. Who has yet to hear that would make the queue once more."""
+    return content.queue == gone.queue and content.made <= gone.made
 
 
 def _has_heard(shard: Shard, content: Rule | Gone) -> bool:

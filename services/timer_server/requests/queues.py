@@ -83,9 +83,9 @@ class QueueMethods:
         if is_deleted:
             self._deliveries.forget(name)
             self._shards.parked.end_takes(name, _was_deleted(name))
-        deleted = partial(self._deleted, gone, is_deleted)
-        if not self.rules.is_everywhere(gone):
+        if gone.made:
             self.rules.note(home, gone)
+        deleted = partial(self._deleted, gone, is_deleted)
         return deleted(now_ns) or self._until_everywhere(name, deleted, now_ns)
 
     def get(self, params: QueueParams, now_ns: int, _: ReplyRoom) -> messages.Queue:
