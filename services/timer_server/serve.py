@@ -45,6 +45,7 @@ from timer_server.requests.methods import Methods
 from timer_server.requests.parked import Parked
 from timer_server.requests.placement import OneShard, Shards
 from timer_server.requests.plans import PlanMethods
+from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
 from timer_server.requests.shard import Shard
 from timer_server.settings import Config
@@ -243,7 +244,8 @@ def _run(
         places.share_out(gate.shares())
     metrics = Metrics({shard.number: shard.engine.counts() for shard in shards.owned})
     methods, plan_methods = Methods(shards, config.limits), PlanMethods(shards, config.limits)
-    queue_methods = QueueMethods(shards)
+    queue_rules = QueueRules(shards)
+    queue_methods = QueueMethods(shards, queue_rules)
     handlers = {**methods.handlers(), **queue_methods.handlers(), **plan_methods.handlers()}
     dispatcher = Dispatcher(
         Codec(METHODS), handlers, shards.parked, config.limits, shards.new_id, queue_methods.prefix_of
@@ -253,7 +255,7 @@ def _run(
         _listen(one.listener)
     _say_listening(config, sockets, exporter)
     try:
-        make_loop(Parts(clock, shards, places, committer, dispatcher, *sockets, metrics, garbage)).run()
+        make_loop(Parts(clock, shards, places, queue_rules, committer, dispatcher, *sockets, metrics, garbage)).run()
     finally:
         if exporter is not None:
             exporter.server_close()

@@ -116,8 +116,8 @@ def test_a_log_that_hears_late_takes_up_what_it_has_where_the_queue_began_at_the
     other.end("a/1", "b/1", "a/2")
     since_start, from_now = home.put("q", begin="start"), home.put("r")
 
-    for rule in (since_start, from_now):
-        other.hear(rule)
+    for news in (since_start, from_now):
+        other.hear(news)
     other.end("a/3")
 
     filling = other.queues.find("q").state.filling

@@ -103,6 +103,7 @@ class Hall(Desk):
             self.clock,
             self.shards,
             self.engine.places,
+            self.queue_rules,
             InlineCommitter({LOG_ID: self.slow}),
             self.dispatcher,
             cast("Commands", self.wire),

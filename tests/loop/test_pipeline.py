@@ -160,6 +160,7 @@ class Server(Desk):
             clock,
             self.shards,
             self.engine.places,
+            self.queue_rules,
             self.committer,
             self.dispatcher,
             *wires,

@@ -18,7 +18,8 @@ from timer_server.loop.chores import QueueCare
 from timer_server.requests.answers import JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.parked import Parked
-from timer_server.requests.placement import Shards, shard_number
+from timer_server.requests.placement import OneShard, Shards, shard_number
+from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
 from timer_server.requests.shard import Shard
 from timer_server.store.log import Log
@@ -40,10 +41,15 @@ class ShardsDesk:
         """Begins as a server does: with what is stored."""
         self.parked = Parked()
         self.all = [self._shard(number) for number in range(self.count)]
-        self.shards = Shards(self.all, self.count, self.parked)
-        self.methods = QueueMethods(self.shards)
+        self.shards = (
+            OneShard(self.all[0], lambda _: "new")
+            if self.count == 1
+            else Shards(self.all, self.count, self.parked, lambda _: "new")
+        )
+        self.rules = QueueRules(self.shards)
+        self.methods = QueueMethods(self.shards, self.rules)
         self.dispatcher = Dispatcher(
-            CODEC, self.methods.handlers(), self.parked, LIMITS, lambda _: "new", self.methods.prefix_of
+            CODEC, self.methods.handlers(), self.parked, LIMITS, self.shards.new_id, self.methods.prefix_of
         )
 
     def _shard(self, number: int) -> Shard:
@@ -91,12 +97,11 @@ class ShardsDesk:
         """Does what is due, stores it, and returns the answers that have become complete."""
         for shard in self.all:
             shard.engine.expire(self.now_ns, 500)
-        self.methods.rules.step(self.now_ns, 500)
+        self.rules.step(self.now_ns, 500)
         for shard in self.all:
             QueueCare(shard).step(self.now_ns, 500)
         self.parked.expire(self.now_ns, 500)
-        for shard in self.all:
-            shard.serve_takes(self.now_ns)
+        self.shards.serve_takes(self.now_ns)
         self.events = self.commit()
         return [answer for answer in self.parked.take_ready() if isinstance(answer, JsonAnswer)]
 

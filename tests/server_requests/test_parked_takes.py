@@ -47,7 +47,7 @@ def test_what_is_taken_is_stored_in_the_turn_that_tells_it(desk: Desk) -> None:
     answer = waiting(desk)
     desk.now_ns += 1000 * NS_PER_MS
     desk.engine.expire(desk.now_ns, 10)
-    desk.shard.serve_takes(desk.now_ns)
+    desk.shards.serve_takes(desk.now_ns)
     assert desk.parked.take_ready() == [answer]
     desk.commit()
 

@@ -103,7 +103,7 @@ class TestRules:
         desk.ask("queue.put", queue=made, prefix="", **{"from": "start"})
         desk.ask("queue.delete", queue=gone)
         desk.turn()
-        desk.methods.rules.step(desk.now_ns, 1)
+        desk.rules.step(desk.now_ns, 1)
         if stored:
             desk.commit(*stored)
 
@@ -114,15 +114,15 @@ class TestRules:
         assert [shard.queues.standing(gone) for shard in desk.all] == [None] * 3
         assert len({shard.queues.standing(made) for shard in desk.all}) == 1
         assert desk.ready_in(made) == [1, 1, 1]
-        assert desk.methods.rules.next_due_ns() is None
+        assert desk.rules.next_due_ns() is None
 
     def test_what_is_not_durable_at_home_is_told_nobody(self) -> None:
         desk = ShardsDesk(3)
         name = desk.name_in(1)
         desk.ask("queue.put", queue=name, prefix="")
 
-        desk.methods.rules.step(desk.now_ns, 1)
-        desk.methods.rules.step(desk.now_ns, 1)
+        desk.rules.step(desk.now_ns, 1)
+        desk.rules.step(desk.now_ns, 1)
 
         assert [shard.queues.standing(name) is None for shard in desk.all] == [True, False, True]
 
@@ -283,9 +283,7 @@ class TestReceipts:
         ("method", "done"),
         [("queue.ack", "done"), ("queue.nack", "done"), ("queue.renew", "leased")],
     )
-    def test_go_to_the_logs_that_they_name_and_keep_their_order(
-        self, desk: ShardsDesk, method: str, done: str
-    ) -> None:
+    def test_go_to_the_logs_that_they_name_and_keep_their_order(self, desk: ShardsDesk, method: str, done: str) -> None:
         end(desk, 0, 1, 2, 0, 1, 2)
         good = sorted(receipts(take(desk)), key=lambda receipt: receipt[::-1])
         lost = ["AAAAAAAAAAA~q~1", f"{desk.all[1].log.id}~q~77"]
@@ -297,9 +295,7 @@ class TestReceipts:
 
     @pytest.mark.parametrize("method", ["queue.ack", "queue.nack", "queue.renew", "queue.revive", "queue.drop"])
     @pytest.mark.parametrize("wrong", ["x", "log00000001~q~", "log00000001~r~1", "AAAAAAAAAAA~r~1"])
-    def test_one_that_is_wrong_and_nothing_is_applied_anywhere(
-        self, desk: ShardsDesk, method: str, wrong: str
-    ) -> None:
+    def test_one_that_is_wrong_and_nothing_is_applied_anywhere(self, desk: ShardsDesk, method: str, wrong: str) -> None:
         end(desk, 0, 1, 2)
 
         error = desk.call(method, queue="q", receipts=[*receipts(take(desk)), wrong])["error"]
@@ -424,5 +420,5 @@ class TestBounds:
         desk.result("queue.delete", queue="q")
 
         assert desk.methods._deliveries._turn_of == {}
-        assert not desk.methods.rules._news
+        assert not desk.rules._news
         assert len(desk.parked) == 0

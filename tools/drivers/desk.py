@@ -16,6 +16,7 @@ from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods
 from timer_server.requests.placement import OneShard
 from timer_server.requests.plans import PlanMethods
+from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
 from timer_server.store.base import Store
 
@@ -41,7 +42,8 @@ class Desk(Bench):
         self.methods = Methods(self.shards, self.limits)
         self.parked = self.shard.parked
         self.queue_care = QueueCare(self.shard)
-        self.queue_methods = QueueMethods(self.shards)
+        self.queue_rules = QueueRules(self.shards)
+        self.queue_methods = QueueMethods(self.shards, self.queue_rules)
         self.plan_care = PlanCare(self.shard)
         self.plan_methods = PlanMethods(self.shards, self.limits)
         self.dispatcher = self.dispatching(
@@ -87,7 +89,7 @@ class Desk(Bench):
 
     def end_turn(self, most: int = 200) -> list[Answer]:
         """Stores what has happened and tells those who waited for it, as many as there is time for."""
-        self.shard.serve_takes(self.now_ns)
+        self.shards.serve_takes(self.now_ns)
         self.parked.notify(self.settle())
         self.parked.answer_woken(self.now_ns, most)
         return self.parked.take_ready()

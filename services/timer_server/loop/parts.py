@@ -10,6 +10,7 @@ from timer_server.loop.garbage import GarbagePolicy
 from timer_server.metrics import Metrics
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.placement import Shards
+from timer_server.requests.queue_rules import QueueRules
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 
@@ -20,6 +21,7 @@ class Parts(NamedTuple):
     clock: Clock
     shards: Shards
     places: Places
+    queue_rules: QueueRules
     committer: Committer
     dispatcher: Dispatcher
     commands: Commands

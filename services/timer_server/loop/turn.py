@@ -87,7 +87,9 @@ class Loop:
         self._ends = Schedule([in_each_shard(Expiry, parts.shards)])
         self._other_chores = Schedule(
             [
-                *(in_each_shard(kind, parts.shards) for kind in (StoreCare, PlanCare, QueueCare)),
+                *(in_each_shard(kind, parts.shards) for kind in (StoreCare, PlanCare)),
+                *([parts.queue_rules] if parts.shards.only is None else []),
+                in_each_shard(QueueCare, parts.shards),
                 Waking(self._parked),
                 in_each_shard(Retention, parts.shards),
                 in_each_shard(partial(WallBound, parts.clock), parts.shards),
@@ -159,7 +161,7 @@ class Loop:
         now_ns = self._clock.now_ns()
         self._ends.step(now_ns, CHORE_BUDGET)
         self._other_chores.step(now_ns, CHORE_BUDGET)
-        self._serve_takes(now_ns)
+        self._shards.serve_takes(now_ns)
         self._submit()
         self._tell_settled()
 
@@ -184,11 +186,6 @@ class Loop:
         self._upkeep.intake.note(is_empty=message is None)
         if received:
             self._metrics.received(received)
-
-    def _serve_takes(self, now_ns: int) -> None:
-        """Serves takes that have waited for what this turn has made ready. Raises `StoreError`."""
-        for shard in self._shards.owned:
-            shard.serve_takes(now_ns)
 
     def _submit(self) -> None:
         """Submits what was done since the last call as a turn. Raises `StoreError`."""
@@ -248,7 +245,7 @@ class Loop:
         if not now_ns < due_ns <= min(now_ns + self._head_start.ns, self._other_chores.due_ns):
             return False
         self._ends.step(due_ns, CHORE_BUDGET)
-        self._serve_takes(due_ns)
+        self._shards.serve_takes(due_ns)
         self._submit()
         self._head_start.note(was_in_time=self._clock.now_ns() <= due_ns)
         self._tell_settled(not_before_ns=due_ns)

@@ -11,7 +11,7 @@ from timer_server.logs import fields, log
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
 from timer_server.metrics import QUEUES_NAMED
-from timer_server.requests.queue_views import queue_view
+from timer_server.requests.queue_views import own_queues
 from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.intake import Intake
 from timer_server.wire.listener import CannotListen, is_descriptor_left
@@ -77,10 +77,8 @@ class Upkeep:
         Not while a turn is in flight: what it changes is not durable.
         """
         self.has_queues_to_note = False
-        now_ms = now_ns // NS_PER_MS
-        found = [queue for shard in self._shards.owned for queue in shard.queues.page("", None, QUEUES_NAMED)[0]]
         self._metrics.note_plans(sum(len(shard.engine.plans) for shard in self._shards.owned))
-        self._metrics.note_queues([queue_view(queue.state, now_ms) for queue in found])
+        self._metrics.note_queues(own_queues(self._shards.owned, QUEUES_NAMED, now_ns))
 
     def reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections will be cut."""

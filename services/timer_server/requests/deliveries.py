@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from timer_protocol import queue_messages as messages
 from timer_protocol.durations import NS_PER_MS
@@ -23,14 +22,6 @@ from timer_server.requests.shard import Shard
 NOTHING = Deliveries([])
 
 
-class Missing(NamedTuple):
-    """What a take may still get: so many ends, and payloads of so many bytes but for the first `least` ends."""
-
-    most: int
-    most_bytes: int
-    least: int = 1
-
-
 class DeliveryMethods:
     """The methods of the workers of queues."""
 
@@ -44,12 +35,11 @@ class DeliveryMethods:
 
         A repeated take gets what it got before, and takes the place of its earlier copy.
         """
-        self._shards.of(params.queue).queues.find(params.queue)
         parked = self._shards.parked
         parked.serve_takes(params.queue, now_ns)
-        is_repeated = bool(self._knowing(params, now_ns))
-        taken = self._take(params, now_ns, room)
-        if taken is None and params.wait_ms and not is_repeated:
+        knowing = self._knowing(params, now_ns)
+        taken = self._give(params, knowing, now_ns, room)
+        if not (taken or knowing) and params.wait_ms:
             return WaitForDelivery(
                 until_ns=now_ns + params.wait_ms * NS_PER_MS,
                 timed_out=lambda _, __: NOTHING,
@@ -59,7 +49,7 @@ class DeliveryMethods:
             )
         if params.key is not None:
             parked.end_take(params.queue, params.key, NOTHING)
-        return taken or NOTHING
+        return Deliveries(taken) if taken else NOTHING
 
     def ack(self, params: AckParams, now_ns: int, _: ReplyRoom) -> messages.Settled:
         """Is done with deliveries."""
@@ -103,53 +93,59 @@ class DeliveryMethods:
     # Parts
 
     def _take(self, params: TakeParams, now_ns: int, room: ReplyRoom) -> Deliveries | None:
-        """What a take gets now; None for nothing."""
+        """What a take that waits gets now; None for nothing."""
         room.check()
-        self._shards.of(params.queue).queues.find(params.queue)
-        knowing = self._knowing(params, now_ns)
-        taken = self._taken_before(knowing, params, now_ns, room) if knowing else self._take_anew(params, now_ns, room)
+        taken = self._give(params, self._knowing(params, now_ns), now_ns, room)
         return Deliveries(taken) if taken else None
 
-    def _taken_before(
-        self, knowing: Sequence[Shard], params: TakeParams, now_ns: int, room: ReplyRoom
-    ) -> list[messages.Delivery]:
-        """What the take with this key still leases. Shards that do not know it gave nothing, and give nothing now."""
-        missing = Missing(params.max, PAGE_BYTES)
-        return [found for shard in knowing for found in take_from(shard, params, missing, now_ns, room)]
+    def _knowing(self, params: TakeParams, now_ns: int) -> list[Shard]:
+        """The shards that have given something to a take with this key before. Raises `Refusal` (queue_not_found)."""
+        name, key = params.queue, params.key
+        self._shards.of(name).queues.find(name)
+        if key is None:
+            return []
+        return [shard for shard in self._shards.owned if shard.queues.knows_take(name, key, now_ns)]
 
-    def _take_anew(self, params: TakeParams, now_ns: int, room: ReplyRoom) -> list[messages.Delivery]:
+    def _give(
+        self, params: TakeParams, knowing: Sequence[Shard], now_ns: int, room: ReplyRoom
+    ) -> list[messages.Delivery]:
+        """What a take still leases of the shards that know it, and no more; otherwise what it gets anew."""
+        most_bytes, owned = min(PAGE_BYTES, room.left_bytes), self._shards.owned
+        if len(owned) == 1 or knowing:
+            return [
+                delivery
+                for shard in knowing or owned
+                for delivery in take_from(shard, params, params.max, most_bytes, now_ns, room)
+            ]
+        return self._give_in_turn(params, most_bytes, now_ns, room)
+
+    def _give_in_turn(
+        self, params: TakeParams, most_bytes: int, now_ns: int, room: ReplyRoom
+    ) -> list[messages.Delivery]:
         """Leases ready ends of the shards in turn, of each what is still missing.
 
         What one shard gave is not taken back where another has no room on its disk.
         """
         taken: list[messages.Delivery] = []
-        owned, most_bytes, begun_bytes = self._shards.owned, min(PAGE_BYTES, room.left_bytes), room.left_bytes
-        first = self._turn_of.get(params.queue, 0) if len(owned) > 1 else 0
+        name, owned, begun_bytes = params.queue, self._shards.owned, room.left_bytes
+        first = self._turn_of.get(name, 0)
         for at in range(first, first + len(owned)):
             shard = owned[at % len(owned)]
-            if len(owned) > 1 and not shard.queues.has_ready(params.queue, now_ns):
+            if not shard.queues.has_ready(name, now_ns):
                 continue
-            left_bytes = most_bytes - (begun_bytes - room.left_bytes)
-            missing = Missing(params.max - len(taken), left_bytes, least=0 if taken else 1)
+            left, left_bytes = params.max - len(taken), most_bytes - (begun_bytes - room.left_bytes)
             try:
-                more = take_from(shard, params, missing, now_ns, room)
+                more = take_from(shard, params, left, left_bytes, now_ns, room, least=0 if taken else 1)
             except Refusal:
                 if taken:
                     break
                 raise
-            if more and len(owned) > 1:
-                self._turn_of[params.queue] = (at + 1) % len(owned)
-            taken += more
-            if len(taken) == params.max:
-                break
+            if more:
+                self._turn_of[name] = (at + 1) % len(owned)
+                taken += more
+                if len(taken) == params.max:
+                    break
         return taken
-
-    def _knowing(self, params: TakeParams, now_ns: int) -> list[Shard]:
-        """The shards that have given something to a take with this key before."""
-        key = params.key
-        if key is None:
-            return []
-        return [shard for shard in self._shards.owned if shard.queues.knows_take(params.queue, key, now_ns)]
 
     def _parts(self, params: AckParams | NackParams | RenewParams) -> list[Part]:
         """The receipts by shard. Raises `Refusal`."""
@@ -157,14 +153,14 @@ class DeliveryMethods:
         return by_shard(self._shards, params.queue, params.receipts)
 
 
-def take_from(
-    shard: Shard, params: TakeParams, missing: Missing, now_ns: int, room: ReplyRoom
+def take_from(  # noqa: PLR0913
+    shard: Shard, params: TakeParams, most: int, most_bytes: int, now_ns: int, room: ReplyRoom, *, least: int = 1
 ) -> list[messages.Delivery]:
     """What a take gets of one shard."""
-    name, queue = params.queue, shard.queues.find(params.queue)
-    if queue.state.ready_count and not (params.key is not None and queue.knows_take(params.key, now_ns)):
+    name, key, queue = params.queue, params.key, shard.queues.find(params.queue)
+    if queue.state.ready_count and not (key is not None and queue.knows_take(key, now_ns)):
         shard.engine.take_room(ENTRY_BYTES)
-    leased = shard.queues.take(name, missing.most, missing.most_bytes, params.key, now_ns, least=missing.least)
+    leased = shard.queues.take(name, most, most_bytes, key, now_ns, least=least)
     if not leased:
         return []
     receipts, max_deliveries = Receipts(shard.log.id, name), queue.state.settings.max_deliveries

@@ -68,6 +68,12 @@ class Shards:
                 return timer_id
         raise _not_owned("the shard of a new id")
 
+    def serve_takes(self, now_ns: int) -> None:
+        """Serves takes that wait for what has become ready in any shard: a part of this turn. Raises `StoreError`."""
+        for shard in self.owned:
+            self.parked.wake_takes(shard.queues.take_woken())
+        self.parked.serve_woken_takes(now_ns)
+
     def add(self, shard: Shard) -> None:
         """Takes up a shard that this server owns from now on, restored from its log just now."""
         self._by_number[shard.number] = shard

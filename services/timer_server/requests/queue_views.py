@@ -45,6 +45,14 @@ def view_of(home: Shard, shards: Sequence[Shard], name: str, now_ns: int) -> Que
     return _sum(view, [queue_view(queues.find(name).state, now_ms) for queues in others])
 
 
+def own_queues(shards: Sequence[Shard], most: int, now_ns: int) -> list[Queue]:
+    """The first queues by name, each with what these shards hold of it."""
+    if not shards:
+        return []
+    found, _ = shards[0].queues.page("", None, most)
+    return [view_of(shards[0], shards, queue.state.name, now_ns) for queue in found]
+
+
 def _sum(first: Queue, others: Sequence[Queue]) -> Queue:
     """A queue with what it holds in several shards."""
     views = [first, *others]

@@ -31,11 +31,11 @@ _TAKEN_UP_BYTES = 30
 
 
 class QueueMethods:
-    """The methods about queues, on the shards of a server. `rules` has to be stepped in each turn."""
+    """The methods about queues, on the shards of a server. `rules` tells all shards what is put and deleted."""
 
-    def __init__(self, shards: Shards) -> None:
+    def __init__(self, shards: Shards, rules: QueueRules) -> None:
         self._shards = shards
-        self.rules = QueueRules(shards)
+        self._rules = rules
         self._deliveries = DeliveryMethods(shards)
         self._dead_letters = DeadLetterMethods(shards)
 
@@ -68,7 +68,7 @@ class QueueMethods:
         before = home.queues.rule(name)
         rule = home.queues.put(params, home.engine.horizon, home.engine.last_place, now_ns).state.rule
         if before is None or rule.standing != before.standing:
-            self.rules.note(home, rule)
+            self._rules.note(home, rule)
         if before is not None and before.settings.prefix != rule.settings.prefix:
             self._shards.parked.end_takes(name, NOTHING)
         put = partial(self._put, rule)
@@ -84,7 +84,7 @@ class QueueMethods:
             self._deliveries.forget(name)
             self._shards.parked.end_takes(name, _was_deleted(name))
         if gone.made:
-            self.rules.note(home, gone)
+            self._rules.note(home, gone)
         deleted = partial(self._deleted, gone, is_deleted)
         return deleted(now_ns) or self._until_everywhere(name, deleted, now_ns)
 
@@ -118,11 +118,11 @@ class QueueMethods:
         """The queue, once all shards have heard of it. Raises `Refusal` where it was deleted meanwhile."""
         if self.prefix_of(rule.queue) is None:
             raise _was_deleted(rule.queue)
-        return self._view(rule.queue, now_ns) if self.rules.is_everywhere(rule) else None
+        return self._view(rule.queue, now_ns) if self._rules.is_everywhere(rule) else None
 
     def _deleted(self, gone: Gone, is_deleted: bool, _: int) -> Deleted | None:
         """Whether there was a queue, once it is in no shard any more."""
-        return Deleted(is_deleted) if self.rules.is_everywhere(gone) else None
+        return Deleted(is_deleted) if self._rules.is_everywhere(gone) else None
 
 
 def _filling_bytes(shard: Shard, params: PutQueueParams) -> int:

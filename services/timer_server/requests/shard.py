@@ -58,11 +58,6 @@ class Shard:
             return Writes(changes, anchor, self.engine.counts())
         return None
 
-    def serve_takes(self, now_ns: int) -> None:
-        """Serves takes that wait for what has become ready: a part of this turn. Raises `StoreError`."""
-        self.parked.wake_takes(self.queues.take_woken())
-        self.parked.serve_woken_takes(now_ns)
-
     def events(self, places: Sequence[int]) -> list[Countdown]:
         """The events at some places, of this turn or from the log. Raises `StoreError`."""
         durable_place = self.log.durable_place
