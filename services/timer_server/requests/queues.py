@@ -71,7 +71,7 @@ class QueueMethods:
             self._rules.note(home, rule)
         if before is not None and before.settings.prefix != rule.settings.prefix:
             self._shards.parked.end_takes(name, NOTHING)
-        put = partial(self._put, rule)
+        put = partial(self._put, rule, self._view(name, now_ns))
         return put(now_ns) or self._until_everywhere(name, put, now_ns)
 
     def delete(self, params: QueueParams, now_ns: int, _: ReplyRoom) -> Deleted | WaitInLine:
@@ -114,10 +114,11 @@ class QueueMethods:
             take=lambda then_ns, _: outcome(then_ns),
         )
 
-    def _put(self, rule: Rule, now_ns: int) -> messages.Queue | None:
-        """The queue, once all shards have heard of it. Raises `Refusal` where it was deleted meanwhile."""
-        if self.prefix_of(rule.queue) is None:
-            raise _was_deleted(rule.queue)
+    def _put(self, rule: Rule, view: messages.Queue, now_ns: int) -> messages.Queue | None:
+        """The queue, once all shards have heard of it; or as it was when it was put, where it was deleted meanwhile."""
+        standing = self._shards.of(rule.queue).queues.standing(rule.queue)
+        if standing is None or standing.made != rule.made:
+            return view
         return self._view(rule.queue, now_ns) if self._rules.is_everywhere(rule) else None
 
     def _deleted(self, gone: Gone, is_deleted: bool, _: int) -> Deleted | None:
