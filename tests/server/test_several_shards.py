@@ -7,7 +7,7 @@ import zmq
 
 from drivers.peers import requester, socket_to
 from local_server import LocalServer
-from timer_client import TimerClient, TimerSpec
+from timer_client import Delivery, TimerClient, TimerSpec
 
 COUNT = 60
 
@@ -44,3 +44,21 @@ def test_the_beat_tells_the_standing_of_every_log(server: LocalServer) -> None:
         assert len(logs) == 3
         assert all(standing["seq"] > 0 for standing in logs.values())
         assert rpc.call("server.info")["cursor"] == {log: standing["seq"] for log, standing in logs.items()}
+
+
+def test_workers_share_the_ends_of_every_log_and_each_comes_to_one(server: LocalServer) -> None:
+    ids = sorted(f"t/{number}" for number in range(COUNT))
+    with server, TimerClient(server.commands, server.events) as client:
+        assert client.put_queue("q", prefix="t/").version == 1
+        client.start_many(TimerSpec(id=timer_id, seconds=0.1) for timer_id in ids)
+        handled: list[Delivery] = []
+        while len(handled) < COUNT:
+            assert (taken := client.take("q", 7, 10_000))
+            handled += taken
+            assert client.ack("q", taken).lost == []
+
+        assert sorted(delivery.event.timer.id for delivery in handled) == ids
+        assert len({delivery.event.log for delivery in handled}) == 3
+        queue = client.get_queue("q")
+        assert (queue.ready, queue.leased, queue.dead) == (0, 0, 0)
+        assert client.delete_queue("q")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.naive_queues import NaiveQueue, ceil_ms
-from drivers.desk import body
-from server_requests.shards_desk import ShardsDesk
+from drivers.sharded_desk import body
+from server_requests.queue_desk import QueueDesk
 from timer_server.core.model import Countdown
 from timer_server.core.queues.changes import Settings
-from timer_server.requests.answers import JsonAnswer
+from timer_server.requests.answers import Answer
 
 DEFAULTS = {name: getattr(Settings(""), name) for name in Settings.__struct_fields__}
 KINDS = ("ready", "leased", "delayed", "dead", "dropped")
@@ -31,12 +31,12 @@ class ShardsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = ShardsDesk(self.count)
+        self.desk = QueueDesk(self.count)
         self.naive = [NaiveQueue(dict(DEFAULTS)) for _ in range(self.count)]
         self.version = 0
         self.serial = 0
         self.given: list[str] = []
-        self.waiting: list[tuple[JsonAnswer, int]] = []
+        self.waiting: list[tuple[Answer, int]] = []
         self.seq_of: dict[tuple[int, int], int] = {}
 
     @initialize(lease_ms=st.sampled_from([1_000, 30_000]), max_deliveries=st.sampled_from([0, 2]))
@@ -73,7 +73,7 @@ class ShardsMachine(RuleBasedStateMachine):
     def some_end(self, shards: list[int]) -> None:
         for shard in shards:
             self.serial += 1
-            self.desk.start(self.desk.name_in(shard % self.count, f"{self.serial}/"))
+            self.desk.begin(self.desk.name_in(shard % self.count, f"{self.serial}/"))
         self.pass_time(1_000)
 
     @rule(ms=st.sampled_from([0, 1, 999, 1_000, 2_000, 15_000, 30_000]))
@@ -88,7 +88,7 @@ class ShardsMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.pass_time(0)
-        self.desk.open()
+        self.desk.reload()
         self.waiting.clear()
         for naive in self.naive:
             naive.server_started(ceil_ms(self.desk.now_ns))
@@ -191,14 +191,14 @@ class ShardsMachine(RuleBasedStateMachine):
 
     def happen(self) -> None:
         """Has the plain queues do what the turn did before takes were served."""
-        for shard, (naive, events) in enumerate(zip(self.naive, self.desk.events, strict=True)):
+        for shard, (naive, events) in enumerate(zip(self.naive, self.desk.told, strict=True)):
             for event in events:
                 self.seq_of[shard, event.place] = event.seq
                 if event.state == "fired":
                     naive.offer(view(event))
             naive.step(self.desk.now_ns)
 
-    def served(self, answer: JsonAnswer) -> None:
+    def served(self, answer: Answer) -> None:
         """An answer to one that waited: nothing where its time was up; otherwise it was the first in line."""
         deliveries = body(answer)["result"]["deliveries"]
         if deliveries:
@@ -207,7 +207,7 @@ class ShardsMachine(RuleBasedStateMachine):
             self.leased(deliveries, most, None)
         self.waiting = [entry for entry in self.waiting if entry[0] is not answer]
 
-    def end_waits(self, deletion: JsonAnswer) -> None:
+    def end_waits(self, deletion: Answer) -> None:
         told = [*self.desk.parked.take_ready()]
         while deletion.missing:
             told += self.desk.turn()

@@ -12,13 +12,15 @@ from timer_server.core.effects import STANDING
 from timer_server.core.engine import Engine
 from timer_server.core.places import Places
 from timer_server.core.queues.queues import Queues
-from timer_server.loop.chores import Expiry, PlanCare, Retention, Schedule, Waking, in_each_shard
+from timer_server.loop.chores import Expiry, PlanCare, QueueCare, Retention, Schedule, Waking, in_each_shard
 from timer_server.requests.answers import Answer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Methods
 from timer_server.requests.parked import Parked
 from timer_server.requests.placement import OneShard, Shards, shard_number
 from timer_server.requests.plans import PlanMethods
+from timer_server.requests.queue_rules import QueueRules
+from timer_server.requests.queues import QueueMethods
 from timer_server.requests.shard import Shard
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
@@ -46,13 +48,17 @@ class ShardedDesk:
             OneShard(owned[0], self._make_id) if one else Shards(owned, len(owned), self.parked, self._make_id)
         )
         self.places.share_out(self.maxima)
-        handlers = {**Methods(self.shards, self.limits).handlers(), **PlanMethods(self.shards, self.limits).handlers()}
-        self.dispatcher = Dispatcher(
-            CODEC, handlers, self.shards.parked, self.limits, self.shards.new_id, lambda _: None
-        )
+        self.queue_rules = QueueRules(self.shards)
+        self.queue_methods = QueueMethods(self.shards, self.queue_rules)
+        methods = (Methods(self.shards, self.limits), PlanMethods(self.shards, self.limits), self.queue_methods)
+        handlers = {name: handler for some in methods for name, handler in some.handlers().items()}
+        prefix_of = self.queue_methods.prefix_of
+        self.dispatcher = Dispatcher(CODEC, handlers, self.parked, self.limits, self.shards.new_id, prefix_of)
         self.chores = Schedule(
             [
                 *(in_each_shard(kind, self.shards) for kind in (Expiry, PlanCare)),
+                self.queue_rules,
+                in_each_shard(QueueCare, self.shards),
                 Waking(self.shards.parked),
             ]
         )
@@ -62,7 +68,7 @@ class ShardedDesk:
         """A shard with what its store has."""
         store = self.stores[number]
         header = store.open()
-        queues, log = Queues(lambda: 0.0), Log(store, header)
+        queues, log = Queues(lambda: 0.5), Log(store, header)
         engine = Engine(self.limits, self._make_id, STANDING, queues, CIVIL_TIME, log.event, places=self.places)
         engine.restore(store.load(), header.ends, log.holder)
         return Shard(engine, queues, log, number, self.parked)
@@ -103,6 +109,7 @@ class ShardedDesk:
         answers: list[Answer] = []
         while self.chores.look() <= self.now_ns:
             self.chores.step(self.now_ns, BUDGET)
+            self.shards.serve_takes(self.now_ns)
             self.commit()
             answers += self.parked_answers()
         self.commit()
