@@ -53,7 +53,8 @@ def test_workers_share_the_ends_of_every_log_and_each_comes_to_one(server: Local
         client.start_many(TimerSpec(id=timer_id, seconds=0.1) for timer_id in ids)
         handled: list[Delivery] = []
         while len(handled) < COUNT:
-            assert (taken := client.take("q", 7, 10_000))
+            taken = client.take("q", 7, 10_000)
+            assert taken
             handled += taken
             assert client.ack("q", taken).lost == []
 

@@ -132,12 +132,13 @@ class DeadLetterMethods:
         if params.receipts is not None:
             if params.after is not None:
                 raise Refusal(ErrorCode.INVALID_PARAMS, "either receipts or after: it goes on with a page of all")
-            self._shards.of(params.queue).queues.find(params.queue)
-            return params.receipts, by_shard(self._shards, params.queue, params.receipts), None
+            home = self._shards.of(params.queue)
+            home.queues.find(params.queue)
+            return params.receipts, by_shard(self._shards, home, params.queue, params.receipts), None
         page = self._page(params)
         receipts = self._receipts(params.queue, page.letters)
         after = page.letters[-1][0].cursor() if page.has_more else None
-        return receipts, by_shard(self._shards, params.queue, receipts), after
+        return receipts, by_shard(self._shards, self._shards.of(params.queue), params.queue, receipts), after
 
     def _receipts(self, queue: str, letters: Iterable[tuple[Death, Delivery]]) -> list[str]:
         of = {shard.number: Receipts(shard.log.id, queue) for shard in self._shards.owned}

@@ -110,13 +110,12 @@ class DeliveryMethods:
         self, params: TakeParams, knowing: Sequence[Shard], now_ns: int, room: ReplyRoom
     ) -> list[messages.Delivery]:
         """What a take still leases of the shards that know it, and no more; otherwise what it gets anew."""
-        most_bytes, owned = min(PAGE_BYTES, room.left_bytes), self._shards.owned
-        if len(owned) == 1 or knowing:
-            return [
-                delivery
-                for shard in knowing or owned
-                for delivery in take_from(shard, params, params.max, most_bytes, now_ns, room)
-            ]
+        most, most_bytes, owned = params.max, min(PAGE_BYTES, room.left_bytes), self._shards.owned
+        if knowing:
+            taken = [take_from(shard, params, most, most_bytes, now_ns, room, is_again=True) for shard in knowing]
+            return [delivery for some in taken for delivery in some]
+        if len(owned) == 1:
+            return take_from(owned[0], params, most, most_bytes, now_ns, room)
         return self._give_in_turn(params, most_bytes, now_ns, room)
 
     def _give_in_turn(
@@ -149,18 +148,27 @@ class DeliveryMethods:
 
     def _parts(self, params: AckParams | NackParams | RenewParams) -> list[Part]:
         """The receipts by shard. Raises `Refusal`."""
-        self._shards.of(params.queue).queues.find(params.queue)
-        return by_shard(self._shards, params.queue, params.receipts)
+        home = self._shards.of(params.queue)
+        home.queues.find(params.queue)
+        return by_shard(self._shards, home, params.queue, params.receipts)
 
 
-def take_from(  # noqa: PLR0913
-    shard: Shard, params: TakeParams, most: int, most_bytes: int, now_ns: int, room: ReplyRoom, *, least: int = 1
+def take_from(  # noqa: PLR0913 - what every handler is given, and what the take may still get
+    shard: Shard,
+    params: TakeParams,
+    most: int,
+    most_bytes: int,
+    now_ns: int,
+    room: ReplyRoom,
+    *,
+    least: int = 1,
+    is_again: bool = False,
 ) -> list[messages.Delivery]:
-    """What a take gets of one shard."""
-    name, key, queue = params.queue, params.key, shard.queues.find(params.queue)
-    if queue.state.ready_count and not (key is not None and queue.knows_take(key, now_ns)):
+    """What a take gets of one shard; one that it knows gets again what it still leases, and nothing new."""
+    name, queue = params.queue, shard.queues.find(params.queue)
+    if queue.state.ready_count and not is_again:
         shard.engine.take_room(ENTRY_BYTES)
-    leased = shard.queues.take(name, most, most_bytes, key, now_ns, least=least)
+    leased = shard.queues.take(name, most, most_bytes, params.key, now_ns, least=least)
     if not leased:
         return []
     receipts, max_deliveries = Receipts(shard.log.id, name), queue.state.settings.max_deliveries

@@ -35,12 +35,11 @@ class Part(NamedTuple):
         )
 
 
-def by_shard(shards: Shards, queue: str, receipts: Sequence[str]) -> list[Part]:
+def by_shard(shards: Shards, home: Shard, queue: str, receipts: Sequence[str]) -> list[Part]:
     """Receipts of a queue by shard. Raises `Refusal` (invalid_params) for other texts, before anything is applied.
 
     One that names no log of these, or one that has yet to hear of the queue, goes to the queue's home: it is lost.
     """
-    home = shards.of(queue)
     if shards.count == 1:
         return [_part(home, queue, receipts)]
     of_log = {shard.log.id: shard for shard in shards.owned if shard.queues.standing(queue) is not None}
@@ -52,9 +51,9 @@ def by_shard(shards: Shards, queue: str, receipts: Sequence[str]) -> list[Part]:
 
 def outcome(receipts: Sequence[str], parts: Sequence[Part], found: Callable[[Part], Sequence[int]]) -> Outcome:
     """What becomes of receipts: `found` does to each part what was asked, and returns the numbers of those done."""
+    if len(parts) == 1:
+        return parts[0].parted(found(parts[0]))
     outcomes = [part.parted(found(part)) for part in parts]
-    if len(outcomes) == 1:
-        return outcomes[0]
     done = {receipt for some, _ in outcomes for receipt in some}
     return (
         [receipt for receipt in dict.fromkeys(receipts) if receipt in done],
