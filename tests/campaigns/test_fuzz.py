@@ -15,18 +15,19 @@ from timer_server.requests.dispatch import Dispatcher
 pieces = st.binary(max_size=30) | request_texts().map(str.encode) | st.sampled_from(SEEDS) | st.sampled_from(TOKENS)
 
 
-@given(st.lists(st.lists(pieces, min_size=1, max_size=4).map(b"".join), max_size=8))
-def test_any_messages_one_after_the_other(messages: list[bytes]) -> None:
-    subject = Subject()
+@given(st.lists(st.lists(pieces, min_size=1, max_size=4).map(b"".join), max_size=8), st.sampled_from([1, 3]))
+def test_any_messages_one_after_the_other(messages: list[bytes], shards: int) -> None:
+    subject = Subject(shards)
     for message in messages:
         subject.take(message)
 
 
-def test_messages_mutated_at_random() -> None:
-    executions, findings = fuzz(islice(mutations(Random(1)), 5000))  # noqa: S311 - mutations, not secrets
+@pytest.mark.parametrize(("shards", "count"), [(1, 5000), (3, 2000)])
+def test_messages_mutated_at_random(shards: int, count: int) -> None:
+    executions, findings = fuzz(islice(mutations(Random(shards)), count), shards)  # noqa: S311 - mutations, not secrets
 
     assert findings == []
-    assert executions == 5000
+    assert executions == count
 
 
 def test_a_fault_is_found_by_fuzzing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,19 +56,21 @@ TOKENS = [
 class Subject:
     """Everything between a message and its answer. One for many messages: what they leave behind is a part of it."""
 
-    def __init__(self) -> None:
-        from drivers.desk import Desk  # noqa: PLC0415 - after atheris has taken hold of imports
+    def __init__(self, shards: int = 1) -> None:
+        from drivers.sharded_desk import ShardedDesk  # noqa: PLC0415 - after atheris has taken hold of imports
 
-        self._desk = Desk(max_timers=50, max_batch=20, max_message_bytes=100_000, max_payload_bytes=1000)
+        limits = {"max_timers": 50, "max_batch": 20, "max_message_bytes": 100_000, "max_payload_bytes": 1000}
+        self._desk = ShardedDesk(shards, **limits)
         self._turns = 0
 
     def take(self, data: bytes) -> None:
         """One message. Raises AssertionError where it is not answered as it should be, or what the server raises."""
         from timer_protocol.errors import ErrorCode, Refusal  # noqa: PLC0415
-        from timer_protocol.frames import is_json, split_envelope  # noqa: PLC0415
+        from timer_protocol.frames import Message, is_json, split_envelope  # noqa: PLC0415
+        from timer_protocol.sender import EVERYBODY  # noqa: PLC0415
 
         frames = [PEERS[len(data) % 2], *data.split(SEPARATOR)]
-        answer = self._desk.send(*frames, envelope=[])
+        answer = self._desk.dispatcher.handle(Message(list(frames), EVERYBODY), self._desk.now_ns)
         _, body = split_envelope(frames)
         if answer is None:
             assert is_silence_allowed(body[0]), "a message is not answered"
@@ -121,9 +123,9 @@ def mutations(dice: Random) -> Iterator[bytes]:
         yield bytes(data)
 
 
-def fuzz(messages: Iterable[bytes]) -> tuple[int, list[str]]:
+def fuzz(messages: Iterable[bytes], shards: int = 1) -> tuple[int, list[str]]:
     """Takes message after message, up to the tenth finding; how many there were, and what went wrong with which."""
-    subject = Subject()
+    subject = Subject(shards)
     findings: list[str] = []
     executions = 0
     for data in messages:
@@ -134,7 +136,7 @@ def fuzz(messages: Iterable[bytes]) -> tuple[int, list[str]]:
             findings.append(f"{type(error).__name__} {error} for {data[:300]!r}")
             if len(findings) == 10:
                 break
-            subject = Subject()
+            subject = Subject(shards)
     return executions, findings
 
 
