@@ -140,6 +140,17 @@ def test_what_was_made_again_begins_empty_where_the_deletion_was_missed() -> Non
     assert other.queues.rules() == home.queues.rules()
 
 
+def test_a_log_that_hears_of_a_changed_queue_first_has_it_after_a_restart() -> None:
+    home, other = Shard(), Shard()
+    home.put("q")
+    other.hear(home.put("q", lease_ms=5_000))
+
+    other.restart()
+
+    assert [rule.version for rule in other.queues.rules()] == [2]
+    assert other.queues.rules() == home.queues.rules()
+
+
 def test_a_rule_outlives_the_entries_that_told_it(monkeypatch: Any) -> None:
     monkeypatch.setattr("timer_server.core.queues.queue.SNAPSHOT_FLOOR_BYTES", 0)
     home, other = Shard(), Shard()

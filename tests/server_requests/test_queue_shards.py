@@ -154,6 +154,7 @@ class TestRules:
 
     def test_one_that_is_deleted_before_all_have_heard_of_it_is_made_nowhere(self, desk: QueueDesk) -> None:
         put, deletion = desk.ask("queue.put", queue="r", prefix=""), desk.ask("queue.delete", queue="r")
+        assert deletion.missing == 1, "others have yet to be told of the queue, and that it is gone"
         desk.turn()
         desk.turn()
 
