@@ -94,8 +94,9 @@ def put_plan(  # noqa: PLR0913 - the members of the request
     before is paused or extended gets a timer of its own, or none with `overlap="skip"`. Each timer has the `label` and
     the `payload`.
 
-    The same put again changes nothing; another one cancels the pending timer and begins anew. Needs the right `admin`.
-    Raises `InvalidRequest`, `LimitReached`.
+    The same put again changes nothing. One with another rule or another `from_ms` cancels the pending timer and begins
+    anew; all else leaves the moments and the counts as they are. Needs the right `admin`. Raises `InvalidRequest`,
+    `LimitReached`.
     """
     spec = PlanSpec(
         plan=plan,

@@ -76,7 +76,7 @@ class NaivePlans:
         plan = self.plans[name]
         asked, now_ms = plan["asked"], self.clock(plan["by_wall"])
         plan["pending"] = None
-        if asked["count"] and not asked["steps"] and plan["fired"] >= asked["count"]:
+        if self.is_counted_out(plan):
             plan["state"] = "finished"
             return
         passed, following = [], None
@@ -102,6 +102,14 @@ class NaivePlans:
         else:
             self.begin(name, begun)
 
+    def is_counted_out(self, plan: Plan, more: int = 0) -> bool:
+        count = plan["asked"]["count"]
+        return bool(count and not plan["asked"]["steps"] and plan["fired"] + plan["overtaken"] + more >= count)
+
+    def overtake(self, name: str) -> None:
+        self.plans[name]["overtaken"] += 1
+        self.go_on(name)
+
     def tell(self, name: str, first: int, last: int, count: int, reason: str) -> None:
         self.plans[name]["missed" if reason == "missed" else "skipped"] += count
         self.rows.append((name, first, last, count, reason))
@@ -118,6 +126,7 @@ class NaivePlans:
         version = self.timers[id]["version"] + 1 if id in self.timers else 1
         self.timers[id] = {"state": "running", "due_ms": due_ms, "by_wall": by_wall, "version": version, "left_ms": 0}
         self.timers[id]["wall_ms"] = due_ms if by_wall else None
+        self.timers[id]["label"] = self.plans[id.partition("~")[0]]["asked"]["label"]
 
     def is_pending(self, id: str) -> bool:
         return id in self.timers and self.timers[id]["state"] in ("running", "paused")
@@ -152,7 +161,7 @@ class NaivePlans:
             name = next(filter(self.is_to_overtake, self.plans), None)
             if name is None:
                 return
-            self.go_on(name)
+            self.overtake(name)
 
     def is_due(self, timer: Timer) -> bool:
         return timer["state"] == "running" and bool(timer["due_ms"] <= self.clock(timer["by_wall"]))
@@ -160,14 +169,16 @@ class NaivePlans:
     def is_to_overtake(self, name: str) -> bool:
         plan = self.plans[name]
         is_moved = plan["is_moved"] and plan["pending"] is not None and plan["state"] == "active"
-        return bool(is_moved and plan["asked"]["overlap"] == "allow" and plan["at"][0] <= self.clock(plan["by_wall"]))
+        is_time = plan["asked"]["overlap"] == "allow" and plan["at"][0] <= self.clock(plan["by_wall"])
+        is_last = self.is_counted_out(plan, 1) or next(self.all_after(plan, plan["at"]), None) is None
+        return bool(is_moved and is_time and not is_last)
 
     def bring_up(self, name: str) -> None:
         """What is due of one plan."""
         while name in self.plans:
             pending = self.plans[name]["pending"]
             if self.is_to_overtake(name):
-                self.go_on(name)
+                self.overtake(name)
             elif pending is not None and self.is_due(self.timers[pending]):
                 self.end(pending, "fired")
             else:
@@ -180,10 +191,8 @@ class NaivePlans:
         before = self.plans.get(name)
         if before is not None:
             self.bring_up(name)
-            if before["asked"] == asked:
-                if is_paused is not None:
-                    (self.pause if is_paused else self.resume)(name)
-                return True
+            if all(before["asked"][what] == asked[what] for what in ("every_ms", "cron", "steps", "from_ms")):
+                return self.put_same_moments(name, asked, is_paused)
         plan = {
             "asked": asked,
             "by_wall": asked["cron"] is not None,
@@ -193,7 +202,7 @@ class NaivePlans:
             "is_moved": False,
             "kept_until": 0,
             "keys": [] if before is None else before["keys"],
-            **dict.fromkeys(("fired", "cancelled", "skipped", "missed"), 0),
+            **dict.fromkeys(("fired", "cancelled", "skipped", "missed", "overtaken"), 0),
         }
         plan["at"] = self.origin(plan, None)
         if next(self.all_after(plan, plan["at"]), None) is None:
@@ -207,6 +216,47 @@ class NaivePlans:
         else:
             self.go_on(name)
         return True
+
+    def put_same_moments(self, name: str, asked: dict[str, Any], is_paused: bool | None) -> bool:
+        """What has no other moments goes on from where it is. False where `until_ms` leaves it none."""
+        plan, before = self.plans[name], self.plans[name]["asked"]
+        resumed = {**plan, "asked": asked, "at": self.resumed_at(plan)}
+        is_left = next(self.all_after({**resumed, "asked": {**asked, "count": None}}, resumed["at"]), None)
+        if plan["pending"] is not None:
+            is_left = asked["until_ms"] is None or plan["at"][0] <= asked["until_ms"]
+        if asked["until_ms"] != before["until_ms"] and not is_left:
+            return False
+        if is_paused:
+            self.pause(name)
+        if before != asked:
+            plan.update(asked=asked, version=plan["version"] + 1)
+            self.adjust(name, resumed, is_paused)
+        if is_paused is False:
+            self.resume(name)
+        return True
+
+    def adjust(self, name: str, resumed: Plan, is_paused: bool | None) -> None:
+        plan = self.plans[name]
+        count, pending = plan["asked"]["count"], plan["pending"]
+        if pending is not None:
+            timer = self.timers[pending]
+            if self.is_counted_out(plan) or (plan["asked"]["steps"] and count and plan["at"][2] > count):
+                self.take_back(name)
+                plan["state"] = "finished"
+            elif (
+                timer["label"] != plan["asked"]["label"]
+                and not plan["is_moved"]
+                and timer["state"] == "running"
+                and timer["due_ms"] == plan["at"][0]
+            ):
+                self.take_back(name)
+                self.begin(name, plan["at"])
+            return
+        is_over = self.is_counted_out(plan) or next(self.all_after(plan, resumed["at"]), None) is None
+        if plan["state"] == "finished" and not is_over:
+            plan["state"] = "paused"
+            if not is_paused:
+                self.resume(name)
 
     def take_back(self, name: str) -> None:
         pending = self.plans[name]["pending"]
@@ -239,11 +289,13 @@ class NaivePlans:
         if plan["pending"] is not None:
             self.set_paused(plan["pending"], False)
             return
-        if plan["asked"]["steps"]:
-            plan["at"] = (max(self.now_ms, plan["asked"]["from_ms"] or 0), *plan["at"][1:])
-        else:
-            plan["at"] = self.origin(plan, plan["at"][0])
+        plan["at"] = self.resumed_at(plan)
         self.go_on(name)
+
+    def resumed_at(self, plan: Plan) -> tuple[int, int, int]:
+        if plan["asked"]["steps"]:
+            return (max(self.now_ms, plan["asked"]["from_ms"] or 0), *plan["at"][1:])
+        return self.origin(plan, plan["at"][0])
 
     def skip(self, name: str, key: str | None) -> bool:
         """False where there is nothing to skip."""

@@ -109,6 +109,7 @@ class PlansMachine(RuleBasedStateMachine):
             "missed": missed,
             "overlap": overlap,
             "window_ms": 3 * HOUR_MS if has_window else 3 * DAY_MS,
+            "label": "tea",
         }
         self.put_asked(name, asked, is_paused)
 
@@ -119,11 +120,26 @@ class PlansMachine(RuleBasedStateMachine):
             self.put_asked(name, self.naive.plans[name]["asked"], is_paused)
             assert self.naive.plans[name]["version"] == version
 
-    @rule(name=names, missed=st.sampled_from(["all", "none"]))
-    def put_other(self, name: str, missed: str) -> None:
-        """Changed in what does not move its moments: its timers begin anew under the ids that they had."""
+    @rule(
+        name=names,
+        changed=st.fixed_dictionaries(
+            {},
+            optional={
+                "label": st.sampled_from(["tea", "coffee"]),
+                "missed": st.sampled_from(["all", "none"]),
+                "overlap": st.sampled_from(["allow", "skip"]),
+                "count": st.sampled_from([None, 1, 3, 5]),
+                "until_ms": st.sampled_from([HOUR_MS, 5 * DAY_MS]),
+            },
+        ),
+        is_paused=st.sampled_from([None, None, False, True]),
+    )
+    def put_other(self, name: str, changed: dict[str, Any], is_paused: bool | None) -> None:
+        """Changed in what does not move its moments: it goes on from where it is."""
         if name in self.naive.plans:
-            self.put_asked(name, {**self.naive.plans[name]["asked"], "missed": missed}, None)
+            if "until_ms" in changed:
+                changed["until_ms"] += self.naive.now_ms
+            self.put_asked(name, {**self.naive.plans[name]["asked"], **changed}, is_paused)
 
     def put_asked(self, name: str, asked: dict[str, Any], is_paused: bool | None) -> None:
         settings = settings_of(asked)
@@ -344,7 +360,7 @@ def settings_of(asked: dict[str, Any]) -> Settings:
         asked["missed"],
         asked["window_ms"],
         asked["overlap"],
-        "tea",
+        asked["label"],
         b"null",
     )
 

@@ -79,6 +79,61 @@ class TestPut:
         assert (changed["version"], changed["pending"]["version"], changed["pending"]["label"]) == (2, 3, "tea")
         assert changed["pending"]["id"] == first["pending"]["id"]
 
+    def test_what_moves_no_moment_keeps_phase_counts_and_deadline(self, desk: Desk) -> None:
+        put(desk)
+        desk.wait(HOUR_MS)
+        desk.wait(10 * 60_000)
+        before = get(desk)["pending"]
+        for asked in ({"missed": "all"}, {"count": 9}, {"overlap": "skip"}, {"until_ms": BEGIN_MS + 2 * HOUR_MS}):
+            assert put(desk, **asked)["pending"] == before
+            assert desk.commit() == []
+
+        plan = put(desk, every={"minutes": 60}, label="tea", payload=7)
+        assert desk.commit() == ["cancelled", "started"]
+        pending = plan["pending"]
+        assert (pending["id"], pending["due_at_ms"]) == (before["id"], before["due_at_ms"])
+        assert (pending["label"], pending["payload"], pending["minutes"]) == ("tea", 7, 60)
+        assert (plan["version"], plan["counts"]) == (6, {"fired": 1, "cancelled": 0, "skipped": 0, "missed": 0})
+        desk.wait(50 * 60_000)
+        assert get(desk)["pending"]["due_at_ms"] == BEGIN_MS + 3 * HOUR_MS
+
+    @pytest.mark.parametrize("changed", [{"every": {"minutes": 59}}, {"from_ms": BEGIN_MS}])
+    def test_what_moves_its_moments_begins_the_plan_anew(self, desk: Desk, changed: dict[str, Any]) -> None:
+        put(desk)
+        desk.wait(HOUR_MS)
+        plan = put(desk, **changed)
+        assert desk.commit() == ["cancelled", "started"]
+        assert (plan["version"], plan["counts"]["fired"]) == (2, 0)
+
+    def test_a_label_is_for_the_next_timer_where_the_pending_one_was_changed_by_hand(self, desk: Desk) -> None:
+        steps = [{"minutes": 25, "label": "work"}, {"minutes": 5}]
+        for plan, rule in (("e", {"every": {"hours": 1}}), ("s", {"steps": steps})):
+            timer_id = desk.result("plan.put", plan=plan, **rule)["pending"]["id"]
+            desk.result("timer.extend", id=timer_id, minutes=5)
+        desk.commit()
+        steps[0]["label"] = "toil"
+        extended = [put(desk, "e", label="tea"), put(desk, "s", every=None, steps=steps)]
+        assert desk.commit() == []
+        assert [plan["pending"]["label"] for plan in extended] == ["", "work"]
+        desk.result("plan.skip", plan="s")
+        for plan in ("e", "s"):
+            desk.result("plan.skip", plan=plan)
+        assert (get(desk, "e")["pending"]["label"], get(desk, "s")["pending"]["label"]) == ("tea", "toil")
+
+    def test_another_count_ends_a_plan_or_has_one_that_had_finished_go_on_in_its_phase(self, desk: Desk) -> None:
+        put(desk)
+        desk.wait(HOUR_MS)
+        desk.commit()
+        assert put(desk, count=1)["state"] == "finished"
+        assert desk.commit() == ["cancelled"]
+        desk.wait(10 * HOUR_MS + 1)
+        assert put(desk, count=1, label="tea")["state"] == "finished"
+        assert put(desk, count=2, paused=True)["state"] == "paused"
+        plan = put(desk, count=2, paused=False)
+        assert (plan["state"], plan["counts"]["fired"], plan["counts"]["missed"]) == ("active", 1, 0)
+        assert plan["pending"]["due_at_ms"] == BEGIN_MS + 12 * HOUR_MS
+        assert [moment["at_ms"] for moment in plan["next"]] == [BEGIN_MS + 12 * HOUR_MS]
+
     def test_paused_is_all_that_a_put_leaves_as_it_is(self, desk: Desk) -> None:
         assert put(desk, paused=True)["pending"] is None
         assert put(desk)["state"] == "paused"
@@ -226,6 +281,27 @@ class TestChain:
         desk.wait(DAY_MS)
 
         assert get(desk)["counts"] == {"fired": 5, "cancelled": 0, "skipped": 0, "missed": 19}
+
+    def test_one_that_was_overtaken_counts_so_no_more_fire_than_are_wanted(self, desk: Desk) -> None:
+        first = put(desk, count=2)["pending"]["id"]
+        desk.result("timer.pause", id=first)
+        assert len(get(desk)["next"]) == 1
+        desk.wait(HOUR_MS)
+        assert [moment["at_ms"] for moment in get(desk)["next"]] == [BEGIN_MS + 2 * HOUR_MS]
+        desk.wait(HOUR_MS)
+        assert (get(desk)["state"], get(desk)["counts"]["fired"]) == ("finished", 1)
+        desk.result("timer.resume", id=first)
+        desk.wait(HOUR_MS)
+        assert list(timers(desk).values()) == ["fired", "fired"]
+
+    def test_the_last_one_is_waited_for_whatever_happens_to_it(self, desk: Desk) -> None:
+        timer_id = put(desk, count=1)["pending"]["id"]
+        desk.result("timer.pause", id=timer_id)
+        desk.wait(3 * HOUR_MS)
+        assert (get(desk)["state"], get(desk)["pending"]["id"]) == ("active", timer_id)
+        desk.result("timer.resume", id=timer_id)
+        desk.wait(HOUR_MS)
+        assert (get(desk)["state"], get(desk)["counts"]["fired"]) == ("finished", 1)
 
     def test_a_paused_one_is_overtaken_or_waited_for(self, desk: Desk) -> None:
         for plan, overlap in (("a", "allow"), ("s", "skip")):
@@ -388,6 +464,35 @@ class TestTheEndOfTheCalendar:
         desk.result("plan.delete", plan="p")
         desk.result("timer.restart", id=first)
         assert put(desk, from_ms=last_ms)["pending"]["id"] == "p~99991231T230000Z"
+
+
+class TestCatchingUpOnRequest:
+    def behind(self, desk: Desk, count: int) -> None:
+        """Plans with a hundred moments each to catch up."""
+        for number in range(count):
+            put(desk, f"p{number}", every={"minutes": 1}, missed="all")
+        desk.commit()
+        desk.now_ns += DAY_MS * NS_PER_MS
+
+    def ask(self, desk: Desk, method: str, count: int) -> tuple[int, int]:
+        """How many of a batch were answered, and how many timers have fired for it."""
+        answer = body(desk.send(batch(*(request(method, plan=f"p{number}") for number in range(count)))))
+        return sum("result" in response for response in answer), desk.engine.counts().fired
+
+    def test_who_looks_at_plans_has_few_timers_fire_and_the_turn_does_the_rest(self, desk: Desk) -> None:
+        self.behind(desk, 100)
+        assert self.ask(desk, "plan.get", 100) == (100, 200)
+        while (due_ns := desk.engine.next_due_ns()) is not None and due_ns <= desk.now_ns:
+            desk.engine.expire(desk.now_ns, 500)
+        assert get(desk, "p99")["counts"]["fired"] == 101
+
+    @pytest.mark.parametrize("method", ["plan.pause", "plan.delete", "plan.skip"])
+    def test_who_changes_plans_gets_them_as_they_are_and_a_message_of_that_is_bounded(
+        self, desk: Desk, method: str
+    ) -> None:
+        self.behind(desk, 100)
+        answered, fired = self.ask(desk, method, 100)
+        assert (answered, fired) == (1, 101)
 
 
 class TestRoomOfAReply:

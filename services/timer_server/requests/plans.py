@@ -35,6 +35,9 @@ from timer_server.requests.room import ReplyRoom
 _PLAN_WEIGHT = 100
 """Entries that might be looked at for a page in the time that a request about a plan takes."""
 
+_OVERDUE_WEIGHT = 200
+"""The same for each timer that has to fire before a plan can be changed: one plan may have a hundred to catch up."""
+
 _MOMENT_WEIGHT = 10
 """The same for a moment of a rule: it may have to be worked out."""
 
@@ -73,13 +76,15 @@ class PlanMethods:
         plan = engine.plans.put(params.plan, settings, is_paused=params.paused, now_ns=now_ns)
         return self._view(plan, now_ns, room)
 
-    def delete(self, params: PlanParams, now_ns: int, _: ReplyRoom) -> Deleted:
+    def delete(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> Deleted:
         """Deletes a plan."""
-        return Deleted(self._plans(params.plan).delete(params.plan, now_ns))
+        deleted = Deleted(self._plans(params.plan).delete(params.plan, now_ns))
+        self._take_overdue(params.plan, room)
+        return deleted
 
     def get(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """A plan as it stands."""
-        return self._view(self._plans(params.plan).find(params.plan, now_ns), now_ns, room)
+        return self._view(self._plans(params.plan).look_at(params.plan, now_ns), now_ns, room)
 
     def list_plans(self, params: ListPlansParams, now_ns: int, room: ReplyRoom) -> PlanPage:
         """A page of plans. Large payloads end it early."""
@@ -141,12 +146,16 @@ class PlanMethods:
 
     def _view(self, plan: Plan, now_ns: int, room: ReplyRoom) -> messages.Plan:
         room.left_entries -= _PLAN_WEIGHT
+        self._take_overdue(plan.id, room)
         self._take_bytes(plan, room)
         plans = self._plans(plan.id)
         view = plan_view(plans, plan, now_ns // NS_PER_MS, plans.coming(plan, now_ns))
         if view.next is not UNSET:
             _take_moments(plan.settings.rule, view.next, room)
         return view
+
+    def _take_overdue(self, plan_id: str, room: ReplyRoom) -> None:
+        room.left_entries -= _OVERDUE_WEIGHT * self._plans(plan_id).take_overdue()
 
     def _take_bytes(self, plan: Plan, room: ReplyRoom) -> int:
         """Counts a plan, whose steps may have long labels, and the payload of its timer; returns what they come to."""

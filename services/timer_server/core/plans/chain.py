@@ -102,16 +102,17 @@ class Chain:
         if not self._timers.has_place():
             self.agenda.wanting[plan.id] = None
             return 1
-        left = replace(plan.standing, pending_ms=None, is_displaced=False)
-        return OCCURRENCE_COST + self.go_on(plan, plan.settings, left, now_ns)
+        return OCCURRENCE_COST + self.go_on(plan, plan.settings, _overtaken(plan.standing), now_ns)
 
     def is_to_overtake(self, plan: Plan, now_ns: int) -> bool:
-        """Whether the next occurrence is due though the pending one, which was moved, has not ended."""
+        """Whether there is a next occurrence to start though the pending one, which was moved, has not ended."""
         standing = plan.standing
         if not standing.is_displaced or standing.pending_ms is None or standing.state is not State.ACTIVE:
             return False
         settings = plan.settings
-        return settings.overlap == "allow" and standing.at.moment_ms <= self.now_ms(settings, now_ns)
+        if settings.overlap != "allow" or standing.at.moment_ms > self.now_ms(settings, now_ns):
+            return False
+        return self.following(settings, _overtaken(standing)) is not None
 
     # From one occurrence to the next
 
@@ -134,7 +135,7 @@ class Chain:
 
     def following(self, settings: Settings, standing: Standing) -> Position | None:
         """The position that follows; None at the end."""
-        if settings.count is not None and not settings.has_steps and standing.fired >= settings.count:
+        if is_counted_out(settings, standing):
             return None
         try:
             return settings.moments(self._civil).after(standing.at)
@@ -197,6 +198,24 @@ class Chain:
         _, timer_id = self._free_id(plan, self.now_ms(settings, now_ns), self._timers.is_known)
         occurrence = Occurrence(timer_id, round_up(now_ns), _NO_TIME, settings.label, settings.payload)
         return self._timers.begin(occurrence, now_ns)
+
+    def adjust(self, plan: Plan, settings: Settings, now_ns: int) -> None:
+        """Has a plan that waits for a timer go on by settings with the same moments.
+
+        Where the timer is to be another, it is started anew for its moment; but one that was paused, extended or
+        restarted stays as it is. Where `count` leaves nothing, the plan has finished.
+        """
+        standing, timer_id = plan.standing, self.pending_id(plan)
+        assert timer_id is not None
+        if is_counted_out(settings, standing) or not settings.moments(self._civil).hold(standing.at):
+            self.take_back(plan, now_ns)
+            self._finish(plan, replace(standing, pending_ms=None), now_ns)
+        elif standing.is_displaced:
+            if settings.overlap == "allow":
+                self.agenda.watch(standing.at.moment_ms, plan.id, by_wall=settings.is_by_wall)
+        elif _is_other(self._timers.pending(timer_id), self._occurrence(timer_id, settings, standing.at)):
+            self.take_back(plan, now_ns)
+            self.start(plan, settings, standing, standing.at, now_ns)
 
     def take_back(self, plan: Plan, now_ns: int) -> None:
         """Cancels the timer that a plan waits for. What becomes of the plan has to be logged by the caller."""
@@ -261,6 +280,26 @@ class Chain:
 def _reason(settings: Settings, standing: Standing) -> SkipReason:
     """Why moments have passed without an occurrence."""
     return "overlap" if standing.is_displaced and settings.skips_overlap else "missed"
+
+
+def is_counted_out(settings: Settings, standing: Standing) -> bool:
+    """Whether as many occurrences as are wanted have fired, or were overtaken."""
+    return (
+        settings.count is not None and not settings.has_steps and standing.fired + standing.overtaken >= settings.count
+    )
+
+
+def _overtaken(standing: Standing) -> Standing:
+    """How a plan stands that waits no longer for its pending timer."""
+    return replace(standing, pending_ms=None, is_displaced=False, overtaken=standing.overtaken + 1)
+
+
+def _is_other(timer: Countdown, wanted: Occurrence) -> bool:
+    """Whether a timer that runs to its moment is not as it is wanted."""
+    if timer.due_at_ms is None or (timer.wall is None and timer.due_at_ms != wanted.due_ms):
+        return False
+    amounts = Amounts(timer.hours, timer.minutes, timer.seconds)
+    return (amounts, timer.label, timer.payload) != (wanted.amounts, wanted.label, wanted.payload)
 
 
 def _is_kept(settings: Settings, standing: Standing, position: Position) -> bool:

@@ -17,9 +17,13 @@ from timer_server.core.keys import knows, remembering
 from timer_server.core.model import Countdown
 from timer_server.core.plans.chain import LOOK_COST, OCCURRENCE_COST, Chain
 from timer_server.core.plans.registry import Registry
-from timer_server.core.plans.rules import CivilTime, Position, beginning_at
+from timer_server.core.plans.rules import CivilTime, Position, beginning_at, have_same_moments
 from timer_server.core.plans.standing import Plan, Row, Settings, Standing, State, encode
 from timer_server.core.plans.timers import PLAN_MARK, PlanTimers
+
+_LOOKED_AT_MOST = 2
+"""Overdue timers that fire where somebody only looks at a plan: the one that was waited for, and the last missed one.
+Others, which it catches up, fire in their turn."""
 
 
 class Plans:
@@ -31,6 +35,7 @@ class Plans:
         self._timers = timers
         self._chain = Chain(registry, timers, civil)
         self._agenda = self._chain.agenda
+        self._overdue = 0
 
     def __len__(self) -> int:
         return len(self._registry)
@@ -64,12 +69,25 @@ class Plans:
 
     # Requests
 
+    def look_at(self, plan_id: str, now_ns: int) -> Plan:
+        """A plan as it is now, or as far as it has caught up by now. Raises `Refusal` (plan_not_found)."""
+        plan = self._known(plan_id)
+        for _ in range(_LOOKED_AT_MOST):
+            if not self._is_overdue(plan, now_ns):
+                break
+        return plan
+
     def find(self, plan_id: str, now_ns: int) -> Plan:
-        """A plan as it is now: what is overdue fires. Raises `Refusal` (plan_not_found)."""
+        """A plan as it is now: all that is overdue fires. Raises `Refusal` (plan_not_found)."""
         plan = self._known(plan_id)
         while self._is_overdue(plan, now_ns):
-            pass
+            self._overdue += 1
         return plan
+
+    def take_overdue(self) -> int:
+        """How many overdue timers `find` has had fire since the last call: up to 101 for one plan."""
+        overdue, self._overdue = self._overdue, 0
+        return overdue
 
     def by_id(self, after: str | None, prefix: str) -> Iterator[tuple[str, Plan | None]]:
         """The plans in the order of their ids, as `Registry.by_id` gives them. There what is overdue has not fired."""
@@ -85,21 +103,22 @@ class Plans:
         settings, standing = plan.settings, plan.standing
         if standing.state is not State.ACTIVE:
             return iter(())
-        pending, at, fired = self.pending(plan), standing.at, standing.fired
+        pending, at = self.pending(plan), standing.at
         if settings.has_steps and pending is not None:
             to_go_ms = now_ns // NS_PER_MS + pending.remaining_ms
             at = beginning_at(at, to_go_ms if pending.due_at_ms is None else pending.due_at_ms)
-        is_counted = pending is not None and not standing.is_displaced
-        most = None if settings.count is None or settings.has_steps else max(settings.count - fired, 0)
-        return islice(self._from(settings, at, is_first=is_counted), most)
+        is_listed, most = pending is not None and not standing.is_displaced, None
+        if settings.count is not None and not settings.has_steps:
+            beside = pending is not None and not is_listed
+            most = max(settings.count - standing.fired - standing.overtaken - beside, 0)
+        return islice(self._from(settings, at, is_first=is_listed), most)
 
     def first(self, settings: Settings, now_ns: int) -> Position:
         """The first moment of a rule that begins now. Raises `Refusal` (invalid_params) where there is none."""
         moments = settings.moments(self.civil)
         first = moments.after(moments.origin(self._chain.clock_ns(settings, now_ns)))
         if first is None:
-            what = "the rule never comes: it has no moment from now on that is within from_ms and until_ms"
-            raise Refusal(ErrorCode.INVALID_PARAMS, what)
+            raise _never_comes()
         return first
 
     def moments(self, settings: Settings, now_ns: int) -> Iterator[int]:
@@ -107,7 +126,7 @@ class Plans:
         return self._from(settings, self.first(settings, now_ns), is_first=True)
 
     def put(self, plan_id: str, settings: Settings, *, is_paused: bool | None, now_ns: int) -> Plan:
-        """Makes a plan, or changes one: then it begins anew. The same put only pauses or resumes, where it says so.
+        """Makes a plan, or changes one. With other moments it begins anew; otherwise it goes on from where it is.
 
         The version in `settings` does not count. Raises `Refusal` (invalid_params, limit_reached).
         """
@@ -119,14 +138,22 @@ class Plans:
             return plan
         plan = self.find(plan_id, now_ns)
         before = plan.settings
-        if settings == replace(before, version=settings.version):
-            if is_paused is not None:
-                (self._pause if is_paused else self._resume)(plan, now_ns)
+        is_same = settings == replace(before, version=settings.version)
+        settings = replace(settings, version=before.version + 1)
+        if settings.from_ms == before.from_ms and have_same_moments(settings.rule, before.rule):
+            if settings.until_ms != before.until_ms:
+                self._check_end(plan, settings, now_ns)
+            if is_paused:
+                self._pause(plan, now_ns)
+            if not is_same:
+                self._adjust(plan, settings, is_paused=bool(is_paused), now_ns=now_ns)
+            if is_paused is False:
+                self._resume(plan, now_ns)
             return plan
         self.first(settings, now_ns)
         is_paused = plan.standing.state is State.PAUSED if is_paused is None else is_paused
         self._chain.take_back(plan, now_ns)
-        self._begin(plan, replace(settings, version=before.version + 1), is_paused=is_paused, now_ns=now_ns)
+        self._begin(plan, settings, is_paused=is_paused, now_ns=now_ns)
         return plan
 
     def delete(self, plan_id: str, now_ns: int) -> bool:
@@ -241,15 +268,45 @@ class Plans:
 
     def _begin(self, plan: Plan, settings: Settings, *, is_paused: bool, now_ns: int) -> None:
         """Has a plan begin by its settings, which are logged."""
-        body, before = encode(settings), plan.standing
-        plan.record = body
-        plan.settings_place = self._timers.log_plan(plan.id, PlanPart.SETTINGS, body, (plan.settings_place,), now_ns)
+        self._set(plan, settings, now_ns)
+        before = plan.standing
         origin = settings.moments(self.civil).origin(self._chain.clock_ns(settings, now_ns))
         begun = Standing(State.PAUSED, origin, waiting=before.waiting, keys=before.keys)
         if is_paused:
             self._chain.stand(plan, begun, now_ns)
         else:
             self._chain.go_on(plan, settings, replace(begun, state=State.ACTIVE), now_ns)
+
+    def _adjust(self, plan: Plan, settings: Settings, *, is_paused: bool, now_ns: int) -> None:
+        """Has a plan go on by settings with the same moments. One that had finished goes on if they leave it any."""
+        self._set(plan, settings, now_ns)
+        standing = plan.standing
+        if standing.pending_ms is not None:
+            self._chain.adjust(plan, settings, now_ns)
+        elif standing.is_behind:
+            self._agenda.behind[plan.id] = None
+        elif standing.state is State.FINISHED and self._chain.following(
+            settings, replace(standing, at=self._resumed_at(settings, standing, now_ns))
+        ):
+            self._chain.stand(plan, replace(standing, state=State.PAUSED), now_ns)
+            if not is_paused:
+                self._resume(plan, now_ns)
+
+    def _check_end(self, plan: Plan, settings: Settings, now_ns: int) -> None:
+        """Raises `Refusal` (invalid_params) where a plan has no moment to come by another `until_ms`."""
+        standing, moments = plan.standing, replace(settings, count=None).moments(self.civil)
+        if standing.pending_ms is None:
+            is_left = moments.after(self._resumed_at(settings, standing, now_ns)) is not None
+        else:
+            is_left = moments.hold(standing.at)
+        if not is_left:
+            raise _never_comes()
+
+    def _set(self, plan: Plan, settings: Settings, now_ns: int) -> None:
+        """Logs what was asked for."""
+        plan.record = encode(settings)
+        places = (plan.settings_place,)
+        plan.settings_place = self._timers.log_plan(plan.id, PlanPart.SETTINGS, plan.record, places, now_ns)
 
     def _pause(self, plan: Plan, now_ns: int) -> None:
         standing = plan.standing
@@ -272,11 +329,14 @@ class Plans:
             self._set_paused(plan, is_paused=False, now_ns=now_ns)
             self._chain.stand(plan, active, now_ns)
             return
-        if settings.has_steps:
-            at = beginning_at(standing.at, max(round_up(now_ns), settings.from_ms or 0))
-        else:
-            at = settings.moments(self.civil).origin(self._chain.clock_ns(settings, now_ns), standing.at.moment_ms)
+        at = self._resumed_at(settings, standing, now_ns)
         self._chain.go_on(plan, settings, replace(active, at=at), now_ns)
+
+    def _resumed_at(self, settings: Settings, standing: Standing, now_ns: int) -> Position:
+        """Where a plan that rests goes on from if it is resumed now: what has passed meanwhile is not missed."""
+        if settings.has_steps:
+            return beginning_at(standing.at, max(round_up(now_ns), settings.from_ms or 0))
+        return settings.moments(self.civil).origin(self._chain.clock_ns(settings, now_ns), standing.at.moment_ms)
 
     def _set_paused(self, plan: Plan, *, is_paused: bool, now_ns: int) -> None:
         timer_id = self._chain.pending_id(plan)
@@ -304,6 +364,11 @@ class Plans:
         while following is not None:
             yield following.moment_ms
             following = moments.after(following)
+
+
+def _never_comes() -> Refusal:
+    what = "the rule never comes: it has no moment from now on that is within from_ms and until_ms"
+    return Refusal(ErrorCode.INVALID_PARAMS, what)
 
 
 def _with(keys: bytes, key: str | None) -> bytes:

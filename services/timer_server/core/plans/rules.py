@@ -84,6 +84,17 @@ class Steps(Struct, frozen=True, array_like=True, tag=3):
 Rule = Every | Cron | Steps
 
 
+def have_same_moments(rule: Rule, other: Rule) -> bool:
+    """Whether two rules come at the same moments: what steps are called and how amounts are written moves none."""
+    return type(rule) is type(other) and _pace(rule) == _pace(other)
+
+
+def _pace(rule: Rule) -> Rule | list[int]:
+    if isinstance(rule, Cron):
+        return rule
+    return [rule.interval.ms] if isinstance(rule, Every) else [step.amounts.ms for step in rule.steps]
+
+
 class Position(Struct, frozen=True, array_like=True, gc=False):
     """A moment of a rule. Of steps it is also told which one ends there, from 0, and in which round, from 1."""
 
@@ -127,12 +138,14 @@ class Moments:
     def after(self, position: Position) -> Position | None:
         """The position that follows; None at the end. Raises `Refusal` for a zone that is not known."""
         following = self._after(position)
-        if following is None:
-            return None
+        return following if following is not None and self.hold(following) else None
+
+    def hold(self, position: Position) -> bool:
+        """Whether a position is not behind the end of the bounds."""
         until_ms, rounds = self._bounds.until_ms, self._bounds.rounds
         last_ms = _LAST_MS if until_ms is None else min(until_ms, _LAST_MS)
-        is_over = rounds is not None and isinstance(self._rule, Steps) and following.round > rounds
-        return None if is_over or following.moment_ms > last_ms else following
+        is_over = rounds is not None and isinstance(self._rule, Steps) and position.round > rounds
+        return not is_over and position.moment_ms <= last_ms
 
     def before_latest(self, position: Position, now_ms: int, most: int) -> tuple[Position, int]:
         """A later position with at most `most` moments up to now behind it, and how many were passed over.

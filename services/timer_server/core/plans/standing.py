@@ -66,7 +66,8 @@ class Standing(Struct, frozen=True, array_like=True, gc=False):
     `at` is the moment of the occurrence that was started last. Its timer is pending where `pending_ms` is there: that
     is the moment in its id. `is_displaced` says that this timer was paused, extended or restarted, so that it does not
     end at that moment. The moments up to `kept_until_ms` are caught up, one after the other. `waiting` runs wait for
-    room. `keys` are digests (see `core.keys`). `row` are the moments that were skipped last.
+    room. `keys` are digests (see `core.keys`). `row` are the moments that were skipped last. `overtaken` timers were
+    pending when the next one was started beside them; how they ended is not counted.
     """
 
     state: State
@@ -81,6 +82,7 @@ class Standing(Struct, frozen=True, array_like=True, gc=False):
     waiting: int = 0
     keys: bytes = b""
     row: Row | None = None
+    overtaken: int = 0
 
     @property
     def is_behind(self) -> bool:
