@@ -15,6 +15,8 @@ from campaigns.campaign import Campaign, Length, Report
 from campaigns.catalogue import CAMPAIGNS
 from campaigns.checker import check
 from campaigns.history import History
+from campaigns.plan_invariants import judge_plans
+from campaigns.plan_notes import PLAN_HISTORY, read_plan_notes
 from campaigns.queue_invariants import judge
 from campaigns.queue_notes import read_notes
 
@@ -94,7 +96,10 @@ def _print_table(outcomes: list[Outcome]) -> None:
 
 def _check(path: Path) -> int:
     """Judges a history that was kept, or the folder of notes of a campaign of queues."""
-    found = judge(read_notes(path)) if path.is_dir() else check(History.read(path))
+    if path.is_dir():
+        found = judge(read_notes(path))
+    else:
+        found = judge_plans(read_plan_notes(path)) if path.name == PLAN_HISTORY else check(History.read(path))
     violations = [str(violation) for violation in found]
     _print_violations(violations)
     print(f"{len(violations):,} violations")
@@ -119,7 +124,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
 def _check_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make campaigns", description="Judges a history that was kept.")
-    parser.add_argument("file", type=Path, help="history.jsonl of a campaign, or the folder of `queues`")
+    parser.add_argument(
+        "file", type=Path, help=f"history.jsonl of a campaign, {PLAN_HISTORY}, or the folder of `queues`"
+    )
     return parser
 
 

@@ -1,6 +1,6 @@
 """All campaigns, in the order in which they run. A new one is a line here."""
 
-from campaigns import clock, crash, disk, held, herd, hostile, network, queues, rolling, turn_points
+from campaigns import clock, crash, disk, held, herd, hostile, network, plans, queues, rolling, turn_points
 from campaigns.campaign import Campaign
 
 CAMPAIGNS: tuple[Campaign, ...] = (
@@ -14,4 +14,5 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     herd.CAMPAIGN,
     held.CAMPAIGN,
     queues.CAMPAIGN,
+    plans.CAMPAIGN,
 )

@@ -1,7 +1,7 @@
 """`python -m campaigns.doomed_server`: the server, which kills itself at a chosen point of the turn.
 
 `DOOM_POINT` names the point and `DOOM_COUNT` how often it is passed before: the next time is the end. With
-`DOOM_PIPELINED` turns are in flight meanwhile.
+`DOOM_PIPELINED` turns are in flight meanwhile. Where `CLOCK_FILE` names a file, the server has the clocks that it sets.
 """
 
 import os
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from campaigns import clocked_server
 from campaigns.pipelined_server import put_turns_in_flight
 from timer_server.__main__ import main
 from timer_server.core.ledger import Changes
@@ -131,8 +132,17 @@ POINTS: dict[str, Callable[[Doom], None]] = {
     )
 }
 
-if __name__ == "__main__":
+
+def await_doom() -> None:
+    """Has this process end at the point that was chosen, if one was."""
     if os.environ.get("DOOM_PIPELINED"):
         put_turns_in_flight()
-    POINTS[os.environ["DOOM_POINT"]](Doom(int(os.environ["DOOM_COUNT"])))
+    if point := os.environ.get("DOOM_POINT"):
+        POINTS[point](Doom(int(os.environ["DOOM_COUNT"])))
+
+
+if __name__ == "__main__":
+    if clocked_server.CLOCK_FILE in os.environ:
+        clocked_server.take_the_place_of_the_machine()
+    await_doom()
     sys.exit(main())

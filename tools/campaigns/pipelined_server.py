@@ -1,10 +1,12 @@
 """`python -m campaigns.pipelined_server`: the server, whose turns take their time to become durable.
 
 Several are on their way at once, as they are with a store behind a network. A commit reaches the disk a moment after it
-was submitted, so a kill in between loses what nobody may have been told.
+was submitted, so a kill in between loses what nobody may have been told. Where `CLOCK_FILE` names a file, the server
+has the clocks that it sets.
 """
 
 import contextlib
+import os
 import socket
 import sys
 import time
@@ -16,6 +18,7 @@ from typing import NamedTuple
 
 import zmq
 
+from campaigns import clocked_server
 from timer_server import __main__ as program
 from timer_server import serve
 from timer_server.loop.committer import Committer, Ticket
@@ -86,5 +89,7 @@ def put_turns_in_flight() -> None:
 
 
 if __name__ == "__main__":
+    if clocked_server.CLOCK_FILE in os.environ:
+        clocked_server.take_the_place_of_the_machine()
     put_turns_in_flight()
     sys.exit(program.main())
