@@ -34,18 +34,15 @@ def read_log(folder: Path, database: str = "timers.db") -> list[Logged]:
 def resting(logged: Iterable[Logged]) -> list[Resting]:
     """How all plans stand by the end of a log."""
     stood: dict[str, PlanStood] = {}
-    kinds: dict[str, str] = {}
     timers: dict[str, TimerLogged] = {}
     for entry in logged:
         if isinstance(entry, TimerLogged):
             timers[entry.id] = entry
         elif isinstance(entry, PlanStood):
             stood[entry.plan] = entry
-        elif isinstance(entry, PlanSet):
-            kinds[entry.plan] = entry.kind
-        else:
+        elif isinstance(entry, PlanGone):
             stood.pop(entry.plan, None)
-    return [_resting(one, timers.get(one.pending or ""), kinds[one.plan]) for one in stood.values()]
+    return [_resting(one, timers.get(one.pending or "")) for one in stood.values()]
 
 
 def planned_ids(logged: Sequence[Logged]) -> set[str]:
@@ -53,18 +50,19 @@ def planned_ids(logged: Sequence[Logged]) -> set[str]:
     return {entry.pending for entry in logged if isinstance(entry, PlanStood) and entry.pending is not None}
 
 
-def _resting(stood: PlanStood, timer: TimerLogged | None, kind: str) -> Resting:
-    state = None
-    if timer is not None:
-        state = timer.kind if timer.kind in ("fired", "cancelled") else "paused" if timer.due_ms is None else "running"
-    due_ms = None if timer is None or state != "running" else timer.due_ms
-    return Resting(stood.plan, stood.state, stood.pending, state, due_ms, kind == "cron")
+def _resting(stood: PlanStood, timer: TimerLogged | None) -> Resting:
+    if timer is None:
+        return Resting(stood.plan, stood.state, stood.pending)
+    if timer.kind in ("fired", "cancelled"):
+        return Resting(stood.plan, stood.state, stood.pending, timer.kind)
+    state = "paused" if timer.due_ms is None else "running"
+    return Resting(stood.plan, stood.state, stood.pending, state, timer.due_ms, timer.by_wall)
 
 
 def _logged(entry: Entry) -> Logged | None:
     if isinstance(entry, Countdown) and PLAN_MARK in entry.id:
         plan = entry.id.partition(PLAN_MARK)[0]
-        return TimerLogged(entry.place, plan, entry.at_ms, entry.id, entry.kind, entry.due_at_ms)
+        return TimerLogged(entry.place, plan, entry.at_ms, entry.id, entry.kind, entry.due_at_ms, entry.is_wall_bound)
     if not isinstance(entry, PlanEntry):
         return None
     match entry.part:

@@ -36,7 +36,7 @@ class Told(Struct, tag="told", frozen=True):
 
 class Resting(Struct, frozen=True):
     """A plan as the log holds it: what it waits for, and in which state that timer is by the log; None where it is not
-    there. `due_ms` is by the wall clock where that decides."""
+    there. `due_ms` is by the wall clock where that decides, `by_wall`."""
 
     plan: str
     state: str
@@ -54,7 +54,7 @@ class AtRest(Struct, tag="at rest", frozen=True):
 
 
 class TimerLogged(Struct, tag="timer", frozen=True):
-    """An event of a timer of a plan in the log."""
+    """An event of a timer of a plan in the log. `due_ms` is by the wall clock where that decides, `by_wall`."""
 
     place: int
     plan: str
@@ -62,6 +62,7 @@ class TimerLogged(Struct, tag="timer", frozen=True):
     id: str
     kind: str
     due_ms: int | None
+    by_wall: bool = False
 
 
 class PlanSet(Struct, tag="set", frozen=True):

@@ -1,5 +1,6 @@
 """Plans start their timers while the server is killed: at random, and at every point of the turn."""
 
+import signal
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,18 +18,19 @@ from campaigns.plan_facts import Facts
 from campaigns.plan_invariants import LOSSES, judge_plans
 from campaigns.plan_log import read_log, resting
 from campaigns.plan_notes import PLAN_HISTORY, AtRest, Closed, Notes, PlanStood, Told
+from campaigns.target import faults_in_log
 from campaigns.turn_points import DOOM_LIMIT_S, DOOMED
 from drivers.peers import requester
 
 CLIENTS = 3
 SHORT_ROUNDS, LONG_ROUNDS = 1, 20
-KILLS_A_ROUND = 4
-ANSWERS_BETWEEN = 20
+KILLS_A_ROUND = 3
+ANSWERS_BETWEEN = 15
 ANSWERS_LIMIT_S = 30
-UP_S = (0.0, 0.8)
+UP_S = (0.0, 0.5)
 """Beside the time for those answers, how long the server is let run between two kills."""
 
-PASSES = (3, 25)
+PASSES = (3, 15)
 """How often a point is passed before it is the end."""
 
 LOADED = (0, 60)
@@ -125,6 +127,7 @@ class Storm:
             violations=[
                 *map(str, violations),
                 *(f"a client failed: {client.failure}" for client in self._clients if client.failure),
+                *faults_in_log(self.server),
             ],
             figures={
                 "occurrences": f"{len(facts.planned):,}",
@@ -146,7 +149,7 @@ class Storm:
             server.launch()
         else:
             server.start()
-        server.wait(DOOM_LIMIT_S)
+        assert server.wait(DOOM_LIMIT_S) == -signal.SIGKILL, f"the server did not die at {fault}: {server.lines[-3:]}"
 
     def _look(self, fault: str) -> None:
         """Notes how the plans of a server that is killed stand in the log."""
@@ -181,6 +184,6 @@ CAMPAIGN = Campaign(
     "in which the one before ends, or tells that it is skipped; no more fire than are wanted, and no repeated request "
     "acts twice.",
     _run,
-    least_faults=11,
+    least_faults=10,
     least_requests=200,
 )
