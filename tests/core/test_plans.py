@@ -247,6 +247,17 @@ def test_the_log_keeps_what_a_plan_is_however_old_and_what_it_was_goes() -> None
     assert bench.plan(now_ns).standing.fired == 29
 
 
+def test_how_far_a_plan_has_come_is_kept_where_only_what_was_asked_of_it_is_newer() -> None:
+    bench, now_ns = PlanBench(retention_s=60), BEGIN_NS + HOUR_NS
+    bench.put(settings_of())
+    bench.step(now_ns)
+    bench.put(settings_of(missed="all"), now_ns)
+    bench.forget(now_ns + 61 * NS_PER_S)
+    bench.reload()
+    plan = bench.plan(now_ns)
+    assert (plan.standing.fired, plan.settings.version, plan.settings.missed) == (1, 2, "all")
+
+
 @pytest.mark.parametrize("payloads", [(b"L", b"L"), (b"L", b"M"), (b"L", b"s"), (b"s", b"L")])
 def test_a_timer_begun_anew_under_its_id_leaves_nothing_of_the_old_one(
     tmp_path: Path, payloads: tuple[bytes, bytes]

@@ -65,15 +65,19 @@ class Registry:
     # The log
 
     def restore(self, entry: PlanEntry) -> None:
-        """Takes up an entry of the log, in order. Nothing follows from the time that has passed."""
-        plan = self._plans.get(entry.plan)
+        """Takes up an entry of the log, in order. Nothing follows from the time that has passed.
+
+        Either of the two that a plan needs may be the first of it that is still there.
+        """
         if entry.part is PlanPart.GONE:
             self._plans.pop(entry.plan, None)
-        elif entry.part is PlanPart.SETTINGS:
-            if plan is None:
-                plan = self._plans[entry.plan] = Plan(entry.plan, b"", 0, _NOWHERE)
+            return
+        plan = self._plans.get(entry.plan)
+        if plan is None:
+            plan = self._plans[entry.plan] = Plan(entry.plan, b"", 0, _NOWHERE)
+        if entry.part is PlanPart.SETTINGS:
             plan.record, plan.settings_place = entry.body, entry.place
-        elif plan is not None:
+        else:
             plan.standing, plan.standing_place = decode_standing(entry.body), entry.place
 
     def restored(self) -> None:
