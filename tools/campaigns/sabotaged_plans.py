@@ -9,20 +9,31 @@ from collections.abc import Callable
 from typing import Any
 
 from campaigns import clocked_server, doomed_server
+from timer_protocol.durations import NS_PER_MS
 from timer_server.__main__ import main
 from timer_server.core.model import Countdown
 from timer_server.core.plans import chain, plans
 from timer_server.core.plans.chain import Chain
+from timer_server.core.plans.plans import Plans
 from timer_server.core.plans.standing import Plan, Settings, Standing
+
+LATER_NS = 20 * NS_PER_MS
 
 
 def starts_the_next_later() -> None:
     """The next occurrence is started in a commit of its own, after the one in which the one before ends."""
-    has_ended, go_on = Chain.has_ended, Chain.go_on
+    has_ended, go_on, step = Chain.has_ended, Chain.go_on, Plans.step
+    not_before_ns = 0
 
     def fall_behind(self: Chain, plan: Plan, _: Settings, standing: Standing, now_ns: int) -> int:
+        nonlocal not_before_ns
+        not_before_ns = now_ns + LATER_NS
         self._fall_behind(plan, standing, None, now_ns)
         return 0
+
+    def step_later(self: Plans, now_ns: int, budget: int) -> None:
+        if now_ns >= not_before_ns:
+            step(self, now_ns, budget)
 
     def ended(self: Chain, plan: Plan, timer: Countdown, now_ns: int) -> int:
         Chain.go_on = fall_behind  # type: ignore[method-assign]
@@ -32,6 +43,7 @@ def starts_the_next_later() -> None:
             Chain.go_on = go_on  # type: ignore[method-assign]
 
     Chain.has_ended = ended  # type: ignore[method-assign]
+    Plans.step = step_later  # type: ignore[method-assign]
 
 
 def forgets_keys() -> None:
