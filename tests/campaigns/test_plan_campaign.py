@@ -292,7 +292,7 @@ TOLD: dict[Callable[[], Story], set[str]] = {
     start_what_has_fired: {"an_occurrence_fires_once"},
     wait_for_what_was_never_started: {"an_occurrence_fires_once"},
     fire_too_often: {"count_is_never_passed"},
-    begin_too_many_rounds: {"count_is_never_passed"},
+    begin_too_many_rounds: {"rounds_are_never_passed"},
     run_twice: {"a_repeat_acts_once"},
     forget_a_skip: {"a_repeat_acts_once"},
     change_by_a_repeat: {"puts_make_one_version_each"},

@@ -35,7 +35,7 @@ class Chapter:
     settings: PlanSet
     entries: list[Logged]
 
-    @property
+    @cached_property
     def started(self) -> set[str]:
         """The timers that the plan has waited for."""
         return planned_ids(self.entries)

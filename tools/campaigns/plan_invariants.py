@@ -59,24 +59,30 @@ def an_occurrence_fires_once(facts: Facts) -> Iterator[str]:
 
 
 def count_is_never_passed(facts: Facts) -> Iterator[str]:
-    """No more occurrences fire than `count` says as it stands, and no more rounds of steps begin."""
+    """No more occurrences fire than `count` says, but for those that had been started when that was put."""
     for chapter in facts.chapters:
-        fired, count, most, started = 0, None, None, chapter.started
+        fired, count, most = 0, None, None
         begun: set[str] = set()
-        for entry in chapter.entries:
-            if isinstance(entry, TimerLogged):
-                (begun.discard if entry.kind == "cancelled" else begun.add)(entry.id)
-            if isinstance(entry, PlanSet):
-                if entry.count != count:  # those that were begun before may fire
-                    most = None if entry.count is None else max(entry.count, len(begun & started))
+        for entry in chapter.entries if chapter.settings.kind != "steps" else ():
+            if isinstance(entry, PlanSet) and entry.count != count:
                 count = entry.count
-            elif isinstance(entry, PlanStood) and chapter.settings.kind == "steps" and entry.state == "active":
-                if most is not None and entry.pending is not None and entry.round > most:
-                    yield f"{entry.plan} is in round {entry.round} of {most}"
-            elif isinstance(entry, TimerLogged) and entry.kind == "fired" and entry.id in started:
-                fired += 1
-                if most is not None and fired > most and chapter.settings.kind != "steps":
+                most = None if count is None else max(count, len(begun))
+            elif isinstance(entry, TimerLogged) and entry.id in chapter.started:
+                (begun.discard if entry.kind == "cancelled" else begun.add)(entry.id)
+                fired += entry.kind == "fired"
+                if entry.kind == "fired" and most is not None and fired > most:
                     yield f"{entry.id} has fired as number {fired} of {most}"
+
+
+def rounds_are_never_passed(facts: Facts) -> Iterator[str]:
+    """No more rounds of steps begin than `count` says as it stands."""
+    for chapter in facts.chapters:
+        most = None
+        for entry in chapter.entries if chapter.settings.kind == "steps" else ():
+            if isinstance(entry, PlanSet):
+                most = entry.count
+            elif isinstance(entry, PlanStood) and entry.pending and entry.round > (most or entry.round):
+                yield f"{entry.plan} is in round {entry.round} of {most}"
 
 
 def a_repeat_acts_once(facts: Facts) -> Iterator[str]:
@@ -153,6 +159,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     moments_are_started_or_told,
     an_occurrence_fires_once,
     count_is_never_passed,
+    rounds_are_never_passed,
     a_repeat_acts_once,
     puts_make_one_version_each,
     no_plan_stays_behind,
