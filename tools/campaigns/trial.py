@@ -1,24 +1,21 @@
 """The common course of the campaigns: a server under load while faults are done to it, then a settled end, judged."""
 
-import time
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from msgspec import convert
 
+from campaigns.asker import Asker
 from campaigns.campaign import Report
 from campaigns.checker import check, count_lost
 from campaigns.facts import Facts
 from campaigns.history import Answered, History
 from campaigns.workload import Load, Workload
-from drivers.peers import Requester, requester
 from drivers.server_process import ServerProcess
 from timer_protocol.messages import Event, EventPage, Timer
 
 HISTORY = "history.jsonl"
-ASKED_AGAIN, PAUSE_S = 50, 0.1
 PAGE = 1000
 SOON_MS = 5_000
 """Timers due within this time are waited for in the end, so that nothing happens while it is written down."""
@@ -73,16 +70,16 @@ class Trial:
         """Ends the load, waits until nothing is due any more, and writes down how everything stands."""
         assert self._workload is not None
         self._workload.stop()
-        with requester(self.server.commands) as rpc:
-            _wait_for_those_due_soon(rpc, self._load.own_prefix)
-            log = _whole_log(rpc, self._load.own_prefix)
-            for watcher in self._workload.watchers:
-                watcher.reach(log[-1].seq if log else 0, CATCH_UP_LIMIT_S)
-            self._workload.close()
-            self._workload = None
-            timers = _all_timers(rpc, prefix=self._load.own_prefix)
-            (standing,) = _result(rpc, "server.info")["logs"].values()
-            self.history.close(log, timers, standing["now_ms"])
+        asker, prefix = Asker(self.server.commands), self._load.own_prefix
+        _wait_for_those_due_soon(asker, prefix)
+        log = _whole_log(asker, prefix)
+        for watcher in self._workload.watchers:
+            watcher.reach(log[-1].seq if log else 0, CATCH_UP_LIMIT_S)
+        self._workload.close()
+        self._workload = None
+        timers = _all_timers(asker, prefix=prefix)
+        (standing,) = asker.result("server.info")["logs"].values()
+        self.history.close(log, timers, standing["now_ms"])
 
     def report(self, faults: int) -> Report:
         """What came of it. The history is kept in the folder."""
@@ -116,42 +113,33 @@ def _figures(facts: Facts) -> dict[str, str]:
     return {**figures, "longest outage": f"{max(outages_s):.2f} s"} if outages_s else figures
 
 
-def _result(rpc: Requester, method: str, **params: Any) -> Any:
-    """The result of a call. It is asked again where the server cuts connections just then, as it says."""
-    for _ in range(ASKED_AGAIN):
-        response = rpc.response(method, **params)
-        if not response.get("error", {}).get("data", {}).get("retryable"):
-            break
-        time.sleep(PAUSE_S)
-    assert "result" in response, response
-    return response["result"]
-
-
-def _wait_for_those_due_soon(rpc: Requester, prefix: str) -> None:
+def _wait_for_those_due_soon(asker: Asker, prefix: str) -> None:
     """Waits for the last of them, again and again as others come near; one that never fires is for the checker."""
     for _ in range(ROUNDS_AT_MOST):
-        due_soon = [timer for timer in _all_timers(rpc, prefix=prefix, state="running") if timer.remaining_ms < SOON_MS]
+        due_soon = [
+            timer for timer in _all_timers(asker, prefix=prefix, state="running") if timer.remaining_ms < SOON_MS
+        ]
         if not due_soon:
             return
         last = max(due_soon, key=lambda timer: timer.remaining_ms)
-        _result(rpc, "timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
+        asker.result("timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
 
 
-def _whole_log(rpc: Requester, prefix: str) -> list[Event]:
+def _whole_log(asker: Asker, prefix: str) -> list[Event]:
     events: list[Event] = []
     after: dict[str, int] = {}
     while True:
-        page = convert(_result(rpc, "events.read", after=after, prefix=prefix, limit=PAGE), EventPage)
+        page = convert(asker.result("events.read", after=after, prefix=prefix, limit=PAGE), EventPage)
         events += page.events
         if not page.more:
             return events
         after = page.next
 
 
-def _all_timers(rpc: Requester, **selection: str) -> list[Timer]:
+def _all_timers(asker: Asker, **selection: str) -> list[Timer]:
     timers: list[Timer] = []
     while True:
-        page = _result(rpc, "timer.list", limit=PAGE, **selection, **({"after": timers[-1].id} if timers else {}))
+        page = asker.result("timer.list", limit=PAGE, **selection, **({"after": timers[-1].id} if timers else {}))
         timers += convert(page["timers"], list[Timer])
         if page["next"] is None:
             return timers
