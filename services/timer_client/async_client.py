@@ -13,7 +13,15 @@ from timer_client.arguments import finite_seconds
 from timer_client.async_transport import MESSAGES_IN_FLIGHT, AsyncTransport
 from timer_client.async_work import AsyncCarrier, AsyncWork, Desk
 from timer_client.calls import Call, Talk, TimerSpec
-from timer_client.client import SILENCE_S, WAIT_CHUNK_S, Outcomes, Timers, check_parts, chosen_settings, unwrapped
+from timer_client.client import (
+    WAIT_CHUNK_S,
+    Endpoints,
+    Outcomes,
+    Timers,
+    check_parts,
+    chosen_settings,
+    unwrapped,
+)
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
 from timer_client.follower import Follower
@@ -75,8 +83,8 @@ class AsyncTimerClient:
 
     def __init__(
         self,
-        server: str | None = None,
-        events: str | None = None,
+        server: Endpoints | None = None,
+        events: Endpoints | None = None,
         *,
         settings: Settings | None = None,
         context: Context | None = None,
@@ -86,7 +94,7 @@ class AsyncTimerClient:
         check_parts(context, on_pause)
         self._on_pause = on_pause
         self._batches = Batches()
-        self._transport = AsyncTransport(context, load_keys(self.settings))
+        self._transport = AsyncTransport(self.settings.server_endpoints, context, load_keys(self.settings))
         self._desks: WeakSet[Desk] = WeakSet()
         """Those of its workers."""
         self._gathered: Waiting = []
@@ -193,7 +201,7 @@ class AsyncTimerClient:
         Raises `EventsTruncated`, after the events that are left, if some of what was asked for is gone; and
         `ServerUnreachable`.
         """
-        follower = Follower(prefix, cursor_after(after))
+        follower = Follower(prefix, cursor_after(after), self.settings.events_endpoints)
         return AsyncEventStream(follower, self._follow(follower))
 
     def work(
@@ -228,19 +236,22 @@ class AsyncTimerClient:
 
     async def _follow(self, follower: Follower) -> AsyncGenerator[Event, None]:
         if not follower.has_begun:
-            follower.begin((await self.info()).cursor)
-        subscription = await self._transport.subscribe(self.settings.events, follower.topics)
+            follower.begin(await self.info())
+        subscription = await self._transport.subscribe(follower.roster.endpoints, follower.topics)
         try:
             while True:
+                if follower.roster.is_outdated:
+                    follower.roster.take(await self.info())
+                    await subscription.listen_to(follower.roster.endpoints)
                 while follower.behind:
                     page = await self.read_events(follower.cursor, follower.id_prefix, PAGE_MAXIMUM)
                     for event in follower.take(page):
                         yield event
-                frames = await subscription.receive(SILENCE_S)
-                if frames is None:
-                    await subscription.renew()
-                    follower.resync()
-                elif heard := follower.hear(frames):
+                began_s = time.monotonic()
+                frames = await subscription.receive(follower.listens_s)
+                heard = None if frames is None else follower.hear(frames)
+                follower.listen(time.monotonic() - began_s)
+                if heard is not None:
                     yield heard
         finally:
             self._transport.unsubscribe(subscription)
@@ -277,8 +288,8 @@ class AsyncTimerClient:
         try:
             attempt = partial(self._attempt, exchange, patience)
             await try_awaitable(attempt, self.settings, patience, self._on_pause, self._transport.sleep)
-        except Unanswered as failure:
-            exchange.give_up(ServerUnreachable(self.settings.server, patience.tried_s, patience.tries, str(failure)))
+        except Unanswered:
+            exchange.give_up(ServerUnreachable(self.settings.server, patience.tried_s, patience.tries, patience.reason))
         except Unfinished:
             pass  # the outcomes are the server's own errors
         if exchange.oversize is None:
@@ -290,9 +301,11 @@ class AsyncTimerClient:
         ]
 
     async def _attempt(self, exchange: Exchange, patience: Patience) -> None:
-        await self._transport.carry(exchange, self.settings.server, patience.attempt_timeout_s())
+        endpoint = await self._transport.carry(exchange, patience)
         if exchange.unsettled:
-            raise Postponed(exchange.reason)
+            if exchange.is_turned_away:
+                self._transport.leave(endpoint)
+            raise Postponed(exchange.reason, endpoint=endpoint)
 
 
 def _give_up_unawaited(delivering: asyncio.Task[None], awaited: Sequence[asyncio.Future[Any]], _: object) -> None:

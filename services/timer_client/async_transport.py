@@ -8,16 +8,18 @@ task has to take all there are, and look again after sending.
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import zmq
 
+from timer_client.async_subscription import AsyncSubscription
 from timer_client.ending import PROCESS
 from timer_client.errors import AccessDenied, ClientClosed, LocalFailure, TimerError
 from timer_client.keys import Keys
-from timer_client.link import Context, Link, Socket, subscribed
-from timer_client.lookup import EVENTS_LOOKUP_S, Lookup, log_unknown, look_up, too_slow
-from timer_client.retry import Unanswered
+from timer_client.link import Context, Link, Socket, all_subscribed
+from timer_client.lookup import EventsNames, Lookup, look_up, too_slow
+from timer_client.retry import Patience, Unanswered
+from timer_client.rota import Rota
 from timer_client.session import Exchange
 
 MESSAGES_IN_FLIGHT = 16
@@ -25,9 +27,14 @@ MESSAGES_IN_FLIGHT = 16
 
 
 class AsyncTransport:
-    """Connections to one server, on the event loop of the first call, and in the process of that."""
+    """Connections on the event loop of the first call, and in the process of that.
 
-    def __init__(self, context: Context | None = None, keys: Keys | None = None) -> None:
+    All tasks ask one server at a time, over one link.
+    """
+
+    def __init__(self, servers: Sequence[str], context: Context | None = None, keys: Keys | None = None) -> None:
+        self._rota = Rota(servers)
+        self._events_names = EventsNames()
         self._given_context = context
         self._context = context
         self._keys = keys
@@ -37,6 +44,9 @@ class AsyncTransport:
         """Whether it is the copy of one that was used before a fork. An event loop does not survive that."""
         self._process.heirs.add(self)
         self._link: _AsyncLink | None = None
+        """The one for new requests."""
+        self._left: set[_AsyncLink] = set()
+        """Those over which nothing new is asked."""
         self._slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT)
         self._subscriptions: set[AsyncSubscription] = set()
         self._closed = asyncio.Event()
@@ -51,37 +61,53 @@ class AsyncTransport:
         """Notes that this is a copy, unless nothing was done with it before."""
         self.is_inherited |= self._is_used
 
-    async def carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
-        """Sends the unsettled calls of the exchange, and has it accept the reply.
+    async def carry(self, exchange: Exchange, patience: Patience) -> str:
+        """Sends the unsettled calls of the exchange, and has it accept the reply. Returns the server's endpoint.
 
-        Raises `Unanswered` for a connection that fails, or a reply that is not there after `timeout_s` and, where
-        the connection stands, the time for which the server may hold it back. Raises `ClientClosed`.
+        Raises `Unanswered` for a connection that fails, or a reply that is not there after the time that `patience`
+        has and, where the connection stands, the time for which the server may hold it back; the next server is asked
+        after that. Raises `ClientClosed`.
         """
         self.use()
         if exchange.wait_s:  # the server may hold it back, so it takes none of the places
-            await self._carry(exchange, endpoint, timeout_s)
-            return
+            return await self._carry(exchange, patience)
         if self._slots.locked():
+            timeout_s = patience.attempt_timeout_s()
             try:
                 await asyncio.wait_for(self._slots.acquire(), timeout_s)
             except TimeoutError:
-                raise Unanswered(f"no earlier request was answered within {timeout_s:.3g} s") from None
+                reason = f"no earlier request was answered within {timeout_s:.3g} s"
+                raise Unanswered(reason, endpoint=self._rota.current) from None
         else:
             await self._slots.acquire()
         try:
-            await self._carry(exchange, endpoint, timeout_s)
+            return await self._carry(exchange, patience)
         finally:
             self._slots.release()
 
-    async def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> "AsyncSubscription":
-        """A connection to the events socket. Raises `ClientClosed`."""
+    def leave(self, endpoint: str) -> None:
+        """Asks the next server from now on, where there are several and none has left this one before."""
+        self._rota.leave(endpoint)
+        link = self._link
+        if link is not None and link.endpoint != self._rota.current:
+            self._link = None
+            link.retire()
+            if not link.is_closed:
+                self._left.add(link)
+
+    async def subscribe(self, endpoints: Sequence[str], topics: Sequence[bytes]) -> AsyncSubscription:
+        """Connections to the events sockets. Raises `ClientClosed`."""
         self.use()
-        connect = functools.partial(self._subscribed, endpoint, topics)
-        subscription = AsyncSubscription(await connect(), connect)
+        subscription = AsyncSubscription(functools.partial(self._subscribed, topics))
         self._subscriptions.add(subscription)
+        try:
+            await subscription.listen_to(endpoints)
+        except BaseException:
+            self.unsubscribe(subscription)
+            raise
         return subscription
 
-    def unsubscribe(self, subscription: "AsyncSubscription") -> None:
+    def unsubscribe(self, subscription: AsyncSubscription) -> None:
         """Closes a subscription."""
         if self._process.is_ending or self.is_inherited:
             return
@@ -102,38 +128,59 @@ class AsyncTransport:
         self._closed.set()
         if self._process.is_ending or self.is_inherited:
             return
-        if self._link is not None:
-            self._link.close(ClientClosed())
+        for link in (self._link, *self._left):
+            if link is not None:
+                link.close(ClientClosed())
         while self._subscriptions:
             self._subscriptions.pop().close()
         if self._context is not None and self._given_context is None:
             self._context.term()  # returns at once, as all its sockets are closed and none lingers
 
-    async def _carry(self, exchange: Exchange, endpoint: str, timeout_s: float) -> None:
+    async def _carry(self, exchange: Exchange, patience: Patience) -> str:
+        endpoint, timeout_s = self._rota.current, patience.attempt_timeout_s()
+        try:
+            link = self._usable_link() or await self._connected(endpoint, patience.connect_timeout_s(timeout_s))
+            endpoint = link.endpoint
+            exchange.accept(await link.request(exchange.encode(), timeout_s, exchange.wait_s))
+        except Unanswered as failure:
+            failure.endpoint = endpoint
+            self.leave(endpoint)
+            raise
+        return endpoint
+
+    async def _connected(self, endpoint: str, connect_s: float) -> "_AsyncLink":
+        """A new link, or one that another task has made meanwhile."""
+        address = await self._address(endpoint, connect_s)
         link = self._usable_link()
         if link is None:
-            address = await self._address(endpoint, timeout_s)
-            link = self._usable_link()  # another task may have been quicker
-            if link is None:
-                with _explained(endpoint):
-                    link = self._link = _AsyncLink(Link(self._own_context(), address, self._keys))
-        exchange.accept(await link.request(exchange.encode(), timeout_s, exchange.wait_s))
+            with _explained(endpoint):
+                made = Link(self._own_context(), address, self._keys)
+                link = self._link = _AsyncLink(made, endpoint, connect_s)
+                self._left = {left for left in self._left if not left.is_closed}
+        return link
 
     def _usable_link(self) -> "_AsyncLink | None":
         if self._closed.is_set():
             raise ClientClosed
         return None if self._link is None or self._link.is_closed else self._link
 
-    async def _subscribed(self, endpoint: str, topics: Sequence[bytes]) -> Socket:
-        try:
-            address = await self._address(endpoint, EVENTS_LOOKUP_S)
-        except Unanswered as unknown:
-            log_unknown(endpoint, unknown)
-            address = None
+    async def _subscribed(self, topics: Sequence[bytes], endpoints: Sequence[str]) -> list[Socket]:
+        """A SUB socket for each endpoint; where an address is not found, it is connected to nothing."""
+        limit_s = self._events_names.begin(endpoints)
+        addresses = [await self._events_address(endpoint, limit_s) for endpoint in endpoints]
         if self._closed.is_set():
             raise ClientClosed
-        with _explained(endpoint):
-            return subscribed(self._own_context(), address, topics, self._keys)
+        with _explained(",".join(endpoints)):
+            return all_subscribed(self._own_context(), addresses, topics, self._keys)
+
+    async def _events_address(self, endpoint: str, limit_s: float) -> str | None:
+        try:
+            address = await self._address(endpoint, limit_s)
+        except Unanswered as unknown:
+            self._events_names.note_unknown(endpoint, unknown)
+            return None
+        self._events_names.note_found(endpoint)
+        return address
 
     async def _address(self, endpoint: str, timeout_s: float) -> str:
         """The address of an endpoint. Raises `Unanswered`, `ClientClosed`."""
@@ -174,14 +221,21 @@ async def _done(lookup: Lookup) -> None:
 
 
 class _AsyncLink:
-    """A link whose replies wake the tasks that wait for them. When it fails, all of them get the reason."""
+    """A link whose replies wake the tasks that wait for them. When it fails, all of them get the reason.
 
-    def __init__(self, link: Link) -> None:
+    `connect_s` is how long a task waits for the connection.
+    """
+
+    def __init__(self, link: Link, endpoint: str, connect_s: float) -> None:
+        self.endpoint = endpoint
+        """The server's, as the settings have it."""
+        self._connect_s = connect_s
         self._loop = asyncio.get_running_loop()
         self._link = link
         self._awaited: dict[bytes, asyncio.Future[bytes]] = {}
         self._replies_fd = int(self._link.dealer.get(zmq.FD))
         self._monitor_fd = int(self._link.monitor.get(zmq.FD))
+        self._is_retired = False
         self.is_closed = False
         self._loop.add_reader(self._replies_fd, self._receive)
         self._loop.add_reader(self._monitor_fd, self._check)
@@ -192,23 +246,33 @@ class _AsyncLink:
         if asyncio.get_running_loop() is not self._loop:
             raise TimerError("an asynchronous client belongs to the event loop of its first call")
         started_s = self._loop.time()
+        due_s = timeout_s if self._link.connected else min(timeout_s, self._connect_s)
         token = self._link.send(body)
         reply: asyncio.Future[bytes] = self._loop.create_future()
         self._awaited[token] = reply
         self._loop.call_soon(self._receive)
         try:
-            await asyncio.wait((reply,), timeout=timeout_s)
-            if not reply.done() and wait_s and self._link.connected:
+            await asyncio.wait((reply,), timeout=due_s)
+            if not reply.done() and self._link.connected and (due_s < timeout_s or wait_s):
                 # The server can hold a request back only if it has it.
-                await asyncio.wait((reply,), timeout=wait_s)
+                await asyncio.wait((reply,), timeout=timeout_s - due_s + wait_s)
+                due_s = timeout_s
             if not reply.done():
-                self.close(Unanswered(f"no reply within {timeout_s:.3g} s"))
+                self.close(Unanswered(f"no reply within {due_s:.3g} s"))
             return reply.result()
         except Unanswered as failure:
             parked_s = min(wait_s, self._loop.time() - started_s) if self._link.connected else 0
             raise Unanswered(str(failure), parked_s) from None
         finally:
             self._awaited.pop(token, None)
+            if self._is_retired:
+                self.retire()
+
+    def retire(self) -> None:
+        """Closes the sockets when nobody waits for a reply any more."""
+        self._is_retired = True
+        if not self._awaited:
+            self.close(ClientClosed())
 
     def close(self, reason: TimerError | Unanswered) -> None:
         """Closes the sockets; tasks that wait for a reply get the reason."""
@@ -237,62 +301,3 @@ class _AsyncLink:
             self._receive()  # what came just before it was lost
             denial = self._link.denial
             self.close(Unanswered(str(self._link.failure)) if denial is None else AccessDenied(denial))
-
-
-class AsyncSubscription:
-    """A SUB socket. One task receives."""
-
-    def __init__(self, socket: Socket, connect: Callable[[], Awaitable[Socket]]) -> None:
-        self._socket = socket
-        self._connect = connect
-        self._is_closed = False
-        self._stop_waiting: Callable[[], None] = _do_nothing
-
-    async def receive(self, timeout_s: float) -> list[bytes] | None:
-        """The frames of the next message; None if none comes in time. Raises `ClientClosed`."""
-        loop = asyncio.get_running_loop()
-        ends_s = loop.time() + timeout_s
-        while not self._is_closed:
-            try:
-                return self._socket.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                left_s = ends_s - loop.time()
-            if left_s <= 0:
-                return None
-            await self._wait(loop, left_s)
-        raise ClientClosed
-
-    async def renew(self) -> None:
-        """Connects with a new socket, which looks the server's name up again. Raises `ClientClosed`."""
-        self._socket.close(0)
-        self._socket = await self._connect()
-
-    def close(self) -> None:
-        """Closes the socket, and wakes the task that waits for it."""
-        self._is_closed = True
-        self._stop_waiting()
-        self._socket.close(0)
-
-    async def _wait(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
-        """Returns when there may be something to receive, or the socket is about to close, or after the time-out."""
-        descriptor = int(self._socket.get(zmq.FD))
-        woken = asyncio.Event()
-
-        def stop_waiting() -> None:
-            # Once the socket is closed another may have its descriptor, so this has to run before, and only once.
-            self._stop_waiting = _do_nothing
-            loop.remove_reader(descriptor)
-            woken.set()
-
-        self._stop_waiting = stop_waiting
-        loop.add_reader(descriptor, stop_waiting)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await woken.wait()
-        finally:
-            self._stop_waiting()
-
-
-def _do_nothing() -> None:
-    pass

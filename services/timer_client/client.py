@@ -11,7 +11,7 @@ from weakref import WeakSet
 import zmq
 
 from timer_client import calls, many, plan_calls, queue_calls
-from timer_client.arguments import finite_seconds, wrong_kind
+from timer_client.arguments import finite_seconds, texts, wrong_kind
 from timer_client.calls import Call, Talk, TimerSpec
 from timer_client.cursor import After, cursor_after
 from timer_client.errors import ServerUnreachable, TimerError
@@ -35,11 +35,11 @@ T = TypeVar("T")
 Timers = list[Timer]
 Outcomes = list[Any]
 
+Endpoints = str | Sequence[str]
+"""One endpoint, or several: as a sequence, or as a text with commas between them."""
+
 WAIT_CHUNK_S = 30.0
 """How long the server holds one `timer.wait` back. A lost connection is noticed at once, so this need not be short."""
-
-SILENCE_S = 3.0
-"""A beat comes every second; after this long without one the connection counts as dead."""
 
 MESSAGES_AT_ONCE = 16
 """Messages of `start_many` in flight: the server works on some while the next ones arrive."""
@@ -49,9 +49,11 @@ class TimerClient:
     """A client for threads: any number of them may share it.
 
     Where the server is comes from `settings`, by default from the environment (`TIMER_SERVER` and so on); `server`
-    and `events` are the two endpoints, for when only they are to be said. Every call is tried until
-    `retry_deadline_s` is over, in a way that never does anything twice, and then raises `ServerUnreachable`.
-    `on_pause` is told before every further try.
+    and `events` are the two endpoints, for when only they are to be said, or sequences of those of several servers.
+    Every call is tried until `retry_deadline_s` is over, in a way that never does anything twice, and then raises
+    `ServerUnreachable`. `on_pause` is told before every further try.
+
+    Of several servers one is asked for as long as it answers, and events are heard from all.
 
     With `inproc://` endpoints, `context` is the ZeroMQ context that the server is bound in. Closing ends the calls of
     other threads with `ClientClosed`, and never hangs.
@@ -93,8 +95,8 @@ class TimerClient:
 
     def __init__(
         self,
-        server: str | None = None,
-        events: str | None = None,
+        server: Endpoints | None = None,
+        events: Endpoints | None = None,
         *,
         settings: Settings | None = None,
         context: Context | None = None,
@@ -104,7 +106,7 @@ class TimerClient:
         check_parts(context, on_pause)
         self._on_pause = on_pause
         self._batches = Batches()
-        self._transport = Transport(context, load_keys(self.settings))
+        self._transport = Transport(self.settings.server_endpoints, context, load_keys(self.settings))
         self._desks: WeakSet[Desk] = WeakSet()
         """Those of its workers."""
 
@@ -176,7 +178,7 @@ class TimerClient:
         Raises `EventsTruncated`, after the events that are left, if some of what was asked for is gone; and
         `ServerUnreachable`.
         """
-        follower = Follower(prefix, cursor_after(after))
+        follower = Follower(prefix, cursor_after(after), self.settings.events_endpoints)
         return EventStream(follower, self._follow(follower))
 
     def work(
@@ -211,18 +213,23 @@ class TimerClient:
 
     def _follow(self, follower: Follower) -> Generator[Event, None, None]:
         if not follower.has_begun:
-            follower.begin(self.info().cursor)
-        subscription = self._transport.subscribe(self.settings.events, follower.topics)
+            follower.begin(self.info())
+        subscription = self._transport.subscribe(follower.roster.endpoints, follower.topics)
         try:
             while True:
+                if follower.roster.is_outdated:
+                    follower.roster.take(self.info())
+                    subscription.listen_to(follower.roster.endpoints)
                 while follower.behind:
                     yield from follower.take(self.read_events(follower.cursor, follower.id_prefix, PAGE_MAXIMUM))
-                frames = subscription.receive(SILENCE_S)
-                if frames is None:
-                    subscription.renew()
-                    follower.resync()
-                elif event := follower.hear(frames):
+                began_s = time.monotonic()
+                frames = subscription.receive(follower.listens_s)
+                event = None if frames is None else follower.hear(frames)
+                follower.listen(time.monotonic() - began_s)
+                if event is not None:
                     yield event
+                elif subscription.take_gap():
+                    follower.resync()
         finally:
             self._transport.unsubscribe(subscription)
 
@@ -232,8 +239,8 @@ class TimerClient:
         try:
             attempt = partial(self._attempt, exchanges, patience)
             try_blocking(attempt, self.settings, patience, self._on_pause, self._transport.sleep)
-        except Unanswered as failure:
-            unreachable = ServerUnreachable(self.settings.server, patience.tried_s, patience.tries, str(failure))
+        except Unanswered:
+            unreachable = ServerUnreachable(self.settings.server, patience.tried_s, patience.tries, patience.reason)
             for exchange in exchanges:
                 exchange.give_up(unreachable)
         except Unfinished:
@@ -248,10 +255,12 @@ class TimerClient:
 
     def _attempt(self, exchanges: Sequence[Exchange], patience: Patience) -> None:
         unsettled = [exchange for exchange in exchanges if exchange.unsettled]
-        self._transport.carry(unsettled, self.settings.server, patience.attempt_timeout_s())
+        endpoint = self._transport.carry(unsettled, patience)
         for exchange in unsettled:
             if exchange.unsettled:
-                raise Postponed(exchange.reason)
+                if exchange.is_turned_away:
+                    self._transport.leave(endpoint)
+                raise Postponed(exchange.reason, endpoint=endpoint)
 
 
 def unwrapped(outcome: Any) -> Any:
@@ -261,17 +270,26 @@ def unwrapped(outcome: Any) -> Any:
     return outcome
 
 
-def chosen_settings(server: str | None, events: str | None, settings: Settings | None) -> Settings:
+def chosen_settings(server: Endpoints | None, events: Endpoints | None, settings: Settings | None) -> Settings:
     """The settings of a client: the loaded ones unless others are given, with the endpoints that are given.
 
     Raises `ConfigError`, `InvalidArgument`.
     """
     if not isinstance(settings, Settings | None):
         raise wrong_kind("settings", settings, "Settings")
-    endpoints: dict[str, Any] = {
-        name: text for name, text in (("server", server), ("events", events)) if text not in (None, "")
+    given: dict[str, Any] = {
+        name: _joined(name, value)
+        for name, value in (("server", server), ("events", events))
+        if value not in (None, "")
     }
-    return replace(load_settings() if settings is None else settings, **endpoints)
+    return replace(load_settings() if settings is None else settings, **given)
+
+
+def _joined(name: str, value: object) -> object:
+    """A sequence of endpoints as settings have them. Raises `InvalidArgument`."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(texts(name, value, "a list of endpoints"))
+    return value
 
 
 def check_parts(context: Context | None, on_pause: OnPause) -> None:

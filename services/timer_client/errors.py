@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from timer_protocol.errors import ErrorCode, RpcError, remade
+from timer_protocol.settings import endpoints
 
 if TYPE_CHECKING:
     from timer_client.cursor import Cursor
@@ -48,8 +49,11 @@ class ServerUnreachable(TimerError):
 
     def __init__(self, endpoint: str, tried_s: float, tries: int, reason: str) -> None:
         times = "once" if tries == 1 else f"{tries} times"
-        super().__init__(f"the server at {endpoint} could not be reached: tried {times} in {tried_s:.1f} s; {reason}")
+        # Of several servers the reason names each.
+        what = f"the server at {endpoint} could not" if len(endpoints(endpoint)) == 1 else "none of the servers could"
+        super().__init__(f"{what} be reached: tried {times} in {tried_s:.1f} s; {reason}")
         self.endpoint = endpoint
+        """Where the server is; of several, their endpoints, separated by commas."""
         self.tried_s = tried_s
         self.tries = tries
 

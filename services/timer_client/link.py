@@ -64,6 +64,16 @@ def prepare(context: Context, socket_type: int, endpoint: str, keys: Keys | None
     return socket
 
 
+def all_subscribed(
+    context: Context, addresses: Sequence[str | None], topics: Sequence[bytes], keys: Keys | None
+) -> list[Socket]:
+    """`subscribed` for each of several addresses, or for none of them."""
+    with contextlib.ExitStack() as undo:
+        sockets = [undo.enter_context(subscribed(context, address, topics, keys)) for address in addresses]
+        undo.pop_all()
+    return sockets
+
+
 def subscribed(context: Context, endpoint: str | None, topics: Sequence[bytes], keys: Keys | None = None) -> Socket:
     """A SUB socket that receives these topics; without an endpoint it is connected to nothing.
 

@@ -15,8 +15,12 @@ from timer_protocol.addresses import UnknownHost, has_name, numbered
 
 _log = logging.getLogger("timer_client")
 
-EVENTS_LOOKUP_S = 5.0
+_EVENTS_LOOKUP_S = 5.0
 """How long the name of the events socket may take to be found; after that, events are read without being heard of."""
+
+_ONE_OF_SEVERAL_S = 0.2
+"""How long the names of several of them may take, as the others are not heard meanwhile. What is found later is taken
+when a connection is tried again."""
 
 _KEPT_S = 10.0
 """How long an outcome that nobody has waited for is kept: a server may move, and a try comes again within this."""
@@ -76,14 +80,32 @@ def look_up(endpoint: str) -> Lookup:
     return found
 
 
-def log_unknown(endpoint: str, unknown: Unanswered) -> None:
-    """Logs that the events socket cannot be found: a stream goes on by reading events, and so is slower."""
-    _log.warning("events are read every few seconds, not heard, as %s is out of reach: %s", endpoint, unknown)
-
-
 def too_slow(endpoint: str, timeout_s: float) -> Unanswered:
     """The failure of a lookup that is not done in time."""
     return Unanswered(f"the name service did not answer within {timeout_s:.3g} s for {endpoint}")
+
+
+class EventsNames:
+    """Finds the addresses of events sockets. One that cannot be found is told once: streams try it again and again."""
+
+    def __init__(self) -> None:
+        self._unknown: set[str] = set()
+
+    def begin(self, endpoints: Sequence[str]) -> float:
+        """Looks up several endpoints, all at the same time. Returns how long each may take."""
+        for endpoint in endpoints:
+            look_up(endpoint)
+        return _EVENTS_LOOKUP_S if len(endpoints) == 1 else _ONE_OF_SEVERAL_S
+
+    def note_found(self, endpoint: str) -> None:
+        """Notes that an endpoint has an address."""
+        self._unknown.discard(endpoint)
+
+    def note_unknown(self, endpoint: str, unknown: Unanswered) -> None:
+        """Notes that one has none: a stream goes on by reading events, and so is slower."""
+        if endpoint not in self._unknown:
+            self._unknown.add(endpoint)
+            _log.warning("events are read every few seconds, not heard, as %s is out of reach: %s", endpoint, unknown)
 
 
 class _Lookups:

@@ -81,6 +81,12 @@ class Exchange:
         return bool(self.outstanding) and self.oversize is None
 
     @property
+    def is_turned_away(self) -> bool:
+        """Whether the server has refused calls that it, or another one, may take later."""
+        outcomes = (self.outcomes[place] for place in self.outstanding)
+        return any(isinstance(outcome, ServerError) and outcome.retryable for outcome in outcomes)
+
+    @property
     def reason(self) -> str:
         """Why calls have to be sent again: the first error that may pass."""
         return str(self.outcomes[self.outstanding[0]])

@@ -9,7 +9,7 @@ from typing import Any
 
 from timer_client.errors import ConfigError
 from timer_protocol.environment import read_environment, told_unknown
-from timer_protocol.settings import CLIENT_VARIABLES, SettingError, Variable
+from timer_protocol.settings import CLIENT_VARIABLES, SettingError, Variable, endpoints
 
 _log = logging.getLogger("timer_client")
 _DEFAULTS: dict[str, Any] = {variable.field: variable.read({}) for variable in CLIENT_VARIABLES}
@@ -20,9 +20,9 @@ class Settings:
     """Where the server is and how patient the client is. Raises `ConfigError` for a value that is not allowed."""
 
     server: str = _DEFAULTS["server"]
-    """Endpoint of the commands socket."""
+    """Endpoint of the commands socket; or several, separated by commas, of servers of one store."""
     events: str = _DEFAULTS["events"]
-    """Endpoint of the events socket."""
+    """Endpoint of the events socket; or several."""
     timeout_s: float = _DEFAULTS["timeout_s"]
     """How long one attempt waits for its reply."""
     retry_deadline_s: float = _DEFAULTS["retry_deadline_s"]
@@ -48,6 +48,16 @@ class Settings:
                 f"TIMER_RETRY_MIN_S is {self.retry_min_s:g}, but must be at most TIMER_RETRY_MAX_S, "
                 f"which is {self.retry_max_s:g}"
             )
+
+    @property
+    def server_endpoints(self) -> tuple[str, ...]:
+        """The endpoints in `server`."""
+        return endpoints(self.server)
+
+    @property
+    def events_endpoints(self) -> tuple[str, ...]:
+        """The endpoints in `events`."""
+        return endpoints(self.events)
 
 
 @cache

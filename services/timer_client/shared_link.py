@@ -41,15 +41,21 @@ class _Conversation:
 
 
 class SharedLink:
-    """Takes over a link. The sockets are used under a lock, and waited for outside of it, by their descriptors."""
+    """Takes over a link. The sockets are used under a lock, and waited for outside of it, by their descriptors.
 
-    def __init__(self, link: Link) -> None:
+    `connect_s` is how long a thread waits for the connection.
+    """
+
+    def __init__(self, link: Link, endpoint: str, connect_s: float) -> None:
         try:
             self._nudge, self._nudged = socket.socketpair()
         except OSError:
             link.close()
             raise
         self._nudge.setblocking(False)
+        self.endpoint = endpoint
+        """The server's, as the settings have it."""
+        self._connect_s = connect_s
         self._link = link
         self._lock = threading.RLock()  # a destructor may close the client at any instant, also in this lock
         self._present: dict[_Conversation, None] = {}
@@ -87,10 +93,11 @@ class SharedLink:
             self._ask(mine, exchanges)
             while not (mine.is_answered or self._is_over):
                 # The server can hold a request back only if it has it.
-                may_take_s = timeout_s + (wait_s if self._link.connected else 0)
+                may_take_s = timeout_s + wait_s if self._link.connected else min(timeout_s, self._connect_s)
                 left_s = may_take_s - (time.monotonic() - started_s)
                 if left_s <= 0:
-                    raise Unanswered(f"no reply within {timeout_s:.3g} s", wait_s if self._link.connected else 0)
+                    parked_s = wait_s if self._link.connected else 0
+                    raise Unanswered(f"no reply within {may_take_s - parked_s:.3g} s", parked_s)
                 self._wait(mine, left_s)
         finally:
             self._leave(mine)

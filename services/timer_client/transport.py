@@ -12,22 +12,25 @@ import zmq
 from timer_client.ending import PROCESS
 from timer_client.errors import ClientClosed, LocalFailure, TimerError
 from timer_client.keys import Keys
-from timer_client.link import Context, Link, Socket, subscribed
-from timer_client.lookup import EVENTS_LOOKUP_S, log_unknown, look_up, too_slow
-from timer_client.retry import Unanswered
+from timer_client.link import Context, Link, Socket, all_subscribed
+from timer_client.lookup import EventsNames, look_up, too_slow
+from timer_client.retry import Patience, Unanswered
+from timer_client.rota import Rota
 from timer_client.session import Exchange
 from timer_client.shared_link import SharedLink
 from timer_client.subscription import Subscription
 
 
 class Transport:
-    """Connections to one server, shared by any number of threads, and made anew in a forked process.
+    """Connections shared by any number of threads, and made anew in a forked process.
 
-    All threads ask over one link, so there may be as many as the system bears. A link on which something has failed is
-    used for nothing new, and closed when the last thread has left it.
+    All threads ask one server at a time, over one link, so there may be as many as the system bears. A link on which
+    something has failed is used for nothing new, and closed when the last thread has left it.
     """
 
-    def __init__(self, context: Context | None = None, keys: Keys | None = None) -> None:
+    def __init__(self, servers: Sequence[str], context: Context | None = None, keys: Keys | None = None) -> None:
+        self._rota = Rota(servers)
+        self._events_names = EventsNames()
         self._given_context = context
         self._keys = keys
         self._process = PROCESS
@@ -36,14 +39,17 @@ class Transport:
         self._begin()
         self._process.heirs.add(self)
 
-    def carry(self, exchanges: Sequence[Exchange], endpoint: str, timeout_s: float) -> None:
-        """Sends the unsettled calls of the exchanges, and has each accept its reply.
+    def carry(self, exchanges: Sequence[Exchange], patience: Patience) -> str:
+        """Sends the unsettled calls of the exchanges, and has each accept its reply. Returns the server's endpoint.
 
-        Raises `Unanswered` for a connection that fails, or a reply that is not there after `timeout_s` and, where
-        the connection stands, the time for which the server may hold it back. Raises `AccessDenied`, `ClientClosed`.
+        Raises `Unanswered` for a connection that fails, or a reply that is not there after the time that `patience`
+        has and, where the connection stands, the time for which the server may hold it back; the next server is asked
+        after that. Raises `AccessDenied`, `ClientClosed`.
         """
+        endpoint, timeout_s = self._rota.current, patience.attempt_timeout_s()
         try:
-            link = self._usable_link() or self._connected(endpoint, timeout_s)
+            link = self._usable_link() or self._connected(endpoint, patience.connect_timeout_s(timeout_s))
+            endpoint = link.endpoint
             try:
                 link.converse(exchanges, timeout_s)
             except BaseException:
@@ -53,13 +59,24 @@ class Transport:
                 self._look_after(link)
         except (zmq.ZMQError, OSError) as error:
             raise self._explain(error, endpoint) from None
+        except Unanswered as failure:
+            failure.endpoint = endpoint
+            self.leave(endpoint)
+            raise
+        return endpoint
 
-    def subscribe(self, endpoint: str, topics: Sequence[bytes]) -> Subscription:
-        """A connection to the events socket. Raises `ClientClosed`."""
-        try:
-            subscription = Subscription(partial(self._subscribed, endpoint, topics))
-        except (zmq.ZMQError, OSError) as error:
-            raise self._explain(error, endpoint) from None
+    def leave(self, endpoint: str) -> None:
+        """Asks the next server from now on, where there are several and none has left this one before."""
+        with self._lock:
+            self._rota.leave(endpoint)
+            link = self._link
+            if link is not None and link.endpoint != self._rota.current:
+                link.retire()
+                self._look_after(link)
+
+    def subscribe(self, endpoints: Sequence[str], topics: Sequence[bytes]) -> Subscription:
+        """Connections to the events sockets. Raises `ClientClosed`."""
+        subscription = Subscription(endpoints, partial(self._subscribed, topics))
         with self._lock:
             self._subscriptions.add(subscription)
             closed = self._closed.is_set()
@@ -133,13 +150,14 @@ class Transport:
                 raise ClientClosed
             return self._link if self._link is not None and self._link.is_usable() else None
 
-    def _connected(self, endpoint: str, timeout_s: float) -> SharedLink:
+    def _connected(self, endpoint: str, connect_s: float) -> SharedLink:
         """A new link, or one that another thread has made meanwhile."""
-        address = self._address(endpoint, timeout_s)
+        address = self._address(endpoint, connect_s)
         with self._lock:
             link = self._usable_link()
             if link is None:
-                before, link = self._link, SharedLink(Link(self._own_context(), address, self._keys))
+                made = Link(self._own_context(), address, self._keys)
+                before, link = self._link, SharedLink(made, endpoint, connect_s)
                 self._links.add(link)
                 self._link = link
                 if before is not None:
@@ -147,19 +165,30 @@ class Transport:
                     self._look_after(before)
             return link
 
-    def _subscribed(self, endpoint: str, topics: Sequence[bytes]) -> tuple[Socket, int]:
-        try:
-            address = self._address(endpoint, EVENTS_LOOKUP_S)
-        except Unanswered as unknown:
-            log_unknown(endpoint, unknown)
-            address = None
+    def _subscribed(self, topics: Sequence[bytes], endpoints: Sequence[str]) -> tuple[list[Socket], int]:
+        """A SUB socket for each endpoint; where an address is not found, it is connected to nothing."""
+        limit_s = self._events_names.begin(endpoints)
+        addresses = [self._events_address(endpoint, limit_s) for endpoint in endpoints]
         with self._lock:
             if self._closed.is_set():
                 raise ClientClosed
             context = self._own_context()
-            if self._closing is None:
-                self._closing = socket.socketpair()
-            return subscribed(context, address, topics, self._keys), self._closing[1].fileno()
+            try:
+                if self._closing is None:
+                    self._closing = socket.socketpair()
+                sockets = all_subscribed(context, addresses, topics, self._keys)
+            except (zmq.ZMQError, OSError) as error:
+                raise self._explain(error, ",".join(endpoints)) from None
+            return sockets, self._closing[1].fileno()
+
+    def _events_address(self, endpoint: str, limit_s: float) -> str | None:
+        try:
+            address = self._address(endpoint, limit_s)
+        except Unanswered as unknown:
+            self._events_names.note_unknown(endpoint, unknown)
+            return None
+        self._events_names.note_found(endpoint)
+        return address
 
     def _own_context(self) -> Context:
         if self._given_context is not None and self._is_inherited:

@@ -124,9 +124,13 @@ class LogStanding(Struct, frozen=True, gc=False):
 
 
 class Beat(Struct, frozen=True, gc=False):
-    """The events socket's sign of life: how the logs of the server that sends it stand."""
+    """The events socket's sign of life: how the logs of the server that sends it stand.
+
+    `servers_version` is that of `ServerInfo`.
+    """
 
     logs: dict[str, LogStanding]
+    servers_version: int = 0
 
 
 class StartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -249,10 +253,20 @@ class StateCounts(Struct, frozen=True):
     cancelled: int
 
 
+class ServerAddresses(Struct, frozen=True, gc=False):
+    """A server: its name, for people, and the endpoints at which clients reach it."""
+
+    name: str
+    commands: str
+    events: str
+
+
 class ServerInfo(Struct, frozen=True):
     """The server about itself. `cursor` is where its logs end: what to pass to `events.read` for what comes after.
 
-    `plans` is how many there are, and `tzdata` the release of the time zones that their rules and `at` go by.
+    `plans` is how many there are, and `tzdata` the release of the time zones that their rules and `at` go by. `servers`
+    are those of the store; `servers_version` rises with each change of them, and is 1 where there was never more than
+    one.
     """
 
     version: str
@@ -263,3 +277,5 @@ class ServerInfo(Struct, frozen=True):
     limits: Limits
     plans: int = 0
     tzdata: str = ""
+    servers: tuple[ServerAddresses, ...] = ()
+    servers_version: int = 0

@@ -94,6 +94,28 @@ def _endpoint(host: str, port: str) -> Callable[[str], bool]:
     return is_endpoint
 
 
+_BETWEEN = re.compile(" *, *(?=(?:tcp|ipc|inproc)://)")
+"""What separates endpoints. Another comma belongs to the name of a file."""
+
+can_connect = _endpoint(r"[A-Za-z0-9._-]+", r"(?!0+$)[0-9]{1,5}")
+"""Whether a text is an endpoint that a client can connect to."""
+
+
+def endpoints(text: str) -> tuple[str, ...]:
+    """The endpoints in a text, where they are separated by commas; each once."""
+    return tuple(dict.fromkeys(_BETWEEN.split(text)))
+
+
+def _advertised(text: str) -> tuple[str, ...]:
+    """One host, or the endpoints for requests and for events; nothing where the binds can be reached."""
+    if not text or re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+", text):
+        return (text,) if text else ()
+    told = endpoints(text)
+    if len(told) != 2 or not all(map(can_connect, told)):
+        raise ValueError(text)
+    return told
+
+
 def _host_and_port(text: str) -> tuple[str, int] | None:
     if not text:
         return None
@@ -141,8 +163,8 @@ _BIND = Kind(
 )
 _CONNECT = Kind(
     str,
-    "an endpoint such as tcp://host:8888, ipc:///path or inproc://name",
-    _endpoint(r"[A-Za-z0-9._-]+", r"(?!0+$)[0-9]{1,5}"),
+    "an endpoint such as tcp://host:8888, ipc:///path or inproc://name, or several of them, separated by commas",
+    lambda text: all(map(can_connect, endpoints(text))),
 )
 _SECONDS = Kind(float, f"a number of seconds from 0 to {SECONDS_MAXIMUM}", lambda value: 0 <= value <= SECONDS_MAXIMUM)
 _SOME_SECONDS = Kind(
@@ -156,6 +178,25 @@ SERVER_VARIABLES = (
         "TIMER_BIND", "tcp://127.0.0.1:8888", _BIND, "Where requests are taken (tcp://*:8888 = on every interface)"
     ),
     Variable("TIMER_EVENTS_BIND", "tcp://127.0.0.1:8889", _BIND, "Where events are published"),
+    Variable(
+        "TIMER_NAME",
+        "",
+        Kind(
+            str,
+            "one line of printable text, or nothing for the host's name",
+            lambda text: not text or text.isprintable(),
+        ),
+        "What this server is called among others; unset = the host's name",
+    ),
+    Variable(
+        "TIMER_ADVERTISE",
+        "",
+        Kind(
+            _advertised,
+            "a host, or two endpoints tcp://HOST:PORT, for requests and for events, separated by a comma, or nothing",
+        ),
+        "Where clients reach this server, if not at its binds: a host, or both endpoints",
+    ),
     Variable(
         "TIMER_STORE",
         "sqlite:///timers.db",
@@ -201,8 +242,13 @@ SERVER_VARIABLES = (
 )
 
 CLIENT_VARIABLES = (
-    Variable("TIMER_SERVER", "tcp://127.0.0.1:8888", _CONNECT, "Where the server takes requests"),
-    Variable("TIMER_EVENTS", "tcp://127.0.0.1:8889", _CONNECT, "Where the server publishes events"),
+    Variable(
+        "TIMER_SERVER",
+        "tcp://127.0.0.1:8888",
+        _CONNECT,
+        "Where the server takes requests; several, separated by commas, of servers of one store",
+    ),
+    Variable("TIMER_EVENTS", "tcp://127.0.0.1:8889", _CONNECT, "Where the server publishes events; several as well"),
     Variable("TIMER_TIMEOUT_S", "5", _SOME_SECONDS, "How long one try waits for its reply"),
     Variable(
         "TIMER_RETRY_DEADLINE_S", "60", _SECONDS, "How long to try in all, before the server counts as unreachable"

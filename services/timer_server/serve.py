@@ -16,6 +16,7 @@ from timer_protocol import __version__
 from timer_protocol.codec import Codec
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
+from timer_protocol.messages import ServerAddresses
 from timer_protocol.methods import METHODS
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
@@ -47,12 +48,14 @@ from timer_server.requests.placement import OneShard, Shards
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
+from timer_server.requests.servers import Servers
 from timer_server.requests.shard import Shard
 from timer_server.settings import Config
 from timer_server.store.base import Header, Notice, Store
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
+from timer_server.wire.advertised import advertised
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, bindable, is_local
 from timer_server.wire.events import Events
@@ -243,7 +246,12 @@ def _run(
     if (gate := sockets.admission.gate) is not None:
         places.share_out(gate.shares())
     metrics = Metrics({shard.number: shard.engine.counts() for shard in shards.owned})
-    methods, plan_methods = Methods(shards, config.limits), PlanMethods(shards, config.limits)
+    itself = ServerAddresses(
+        config.name or socket.gethostname(),
+        *advertised(config.advertise, sockets.commands.endpoint, sockets.events.endpoint, socket.gethostname()),
+    )
+    servers = Servers((itself,))
+    methods, plan_methods = Methods(shards, config.limits, servers), PlanMethods(shards, config.limits)
     queue_rules = QueueRules(shards)
     queue_methods = QueueMethods(shards, queue_rules)
     handlers = {**methods.handlers(), **queue_methods.handlers(), **plan_methods.handlers()}
@@ -253,9 +261,10 @@ def _run(
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     for one in (sockets.commands, sockets.events):
         _listen(one.listener)
-    _say_listening(config, sockets, exporter)
+    _say_listening(config, sockets, itself, exporter)
     try:
-        make_loop(Parts(clock, shards, places, queue_rules, committer, dispatcher, *sockets, metrics, garbage)).run()
+        parts = Parts(clock, shards, places, queue_rules, committer, dispatcher, *sockets, metrics, servers, garbage)
+        make_loop(parts).run()
     finally:
         if exporter is not None:
             exporter.server_close()
@@ -270,19 +279,26 @@ def _policy(make: type[GarbagePolicy] | None) -> Iterator[GarbagePolicy | None]:
         yield policy
 
 
-def _say_listening(config: Config, sockets: Sockets, exporter: "WSGIServer | None") -> None:
+def _say_listening(config: Config, sockets: Sockets, itself: ServerAddresses, exporter: "WSGIServer | None") -> None:
+    bound = sockets.commands.endpoint, sockets.events.endpoint
     log.info(
         "listening",
         extra=fields(
             version=__version__,
-            commands=sockets.commands.endpoint,
-            events=sockets.events.endpoint,
+            name=itself.name,
+            commands=bound[0],
+            events=bound[1],
             store="memory:" if config.store_path is None else str(config.store_path),
             metrics=None if exporter is None else "{}:{}".format(*exporter.server_address[:2]),
             curve=config.curve is not None,
             descriptors=raise_limit(),
         ),
     )
+    if not config.advertise and (itself.commands, itself.events) != bound:
+        log.info(
+            "clients are told the host's name, as a bind names none",
+            extra=fields(commands=itself.commands, events=itself.events, help="TIMER_ADVERTISE says another"),
+        )
     if config.curve is None and not (is_local(config.bind) and is_local(config.events_bind)):
         log.warning(
             "bound beyond this machine without encryption: whoever reaches the ports may touch every timer",

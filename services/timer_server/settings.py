@@ -14,7 +14,8 @@ from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles
 class Config(Struct, frozen=True, kw_only=True):
     """All settings of the server.
 
-    `store_path` is None for the store in memory, `metrics_bind` for no metrics, `curve` for no encryption.
+    `store_path` is None for the store in memory, `metrics_bind` for no metrics, `curve` for no encryption. `name` is
+    empty for the host's, `advertise` where clients reach the binds.
     """
 
     bind: str
@@ -25,6 +26,8 @@ class Config(Struct, frozen=True, kw_only=True):
     log_format: str
     limits: Limits
     curve: CurveFiles | None = None
+    name: str = ""
+    advertise: tuple[str, ...] = ()
 
 
 def read_config(texts: Mapping[str, str]) -> Config:
@@ -39,6 +42,8 @@ def read_config(texts: Mapping[str, str]) -> Config:
         log_format=values["log_format"] or ("text" if sys.stderr.isatty() else "json"),
         limits=Limits(**{field: values[field] for field in Limits.__struct_fields__}),
         curve=_curve_files(values["curve_server_secret"], values["curve_clients"], texts),
+        name=values["name"],
+        advertise=values["advertise"],
     )
 
 

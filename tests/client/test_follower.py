@@ -1,7 +1,6 @@
 """The follower: whatever the events socket drops, delays or repeats, each event once and in order. No sockets."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import pytest
@@ -10,8 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from client.model_logs import Logs, event, topic_of
+from client.model_servers import Servers, events_of, info_of
 from timer_client import BadReply, Cursor, EventsTruncated
 from timer_client.follower import Follower
+from timer_client.vigil import SILENCE_S
 from timer_protocol.frames import BEAT_TOPIC
 from timer_protocol.messages import Beat, Event, EventKind, EventPage, LogStanding
 
@@ -23,8 +24,8 @@ def _heard(follower: Follower, event: Event) -> Event | None:
     return follower.hear([topic_of(event), msgspec.json.encode(event)])
 
 
-def _beat(follower: Follower, **seqs: int) -> None:
-    beat = Beat({log: LogStanding(seq, 0) for log, seq in seqs.items()})
+def _beat(follower: Follower, version: int = 1, **seqs: int) -> None:
+    beat = Beat({log: LogStanding(seq, 0) for log, seq in seqs.items()}, version)
     assert follower.hear([BEAT_TOPIC, msgspec.json.encode(beat)]) is None
 
 
@@ -52,7 +53,7 @@ def test_it_begins_behind_and_reads_until_there_is_no_more() -> None:
 def test_without_a_cursor_it_begins_where_the_logs_end() -> None:
     follower = Follower("", None)
     assert not follower.has_begun
-    follower.begin({"a": 5, "b": 2})
+    follower.begin(info_of({"a": 5, "b": 2}))
     assert (follower.has_begun, follower.behind, follower.cursor) == (True, True, Cursor({"a": 5, "b": 2}))
 
 
@@ -108,6 +109,57 @@ def test_a_new_connection_reads_again() -> None:
     follower = _caught_up(a=5)
     follower.resync()
     assert follower.behind
+
+
+def test_a_log_that_no_beat_names_is_read_and_the_list_of_servers_asked_for() -> None:
+    """Others may go on beating: silence is that of a log, not of a socket."""
+    follower = _caught_up(a=5, b=0)
+    for _ in range(2):
+        for _ in range(5):
+            follower.listen(SILENCE_S / 4)
+            _beat(follower, a=5)
+        assert (follower.behind, follower.roster.is_outdated) == (True, True)
+        follower.roster.take(info_of({}))
+        _taken(follower, a=5, b=0)
+        assert (follower.behind, follower.roster.is_outdated) == (False, False)
+
+
+def test_a_log_that_moves_to_another_server_and_has_lost_nothing_needs_no_read() -> None:
+    follower = _caught_up(a=5, b=0)
+    follower.listen(SILENCE_S * 0.9)
+    assert 0 < follower.listens_s <= SILENCE_S * 0.1 + 0.001
+    _beat(follower, b=0)
+    _beat(follower, a=5)  # of its new owner
+    follower.listen(SILENCE_S * 0.9)
+    assert not follower.behind
+    assert _heard(follower, event(6)) == event(6)
+    _beat(follower, a=5)  # a late one of the old owner
+    assert follower.behind
+
+
+def test_all_servers_are_listened_to_once_there_are_several() -> None:
+    follower = Follower("", Cursor({"a": 5}), ["tcp://given:1"])
+    _taken(follower, a=5)
+    _beat(follower, 1, a=5)
+    assert not follower.roster.is_outdated
+    _beat(follower, 3, a=5)
+    assert follower.roster.is_outdated
+    follower.roster.take(info_of({}, ["s1", "s2"], 2))  # of a server that does not know all yet
+    assert follower.roster.endpoints == ("tcp://given:1", events_of("s1"), events_of("s2"))
+    _beat(follower, 3, a=5)
+    assert follower.roster.is_outdated
+    follower.roster.take(info_of({}, ["s2", "s3", "*"], 3))
+    assert follower.roster.endpoints == ("tcp://given:1", events_of("s2"), events_of("s3"))
+    follower.roster.take(info_of({}, ["s1", "s2"], 2))
+    _beat(follower, 2, a=5)
+    assert follower.roster.endpoints == ("tcp://given:1", events_of("s2"), events_of("s3"))
+    assert not follower.roster.is_outdated
+
+
+def test_a_server_alone_is_listened_to_where_the_settings_say() -> None:
+    follower = Follower("", None, ["tcp://given:1"])
+    follower.begin(info_of({"a": 5}, ["s1"], 1))
+    assert follower.roster.endpoints == ("tcp://given:1",)
 
 
 def test_topics_of_later_servers_are_dropped() -> None:
@@ -203,22 +255,27 @@ def test_a_prefix_is_matched_against_id_and_kind(prefix: str, expected: list[int
 
 @settings(max_examples=200)
 class AnyWeather(RuleBasedStateMachine):
-    """A store whose logs are restored and replaced, a socket that drops, delays and reorders, and one watcher."""
+    """A store whose logs are restored and replaced, servers that come, go and hand logs over, connections that drop,
+    delay and reorder, and one watcher.
+    """
 
     @initialize(
         prefix=st.sampled_from(["", "order/", "order/42 ", "order/42 fired", "tea"]),
         logs=st.integers(1, 3),
+        servers=st.integers(1, 3),
         before=st.integers(0, 3),
+        ends_in_silence=st.booleans(),
     )
-    def begin(self, prefix: str, logs: int, before: int) -> None:
+    def begin(self, prefix: str, logs: int, servers: int, before: int, ends_in_silence: bool) -> None:
         self.prefix = prefix.encode()
+        self.ends_in_silence = ends_in_silence
         self.logs = Logs(logs)
-        self.wire: defaultdict[str, deque[tuple[bytes, bytes]]] = defaultdict(deque)
-        self.connected = True
+        self.servers = Servers(self.logs, servers)
         for number in range(before):
             self.happen(number, "order/42", "fired", dropped=0)
-        self.wire.clear()
-        self.follower = Follower(prefix, Cursor(self.logs.ends))
+        self.servers.lose()
+        self.watch(self.logs.ends)
+        self.servers.is_heard = lambda endpoint: endpoint in self.follower.roster.endpoints
         self.skipped = self.labels()
         self.handed_out: list[str] = []
 
@@ -226,25 +283,43 @@ class AnyWeather(RuleBasedStateMachine):
         place=st.integers(0, 2), timer_id=st.sampled_from(IDS), kind=st.sampled_from(KINDS), dropped=st.integers(0, 3)
     )
     def happen(self, place: int, timer_id: str, kind: EventKind, dropped: int) -> None:
-        """One event that the socket delivers, after some that it drops."""
+        """One event that the log's owner sends, after some that are dropped."""
         for number in reversed(range(dropped + 1)):
             happened = self.logs.happen(self.log_id(place), timer_id, kind)
-            if number == 0 and self.connected and topic_of(happened).startswith(self.prefix):
-                self.wire[happened.log].append((topic_of(happened), msgspec.json.encode(happened)))
+            if number == 0 and topic_of(happened).startswith(self.prefix):
+                self.servers.publish(happened)
 
-    @rule(places=st.sets(st.integers(0, 2)))
-    def beat(self, places: set[int]) -> None:
-        if self.connected:
-            beat = self.logs.beat([self.log_id(place) for place in places])
-            self.wire["beats"].append((BEAT_TOPIC, msgspec.json.encode(beat)))
+    @rule(place=st.integers(0, 3), knows_all=st.booleans())
+    def beat(self, place: int, knows_all: bool) -> None:
+        if knows_all:
+            self.servers.tell_all()
+        self.servers.beat(self.servers.at(place))
 
-    @rule(keep=st.booleans(), noticed=st.booleans())
-    def lose_or_restore_connection(self, keep: bool, noticed: bool) -> None:
-        self.connected = not self.connected
-        if self.connected and noticed:
-            self.follower.resync()
-        elif not self.connected and not keep:
-            self.wire.clear()
+    @rule(place=st.integers(0, 3), keep=st.booleans(), noticed=st.booleans())
+    def lose_or_restore_connection(self, place: int, keep: bool, noticed: bool) -> None:
+        name = self.servers.at(place)
+        self.servers.cut_off ^= {name}
+        if name not in self.servers.cut_off:
+            if noticed:
+                self.follower.resync()
+        elif not keep:
+            self.servers.lose(name)
+
+    @rule(place=st.integers(0, 2), to=st.none() | st.integers(0, 3))
+    def move(self, place: int, to: int | None) -> None:
+        """A log gets another owner, or none."""
+        self.servers.owners[self.log_id(place)] = None if to is None else self.servers.at(to)
+
+    @rule(place=st.none() | st.integers(0, 3))
+    def join_or_leave(self, place: int | None) -> None:
+        if place is None:
+            self.servers.join()
+        else:
+            self.servers.leave(self.servers.at(place))
+
+    @rule(listened_s=st.floats(0, 1.5 * SILENCE_S))
+    def listen(self, listened_s: float) -> None:
+        self.follower.listen(listened_s)
 
     @rule(place=st.integers(0, 2), lost=st.none() | st.integers(0, 3))
     def replace(self, place: int, lost: int | None) -> None:
@@ -254,6 +329,7 @@ class AnyWeather(RuleBasedStateMachine):
             self.logs.replace(log_id)
         else:
             self.logs.restore(log_id, max(self.logs.ends[log_id] - lost, 0))
+        self.servers.succeed(log_id)
 
     @rule(places=st.lists(st.integers(0, 3), min_size=1, max_size=8), limit=st.integers(1, 3), scan=st.integers(1, 4))
     def follow(self, places: list[int], limit: int, scan: int) -> None:
@@ -261,11 +337,13 @@ class AnyWeather(RuleBasedStateMachine):
             self.step(place, limit, scan, leaves=place == 3)
 
     def step(self, place: int, limit: int, scan: int, leaves: bool) -> None:
-        """What a watcher does next: read if it is behind, otherwise listen. It may leave a page half way."""
-        if self.follower.behind:
+        """What a watcher does next: ask, read if it is behind, otherwise listen. It may leave a page half way."""
+        if self.follower.roster.is_outdated:
+            self.follower.roster.take(self.servers.info(self.servers.at(place)))
+        elif self.follower.behind:
             self.read(limit, scan, leaves)
-        elif waiting := [queue for queue in self.wire.values() if queue]:
-            heard = self.follower.hear(waiting[place % len(waiting)].popleft())
+        elif arriving := self.servers.arriving():
+            heard = self.follower.hear(arriving[place % len(arriving)].popleft())
             self.handed_out += [] if heard is None else [heard.timer.label]
 
     def read(self, limit: int, scan: int, leaves: bool) -> None:
@@ -276,10 +354,14 @@ class AnyWeather(RuleBasedStateMachine):
             for event in self.follower.take(self.logs.read(cursor, self.follower.id_prefix, limit, scan)):
                 self.handed_out.append(event.timer.label)
                 if leaves:
-                    self.follower = Follower(self.prefix.decode(), self.follower.cursor)
+                    self.watch(self.follower.cursor)
                     return
         except EventsTruncated as truncated:
-            self.follower = Follower(self.prefix.decode(), truncated.resume_after)
+            self.watch(truncated.resume_after)
+
+    def watch(self, after: Mapping[str, int]) -> None:
+        """A new watcher goes on, which knows of the first server alone."""
+        self.follower = Follower(self.prefix.decode(), Cursor(after), [events_of("s1")])
 
     @invariant()
     def in_order_and_without_gaps(self) -> None:
@@ -308,12 +390,36 @@ class AnyWeather(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "follower"):
-            self.connected = True
-            self.beat({0, 1, 2})
-            while self.follower.behind or any(self.wire.values()):
-                self.step(0, 2, 3, leaves=False)
+            if self.ends_in_silence:
+                self.servers.lose()
+                self.fall_silent()
+            else:
+                self.settle()
+                assert set(self.follower.roster.endpoints) == {events_of("s1"), *map(events_of, self.servers.names)}
             assert all(handed_out == expected for handed_out, expected in self.by_log())
             assert self.follower.cursor == self.logs.ends
+
+    def fall_silent(self) -> None:
+        """No beat comes any more: reading is enough."""
+        self.follower.listen(SILENCE_S)
+        self.come_to_rest()
+
+    def settle(self) -> None:
+        """Every log has an owner, and every server is connected and beats."""
+        self.servers.cut_off.clear()
+        self.servers.tell_all()
+        for log_id, owner in self.servers.owners.items():
+            self.servers.owners[log_id] = owner or self.servers.at(0)
+        for _ in range(2):
+            for name in self.servers.names:
+                self.servers.beat(name)
+            self.come_to_rest()
+            if "s1" not in self.servers.names and self.follower.roster.endpoints == (events_of("s1"),):
+                self.fall_silent()  # the only server that it knows of has gone
+
+    def come_to_rest(self) -> None:
+        while self.follower.roster.is_outdated or self.follower.behind or self.servers.arriving():
+            self.step(0, 2, 3, leaves=False)
 
 
 TestAnyWeather = AnyWeather.TestCase

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ Attempt = Callable[[], None]
 Try = Callable[[Attempt, Settings, list[Pause]], Patience]
 
 
-def _settings(**changes: float) -> Settings:
+def _settings(**changes: Any) -> Settings:
     return Settings(**{"retry_deadline_s": 0.3, "retry_min_s": 0.01, "retry_max_s": 0.04, **changes})
 
 
@@ -52,6 +53,19 @@ class Failing:
         self.made += 1
         if self.made <= self.times:
             raise self.failure
+
+
+class FailingInTurn:
+    """An attempt that fails for one reason after the other."""
+
+    def __init__(self, failures: list[Unfinished]) -> None:
+        self.failures = failures
+        self.made = 0
+
+    def __call__(self) -> None:
+        self.made += 1
+        if self.failures:
+            raise self.failures.pop(0)
 
 
 def test_success_is_not_repeated(try_it: Try) -> None:
@@ -105,6 +119,36 @@ def test_without_a_deadline_there_is_one_try(try_it: Try) -> None:
     with pytest.raises(Unfinished):
         try_it(attempt, _settings(retry_deadline_s=0), [])
     assert attempt.made == 1
+
+
+def test_several_servers_are_asked_at_once_and_a_pause_follows_when_all_have_failed(try_it: Try) -> None:
+    servers = ("tcp://a:1", "tcp://b:2", "tcp://c:3")
+    failures = [Unanswered(why, endpoint=servers[place]) for why in ("down", "slow") for place in (1, 2, 0)]
+    failures[1] = Postponed("busy", endpoint=servers[2])
+    attempt = FailingInTurn(failures)
+    pauses: list[Pause] = []
+    patience = try_it(attempt, _settings(server=",".join(servers)), pauses)
+    assert attempt.made == 7
+    assert patience.tries == 2
+    assert [(pause.tries, pause.reason) for pause in pauses] == [
+        (1, "tcp://a:1, tcp://b:2: down; tcp://c:3: busy"),
+        (2, "tcp://a:1, tcp://b:2, tcp://c:3: slow"),
+    ]
+
+
+def test_without_a_deadline_each_of_several_servers_is_asked_once(try_it: Try) -> None:
+    attempt = Failing(1000)
+    with pytest.raises(Unfinished):
+        try_it(attempt, _settings(server="tcp://a:1,tcp://b:2", retry_deadline_s=0), [])
+    assert attempt.made == 2
+
+
+def test_a_connection_gets_a_moment_only_where_another_server_was_not_asked_yet() -> None:
+    alone, several = Patience(_settings()), Patience(_settings(server="tcp://a:1,tcp://b:2"))
+    assert [alone.connect_timeout_s(5), several.connect_timeout_s(5), several.connect_timeout_s(0.3)] == [5, 1, 0.3]
+    for _ in range(2):
+        several.may_try_again(Unanswered("down"))
+    assert several.connect_timeout_s(5) == 5
 
 
 def test_other_errors_end_it_at_once(try_it: Try) -> None:

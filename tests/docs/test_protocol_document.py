@@ -35,6 +35,7 @@ EVERY_METHODS = {
     "storage_failed",
     "not_permitted",
 }
+ITSELF: dict[str, Any] = {"name": "timers-1", "advertise": ("tcp://127.0.0.1:8888", "tcp://127.0.0.1:8889")}
 NAMES = {code.wire_name for code in ErrorCode}
 ALWAYS_IN_DATA = {"name", "retryable", "reason"}
 METHOD_NAMES = [method.name for method in METHODS]
@@ -51,7 +52,7 @@ METHOD_NAMES = [method.name for method in METHODS]
 def test_the_session_is_what_the_server_says(kind: int, options: dict[str, bool]) -> None:
     time = FrozenTime()
     performed = 0
-    with LocalServer(sources=time.sources()) as server:
+    with LocalServer(sources=time.sources(), **ITSELF) as server:
         for block in blocks("exchange"):
             if block.note == "events":
                 continue

@@ -110,6 +110,7 @@ class Hall(Desk):
             cast("Events", self.wire),
             self.wire.admission,
             Metrics({0: self.engine.counts()}),
+            self.servers,
         )
         self.signals = OperatorSignals()
         self.loop = Loop(self.parts, self.signals)

@@ -166,6 +166,7 @@ class Server(Desk):
             *wires,
             self.wire.admission,
             self.metrics,
+            self.servers,
         )
         self.loop = Loop(parts, self.signals)
 

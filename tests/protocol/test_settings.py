@@ -41,6 +41,23 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         BAD_BINDS,
     ),
     "TIMER_EVENTS_BIND": ("tcp://127.0.0.1:8889", same("tcp://0.0.0.0:1"), ["tcp://127.0.0.1"]),
+    "TIMER_NAME": ("", same("timers-1", "näme 2"), ["a\nb", "\x1b[2J"]),
+    "TIMER_ADVERTISE": (
+        (),
+        {
+            "timers-1": ("timers-1",),
+            "[::1]": ("[::1]",),
+            "tcp://host:1, tcp://host:2": ("tcp://host:1", "tcp://host:2"),
+        },
+        [
+            "tcp://host:1",
+            "host:1",
+            "tcp://*:1,tcp://*:2",
+            "tcp://h:1,tcp://h:2,tcp://h:3",
+            "a b",
+            "tcp://h:1,tcp://h:1",
+        ],
+    ),
     "TIMER_STORE": (
         "timers.db",
         {"memory:": None, "sqlite:///data/timers.db": "data/timers.db", "sqlite:////var/timers.db": "/var/timers.db"},
@@ -65,9 +82,10 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         "tcp://127.0.0.1:8888",
         {
             **same("tcp://timer-server:9000", "ipc:///run/timer.sock", "inproc://timers"),
+            **same("tcp://a:1,tcp://b:2, ipc:///run/a,b.sock"),
             " tcp://[::1]:1 ": "tcp://[::1]:1",
         },
-        BAD_CONNECTS,
+        [*BAD_CONNECTS, "tcp://a:1,", "tcp://a:1,b:2", "tcp://a:1;tcp://b:2", "tcp://a:1,tcp://*:2"],
     ),
     "TIMER_EVENTS": ("tcp://127.0.0.1:8889", same("tcp://timer-server:9001"), ["8889"]),
     "TIMER_TIMEOUT_S": (5.0, {"2": 2.0, "0.25": 0.25, "86400": 86400.0}, [*BAD_SECONDS, "0"]),

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from socket import gethostname
 from typing import Any
 
 import pytest
 import zmq
 
-from drivers.peers import Requester, is_silent, socket_to
+from drivers.peers import Requester, is_silent, requester, socket_to
 from local_server import LocalServer
 
 
@@ -105,9 +106,26 @@ def test_beats_tell_the_last_seq_and_the_clock(server: LocalServer, rpc: Request
         topic, body = sub.recv_multipart()
         assert topic == b"~beat"
         beat = json.loads(body)
-        assert list(beat["logs"]) == [log_id]
+        assert (list(beat["logs"]), beat["servers_version"]) == ([log_id], 1)
         beats.append(beat["logs"][log_id])
     assert 900 <= beats[-1]["now_ms"] - beats[-2]["now_ms"] <= 2000
+
+
+def test_a_server_alone_lists_itself() -> None:
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({}, gethostname(), "127.0.0.1"),
+        ({"name": "timers-1", "advertise": ("outside",)}, "timers-1", "outside"),
+        ({"bind": "tcp://*:0", "events_bind": "tcp://*:0"}, gethostname(), gethostname()),
+    ]
+    for settings, name, host in cases:
+        with LocalServer(**settings) as server, requester(f"tcp://127.0.0.1:{_port(server.commands)}") as rpc:
+            where = {what: f"tcp://{host}:{_port(getattr(server, what))}" for what in ("commands", "events")}
+            info = rpc.call("server.info")
+            assert (info["servers"], info["servers_version"]) == ([{"name": name, **where}], 1)
+
+
+def _port(endpoint: str) -> str:
+    return endpoint.rpartition(":")[2]
 
 
 def test_read_waits_for_an_event_that_fits(server: LocalServer, rpc: Requester) -> None:

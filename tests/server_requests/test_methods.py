@@ -5,6 +5,7 @@ import pytest
 from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS
 from drivers.desk import Desk
 from timer_protocol import PROTOCOL, __version__
+from timer_protocol.messages import ServerAddresses
 from timer_protocol.methods import METHODS
 from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.requests import listing as listing_module
@@ -25,6 +26,7 @@ class TestInfo:
         desk.start("a")
         desk.start("b")
         desk.call("timer.cancel", id="b")
+        desk.servers.listed = (ServerAddresses("one", "tcp://one:1", "tcp://one:2"),)
 
         assert desk.result("server.info") == {
             "version": __version__,
@@ -42,6 +44,8 @@ class TestInfo:
             },
             "plans": 0,
             "tzdata": TZDATA_VERSION,
+            "servers": [{"name": "one", "commands": "tcp://one:1", "events": "tcp://one:2"}],
+            "servers_version": 1,
         }
 
     def test_tells_the_limits_that_were_set(self) -> None:

@@ -18,6 +18,7 @@ from timer_server.requests.placement import OneShard
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
+from timer_server.requests.servers import Servers
 from timer_server.store.base import Store
 
 ENVELOPE = [b"peer", b""]
@@ -39,7 +40,8 @@ class Desk(Bench):
     def _open(self) -> None:
         super()._open()
         self.shards = OneShard(self.shard, self._new_id)
-        self.methods = Methods(self.shards, self.limits)
+        self.servers = Servers(())
+        self.methods = Methods(self.shards, self.limits, self.servers)
         self.parked = self.shard.parked
         self.queue_care = QueueCare(self.shard)
         self.queue_rules = QueueRules(self.shards)

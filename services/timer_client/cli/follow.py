@@ -115,6 +115,11 @@ def _lines(about: ServerInfo) -> list[tuple[str, object]]:
             for log, standing in about.logs.items()
         ),
         ("cursor", Cursor(about.cursor)),
+        *(
+            (f"server {server.name}", f"requests at {server.commands}, events at {server.events}")
+            for server in about.servers
+            if len(about.servers) > 1
+        ),
         *((name, getattr(counts, name)) for name in counts.__struct_fields__),
         *((name, getattr(limits, name)) for name in limits.__struct_fields__),
     ]

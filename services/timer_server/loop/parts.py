@@ -11,6 +11,7 @@ from timer_server.metrics import Metrics
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.placement import Shards
 from timer_server.requests.queue_rules import QueueRules
+from timer_server.requests.servers import Servers
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 
@@ -28,4 +29,5 @@ class Parts(NamedTuple):
     events: Events
     admission: Admission
     metrics: Metrics
+    servers: Servers
     garbage: GarbagePolicy | None = None

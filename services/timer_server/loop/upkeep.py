@@ -25,6 +25,7 @@ class Upkeep:
 
     def __init__(self, parts: Parts, teller: Teller) -> None:
         self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
+        self._servers = parts.servers
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
         self._garbage = parts.garbage
         self._teller = teller
@@ -58,7 +59,8 @@ class Upkeep:
             shard.anchor = anchor or shard.anchor
         now_ms = now_ns // NS_PER_MS
         # The beat tells what is durable, and so may be behind the engine.
-        self._events.beat(Beat({shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in shards}))
+        standings = {shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in shards}
+        self._events.beat(Beat(standings, self._servers.version))
         if self._garbage is not None:
             self._garbage.beat()
         if self.intake.is_too_much(self._events_so_far()):

@@ -34,6 +34,7 @@ from timer_server.requests.openrpc import describe
 from timer_server.requests.parked import WaitForEnd, WaitForEvent
 from timer_server.requests.placement import Shards
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.servers import Servers
 from timer_server.requests.shard import total
 
 Handler = Callable[[Any, int, ReplyRoom], object]
@@ -51,8 +52,9 @@ def _document() -> Raw:
 class Methods:
     """The methods on the shards of a server."""
 
-    def __init__(self, shards: Shards, limits: Limits) -> None:
+    def __init__(self, shards: Shards, limits: Limits, servers: Servers) -> None:
         self._shards = shards
+        self._servers = servers
         self._limits = limits
         self._many = ManyMethods(shards, limits)
 
@@ -137,6 +139,8 @@ class Methods:
             limits=self._limits,
             plans=sum(len(shard.engine.plans) for shard in shards),
             tzdata=shards[0].engine.plans.civil.release,
+            servers=self._servers.listed,
+            servers_version=self._servers.version,
         )
 
     def discover(self, _: DiscoverParams, __: int, room: ReplyRoom) -> Raw:
