@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from client.command import run, running
-from client.fake_server import LOG, FakeServer, page_of, timer
+from client.fake_server import LOG, FakeServer, answered, page_of, timer
 
 LAST = 5
 
@@ -16,6 +16,8 @@ def _serve(fake: FakeServer) -> None:
     """Gives the server a log of five events; it has no others, ever."""
 
     def answer(body: bytes) -> bytes:
+        if b"server.info" in body:  # asked for after a silence
+            return answered(body)
         after = msgspec.json.decode(body)["params"]["after"].get(LOG, 0)
         events = [
             {"log": LOG, "seq": seq, "kind": "fired", "at_ms": 0, "timer": timer(id=f"t{seq}")}
