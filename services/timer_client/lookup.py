@@ -18,7 +18,7 @@ _log = logging.getLogger("timer_client")
 _EVENTS_LOOKUP_S = 5.0
 """How long the name of the events socket may take to be found; after that, events are read without being heard of."""
 
-_ONE_OF_SEVERAL_S = 0.2
+_ONE_OF_SEVERAL_S = 1.0
 """How long the names of several of them may take, as the others are not heard meanwhile. What is found later is taken
 when a connection is tried again."""
 
