@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import zmq
 
@@ -10,8 +11,11 @@ from timer_client.errors import ClientClosed
 from timer_client.link import Socket
 from timer_client.vigil import Vigil
 
-Connect = Callable[[Sequence[str]], Awaitable[list[Socket]]]
-"""Makes a SUB socket for each endpoint."""
+
+class Connect(Protocol):
+    """Makes a SUB socket for each endpoint. It takes its time only where the endpoint is alone."""
+
+    async def __call__(self, endpoints: Sequence[str], *, is_alone: bool) -> list[Socket]: ...
 
 
 class AsyncSubscription:
@@ -81,7 +85,7 @@ class AsyncSubscription:
 
     async def _open(self, endpoints: Sequence[str]) -> None:
         """Connects to endpoints that have no socket."""
-        sockets = await self._connect(endpoints)
+        sockets = await self._connect(endpoints, is_alone=not self._sockets and len(endpoints) == 1)
         self._sockets.update(zip(endpoints, sockets, strict=True))
 
     async def _wait(self, timeout_s: float) -> None:

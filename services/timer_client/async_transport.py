@@ -164,9 +164,9 @@ class AsyncTransport:
             raise ClientClosed
         return None if self._link is None or self._link.is_closed else self._link
 
-    async def _subscribed(self, topics: Sequence[bytes], endpoints: Sequence[str]) -> list[Socket]:
+    async def _subscribed(self, topics: Sequence[bytes], endpoints: Sequence[str], *, is_alone: bool) -> list[Socket]:
         """A SUB socket for each endpoint; where an address is not found, it is connected to nothing."""
-        limit_s = self._events_names.begin(endpoints)
+        limit_s = self._events_names.begin(endpoints, is_alone=is_alone)
         addresses = [await self._events_address(endpoint, limit_s) for endpoint in endpoints]
         if self._closed.is_set():
             raise ClientClosed

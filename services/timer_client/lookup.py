@@ -91,11 +91,11 @@ class EventsNames:
     def __init__(self) -> None:
         self._unknown: set[str] = set()
 
-    def begin(self, endpoints: Sequence[str]) -> float:
-        """Looks up several endpoints, all at the same time. Returns how long each may take."""
+    def begin(self, endpoints: Sequence[str], *, is_alone: bool) -> float:
+        """Looks up endpoints, all at the same time. Returns how long each may take."""
         for endpoint in endpoints:
             look_up(endpoint)
-        return _EVENTS_LOOKUP_S if len(endpoints) == 1 else _ONE_OF_SEVERAL_S
+        return _EVENTS_LOOKUP_S if is_alone else _ONE_OF_SEVERAL_S
 
     def note_found(self, endpoint: str) -> None:
         """Notes that an endpoint has an address."""

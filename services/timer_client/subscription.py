@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import zmq
 
@@ -10,8 +11,14 @@ from timer_client.errors import ClientClosed
 from timer_client.link import Socket
 from timer_client.vigil import Vigil
 
-Connect = Callable[[Sequence[str]], tuple[list[Socket], int]]
-"""Makes a SUB socket for each endpoint, and tells the descriptor that becomes readable when the client is closed."""
+
+class Connect(Protocol):
+    """Makes a SUB socket for each endpoint, and tells the descriptor that becomes readable when the client is closed.
+
+    It takes its time only where the endpoint is alone.
+    """
+
+    def __call__(self, endpoints: Sequence[str], *, is_alone: bool) -> tuple[list[Socket], int]: ...
 
 
 class Subscription:
@@ -102,7 +109,7 @@ class Subscription:
 
     def _open(self, endpoints: Sequence[str]) -> None:
         """Connects to endpoints that have no socket."""
-        sockets, closing = self._connect(endpoints)
+        sockets, closing = self._connect(endpoints, is_alone=len(self._endpoints) == 1)
         self._sockets.update(zip(endpoints, sockets, strict=True))
         self._ready = []  # they are found again
         self._poller = zmq.Poller()

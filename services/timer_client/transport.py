@@ -165,9 +165,11 @@ class Transport:
                     self._look_after(before)
             return link
 
-    def _subscribed(self, topics: Sequence[bytes], endpoints: Sequence[str]) -> tuple[list[Socket], int]:
+    def _subscribed(
+        self, topics: Sequence[bytes], endpoints: Sequence[str], *, is_alone: bool
+    ) -> tuple[list[Socket], int]:
         """A SUB socket for each endpoint; where an address is not found, it is connected to nothing."""
-        limit_s = self._events_names.begin(endpoints)
+        limit_s = self._events_names.begin(endpoints, is_alone=is_alone)
         addresses = [self._events_address(endpoint, limit_s) for endpoint in endpoints]
         with self._lock:
             if self._closed.is_set():

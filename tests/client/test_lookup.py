@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 
 from client.fake_server import FakeServer, page_of, timer
+from client.model_logs import event
 from drivers.both_clients import LIMIT_S, Driver, quick
 from local_server import LocalServer
-from timer_client import AsyncTimerClient, ClientClosed, ServerUnreachable, TimerClient, lookup
+from timer_client import AsyncTimerClient, ClientClosed, ServerUnreachable, TimerClient, lookup, vigil
 from timer_client.ending import PROCESS
 from timer_client.lookup import look_up
 from timer_protocol.addresses import UnknownHost, for_binding, numbered
@@ -228,6 +230,33 @@ def test_events_of_an_unknown_host_are_read(
     client = connect(quick(fake.commands, "tcp://nohost.invalid:8889"))
     assert next(client.events(after={"b": 2})).seq == 3
     assert "the host 'nohost.invalid' cannot be found" in caplog.text
+
+
+def test_a_name_that_takes_long_keeps_nobody_from_hearing_other_servers(
+    fake: FakeServer, connect: Connect, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "_ONE_OF_SEVERAL_S", 0.01)
+    monkeypatch.setattr(vigil, "SILENCE_S", 0.1)
+    client = connect(quick(fake.commands, f"tcp://slow.invalid:8889,{fake.events}"))
+    stream = client.events(after={"a": 0})
+    done = threading.Event()
+
+    def publish() -> None:
+        ticks = 0
+        while not done.wait(0.05):
+            ticks += 1
+            for seq in range(1, min(ticks, 10) + 1):
+                fake.publish(b"t started", event(seq, "t"))
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    try:
+        started_s = time.monotonic()
+        assert [next(stream).seq for _ in range(10)] == [*range(1, 11)]
+        assert time.monotonic() - started_s < LIMIT_S / 4
+    finally:
+        done.set()
+        publishing.join(LIMIT_S)
 
 
 def test_a_server_address_that_is_the_events_port_gets_a_hint(server: LocalServer, connect: Connect) -> None:
