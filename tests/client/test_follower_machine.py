@@ -178,8 +178,8 @@ class AnyWeather(RuleBasedStateMachine):
             for name in self.servers.names:
                 self.servers.beat(name)
             self.come_to_rest()
-            if "s1" not in self.servers.names and self.follower.roster.endpoints == (events_of("s1"),):
-                self.fall_silent()  # the only server that it knows of has gone
+            if not any(self.servers.is_heard(events_of(name)) for name in self.servers.names):
+                self.fall_silent()  # all servers that it knows of have gone
 
     def come_to_rest(self) -> None:
         while self.follower.roster.is_outdated or self.follower.behind or self.servers.arriving():
