@@ -14,6 +14,7 @@ from drivers.peers import Requester, requester
 from drivers.runs import this_run
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
+from postgres_store import close_shared_cluster
 
 TESTS = Path(__file__).parent
 LONGEST_FIRST = [TESTS.parent / line for line in (TESTS / "longest_first.txt").read_text().split()]
@@ -48,6 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    close_shared_cluster()
     if not hasattr(session.config, "workerinput"):
         remove_images()
 

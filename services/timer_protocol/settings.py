@@ -42,6 +42,8 @@ class Kind(NamedTuple):
     convert: Callable[[str], Any]
     allowed: str
     is_allowed: Callable[[Any], object] = lambda _value: True
+    shown: Callable[[str], str] = str
+    """The text without what nobody may read, such as a password."""
 
     def parse(self, text: str) -> Any:
         """The value of a text. Raises ValueError."""
@@ -70,7 +72,8 @@ class Variable(NamedTuple):
         try:
             return self.kind.parse(text)
         except ValueError:
-            raise SettingError(f"{source or self.name} is {text!r}, but must be {self.kind.allowed}") from None
+            shown = self.kind.shown(text)
+            raise SettingError(f"{source or self.name} is {shown!r}, but must be {self.kind.allowed}") from None
 
     def read(self, texts: Mapping[str, str]) -> Any:
         """The value among texts by variable; an empty text counts as unset. Raises `SettingError`."""
@@ -125,14 +128,28 @@ def _host_and_port(text: str) -> tuple[str, int] | None:
     return match[1].strip("[]"), int(match[2])
 
 
-def _store_path(text: str) -> str | None:
-    """None for the store in memory."""
+class StorePlace(NamedTuple):
+    """Where timers are kept: in the file at a path, or in the PostgreSQL database of a URL, or else in memory."""
+
+    path: str = ""
+    url: str = ""
+
+
+def _store_place(text: str) -> StorePlace:
     if text == "memory:":
-        return None
+        return StorePlace()
+    if re.fullmatch(r"postgres(ql)?://\S+", text):
+        return StorePlace(url=text)
     path = text.removeprefix("sqlite:///")
     if path in (text, "", ":memory:"):
         raise ValueError(text)
-    return path
+    return StorePlace(path)
+
+
+def without_password(url: str) -> str:
+    """A URL whose password cannot be read, wherever in it that stands, and however wrong the URL is."""
+    url = re.sub(r"([^:/@]*):(?!//).*@", r"\1:***@", url, flags=re.DOTALL)
+    return re.sub(r"(password=)[^&]*", r"\1***", url)
 
 
 def _prefix(text: str) -> str:
@@ -155,6 +172,7 @@ def _limit(name: str, most: int, unit: str, meaning: str) -> Variable:
     return Variable(name, str(getattr(Limits(), name.removeprefix("TIMER_").lower())), kind, meaning)
 
 
+_REPLICATIONS = ("required", "external", "none")
 _LEVELS = ("debug", "info", "warning", "error")
 _BIND = Kind(
     str,
@@ -200,8 +218,20 @@ SERVER_VARIABLES = (
     Variable(
         "TIMER_STORE",
         "sqlite:///timers.db",
-        Kind(_store_path, "sqlite:///PATH (four slashes for /PATH) or memory:"),
-        "Where timers are kept: a file by path (four slashes = an absolute one), or memory: for trials",
+        Kind(
+            _store_place,
+            "sqlite:///PATH (four slashes for /PATH), postgresql://USER@HOST[,HOST...]/DATABASE or memory:",
+            shown=without_password,
+        ),
+        "Where timers are kept: a file by path (four slashes = an absolute one), postgresql://USER@HOST,HOST/DATABASE,"
+        " or memory: for trials",
+    ),
+    Variable(
+        "TIMER_REPLICATION",
+        "required",
+        Kind(str.lower, f"one of {', '.join(_REPLICATIONS)}", _REPLICATIONS.__contains__),
+        "With PostgreSQL, who keeps a second copy of what is acknowledged: required = its synchronous standby,"
+        " external = the storage below it, none = nobody, for trials",
     ),
     Variable(
         "TIMER_METRICS_BIND",

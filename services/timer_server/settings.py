@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -14,8 +15,9 @@ from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles
 class Config(Struct, frozen=True, kw_only=True):
     """All settings of the server.
 
-    `store_path` is None for the store in memory, `metrics_bind` for no metrics, `curve` for no encryption. `name` is
-    empty for the host's, `advertise` where clients reach the binds.
+    The store is the PostgreSQL database of `store_url`, or else the file at `store_path`, or else in memory.
+    `metrics_bind` is None for no metrics, `curve` for no encryption. `name` is empty for the host's, `advertise` where
+    clients reach the binds.
     """
 
     bind: str
@@ -28,6 +30,8 @@ class Config(Struct, frozen=True, kw_only=True):
     curve: CurveFiles | None = None
     name: str = ""
     advertise: tuple[str, ...] = ()
+    store_url: str = ""
+    replication: Literal["required", "external", "none"] = "required"
 
 
 def read_config(texts: Mapping[str, str]) -> Config:
@@ -36,7 +40,9 @@ def read_config(texts: Mapping[str, str]) -> Config:
     return Config(
         bind=values["bind"],
         events_bind=values["events_bind"],
-        store_path=None if values["store"] is None else Path(values["store"]),
+        store_path=Path(values["store"].path) if values["store"].path else None,
+        store_url=values["store"].url,
+        replication=values["replication"],
         metrics_bind=values["metrics_bind"],
         log_level=values["log_level"],
         log_format=values["log_format"] or ("text" if sys.stderr.isatty() else "json"),

@@ -70,6 +70,9 @@ ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.puten
 KNOW_SQL = {f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema", "sentences")}
 """How a row or the mark is made up, and what is checked, has nothing to do with SQL."""
 
+KNOW_POSTGRES = {f"timer_server/store/postgres/{name}.py" for name in ("exchange", "session", "tables", "url")}
+"""They speak with libpq. What a commit writes, and what its rows say, is known without it."""
+
 KNOW_FILE_SYSTEM = {f"timer_server/store/sqlite/{name}.py" for name in ("files", "mark", "room")}
 """They ask the system about files and room, or write at a place, which is more than to read and write."""
 
@@ -127,7 +130,9 @@ def test_only_one_module_reads_the_environment(module: Path) -> None:
 
 @pytest.mark.parametrize("module", SERVER, ids=name_of)
 def test_only_the_store_knows_sql(module: Path) -> None:
-    assert "sqlite3" not in imports(module.read_text()) or name_of(module) in KNOW_SQL
+    imported = {name.partition(".")[0] for name in imports(module.read_text())}
+    assert "sqlite3" not in imported or name_of(module) in KNOW_SQL
+    assert "psycopg" not in imported or name_of(module) in KNOW_POSTGRES
 
 
 class TestTheReadingItself:

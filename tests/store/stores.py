@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from drivers.builders import LOG_ID, make_timer
+from postgres_store import fresh_shards
 from timer_protocol.messages import EventKind
 from timer_server.core.entries import Part, QueueEntry
 from timer_server.core.ledger import Changes
@@ -40,6 +41,7 @@ def _one_memory_store(_: Path) -> Callable[[], Store]:
 KINDS = (
     Kind("memory", _one_memory_store),
     Kind("sqlite", lambda folder: lambda: sqlite_store(folder / "timers.db")),
+    Kind("postgres", lambda _folder: fresh_shards().make()),
 )
 
 

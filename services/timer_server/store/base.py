@@ -5,7 +5,7 @@ others refer. So an entry older than retention can be removed if it is not the l
 entry refers to it.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from timer_server.core.ledger import Changes, LogEnds
@@ -14,6 +14,21 @@ from timer_server.core.model import Entry
 
 class StoreError(Exception):
     """The store cannot be used, or can no longer be trusted. The text is a sentence for the operator."""
+
+
+class StoreAway(StoreError):
+    """A store behind a network does not answer now. Nothing is lost, and the same call may succeed later."""
+
+
+class ShardLost(StoreError):
+    """Some shards are this server's no longer. What it has not made durable of them never will be.
+
+    `numbers` are those of the shards.
+    """
+
+    def __init__(self, numbers: Collection[int], reason: str) -> None:
+        super().__init__(reason)
+        self.numbers = frozenset(numbers)
 
 
 class Anchor(NamedTuple):

@@ -1,0 +1,1 @@
+"""The store in a PostgreSQL database that several servers share: a log for each shard."""

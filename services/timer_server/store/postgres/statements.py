@@ -1,0 +1,188 @@
+"""The SQL statements, with the types of their parameters.
+
+Every change of a shard goes through the fence: its row is locked and has to be as this server left it, with its epoch,
+this server as owner, and the place of the last entry that it wrote. A check of another row, or in another statement,
+lets stale writes in.
+"""
+
+from typing import NamedTuple
+
+_BYTEA, _INT8, _INT4, _TEXT, _UUID = 17, 20, 23, 25, 2950
+_BYTEAS, _INT4S, _INT8S, _TEXTS = 1001, 1007, 1016, 1009
+
+
+class Statement(NamedTuple):
+    """A statement and the types of its parameters, as the catalogue numbers them.
+
+    `name` is the one under which a session prepares it; without it, it is not prepared.
+    """
+
+    name: str
+    text: str
+    types: tuple[int, ...] = ()
+
+
+COMMIT = Statement(
+    "timer_commit",
+    """
+    with given as (
+        select * from unnest($2, $3, $4, $5, $6, $7)
+            as given (number, epoch, last_place, next_place, state, checksum)
+    ), locked as (
+        select timer_shard.number, given.next_place, given.state, given.checksum
+        from given join timer_shard on timer_shard.number = given.number
+        where timer_shard.epoch = given.epoch and timer_shard.owner = $1 and timer_shard.last_place = given.last_place
+        order by timer_shard.number
+        for update of timer_shard
+    ), fenced as (
+        update timer_shard
+        set last_place = locked.next_place, state = locked.state, checksum = locked.checksum
+        from locked
+        where timer_shard.number = locked.number
+        returning timer_shard.number
+    ), deleted as (
+        delete from timer_block
+        using unnest($8, $9) as gone (shard, last_place), fenced
+        where timer_block.shard = gone.shard and timer_block.last_place = gone.last_place and gone.shard = fenced.number
+    ), rewritten as (
+        update timer_block
+        set body = given.body, checksum = given.checksum
+        from unnest($10, $11, $12, $13) as given (shard, last_place, body, checksum), fenced
+        where timer_block.shard = given.shard and timer_block.last_place = given.last_place
+            and given.shard = fenced.number
+    ), inserted as (
+        insert into timer_block (shard, last_place, last_seq, body, checksum)
+        select given.* from unnest($14, $15, $16, $17, $18) as given (shard, last_place, last_seq, body, checksum)
+        join fenced on given.shard = fenced.number
+    )
+    select number, current_setting('synchronous_standby_names'), pg_backend_pid() from fenced
+    """,
+    (
+        _UUID,
+        *(_INT4S, _INT8S, _INT8S, _INT8S, _BYTEAS, _INT8S),
+        *(_INT4S, _INT8S),
+        *(_INT4S, _INT8S, _BYTEAS, _INT8S),
+        *(_INT4S, _INT8S, _INT8S, _BYTEAS, _INT8S),
+    ),
+)
+"""Writes to several shards at once, and returns those whose row was as it had to be; nothing of the others is written.
+With each come `synchronous_standby_names`, and the process of PostgreSQL that this session has."""
+
+TAKE = Statement(
+    "",
+    """
+    with locked as (select number from timer_shard where number = any($2) order by number for update)
+    update timer_shard set epoch = epoch + 1, owner = $1 from locked where timer_shard.number = locked.number
+    returning timer_shard.number, log_id, epoch, last_place, state, checksum,
+        current_setting('synchronous_standby_names'), pg_backend_pid()
+    """,
+    (_UUID, _INT4S),
+)
+"""Makes this server the owner of shards, whoever owned them."""
+
+RAISE = Statement(
+    "timer_raise",
+    """
+    with given as (
+        select * from unnest($2, $3) as given (number, epoch)
+    ), locked as (
+        select timer_shard.number
+        from given join timer_shard on timer_shard.number = given.number
+        where timer_shard.epoch = given.epoch and timer_shard.owner = $1
+        order by timer_shard.number
+        for update of timer_shard
+    )
+    update timer_shard set epoch = epoch + 1 from locked where timer_shard.number = locked.number
+    returning timer_shard.number, log_id, epoch, last_place, state, checksum,
+        current_setting('synchronous_standby_names'), pg_backend_pid()
+    """,
+    (_UUID, _INT4S, _INT8S),
+)
+"""Raises the epochs of shards that this server still owns, and returns these: so it is known what a commit without an
+answer has done. A statement of before writes nothing from then on."""
+
+SHARDS = Statement("", "select number, log_id, epoch, last_place, state, checksum from timer_shard order by number")
+
+RENAME = Statement(
+    "",
+    """
+    with ended as (update timer_server set dead = true)
+    update timer_shard
+    set log_id = given.log_id, state = given.state, checksum = given.checksum, epoch = epoch + 1, owner = null
+    from unnest($1, $2, $3, $4) as given (number, log_id, state, checksum)
+    where timer_shard.number = given.number
+    """,
+    (_INT4S, _TEXTS, _BYTEAS, _INT8S),
+)
+"""Gives logs new ids after a restore, and takes the shards from all servers, which then begin anew."""
+
+BLOCKS_AFTER = Statement(
+    "timer_blocks_after",
+    """
+    select last_place, last_seq, body, checksum
+    from timer_block where shard = $1 and last_place > $2 order by last_place limit $3
+    """,
+    (_INT4, _INT8, _INT4),
+)
+"""The first blocks that end behind a place."""
+
+PLACE_AFTER_SEQ = Statement(
+    "timer_place_after_seq",
+    """
+    select last_place from timer_block where shard = $1 and last_seq > $2 order by last_seq, last_place limit 1
+    """,
+    (_INT4, _INT8),
+)
+"""The end of the first block that holds anything behind the event with this `seq`."""
+
+BLOCKS_WITH = Statement(
+    "timer_blocks_with",
+    """
+    select distinct on (last_place) found.last_place, found.last_seq, found.body, found.checksum
+    from unnest($2) as given (place)
+    cross join lateral (
+        select last_place, last_seq, body, checksum
+        from timer_block where shard = $1 and last_place >= given.place order by last_place limit 1
+    ) as found
+    order by last_place
+    """,
+    (_INT4, _INT8S),
+)
+"""The blocks in which some places stand, or would stand, each once."""
+
+BEGIN = Statement("", "begin")
+END = Statement("", "commit")
+
+WAIT_BRIEFLY = Statement("", "set local lock_timeout = '500ms'")
+LOCK_STORE = Statement("", "select pg_advisory_xact_lock(hashtext('timer_store'))")
+"""One server at a time makes tables or changes them, and gives way where a lock is held for long."""
+
+TABLES_FOUND = Statement(
+    "", "select name from unnest($1) as given (name) where to_regclass(name) is not null", (_TEXTS,)
+)
+COLUMNS = Statement("", "select attname from pg_attribute where attrelid = to_regclass('timer_store') and attnum > 0")
+STORE = Statement("", "select created_by, schema, oldest_release, format, shards, lease_ms from timer_store")
+SHARDS_COUNT = Statement("", "select count(*) from timer_shard")
+
+ADD_STORE = Statement(
+    "",
+    """
+    insert into timer_store (created_by, schema, oldest_release, format, shards, lease_ms)
+    values ($1, $2, $3, $4, $5, $6)
+    """,
+    (_TEXT, _INT4, _TEXT, _INT4, _INT4, _INT4),
+)
+ADD_SHARDS = Statement(
+    "",
+    "insert into timer_shard (number, log_id, state, checksum) select * from unnest($1, $2, $3, $4)",
+    (_INT4S, _TEXTS, _BYTEAS, _INT8S),
+)
+SET_SCHEMA = Statement("", "update timer_store set schema = $1, oldest_release = $2", (_INT4, _TEXT))
+
+LIVING_BEATS = Statement("", "select coalesce(sum(beat), 0)::bigint from timer_server where not dead")
+PAUSE = Statement("", "select pg_sleep(1.2)")
+"""Longer than two beats."""
+
+OF_COMMITS = (COMMIT, RAISE)
+OF_READS = (BLOCKS_AFTER, PLACE_AFTER_SEQ, BLOCKS_WITH)
+"""What a session for commits and one for reads prepare."""

@@ -1,0 +1,159 @@
+"""The log of one shard in PostgreSQL."""
+
+from collections.abc import Generator, Iterator, Sequence
+from itertools import chain
+from uuid import UUID
+
+from timer_server.core.ledger import Changes
+from timer_server.core.model import Entry
+from timer_server.store.base import Anchor, Block, Header, ShardLost
+from timer_server.store.blocks import Row, entries_of, entry_in
+from timer_server.store.integrity import Damage, verify_complete
+from timer_server.store.postgres.arrays import int4, int4_array, int8, int8_array
+from timer_server.store.postgres.commit import ShardCommit, Write, compose
+from timer_server.store.postgres.database import Database
+from timer_server.store.postgres.recent import RecentBlocks
+from timer_server.store.postgres.statements import BLOCKS_AFTER, BLOCKS_WITH, PLACE_AFTER_SEQ, TAKE, Statement
+from timer_server.store.state import LogState, row_to_state
+
+_FIRST_BLOCKS = 4
+_MOST_BLOCKS = 256
+"""Blocks that are read in one round trip: few at first, as most readers want no more."""
+
+_BLOCKS_OF_A_START = 2_000
+"""The same where all of a log is read."""
+
+
+class PostgresStore:
+    """The log of the shard `number`, which `owner` takes when it opens it: the incarnation of a server.
+
+    It commits by itself where the caller may wait. A committer that may not uses `compose`, and `landed` once that is
+    durable. Several stores share a database, and `recent`.
+    """
+
+    def __init__(self, database: Database, number: int, owner: UUID, recent: RecentBlocks) -> None:
+        self.number = number
+        self.owner = owner
+        self.epoch = 0
+        self.state = LogState("")
+        """What the row of the shard holds, as far as that is known to be durable."""
+        self._database = database
+        self._recent = recent
+        self._tail = recent.tail(0, 0)
+
+    def open(self) -> Header:
+        """Takes the shard, whoever had it, and reads its header."""
+        answer = self._database.write(TAKE, [self.owner.bytes, int4_array([self.number])])
+        with self._database.explained("open"):
+            if not answer.rows:
+                raise Damage(f"shard {self.number} is missing")
+            self.epoch, self.state = epoch_and_state(answer.rows[0])
+        ends = self.state.ends
+        self._tail = self._recent.tail(ends.last_place, ends.last_seq)
+        return self.state.header()
+
+    def load(self) -> Iterator[Entry]:
+        state = self.state
+        with self._database.explained("read"):
+            entries = chain.from_iterable(map(entries_of, self._stored_after(0)))
+            yield from verify_complete(entries, state.held, state.ends)
+
+    def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
+        commit = self.compose([(changes, anchor)])
+        if self.number not in self._database.commit(self.owner, [commit]):
+            raise ShardLost({self.number}, f"another server has taken shard {self.number}")
+        self.landed(commit)
+
+    def compose(self, writes: Sequence[Write]) -> ShardCommit:
+        """The commit of some turns, behind all that have landed. Raises `StoreError`."""
+        with self._database.explained("write"):
+            return compose(self.number, self.epoch, self.state, writes, self._blocks_with)
+
+    def landed(self, commit: ShardCommit) -> None:
+        """Notes that a commit is durable."""
+        self.state = commit.state
+        self._tail.change(commit.inserted, commit.rewritten, commit.deleted)
+
+    def entry(self, place: int) -> Entry:
+        with self._database.explained("read"):
+            row = next(self._rows_after(place - 1, 1), None)
+            entry = None if row is None else entry_in(row, place)
+            if entry is None:
+                raise Damage(f"entry {place} is missing")
+            return entry
+
+    def blocks_after(self, place: int) -> Generator[Block, None, None]:
+        with self._database.explained("read"):
+            for row in self._rows_after(place):
+                yield Block(entries_of(row), len(row[2]))
+
+    def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
+        place = self._tail.place_before_those_after(seq)
+        if place is None:
+            rows = self._database.ask(PLACE_AFTER_SEQ, [int4(self.number), int8(seq)]).rows
+            place = number_of(rows[0][0]) - 1 if rows else self._tail.begin
+        return self.blocks_after(place)
+
+    def look_after(self) -> int | None:
+        """Connects again where the connection was lost. How much room PostgreSQL has is not known."""
+        self._database.reconnect()
+        return None
+
+    def close(self) -> None:
+        """Forgets what is in memory. The database is closed by itself."""
+        self._tail = self._recent.tail(0, 0)
+
+    def _rows_after(self, place: int, first: int = _FIRST_BLOCKS) -> Iterator[Row]:
+        """The blocks that end behind a place: those from before are read, the others are in memory."""
+        most = first
+        while True:
+            if place >= (begin := self._tail.begin):
+                rows = self._tail.rows_after(place, most)
+                if not rows:
+                    return
+            else:
+                # What is stored behind the beginning may not be known to be durable.
+                rows = [row for row in self._read_after(place, most) if row[0] <= begin]
+            yield from rows
+            place, most = rows[-1][0] if rows else begin, min(4 * most, _MOST_BLOCKS)
+
+    def _stored_after(self, place: int) -> Iterator[Row]:
+        """The blocks that end behind a place, as they are stored."""
+        while rows := self._read_after(place, _BLOCKS_OF_A_START):
+            yield from rows
+            place = rows[-1][0]
+
+    def _read_after(self, place: int, most: int) -> list[Row]:
+        return self._read(BLOCKS_AFTER, [int4(self.number), int8(place), int4(most)])
+
+    def _blocks_with(self, places: Sequence[int]) -> list[Row]:
+        """The blocks in which some places stand, or would stand, each once."""
+        begin = self._tail.begin
+        before = [place for place in places if place <= begin]
+        stored = self._read(BLOCKS_WITH, [int4(self.number), int8_array(before)]) if before else []
+        found = {row[0]: row for row in stored if row[0] <= begin}
+        end = max(found, default=0)
+        for place in places:
+            if place > max(begin, end) and (rows := self._tail.rows_after(place - 1, 1)):
+                found[end := rows[0][0]] = rows[0]
+        return list(found.values())
+
+    def _read(self, statement: Statement, values: Sequence[bytes]) -> list[Row]:
+        return [
+            (number_of(last_place), number_of(last_seq), body, number_of(checksum))
+            for last_place, last_seq, body, checksum in self._database.ask(statement, values).rows
+        ]
+
+
+def epoch_and_state(row: Sequence[bytes]) -> tuple[int, LogState]:
+    """The epoch and the state in the row of a shard. Raises `Damage`."""
+    number, log_id, epoch, last_place, state, checksum = row[:6]
+    found = row_to_state((state, number_of(checksum)))
+    if (found.log_id, found.ends.last_place) != (log_id.decode(errors="replace"), number_of(last_place)):
+        raise Damage(f"the row of shard {number_of(number)} does not fit its header")
+    return number_of(epoch), found
+
+
+def number_of(value: bytes) -> int:
+    """A number of PostgreSQL."""
+    return int.from_bytes(value, "big", signed=True)
