@@ -148,8 +148,9 @@ def _store_place(text: str) -> StorePlace:
 
 def without_password(url: str) -> str:
     """A URL whose password cannot be read, wherever in it that stands, and however wrong the URL is."""
-    url = re.sub(r"([^:/@]*):(?!//).*@", r"\1:***@", url, flags=re.DOTALL)
-    return re.sub(r"(password=)[^&]*", r"\1***", url)
+    scheme = found[0] if (found := re.match(r"\w*://", url)) else ""
+    hidden = re.sub(r"^([^:@]*):.*@", r"\1:***@", url.removeprefix(scheme), flags=re.DOTALL)
+    return scheme + re.sub(r"(password=)[^&]*", r"\1***", hidden)
 
 
 def _prefix(text: str) -> str:
@@ -223,15 +224,13 @@ SERVER_VARIABLES = (
             "sqlite:///PATH (four slashes for /PATH), postgresql://USER@HOST[,HOST...]/DATABASE or memory:",
             shown=without_password,
         ),
-        "Where timers are kept: a file by path (four slashes = an absolute one), postgresql://USER@HOST,HOST/DATABASE,"
-        " or memory: for trials",
+        "Where timers are kept: a file (four slashes = an absolute path), postgresql://USER@HOST/DATABASE, or memory:",
     ),
     Variable(
         "TIMER_REPLICATION",
         "required",
         Kind(str.lower, f"one of {', '.join(_REPLICATIONS)}", _REPLICATIONS.__contains__),
-        "With PostgreSQL, who keeps a second copy of what is acknowledged: required = its synchronous standby,"
-        " external = the storage below it, none = nobody, for trials",
+        "Who has a second copy of what PostgreSQL commits: required = a synchronous standby, external = its disk, none",
     ),
     Variable(
         "TIMER_METRICS_BIND",

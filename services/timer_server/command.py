@@ -1,15 +1,19 @@
-"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; renames a log."""
+"""The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; makes a store for
+several servers; renames logs."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from timer_protocol import __version__
 from timer_protocol.environment import read_environment, told_unknown
 from timer_protocol.key_files import check_name, check_prefix, check_share, max_timers_from_text, rights_from_text
 from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.plurals import counted
 from timer_protocol.sender import DEFAULT_RIGHTS, Right
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
 from timer_protocol.signal_death import die_of
@@ -17,9 +21,13 @@ from timer_protocol.standard_streams import make_usable
 from timer_server import standard_streams
 from timer_server.access.keys import make_client_keys, make_server_keys
 from timer_server.health import check
+from timer_server.limits import LEASE_LEAST_MS, LEASE_MOST_MS, LEASE_MS, SHARDS, SHARDS_MOST
 from timer_server.log_writer import set_up
 from timer_server.logs import log
 from timer_server.settings import Config, read_config
+
+if TYPE_CHECKING:
+    from timer_server.store.base import Header
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -30,6 +38,11 @@ _KEYGEN_HELP = (
     " and server.key; one that makes its pair itself with `timer keygen` hands over its .key file for FOLDER/clients."
 )
 
+
+_INIT_HELP = (
+    "Both are fixed from then on, and the same for all servers. More shards let more servers share the work, at a small"
+    " cost for each. Without this the first server that starts makes the store, with the defaults."
+)
 
 _RESTORED_HELP = (
     "Watchers then notice that events are gone which they may have seen: they go on where the copy ends. Whatever the"
@@ -54,7 +67,9 @@ def run(arguments: list[str] | None = None) -> int:
         return _serve(config, unknown)
     for sentence in unknown:
         standard_streams.complain(f"timer-server: {sentence}")
-    return _check(config) if parsed.check else _rename_log(config)
+    if parsed.check:
+        return _check(config)
+    return _make_store(config, parsed) if parsed.command == "init" else _rename_logs(config)
 
 
 def _serve(config: Config, unknown: list[str]) -> int:
@@ -74,6 +89,8 @@ def _serve(config: Config, unknown: list[str]) -> int:
     try:
         with operator_signals() as signals:
             serve(config, system_sources(), signals, GarbagePolicy)
+    except SettingError as error:
+        return _complain(str(error), EXIT_MISUSED, complain)
     except KeyFileError as error:
         return _complain(f"{error} (TIMER_CURVE_SERVER_SECRET, TIMER_CURVE_CLIENTS)", EXIT_MISUSED, complain)
     except (StoreError, BindError) as error:
@@ -95,24 +112,62 @@ def _check(config: Config) -> int:
     return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
 
 
-def _rename_log(config: Config) -> int:
+def _make_store(config: Config, parsed: argparse.Namespace) -> int:
     from timer_server.random_ids import new_log_id  # noqa: PLC0415 - nor this
     from timer_server.store.base import StoreError  # noqa: PLC0415
-    from timer_server.store.sqlite.store import SqliteStore  # noqa: PLC0415
+    from timer_server.store.postgres.database import named  # noqa: PLC0415
+    from timer_server.store.postgres.schema import Shape  # noqa: PLC0415
 
-    if config.store_path is None:
-        return _complain("TIMER_STORE is 'memory:', which cannot have been restored; name the file", EXIT_MISUSED)
-    store = SqliteStore(config.store_path, new_log_id)
+    if not config.store_url:
+        return _complain("TIMER_STORE names no PostgreSQL database: other stores are made as they are", EXIT_MISUSED)
+    wanted = Shape(parsed.shards, parsed.lease)
     try:
-        before, after = store.restored()
+        with closing(named(config.store_url, config.replication)) as database:
+            is_new = database.open(wanted, new_log_id)
+    except SettingError as error:
+        return _complain(str(error), EXIT_MISUSED)
     except StoreError as error:
         return _complain(str(error), EXIT_FAILED)
-    finally:
-        store.close()
-    standard_streams.write(
-        f"log {before.log_id} goes on as {after.log_id} after event {after.ends.last_seq}; the server may be started\n"
-    )
+    shape = database.shape
+    told = f"{database.url.shown}: {counted(shape.shards, 'shard')}, a lease of {shape.lease_ms / 1000:g} s"
+    if shape != wanted:
+        return _complain(f"{told}; a store stays as it was made", EXIT_FAILED)
+    standard_streams.write(f"{'made' if is_new else 'kept'} {told}\n")
     return EXIT_OK
+
+
+def _rename_logs(config: Config) -> int:
+    from timer_server.store.base import StoreError  # noqa: PLC0415 - nor this
+
+    if config.store_path is None and not config.store_url:
+        return _complain("TIMER_STORE is 'memory:', which cannot have been restored; name the file", EXIT_MISUSED)
+    try:
+        renamed = _restored(config)
+    except SettingError as error:
+        return _complain(str(error), EXIT_MISUSED)
+    except StoreError as error:
+        return _complain(str(error), EXIT_FAILED)
+    lines = [
+        f"log {before.log_id} goes on as {after.log_id} after event {after.ends.last_seq}" for before, after in renamed
+    ]
+    standard_streams.write("\n".join(lines) + "; the server may be started\n")
+    return EXIT_OK
+
+
+def _restored(config: Config) -> "list[tuple[Header, Header]]":
+    """The headers of all logs before and after they got new ids. Raises `SettingError` and `StoreError`."""
+    from timer_server.random_ids import new_log_id  # noqa: PLC0415 - nor this
+
+    if config.store_path is not None:
+        from timer_server.store.sqlite.store import SqliteStore  # noqa: PLC0415
+
+        with closing(SqliteStore(config.store_path, new_log_id)) as store:
+            return [store.restored()]
+    from timer_server.store.postgres.database import named  # noqa: PLC0415
+    from timer_server.store.postgres.restored import restored  # noqa: PLC0415
+
+    with closing(named(config.store_url, config.replication)) as database:
+        return restored(database, new_log_id)
 
 
 def _make_keys(parsed: argparse.Namespace) -> int:
@@ -144,16 +199,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser = _Parser(
         prog="timer-server",
-        usage="timer-server [-h] [--check | --version | keygen ... | restored]",
+        usage="timer-server [-h] [--check | --version | keygen ... | init ... | restored]",
         description="Durable countdown timers over ZeroMQ. Everything is set by environment variables or a .env file.",
         epilog=f"variables, their defaults and what is allowed:\n{settings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
     parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="keygen, restored", title="commands", prog="timer-server")
+    commands = parser.add_subparsers(
+        dest="command", metavar="keygen, init, restored", title="commands", prog="timer-server"
+    )
     _add_keygen(commands)
-    about = "give the log in TIMER_STORE a new id: for once after a copy of it was put back, before a server starts"
+    _add_init(commands)
+    about = "give the logs in TIMER_STORE new ids: for once after a copy of it was put back, before a server starts"
     commands.add_parser("restored", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_RESTORED_HELP)
     return parser
 
@@ -182,6 +240,38 @@ def _add_keygen(commands: "argparse._SubParsersAction[_Parser]") -> None:
         metavar="FOLDER",
         help="where to put the client's files (default: beside the server's)",
     )
+
+
+def _add_init(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    about = "make the store in the PostgreSQL database that TIMER_STORE names, before its first server starts"
+    init = commands.add_parser("init", help=about, description=f"{about.capitalize()}.", epilog=_INIT_HELP)
+    init.add_argument(
+        "--shards", type=_shards, default=SHARDS, metavar="N", help=f"logs that servers share out (default: {SHARDS})"
+    )
+    init.add_argument(
+        "--lease",
+        type=_lease_ms,
+        default=LEASE_MS,
+        metavar="SECONDS",
+        help=f"silence after which a server's shards go to others (default: {LEASE_MS / 1000:g})",
+    )
+
+
+def _shards(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= SHARDS_MOST):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {SHARDS_MOST}")
+    return int(text)
+
+
+def _lease_ms(text: str) -> int:
+    try:
+        lease_ms = round(float(text) * 1000)
+    except (ValueError, OverflowError):
+        lease_ms = 0
+    if not LEASE_LEAST_MS <= lease_ms <= LEASE_MOST_MS:
+        span = f"{LEASE_LEAST_MS // 1000} to {LEASE_MOST_MS // 1000}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from {span}")
+    return lease_ms
 
 
 def _name(text: str) -> str:

@@ -93,6 +93,12 @@ SUBSCRIBED_BYTES = 4 * 1024 * 1024
 """Bytes of all subscribed topics, each counted once and with 40 more: four of sixty bytes for each of ten thousand
 subscribers. Beyond it the subscriber with the most is cut off."""
 
+SHARDS, SHARDS_MOST = 16, 1_024
+"""Shards of a store in PostgreSQL, unless its maker says another number, and the most. A beat tells of all of them."""
+
+LEASE_MS, LEASE_LEAST_MS, LEASE_MOST_MS = 2_000, 1_000, 60_000
+"""How long the servers of such a store may be silent before others take their shards: two beats at least."""
+
 
 def frame_maximum_bytes(max_message_bytes: int) -> int:
     """The largest frame; a larger one cuts its peer off without a reply. A message a little too large is refused."""

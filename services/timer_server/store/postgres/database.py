@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Literal
 from uuid import UUID
 
+from timer_protocol.settings import SettingError, without_password
 from timer_server.store.base import Notice, StoreAway, StoreError
 from timer_server.store.integrity import Damage
 from timer_server.store.postgres.commit import Done, ShardCommit, done, parameters
@@ -15,6 +16,7 @@ from timer_server.store.postgres.sentences import (
     Failed,
     Lost,
     Unfit,
+    damaged,
     moved,
     not_confirmed,
     not_replicated,
@@ -23,7 +25,7 @@ from timer_server.store.postgres.sentences import (
 from timer_server.store.postgres.session import About, Session, opening
 from timer_server.store.postgres.statements import COMMIT, OF_COMMITS, OF_READS, Statement
 from timer_server.store.postgres.tables import preparing_tables
-from timer_server.store.postgres.url import Url
+from timer_server.store.postgres.url import Url, parse
 
 Replication = Literal["required", "external", "none"]
 """Who replicates commits: PostgreSQL itself, the storage below it, or nobody."""
@@ -46,6 +48,14 @@ def fault_of_commit(shown: str, replication: Replication, about: About, answer: 
     return None if did.backend == about.backend else StoreError(moved(shown))
 
 
+def named(text: str, replication: Replication) -> "Database":
+    """The database that TIMER_STORE names, not yet open. Raises `SettingError`."""
+    try:
+        return Database(parse(text), replication)
+    except ValueError as error:
+        raise SettingError(f"TIMER_STORE is {without_password(text)!r}, which cannot be used: {error}") from None
+
+
 class Database:
     """One database, as the URL names it.
 
@@ -60,10 +70,10 @@ class Database:
         self._seen: About | None = None
         """What the newest session has said of PostgreSQL."""
 
-    def open(self, shape: Shape, new_log_id: Callable[[], str]) -> bool:
+    def open(self, shape: Shape | None, new_log_id: Callable[[], str]) -> bool:
         """Connects, and makes or changes the tables where that is needed; returns whether the store is new.
 
-        A new one gets this shape. Raises `StoreError`.
+        A new one gets this shape; without one there has to be a store. Raises `StoreError`.
         """
         session = self._connect()
         with self._explained("open"):
@@ -85,16 +95,21 @@ class Database:
             with self._explained("open"):
                 self._prepare(session)
 
-    def ask(self, statement: Statement, values: Sequence[bytes] = (), doing: str = "read") -> Answer:
+    def ask(
+        self,
+        statement: Statement,
+        values: Sequence[bytes] = (),
+        doing: str = "read",
+        silence_ms: int = READ_SILENCE_MS,
+    ) -> Answer:
         """Executes a statement. Raises `StoreError`."""
-        silence_ms = READ_SILENCE_MS if doing == "read" else WRITE_SILENCE_MS
         with self._explained(doing):
             connection = self._needed().connection
             return finish(asking(connection, statement, values), silence_ms)
 
     def write(self, statement: Statement, values: Sequence[bytes]) -> Answer:
         """Executes a statement that writes, and waits until that is durable. Raises `StoreError`."""
-        answer = self.ask(statement, values, "write")
+        answer = self.ask(statement, values, "write", WRITE_SILENCE_MS)
         if not answer.is_confirmed:
             raise StoreAway(not_confirmed(self.url.shown))
         return answer
@@ -102,7 +117,7 @@ class Database:
     def commit(self, owner: UUID, commits: Sequence[ShardCommit]) -> frozenset[int]:
         """Commits what a server writes in its shards, and returns those that it still owns: nothing was written in the
         others. Raises `StoreError`."""
-        answer = self.ask(COMMIT, parameters(owner, commits), "write")
+        answer = self.ask(COMMIT, parameters(owner, commits), "write", WRITE_SILENCE_MS)
         did = done(answer.rows)
         fault = fault_of_commit(self.url.shown, self.replication, self._needed().about, answer, did)
         if fault is not None:
@@ -110,12 +125,12 @@ class Database:
         return did.shards
 
     @contextmanager
-    def explained(self, doing: str) -> Iterator[None]:
-        """Turns damage that is found into a `StoreError`."""
+    def explained(self, shard: int) -> Iterator[None]:
+        """Turns damage that is found in a shard into a `StoreError`."""
         try:
             yield
         except Damage as damage:
-            raise sentence(doing, self.url.shown, damage) from damage
+            raise damaged(f"{self.url.shown}, shard {shard},", damage) from damage
 
     def close(self) -> None:
         """Closes the connection."""

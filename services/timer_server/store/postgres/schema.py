@@ -7,16 +7,13 @@ not use the tables any more.
 
 from typing import NamedTuple
 
+from timer_server.limits import LEASE_MS, SHARDS
+
 OLDEST_RELEASE = "0.1.0"
 """The oldest release of the server that may use the tables as the last migration leaves them."""
 
 FORMAT = 1
 """The form in which the entries of a new store are written."""
-
-SHARDS_MOST = 1_024
-DEFAULT_SHARDS = 16
-LEASE_MOST_S = 3_600
-DEFAULT_LEASE_S = 2
 
 CREATED_BY = "timer-server"
 """Tells the tables of this program from those of others."""
@@ -87,8 +84,8 @@ NUMBER = len(MIGRATIONS)
 class Shape(NamedTuple):
     """What is fixed when a store is made, and the same for all servers of it."""
 
-    shards: int = DEFAULT_SHARDS
-    lease_ms: int = DEFAULT_LEASE_S * 1_000
+    shards: int = SHARDS
+    lease_ms: int = LEASE_MS
 
 
 def is_older(release: str, than: str) -> bool:

@@ -82,14 +82,15 @@ def sentence(doing: str, shown: str, error: Damage | Failed | Lost | Unfit) -> S
     It is `StoreAway` where that may end by itself.
     """
     if isinstance(error, Damage):
-        return _damaged(shown, error)
+        return damaged(shown, error)
     known, code = (_known(str(error)), "") if not isinstance(error, Failed) else _of_statement(error)
     text = f"cannot {doing} {shown}: {one_line(str(error))}{code}{_hint(known)}"
     may_end = isinstance(error, Lost) or (isinstance(error, Failed) and known is not None and not known.is_final)
     return StoreAway(text) if may_end else StoreError(text)
 
 
-def _damaged(shown: str, error: Damage) -> StoreError:
+def damaged(shown: str, error: Damage) -> StoreError:
+    """What was read is not what was written."""
     if isinstance(error, UnknownEntry):
         return StoreError(f"{shown} was written by a newer timer-server ({error}); run that version, {_ELSEWHERE}")
     return StoreError(f"{shown} is damaged: {error}; {_RESTORE}")

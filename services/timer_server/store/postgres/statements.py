@@ -158,8 +158,10 @@ LOCK_STORE = Statement("", "select pg_advisory_xact_lock(hashtext('timer_store')
 """One server at a time makes tables or changes them, and gives way where a lock is held for long."""
 
 TABLES_FOUND = Statement(
-    "", "select name from unnest($1) as given (name) where to_regclass(name) is not null", (_TEXTS,)
+    "", "select relname::text from pg_class where relname = any($1) and pg_table_is_visible(oid)", (_TEXTS,)
 )
+"""All at one moment, as they are made together."""
+
 COLUMNS = Statement("", "select attname from pg_attribute where attrelid = to_regclass('timer_store') and attnum > 0")
 STORE = Statement("", "select created_by, schema, oldest_release, format, shards, lease_ms from timer_store")
 SHARDS_COUNT = Statement("", "select count(*) from timer_shard")

@@ -13,7 +13,7 @@ from timer_server.store.postgres.arrays import int4, int4_array, int8, int8_arra
 from timer_server.store.postgres.commit import ShardCommit, Write, compose
 from timer_server.store.postgres.database import Database
 from timer_server.store.postgres.recent import RecentBlocks
-from timer_server.store.postgres.statements import BLOCKS_AFTER, BLOCKS_WITH, PLACE_AFTER_SEQ, TAKE, Statement
+from timer_server.store.postgres.statements import BLOCKS_AFTER, BLOCKS_WITH, PLACE_AFTER_SEQ, TAKE
 from timer_server.store.state import LogState, row_to_state
 
 _FIRST_BLOCKS = 4
@@ -44,7 +44,7 @@ class PostgresStore:
     def open(self) -> Header:
         """Takes the shard, whoever had it, and reads its header."""
         answer = self._database.write(TAKE, [self.owner.bytes, int4_array([self.number])])
-        with self._database.explained("open"):
+        with self._database.explained(self.number):
             if not answer.rows:
                 raise Damage(f"shard {self.number} is missing")
             self.epoch, self.state = epoch_and_state(answer.rows[0])
@@ -54,8 +54,8 @@ class PostgresStore:
 
     def load(self) -> Iterator[Entry]:
         state = self.state
-        with self._database.explained("read"):
-            entries = chain.from_iterable(map(entries_of, self._stored_after(0)))
+        with self._database.explained(self.number):
+            entries = chain.from_iterable(map(entries_of, stored_blocks(self._database, self.number)))
             yield from verify_complete(entries, state.held, state.ends)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
@@ -66,7 +66,7 @@ class PostgresStore:
 
     def compose(self, writes: Sequence[Write]) -> ShardCommit:
         """The commit of some turns, behind all that have landed. Raises `StoreError`."""
-        with self._database.explained("write"):
+        with self._database.explained(self.number):
             return compose(self.number, self.epoch, self.state, writes, self._blocks_with)
 
     def landed(self, commit: ShardCommit) -> None:
@@ -75,7 +75,7 @@ class PostgresStore:
         self._tail.change(commit.inserted, commit.rewritten, commit.deleted)
 
     def entry(self, place: int) -> Entry:
-        with self._database.explained("read"):
+        with self._database.explained(self.number):
             row = next(self._rows_after(place - 1, 1), None)
             entry = None if row is None else entry_in(row, place)
             if entry is None:
@@ -83,7 +83,7 @@ class PostgresStore:
             return entry
 
     def blocks_after(self, place: int) -> Generator[Block, None, None]:
-        with self._database.explained("read"):
+        with self._database.explained(self.number):
             for row in self._rows_after(place):
                 yield Block(entries_of(row), len(row[2]))
 
@@ -113,36 +113,41 @@ class PostgresStore:
                     return
             else:
                 # What is stored behind the beginning may not be known to be durable.
-                rows = [row for row in self._read_after(place, most) if row[0] <= begin]
+                rows = [row for row in blocks_after(self._database, self.number, place, most) if row[0] <= begin]
             yield from rows
             place, most = rows[-1][0] if rows else begin, min(4 * most, _MOST_BLOCKS)
-
-    def _stored_after(self, place: int) -> Iterator[Row]:
-        """The blocks that end behind a place, as they are stored."""
-        while rows := self._read_after(place, _BLOCKS_OF_A_START):
-            yield from rows
-            place = rows[-1][0]
-
-    def _read_after(self, place: int, most: int) -> list[Row]:
-        return self._read(BLOCKS_AFTER, [int4(self.number), int8(place), int4(most)])
 
     def _blocks_with(self, places: Sequence[int]) -> list[Row]:
         """The blocks in which some places stand, or would stand, each once."""
         begin = self._tail.begin
         before = [place for place in places if place <= begin]
-        stored = self._read(BLOCKS_WITH, [int4(self.number), int8_array(before)]) if before else []
-        found = {row[0]: row for row in stored if row[0] <= begin}
+        found = {row[0]: row for row in self._stored_with(before) if row[0] <= begin} if before else {}
         end = max(found, default=0)
         for place in places:
             if place > max(begin, end) and (rows := self._tail.rows_after(place - 1, 1)):
                 found[end := rows[0][0]] = rows[0]
         return list(found.values())
 
-    def _read(self, statement: Statement, values: Sequence[bytes]) -> list[Row]:
-        return [
-            (number_of(last_place), number_of(last_seq), body, number_of(checksum))
-            for last_place, last_seq, body, checksum in self._database.ask(statement, values).rows
-        ]
+    def _stored_with(self, places: Sequence[int]) -> list[Row]:
+        return [_row(row) for row in self._database.ask(BLOCKS_WITH, [int4(self.number), int8_array(places)]).rows]
+
+
+def stored_blocks(database: Database, number: int) -> Iterator[Row]:
+    """All blocks of a shard in order. Raises `StoreError`."""
+    place = 0
+    while rows := blocks_after(database, number, place, _BLOCKS_OF_A_START):
+        yield from rows
+        place = rows[-1][0]
+
+
+def blocks_after(database: Database, number: int, place: int, most: int) -> list[Row]:
+    """The first blocks of a shard that end behind a place, as they are stored. Raises `StoreError`."""
+    return [_row(row) for row in database.ask(BLOCKS_AFTER, [int4(number), int8(place), int4(most)]).rows]
+
+
+def _row(row: Sequence[bytes]) -> Row:
+    last_place, last_seq, body, checksum = row
+    return number_of(last_place), number_of(last_seq), body, number_of(checksum)
 
 
 def epoch_and_state(row: Sequence[bytes]) -> tuple[int, LogState]:

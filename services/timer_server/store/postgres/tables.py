@@ -47,29 +47,33 @@ class _Store(NamedTuple):
     shape: Shape
 
 
-def preparing_tables(connection: PGconn, shape: Shape, new_log_id: Callable[[], str]) -> Steps[tuple[Shape, bool]]:
+def preparing_tables(
+    connection: PGconn, shape: Shape | None, new_log_id: Callable[[], str]
+) -> Steps[tuple[Shape, bool]]:
     """Makes the tables of a new store of this shape, or adds what is missing in those of an older server.
 
     Returns the shape that the store has, and whether it is new. Raises `Unfit` where the tables are of another program
-    or of a newer server, `Damage` where they are not whole, `Lost` and `Failed`. Where it raises, the connection has to
-    be closed, which undoes what was begun.
+    or of a newer server, and where there are none and no shape for them, `Damage` where they are not whole, `Lost` and
+    `Failed`. Where it raises, the connection has to be closed, which undoes what was begun.
     """
     store = yield from _found(connection)
     if store is not None and store.schema >= NUMBER:
         return store.shape, False
+    if store is None and shape is None:
+        raise Unfit("it holds no timers")
     for statement in (BEGIN, WAIT_BRIEFLY, LOCK_STORE):
         yield from asking(connection, statement)
     store = yield from _found(connection)  # another server may have been quicker
     for migration in MIGRATIONS[0 if store is None else store.schema :]:
         for text in migration:
             yield from asking(connection, Statement("", text))
-    if store is None:
+    if store is None and shape is not None:
         yield from _fill(connection, shape, new_log_id)
-    elif store.schema < NUMBER:
+    elif store is not None and store.schema < NUMBER:
         yield from asking(connection, SET_SCHEMA, [int4(NUMBER), OLDEST_RELEASE.encode()])
     if not (yield from asking(connection, END)).is_confirmed:
         raise Lost("the wait for the standby was cancelled")
-    return (shape, True) if store is None else (store.shape, False)
+    return (store.shape, False) if store is not None else (shape or Shape(), True)
 
 
 def _fill(connection: PGconn, shape: Shape, new_log_id: Callable[[], str]) -> Steps[None]:

@@ -60,6 +60,11 @@ def shown(text: str) -> str:
 def _hosts(given: dict[str, str]) -> list[Host]:
     """One host after the other, so that each has its own time, and its own reason where it cannot be used."""
     names, addresses, ports = (given.pop(name, "").split(",") for name in ("host", "hostaddr", "port"))
+    if any(port and not port.isdecimal() for port in ports) or "@" in given.get("dbname", ""):
+        raise ValueError(
+            "there is no number where a port should be, or an @ behind the hosts; in a name or a password"
+            " write @ as %40, / as %2F and : as %3A"
+        )
     count = max(len(names), len(addresses))
     for what, values in (("host", names), ("hostaddr", addresses), ("port", ports)):
         if len(values) not in (1, count) or (what != "port" and values != [""] and len(values) != count):
