@@ -146,6 +146,11 @@ class Node:
         self.execute(f"alter system set {name} = '{value}'")
         self.execute("select pg_reload_conf()")
 
+    def add_tablespace(self, name: str, place: Path) -> None:
+        """Lets databases be made in a folder, which becomes PostgreSQL's."""
+        _give_away(place)
+        self.execute(f"create tablespace {name} location '{place}'")
+
     def promote(self) -> None:
         """Makes a standby the primary, and waits until it is."""
         assert self.execute("select pg_promote()") == [(True,)]
