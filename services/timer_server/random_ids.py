@@ -1,6 +1,7 @@
-"""Ids that the server makes, for timers whose request has none and for logs."""
+"""Ids that the server makes, for timers whose request has none, for logs, and for itself."""
 
 import secrets
+from uuid import UUID, uuid4
 
 from timer_protocol.ids import ENTROPY_BITS, uuid7
 
@@ -15,3 +16,8 @@ def new_id(now_ms: int) -> str:
 def new_log_id() -> str:
     """An id for a log: 64 random bits as 11 characters of URL-safe base64."""
     return secrets.token_urlsafe(_LOG_ID_BYTES)
+
+
+def new_incarnation() -> UUID:
+    """An id for this run of the server, by which it owns shards."""
+    return uuid4()

@@ -18,6 +18,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
 from timer_protocol.messages import ServerAddresses
 from timer_protocol.methods import METHODS
+from timer_protocol.settings import without_password
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.civil_time.moments import moment_ms
@@ -40,7 +41,7 @@ from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
 from timer_server.process import give_large_blocks_back
-from timer_server.random_ids import new_id, new_log_id
+from timer_server.random_ids import new_id
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Methods
 from timer_server.requests.parked import Parked
@@ -53,8 +54,7 @@ from timer_server.requests.shard import Shard
 from timer_server.settings import Config
 from timer_server.store.base import Header, Notice, Store
 from timer_server.store.log import Log
-from timer_server.store.memory import MemoryStore
-from timer_server.store.sqlite.store import SqliteStore
+from timer_server.stores import Stopped, named_stores, once_there
 from timer_server.wire.advertised import advertised
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, bindable, is_local
@@ -103,28 +103,26 @@ def serve(
 ) -> None:
     """Runs a server until it is told to stop. Only in its own process it gets a policy for the garbage collector.
 
-    `make_stores` makes a store for each shard; without it there is the one that the settings name.
+    `make_stores` makes a store for each shard; without it these are the ones that the settings name.
 
-    Raises `StoreError` where the store cannot be used, `BindError` where an address cannot be bound, `KeyFileError`
-    where a key file cannot be read.
+    Raises `SettingError` and `StoreError` where the store cannot be used, `BindError` where an address cannot be bound,
+    `KeyFileError` where a key file cannot be read.
     """
     give_large_blocks_back()
     begin_anywhere()
     # Addresses come first: a start that fails because one is in use leaves no store behind.
     with _sockets(config) as sockets, ExitStack() as closing_all:
-        stores = [make_store(config)] if make_stores is None else make_stores(config)
-        for store in stores:
-            closing_all.callback(store.close)
-        recovered = _recover(stores, config, sources, signals)
-        if recovered is not None:
+        try:
+            stores = named_stores(config, signals, closing_all) if make_stores is None else make_stores(config)
+            for store in stores:
+                closing_all.callback(store.close)
+            recovered = _recover(stores, config, sources, signals)
+        except Stopped:
+            log.info("told to stop before anybody was served")
+        else:
             with _policy(make_garbage_policy) as garbage:
                 _run(config, recovered, sockets, garbage, lambda parts: make_loop(parts, signals))
     log.info("stopped")
-
-
-def make_store(config: Config) -> Store:
-    """The store that the settings name, not yet open."""
-    return MemoryStore(new_log_id()) if config.store_path is None else SqliteStore(config.store_path, new_log_id)
 
 
 def make_committer(stores: Mapping[str, Store]) -> Committer:
@@ -132,10 +130,10 @@ def make_committer(stores: Mapping[str, Store]) -> Committer:
     return InlineCommitter(stores)
 
 
-def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals: OperatorSignals) -> Recovered | None:
-    """Opens the stores and reads their logs; None where the server is told to stop meanwhile."""
+def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals: OperatorSignals) -> Recovered:
+    """Opens the stores and reads their logs. Raises `StoreError` and `Stopped`."""
     begun = time.perf_counter()
-    headers = [store.open() for store in stores]
+    headers = [once_there(store.open, signals) for store in stores]
     for header in headers:
         _tell(header.notices, begun)
     clock = Clock(sources, headers[0].anchor, max(header.last_at_ms for header in headers) * NS_PER_MS)
@@ -151,8 +149,7 @@ def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals:
             _forget_first(clock, shard, committer, signals)
         shard.engine.limit_growth(shard.log.look_after())
         if signals.stop_is_wanted:
-            log.info("told to stop before anybody was served")
-            return None
+            raise Stopped
         _tell_recovered(shard, begun)
     shards = OneShard(owned[0], new_id) if len(owned) == 1 else Shards(owned, len(owned), parked, new_id)
     return Recovered(clock, shards, places, committer)
@@ -288,7 +285,7 @@ def _say_listening(config: Config, sockets: Sockets, itself: ServerAddresses, ex
             name=itself.name,
             commands=bound[0],
             events=bound[1],
-            store="memory:" if config.store_path is None else str(config.store_path),
+            store=without_password(config.store_url) or str(config.store_path or "memory:"),
             metrics=None if exporter is None else "{}:{}".format(*exporter.server_address[:2]),
             curve=config.curve is not None,
             descriptors=raise_limit(),

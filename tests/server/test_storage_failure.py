@@ -52,7 +52,7 @@ class BrittleStore(MemoryStore):
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> BrittleStore:
     brittle = BrittleStore(LOG_ID)
-    monkeypatch.setattr(serve_module, "make_store", lambda _: brittle)
+    monkeypatch.setattr(serve_module, "named_stores", lambda *_: [brittle])
     return brittle
 
 
@@ -115,7 +115,7 @@ def test_a_failed_read_is_answered_and_nothing_beside_it_counts(server: LocalSer
 
 def test_a_server_that_reads_its_log_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     endless = EndlessStore()
-    monkeypatch.setattr(serve_module, "make_store", lambda _: endless)
+    monkeypatch.setattr(serve_module, "named_stores", lambda *_: [endless])
     starting = LocalServer()
     starting.begin()
     assert endless.is_read.wait(10)
