@@ -19,8 +19,12 @@ NOT_FOR_A_CHECK = {"sqlite3", "timer_server.core", "timer_server.loop", "timer_s
 
 @pytest.mark.parametrize(
     ("code", "unwanted"),
-    [(PROTOCOL, {"zmq", "dotenv"}), (CHECK, NOT_FOR_A_CHECK), (SERVE, {"prometheus_client", "http.server"})],
-    ids=["the protocol needs msgspec alone", "the health check needs no store", "metrics are loaded when asked for"],
+    [(PROTOCOL, {"zmq", "dotenv"}), (CHECK, NOT_FOR_A_CHECK), (SERVE, {"prometheus_client", "http.server", "psycopg"})],
+    ids=[
+        "the protocol needs msgspec alone",
+        "the health check needs no store",
+        "metrics and PostgreSQL are loaded when asked for",
+    ],
 )
 def test_is_not_loaded(code: str, unwanted: set[str], tmp_path: Path) -> None:
     loaded = subprocess.run(

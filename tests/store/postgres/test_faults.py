@@ -91,17 +91,14 @@ class TestConnecting:
             assert f"{address}: no answer in time" in str(fault_of(f"postgresql://me@{address}/x"))
 
     def test_no_connection_is_left_for_it(self) -> None:
-        address = shared_cluster().primary.address
         primary = shared_cluster().primary
-        primary.execute(f"alter role {OWNER} connection limit 1")
-        try:
-            with psycopg.connect(shared_cluster().url()):
-                fault = fault_of(shared_cluster().url())
-        finally:
-            primary.execute(f"alter role {OWNER} connection limit -1")
+        primary.execute("create role crowd login password 'crowd' connection limit 1")
+        url = shared_cluster().url(user="crowd", password="crowd")
+        with psycopg.connect(url):
+            fault = fault_of(url)
 
         assert isinstance(fault, StoreAway)
-        assert f"{address}: FATAL: too many connections for role" in str(fault)
+        assert f"{primary.address}: FATAL: too many connections for role" in str(fault)
         assert "raise max_connections, or end sessions of others" in str(fault)
 
     def test_a_user_who_may_not_make_tables(self) -> None:

@@ -137,13 +137,15 @@ class TestFence:
     def test_in_one_statement_what_is_owned_is_written_and_the_rest_is_not(self, url: str, database: Database) -> None:
         stores = [store_of(database, number=number) for number in range(3)]
         for store in stores:
-            store.commit(changes(event(1), event(2)))
+            store.commit(changes(event(1)))
+            store.commit(changes(event(2), event(3)))
         with opened(url) as elsewhere:
             store_of(elsewhere, ANOTHER, 1)
-            commits = [store.compose([(changes(event(3), obsolete=(1,), horizon=1), None)]) for store in stores]
+            commits = [store.compose([(changes(event(4), obsolete=(1, 2), horizon=2), None)]) for store in stores]
 
+            assert [(len(commit.rewritten), commit.deleted) for commit in commits] == [(1, [1])] * 3
             assert database.commit(ME, commits) == {0, 2}
-            assert [logged(elsewhere, number) for number in range(3)] == [[2, 3], [1, 2], [2, 3]]
+            assert [logged(elsewhere, number) for number in range(3)] == [[3, 4], [1, 2, 3], [3, 4]]
 
     def test_a_commit_without_an_answer_may_be_sent_again_once_the_epoch_is_raised(self, database: Database) -> None:
         store = store_of(database)
