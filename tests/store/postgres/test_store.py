@@ -19,11 +19,13 @@ from timer_server.store.postgres.database import Database
 from timer_server.store.postgres.recent import RecentBlocks
 from timer_server.store.postgres.restored import restored
 from timer_server.store.postgres.schema import Shape
-from timer_server.store.postgres.statements import RAISE
+from timer_server.store.postgres.statements import RAISE, Statement
 from timer_server.store.postgres.store import PostgresStore
 from timer_server.store.postgres.url import parse
 
 ME, ANOTHER = UUID(int=1), UUID(int=2)
+PATIENTLY = Statement("", "set lock_timeout = 0")
+"""As a session of a committer is set up."""
 
 
 @contextmanager
@@ -110,6 +112,7 @@ class TestFence:
     def test_one_that_waits_for_a_takeover_to_end_writes_nothing(self, url: str, database: Database) -> None:
         """Its snapshot is older than the new epoch."""
         store = store_of(database)
+        database.ask(PATIENTLY)
         with transaction(url) as somebody:
             somebody.execute("update timer_shard set epoch = epoch + 1 where number = 1")
             failure, waiting = self.begin_to_commit(store)
@@ -122,6 +125,7 @@ class TestFence:
     def test_one_that_waits_for_a_tie_of_the_timeline_writes(self, url: str, database: Database) -> None:
         """What else stands in the row is written by beats, meanwhile."""
         store = store_of(database)
+        database.ask(PATIENTLY)
         with transaction(url) as somebody:
             somebody.execute("update timer_shard set tie_clock_ns = 5 where number = 1")
             failure, waiting = self.begin_to_commit(store)
@@ -166,6 +170,13 @@ class TestFence:
         for _ in range(2):  # it adds no entry, so whether it was done does not show, nor matter
             assert database.commit(ME, [retention]) == {1}
         assert logged(database) == [3, 4]
+
+    def test_a_row_that_is_held_for_long_is_not_taken(self, url: str, database: Database) -> None:
+        """A session whose client is gone may hold it for ever; another one is not to wait behind it."""
+        with transaction(url) as somebody:
+            somebody.execute("select * from timer_shard where number = 1 for update")
+            with pytest.raises(StoreAway, match="another session holds it"):
+                store_of(database)
 
     def begin_to_commit(self, store: PostgresStore) -> tuple[list[Exception], threading.Thread]:
         failure: list[Exception] = []

@@ -23,7 +23,7 @@ from timer_server.store.postgres.sentences import (
     sentence,
 )
 from timer_server.store.postgres.session import About, Session, opening
-from timer_server.store.postgres.statements import COMMIT, OF_COMMITS, OF_READS, Statement
+from timer_server.store.postgres.statements import COMMIT, OF_COMMITS, OF_READS, WAIT_BRIEFLY, Statement
 from timer_server.store.postgres.tables import preparing_tables
 from timer_server.store.postgres.url import Url, parse
 
@@ -142,6 +142,7 @@ class Database:
         self.close()
         with self._explained("open"):
             session = finish(opening(self.url, self._seen), READ_SILENCE_MS)
+            finish(asking(session.connection, WAIT_BRIEFLY), READ_SILENCE_MS)
         self._session, self._seen = session, session.about
         if self.replication == "required" and not session.about.standbys:
             self.close()

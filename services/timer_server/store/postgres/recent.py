@@ -10,7 +10,7 @@ from timer_server.store.blocks import Row
 MOST_BYTES = 64 * 2**20
 """Bytes of blocks over all shards."""
 
-_ROW_BYTES = 200
+_ROW_BYTES = 400
 """About what a block takes beside its body."""
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from psycopg.pq.abc import PGconn
 
 from timer_server.store.postgres.exchange import Steps, asking, connecting
-from timer_server.store.postgres.sentences import Lost, Unfit, is_final
+from timer_server.store.postgres.sentences import Failed, Lost, Unfit, is_final
 from timer_server.store.postgres.statements import Statement
 from timer_server.store.postgres.url import Host, Url
 
@@ -103,8 +103,8 @@ def opening(url: Url, seen: About | None = None) -> Steps[Session]:
             continue
         try:
             return (yield from _set_up(connection, host, seen))
-        except (Lost, Unfit) as fault:
-            may_come |= isinstance(fault, Lost)
+        except (Failed, Lost, Unfit) as fault:
+            may_come |= not isinstance(fault, Unfit)
             reasons.append(f"{host.name}: {fault}")
             connection.finish()
         except BaseException:

@@ -153,9 +153,11 @@ BLOCKS_WITH = Statement(
 BEGIN = Statement("", "begin")
 END = Statement("", "commit")
 
-WAIT_BRIEFLY = Statement("", "set local lock_timeout = '500ms'")
+WAIT_BRIEFLY = Statement("", "set lock_timeout = '500ms'")
+"""A lock that is held for longer is an error: a session whose end nobody has seen may hold it for ever."""
+
 LOCK_STORE = Statement("", "select pg_advisory_xact_lock(hashtext('timer_store'))")
-"""One server at a time makes tables or changes them, and gives way where a lock is held for long."""
+"""One server at a time makes tables or changes them."""
 
 TABLES_FOUND = Statement(
     "", "select relname::text from pg_class where relname = any($1) and pg_table_is_visible(oid)", (_TEXTS,)

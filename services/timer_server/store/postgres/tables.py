@@ -32,7 +32,6 @@ from timer_server.store.postgres.statements import (
     SHARDS_COUNT,
     STORE,
     TABLES_FOUND,
-    WAIT_BRIEFLY,
     Statement,
 )
 from timer_server.store.state import LogState, state_to_row
@@ -61,7 +60,7 @@ def preparing_tables(
         return store.shape, False
     if store is None and shape is None:
         raise Unfit("it holds no timers")
-    for statement in (BEGIN, WAIT_BRIEFLY, LOCK_STORE):
+    for statement in (BEGIN, LOCK_STORE):
         yield from asking(connection, statement)
     store = yield from _found(connection)  # another server may have been quicker
     for migration in MIGRATIONS[0 if store is None else store.schema :]:
