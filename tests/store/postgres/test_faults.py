@@ -2,7 +2,6 @@
 
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from campaigns.disk_space import NoMount, small_file_system
 from drivers.pooler import Pooler
 from drivers.postgres import OWNER, Cluster, Node, frozen
 from postgres_store import new_place, require_postgres, shared_cluster
+from store.postgres.waiting import begin_to_commit
 from store.stores import changes, event, places
 from timer_server.store.base import StoreAway, StoreError
 from timer_server.store.postgres import database as database_module
@@ -166,7 +166,7 @@ class TestStandby:
     def test_a_commit_whose_wait_was_cancelled_is_not_durable(self, cluster: Cluster, store: PostgresStore) -> None:
         before = store.state
         with frozen(cluster.standbys[0]):
-            waiting, failure = begin_to_commit(store)
+            failure, waiting = begin_to_commit(store)
             backend = wait_for_standby(cluster.primary)
             cluster.primary.execute("select pg_cancel_backend(%s)", backend)
             waiting.join(10)
@@ -211,20 +211,6 @@ def commit_until_refused(store: PostgresStore, **fields: bytes) -> StoreError:
         except StoreError as error:
             return error
     raise AssertionError("commits are acknowledged")
-
-
-def begin_to_commit(store: PostgresStore) -> tuple[threading.Thread, list[StoreError]]:
-    failure: list[StoreError] = []
-
-    def commit() -> None:
-        try:
-            store.commit(changes(event(store.state.ends.last_place + 1)))
-        except StoreError as error:
-            failure.append(error)
-
-    waiting = threading.Thread(target=commit)
-    waiting.start()
-    return waiting, failure
 
 
 def wait_for_standby(primary: Node) -> object:

@@ -10,6 +10,7 @@ import pytest
 
 from drivers.builders import LOG_ID
 from postgres_store import new_place, shared_cluster
+from store.postgres.waiting import begin_to_commit
 from store.stores import changes, event, other, places
 from timer_server.core.ledger import LogEnds
 from timer_server.store.base import Anchor, Header, ShardLost, StoreAway, StoreError
@@ -115,7 +116,7 @@ class TestFence:
         database.ask(PATIENTLY)
         with transaction(url) as somebody:
             somebody.execute("update timer_shard set epoch = epoch + 1 where number = 1")
-            failure, waiting = self.begin_to_commit(store)
+            failure, waiting = begin_to_commit(store)
             self.wait_for_lock()
         waiting.join(10)
 
@@ -128,7 +129,7 @@ class TestFence:
         database.ask(PATIENTLY)
         with transaction(url) as somebody:
             somebody.execute("update timer_shard set tie_clock_ns = 5 where number = 1")
-            failure, waiting = self.begin_to_commit(store)
+            failure, waiting = begin_to_commit(store)
             self.wait_for_lock()
         waiting.join(10)
 
@@ -177,19 +178,6 @@ class TestFence:
             somebody.execute("select * from timer_shard where number = 1 for update")
             with pytest.raises(StoreAway, match="another session holds it"):
                 store_of(database)
-
-    def begin_to_commit(self, store: PostgresStore) -> tuple[list[Exception], threading.Thread]:
-        failure: list[Exception] = []
-
-        def commit() -> None:
-            try:
-                store.commit(changes(event(1)))
-            except StoreError as error:
-                failure.append(error)
-
-        waiting = threading.Thread(target=commit)
-        waiting.start()
-        return failure, waiting
 
     def wait_for_lock(self) -> None:
         primary = shared_cluster().primary
