@@ -21,6 +21,7 @@ from timer_server.requests.placement import OneShard, Shards, shard_number
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
+from timer_server.requests.servers import Servers
 from timer_server.requests.shard import Shard
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
@@ -50,8 +51,9 @@ class ShardedDesk:
         self.places.share_out(self.maxima)
         self.queue_rules = QueueRules(self.shards)
         self.queue_methods = QueueMethods(self.shards, self.queue_rules)
-        methods = (Methods(self.shards, self.limits), PlanMethods(self.shards, self.limits), self.queue_methods)
-        handlers = {name: handler for some in methods for name, handler in some.handlers().items()}
+        methods, plan_methods = Methods(self.shards, self.limits, Servers(())), PlanMethods(self.shards, self.limits)
+        every = (methods, plan_methods, self.queue_methods)
+        handlers = {name: handler for some in every for name, handler in some.handlers().items()}
         prefix_of = self.queue_methods.prefix_of
         self.dispatcher = Dispatcher(CODEC, handlers, self.parked, self.limits, self.shards.new_id, prefix_of)
         self.chores = Schedule(
