@@ -38,12 +38,14 @@ def close_shared_cluster() -> None:
         shared_cluster().close()
 
 
-def new_place(name: str) -> str:
-    """Makes an empty schema in the shared cluster, and returns a URL for which it is the database: it costs less."""
-    primary = shared_cluster().primary
+def new_place(name: str, cluster: Cluster | None = None) -> str:
+    """Makes an empty schema in a cluster, the shared one unless another is given, and returns a URL for which it is the
+    database: it costs less."""
+    cluster = cluster or shared_cluster()
+    primary = cluster.primary
     primary.execute(f"drop schema if exists {name} cascade", database=OWNER)
     primary.execute(f"create schema {name} authorization {OWNER}", database=OWNER)
-    return f"{shared_cluster().url()}?options=-csearch_path%3D{name}"
+    return f"{cluster.url()}?options=-csearch_path%3D{name}"
 
 
 class FreshShards:

@@ -46,6 +46,10 @@ class Exporter(Collector):
         yield events
         yield CounterMetricFamily("timer_messages", "Messages received", metrics.messages)
         yield CounterMetricFamily("timer_replies_dropped", "Replies no peer could take", metrics.replies_dropped)
+        about = "Events that the store has acknowledged and lost: any at all is a fault of its replication"
+        yield CounterMetricFamily("timer_acknowledged_events_lost", about, metrics.events_lost)
+        about = "1 while the store acknowledges nothing: requests fail, and timers ring late"
+        yield GaugeMetricFamily("timer_store_away", about, metrics.is_store_away)
         yield CounterMetricFamily("timer_log_lines_dropped", "Log lines that could not be written", lines_dropped())
         about = "From a deadline to the moment its end was durable and could be told"
         yield _histogram("timer_lateness_seconds", about, metrics.lateness)

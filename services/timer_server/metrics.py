@@ -31,6 +31,9 @@ class Metrics:
         """Moments of plans, by why they were skipped."""
         self.messages = 0
         self.replies_dropped = 0
+        self.events_lost = 0
+        """Events that the store has acknowledged and lost: at a failover to a standby that did not have them."""
+        self.is_store_away = False
         self.lateness = Distribution()
         self.commit = Distribution()
 
@@ -57,6 +60,14 @@ class Metrics:
             if changes.entries is not changes.events:
                 for moments in skipped_moments(changes):
                     self.skipped[moments.reason] += moments.count
+
+    def lost(self, events: int) -> None:
+        """Counts acknowledged events that the store has lost."""
+        self.events_lost += events
+
+    def drop(self, number: int) -> None:
+        """Counts the timers of a shard no longer."""
+        self.counts.pop(number, None)
 
     def note_plans(self, count: int) -> None:
         """Takes down how many plans there are, all of them durable."""

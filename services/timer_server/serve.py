@@ -54,7 +54,7 @@ from timer_server.requests.shard import Shard
 from timer_server.settings import Config
 from timer_server.store.base import Header, Notice, Store
 from timer_server.store.log import Log
-from timer_server.stores import Stopped, named_stores, once_there
+from timer_server.stores import Stopped, named_stores, once_there, postgres_committer
 from timer_server.wire.advertised import advertised
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, bindable, is_local
@@ -116,7 +116,7 @@ def serve(
             stores = named_stores(config, signals, closing_all) if make_stores is None else make_stores(config)
             for store in stores:
                 closing_all.callback(store.close)
-            recovered = _recover(stores, config, sources, signals)
+            recovered = _recover(stores, config, sources, signals, closing_all)
         except Stopped:
             log.info("told to stop before anybody was served")
         else:
@@ -130,7 +130,9 @@ def make_committer(stores: Mapping[str, Store]) -> Committer:
     return InlineCommitter(stores)
 
 
-def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals: OperatorSignals) -> Recovered:
+def _recover(
+    stores: Sequence[Store], config: Config, sources: Sources, signals: OperatorSignals, closing_all: ExitStack
+) -> Recovered:
     """Opens the stores and reads their logs. Raises `StoreError` and `Stopped`."""
     begun = time.perf_counter()
     headers = [once_there(store.open, signals) for store in stores]
@@ -142,7 +144,10 @@ def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals:
         _shard(number, Log(store, header), clock, config.limits, parked, places)
         for number, (store, header) in enumerate(zip(stores, headers, strict=True))
     ]
-    committer = make_committer({header.log_id: store for store, header in zip(stores, headers, strict=True)})
+    if config.store_url:
+        committer = postgres_committer(stores, clock.now_ns, closing_all)
+    else:
+        committer = make_committer({header.log_id: store for store, header in zip(stores, headers, strict=True)})
     for shard, store, header in zip(owned, stores, headers, strict=True):
         _restore(shard, store, header, clock, signals)
         if header.is_short_of_room:
@@ -151,7 +156,8 @@ def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals:
         if signals.stop_is_wanted:
             raise Stopped
         _tell_recovered(shard, begun)
-    shards = OneShard(owned[0], new_id) if len(owned) == 1 else Shards(owned, len(owned), parked, new_id)
+    is_kept = len(owned) == 1 and committer.is_inline
+    shards = OneShard(owned[0], new_id) if is_kept else Shards(owned, len(owned), parked, new_id)
     return Recovered(clock, shards, places, committer)
 
 

@@ -2,11 +2,12 @@
 
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from typing import TypeVar
 
 from timer_server.logs import fields, log
+from timer_server.loop.committer import Committer
 from timer_server.loop.signals import OperatorSignals
 from timer_server.random_ids import new_incarnation, new_log_id
 from timer_server.settings import Config
@@ -56,6 +57,19 @@ def _in_postgres(config: Config, signals: OperatorSignals, closing_all: ExitStac
         log.info("made the store, with the defaults of `timer-server init`", extra=told)
     recent, incarnation = RecentBlocks(), new_incarnation()
     return [PostgresStore(database, number, incarnation, recent) for number in range(shards)]
+
+
+def postgres_committer(stores: Sequence[Store], now_ns: Callable[[], int], closing_all: ExitStack) -> Committer:
+    """The committer for all shards in a database, whose stores are open."""
+    from timer_server.loop.pipeline_committer import PipelineCommitter  # noqa: PLC0415 - as above
+    from timer_server.store.postgres.primary import Primary  # noqa: PLC0415
+    from timer_server.store.postgres.store import PostgresStore  # noqa: PLC0415
+
+    logs = [store for store in stores if isinstance(store, PostgresStore)]
+    database = logs[0].database
+    primary = Primary(database.url, logs[0].owner, database.replication)
+    closing_all.callback(primary.close)
+    return PipelineCommitter(logs, primary, new_log_id, now_ns, database)
 
 
 def once_there(attempt: Callable[[], T], signals: OperatorSignals) -> T:

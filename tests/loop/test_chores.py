@@ -10,10 +10,11 @@ from drivers.desk import Desk
 from drivers.sharded_desk import ShardedDesk
 from loop.hall import Hall
 from timer_protocol.limits import BEAT_INTERVAL_MS
-from timer_server.loop.chores import NEVER_NS, Chore, Expiry, InEachShard, Retention, Schedule, Waking
+from timer_server.loop.chores import NEVER_NS, REST_MS, Chore, Expiry, InEachShard, Retention, Schedule, Waking
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
 from timer_server.requests.shard import Shard
+from timer_server.store.base import StoreAway
 
 MINUTE_NS = 60 * NS_PER_S
 RETENTION_S = 100
@@ -165,6 +166,35 @@ def test_the_first_of_several_is_due_first(desk: Desk) -> None:
     assert chores.look() == BEGIN_NS + MINUTE_NS
     desk.settle()
     assert chores.look() == 0
+
+
+class AwayUntil:
+    """A chore that is always due, and whose store does not answer before a moment."""
+
+    def __init__(self, until_ns: int) -> None:
+        self._until_ns = until_ns
+        self.stepped_ns: list[int] = []
+
+    def next_due_ns(self) -> int:
+        return 0
+
+    def step(self, now_ns: int, _budget: int) -> None:
+        self.stepped_ns.append(now_ns)
+        if now_ns < self._until_ns:
+            raise StoreAway("PostgreSQL does not answer")
+
+
+def test_one_whose_store_is_away_rests_for_a_second_and_holds_no_other_up() -> None:
+    second_ns = REST_MS * NS_PER_MS
+    away, other = AwayUntil(second_ns), AwayUntil(0)
+    chores = Schedule([away, other])
+
+    for now_ns in (0, 1, second_ns - 1, second_ns, second_ns + 1):
+        assert chores.look() == 0
+        chores.step(now_ns, budget=1)
+
+    assert away.stepped_ns == [0, second_ns, second_ns + 1]
+    assert other.stepped_ns == [0, 1, second_ns - 1, second_ns, second_ns + 1]
 
 
 class TestUpkeep:

@@ -1,12 +1,14 @@
 """Turns that take their time to become durable: nobody is told what is not, in whatever way commits are slow or fail.
 
-A machine of Hypothesis sends requests of every kind, lets commits settle one by one, late or never, kills the server
-and starts it on what its store had. Whatever is told is looked at as it leaves, against what the store has then.
+A machine of Hypothesis sends requests of every kind, lets commits settle one by one, late or never, takes shards away,
+kills the server and starts it on what its stores had. Whatever is told is looked at as it leaves, against what the
+stores have then.
 """
 
 import json
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from typing import Any, cast
 
 import pytest
@@ -15,26 +17,32 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from drivers.builders import LOG_ID, NS_PER_MS, NS_PER_S
+from drivers.builders import LOG_ID, NS_PER_MS, NS_PER_S, Bench
 from drivers.desk import Desk, batch, request
 from loop.wires import QuietWire
+from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import Message
 from timer_protocol.messages import Beat
 from timer_protocol.sender import EVERYBODY
 from timer_server.core.model import Countdown
 from timer_server.loop.clock import Boot, BootNs, Clock, Sources, WallNs
+from timer_server.loop.commit_care import ANSWER_WITHIN_MS
 from timer_server.loop.committer import Ticket
 from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
+from timer_server.requests.methods import Handler
+from timer_server.requests.placement import Shards
+from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard, Writes
-from timer_server.store.base import Block, StoreError
+from timer_server.store.base import Block, ShardLost, StoreAway, StoreError
 from timer_server.store.memory import MemoryStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 
 MOST_IN_FLIGHT = 3
+OTHER_LOG_ID = "kQ3vWmZc8xA"
 IDS = ["a", "b", "c", "d"]
 RETENTION_S = 60
 
@@ -42,16 +50,17 @@ RETENTION_S = 60
 class Recording(MemoryStore):
     """A store that remembers all it has ever made durable: each version of a timer, and where the log ends."""
 
-    def __init__(self) -> None:
-        super().__init__(LOG_ID)
+    def __init__(self, log_id: str) -> None:
+        super().__init__(log_id)
         self.versions: set[tuple[str, int, str]] = set()
         self.counts = {"running": 0, "paused": 0, "fired": 0, "cancelled": 0}
         self.last_seq = 0
-        self.reads_fail = False
+        self.fault: StoreError | None = None
+        """What reading the log raises."""
 
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
-        if self.reads_fail:
-            raise StoreError("the log cannot be read")
+        if self.fault is not None:
+            raise self.fault
         return super().blocks_after_seq(seq)
 
     def note(self, writes: Writes) -> None:
@@ -62,66 +71,88 @@ class Recording(MemoryStore):
 
 
 class SlowCommitter:
-    """Makes turns durable when the test says so, in their order, or fails."""
+    """Makes turns durable when the test says so, in their order, or fails, or loses a shard."""
 
     is_inline = False
     most_in_flight = MOST_IN_FLIGHT
+    is_away = False
 
-    def __init__(self, store: Recording) -> None:
-        self.store = store
-        self.waiting: deque[Writes] = deque()
+    def __init__(self, stores: Sequence[Recording]) -> None:
+        self._stores = stores
+        self.waiting: deque[list[tuple[int, Writes]]] = deque()
         self.has_failed = False
         self._submitted = 0
+        self._lost: set[int] = set()
 
     def submit(self, writes: Sequence[tuple[Shard, Writes]]) -> Ticket:
-        ((_, part),) = writes
-        self.waiting.append(part)
+        self.waiting.append([(shard.number, part) for shard, part in writes])
         self._submitted += 1
-        assert len(self.waiting) <= self.most_in_flight
+        assert sum(map(bool, self.waiting)) <= self.most_in_flight
         return Ticket(self._submitted)
 
     def settled(self) -> Ticket:
         if self.has_failed:
             raise StoreError("the standby has not answered")
+        if self._lost:
+            lost, self._lost = self._lost, set()
+            raise ShardLost(lost, "another server has taken it")
         return Ticket(self._submitted - len(self.waiting))
 
     def register(self, poller: zmq.Poller) -> None: ...
 
+    def next_due_ns(self) -> None: ...
+
     def settle_next(self) -> None:
-        self.store.note(self.waiting.popleft())
+        for number, part in self.waiting.popleft():
+            self._stores[number].note(part)
+
+    def lose(self, number: int, are_durable: int) -> None:
+        """Some of what is waiting of a shard is durable all the same, its oldest part first."""
+        self._lost.add(number)
+        for position, parts in enumerate(self.waiting):
+            if position < are_durable:
+                for part in (part for other, part in parts if other == number):
+                    self._stores[number].note(part)
+            parts[:] = [(other, part) for other, part in parts if other != number]
 
 
 class Wire(QuietWire):
     """Stands in for both sockets, and judges what leaves by them."""
 
-    def __init__(self, store: Recording) -> None:
+    def __init__(self, store: Recording, other: Recording) -> None:
         self._store = store
+        self._stores = {LOG_ID: store, OTHER_LOG_ID: other}
         self.requests: deque[bytes] = deque()
         self.answered: list[Any] = []
         self.messages: list[bytes] = []
         self.errors: list[str] = []
-        self.published = store.last_seq
+        self.published = {log: store.last_seq for log, store in self._stores.items()}
+        self.lost: set[str] = set()
 
     def receive(self) -> Message | None:
         return Message([b"peer", b"", self.requests.popleft()], EVERYBODY) if self.requests else None
 
     def beat(self, beat: Beat) -> None:
-        assert beat.logs[LOG_ID].seq <= self._store.last_seq
+        for log, standing in beat.logs.items():
+            assert standing.seq <= self._stores[log].last_seq
 
-    def publish(self, _: str, events: Iterable[Countdown]) -> None:
+    def publish(self, log: str, events: Iterable[Countdown]) -> None:
         for event in events:
-            assert event.seq == self.published + 1
-            self.published = event.seq
-            assert (event.id, event.version, event.state) in self._store.versions
+            assert log not in self.lost
+            assert event.seq == self.published[log] + 1
+            self.published[log] = event.seq
+            assert (event.id, event.version, event.state) in self._stores[log].versions
 
     def reply(self, frames: list[bytes]) -> bool:
         self.messages.append(frames[-1])
         reply = json.loads(frames[-1])
         for response in reply if isinstance(reply, list) else [reply]:
+            assert response["id"] not in self.answered
             self.answered.append(response["id"])
             if "error" in response:
                 self.errors.append(response["error"]["data"]["name"])
             else:
+                assert LOG_ID not in self.lost
                 self._judge(response["result"])
         return True
 
@@ -144,39 +175,50 @@ class Wire(QuietWire):
 class Server(Desk):
     """A loop on the test's committer, clock and wire, begun with what the store has."""
 
-    def __init__(self, store: Recording, boot_ns: int) -> None:
+    def __init__(self, store: Recording, other: Recording, boot_ns: int) -> None:
         super().__init__(store, retention_s=RETENTION_S)
         header = store.open()
         self.engine.restore(store.load(), header.ends, self.log.holder)
+        self.other = Bench(other, retention_s=RETENTION_S)
+        self.other.reload()
+        self.other.shard.number = 1
+        self.served = Shards([self.shard, self.other.shard], 2, self.parked, self._new_id)
         self.boot_ns = boot_ns
-        self.committer = SlowCommitter(store)
-        self.wire = Wire(store)
-        self.metrics = Metrics({0: self.engine.counts()})
+        self.committer = SlowCommitter([store, other])
+        self.wire = Wire(store, other)
+        self.metrics = Metrics({shard.number: shard.engine.counts() for shard in self.served.owned})
         sources = Sources(lambda: Boot("boot"), self._read, lambda: WallNs(1_700_000_000 * NS_PER_S + self.boot_ns))
         clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
         wires = cast("Commands", self.wire), cast("Events", self.wire)
         self.signals = OperatorSignals()
+        handlers = {name: self._if_served(handler) for name, handler in self.methods.handlers().items()}
         parts = Parts(
             clock,
-            self.shards,
+            self.served,
             self.engine.places,
             self.queue_rules,
             self.committer,
-            self.dispatcher,
+            self.dispatching(handlers),
             *wires,
             self.wire.admission,
             self.metrics,
             self.servers,
         )
+        self.clock = clock
         self.loop = Loop(parts, self.signals)
 
     @property
     def is_full(self) -> bool:
         return self.loop._is_full()
 
-    def turn(self, *ready: str) -> None:
-        self.loop._timeout_ms()  # which looks at what is due
-        self.loop._turn(dict.fromkeys(ready, 1))
+    def step(self, *ready: str) -> None:
+        """A step of the loop, which begins a turn if one may begin."""
+        if self.is_full:
+            self.loop._tell_settled()
+            self.loop._hold(dict.fromkeys(ready, 1))
+        else:
+            self.loop._timeout_ms()  # which looks at what is due
+            self.loop._turn(dict.fromkeys(ready, 1))
 
     def close(self) -> None:
         self.loop.close()
@@ -185,6 +227,21 @@ class Server(Desk):
     def _read(self) -> BootNs:
         self.boot_ns += 1_000
         return BootNs(self.boot_ns)
+
+    def _if_served(self, handler: Handler) -> Handler:
+        """All requests are about the first shard."""
+
+        def handle(params: Any, now_ns: int, room: ReplyRoom) -> object:
+            if self.shard not in self.served.owned:
+                raise Refusal(ErrorCode.STORAGE_FAILED, "the shard is not here")
+            return handler(params, now_ns, room)
+
+        return handle
+
+
+def ids_of(message: Any) -> list[Any]:
+    """The ids in a message, or in a batch of them."""
+    return [one["id"] for one in (message if isinstance(message, list) else [message])]
 
 
 calls = st.one_of(
@@ -204,18 +261,19 @@ calls = st.one_of(
 class Pipeline(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.store = Recording()
-        self.server = Server(self.store, 0)
+        self.store, self.other = Recording(LOG_ID), Recording(OTHER_LOG_ID)
+        self.server = Server(self.store, self.other, 0)
         self.asked = 0
         self.in_order: list[int] = []
+        self.taken_in_ns: dict[int, int] = {}
+        """When the requests were received that need not wait for anything else."""
 
     def teardown(self) -> None:
         self.server.close()
 
     @rule(bodies=st.lists(st.lists(calls, min_size=1, max_size=3), max_size=4))
-    @precondition(lambda self: not self.server.is_full)
-    def turn(self, bodies: list[list[tuple[str, dict[str, Any]]]]) -> None:
-        """Requests come in, alone and in batches, and are applied in one turn."""
+    def requests_come_in(self, bodies: list[list[tuple[str, dict[str, Any]]]]) -> None:
+        """Alone and in batches. They are applied in one turn if one may begin."""
         for body in bodies:
             requests = []
             for method, params in body:
@@ -224,7 +282,14 @@ class Pipeline(RuleBasedStateMachine):
             if not any("wait" in method for method, _ in body):
                 self.in_order.append(self.asked)
             self.server.wire.requests.append(requests[0] if len(requests) == 1 else batch(*requests))
-        self.server.turn("commands")
+        self.server.step("commands")
+        self.note_taken_in()
+
+    @rule(timer_id=st.sampled_from(IDS))
+    @precondition(lambda self: self.server.other.shard in self.server.served.owned and not self.server.is_full)
+    def the_other_shard_changes(self, timer_id: str) -> None:
+        self.server.other.start(timer_id, self.server.clock.now_ns(), seconds=20)
+        self.server.step()
 
     @rule(call=calls)
     @precondition(lambda self: not self.server.is_full)
@@ -233,13 +298,24 @@ class Pipeline(RuleBasedStateMachine):
         self.asked += 2
         waiting = request("events.read", self.asked, after={LOG_ID: self.store.last_seq}, wait_ms=9_000)
         self.server.wire.requests.append(batch(request(call[0], self.asked - 1, **call[1]), waiting))
-        self.server.turn("commands")
+        self.server.step("commands")
+        self.note_taken_in()
+
+    def note_taken_in(self) -> None:
+        waiting = {number for body in self.server.wire.requests for number in ids_of(json.loads(body))}
+        for number in self.in_order:
+            if number not in waiting:
+                self.taken_in_ns.setdefault(number, self.server.boot_ns)
 
     @rule(milliseconds=st.integers(1, 30_000))
     def time_passes(self, milliseconds: int) -> None:
+        """Whoever has waited for a commit for too long is told so."""
         self.server.boot_ns += milliseconds * NS_PER_MS
-        if not self.server.is_full:
-            self.server.turn()
+        too_long_ns = self.server.boot_ns - ANSWER_WITHIN_MS * NS_PER_MS
+        self.server.step("commands")
+        answered = set(self.server.wire.answered)
+        assert all(number in answered for number, begun_ns in self.taken_in_ns.items() if begun_ns < too_long_ns)
+        self.note_taken_in()
 
     @rule()
     @precondition(lambda self: self.server.committer.waiting)
@@ -282,14 +358,35 @@ class Pipeline(RuleBasedStateMachine):
         told = len(server.wire.messages)
         while server.committer.waiting:
             server.committer.settle_next()
-        self.store.reads_fail = True
+        self.store.fault = StoreError("the log cannot be read")
         try:
             server.loop._tell_settled()
         except StoreError as error:
             server.loop._give_up(error)
-        self.store.reads_fail = False
+        self.store.fault = None
         assert len(server.wire.messages) - told >= len(owed)
         self.restart(0)
+
+    @rule()
+    def log_is_away(self) -> None:
+        """The log cannot be read for a while: those who need it are refused, and the server goes on."""
+        self.store.fault = StoreAway("PostgreSQL does not answer")
+        self.server.step("commands")
+        self.store.fault = None
+        self.note_taken_in()
+
+    @rule(number=st.integers(0, 1), are_durable=st.integers(0, MOST_IN_FLIGHT))
+    @precondition(lambda self: self.server.served.owned)
+    def shard_is_lost(self, number: int, are_durable: int) -> None:
+        """Another server has taken it: what of it is in flight is told nobody, and the rest goes on."""
+        server = self.server
+        shard = (server.shard, server.other.shard)[number]
+        if shard not in server.served.owned:
+            return
+        server.committer.lose(number, are_durable)
+        server.wire.lost.add(shard.log.id)
+        server.loop._settled()
+        assert shard not in server.served.owned
 
     @rule(are_durable=st.integers(0, MOST_IN_FLIGHT))
     def kill(self, are_durable: int) -> None:
@@ -301,12 +398,13 @@ class Pipeline(RuleBasedStateMachine):
         for _ in range(min(are_durable, len(before.committer.waiting))):
             before.committer.settle_next()
         before.close()
-        self.server = Server(self.store, before.boot_ns)
+        self.server = Server(self.store, self.other, before.boot_ns)
         self.in_order.clear()
+        self.taken_in_ns.clear()
 
     @invariant()
     def metrics_tell_what_is_durable(self) -> None:
-        assert sum(self.server.metrics.events) <= self.store.last_seq
+        assert sum(self.server.metrics.events) <= self.store.last_seq + self.other.last_seq
 
     @invariant()
     def replies_come_in_the_order_of_the_requests(self) -> None:
@@ -317,3 +415,38 @@ class Pipeline(RuleBasedStateMachine):
 
 TestPipeline = Pipeline.TestCase
 TestPipeline.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_of_a_lost_shard_nothing_in_flight_is_told_and_of_the_others_all_is() -> None:
+    with closing(Server(Recording(LOG_ID), Recording(OTHER_LOG_ID), 0)) as server:
+        server.wire.requests.append(request("timer.start", 1, id="a", seconds=20))
+        server.step("commands")
+        server.other.start("b", server.clock.now_ns())
+        server.step()
+        server.committer.lose(0, are_durable=0)
+
+        while server.committer.waiting:
+            server.committer.settle_next()
+        server.step()
+
+        assert server.wire.errors == ["storage_failed"]
+        assert server.wire.published == {LOG_ID: 0, OTHER_LOG_ID: 1}
+        assert server.served.owned == (server.other.shard,)
+
+
+def test_requests_are_refused_only_behind_all_answers_that_are_in_flight() -> None:
+    with closing(Server(Recording(LOG_ID), Recording(OTHER_LOG_ID), 0)) as server:
+        for number in range(1, MOST_IN_FLIGHT + 1):
+            server.wire.requests.append(request("timer.start", number, id=f"{number}", seconds=20))
+            server.step("commands")
+            server.boot_ns += 1_000 * NS_PER_MS
+        assert server.is_full
+        server.wire.requests.append(request("timer.get", MOST_IN_FLIGHT + 1, id="1"))
+        answered = []
+        for _ in range(ANSWER_WITHIN_MS // 1_000):
+            server.boot_ns += 1_000 * NS_PER_MS
+            server.step("commands")
+            answered.append(list(server.wire.answered))
+
+        assert answered == [[1], [1, 2], [1, 2, 3, 4], [1, 2, 3, 4]]
+        assert set(server.wire.errors) == {"storage_failed"}

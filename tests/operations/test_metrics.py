@@ -55,6 +55,15 @@ def test_messages_and_dropped_replies_are_counted() -> None:
     assert {"timer_messages_total 3.0", "timer_replies_dropped_total 1.0"} <= set(told(metrics))
 
 
+def test_what_the_store_does_to_a_server_is_told() -> None:
+    metrics = Metrics({0: Bench().engine.counts()})
+    assert {"timer_store_away 0.0", "timer_acknowledged_events_lost_total 0.0"} <= set(told(metrics))
+    metrics.is_store_away = True
+    metrics.lost(3)
+
+    assert {"timer_store_away 1.0", "timer_acknowledged_events_lost_total 3.0"} <= set(told(metrics))
+
+
 def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
     desk = Desk()
     desk.result("queue.put", queue="q000", prefix="")

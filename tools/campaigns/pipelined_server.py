@@ -42,6 +42,7 @@ class DelayedCommitter:
 
     is_inline = False
     most_in_flight = MOST_IN_FLIGHT
+    is_away = False
 
     def __init__(self, stores: Mapping[str, Store]) -> None:
         self._stores = stores
@@ -68,6 +69,8 @@ class DelayedCommitter:
                 self._stores[shard.log.id].commit(part.changes, part.anchor)
             self._settled = submitted.ticket
         return self._settled
+
+    def next_due_ns(self) -> None: ...
 
     def register(self, poller: zmq.Poller) -> None:
         poller.register(self._reader.fileno(), zmq.POLLIN)

@@ -10,9 +10,13 @@ from timer_server.loop.clock import Clock
 from timer_server.requests.parked import Parked
 from timer_server.requests.placement import Shards
 from timer_server.requests.shard import Shard
+from timer_server.store.base import StoreAway
 
 LOOK_INTERVAL_MS = 1_000
 """How often a server looks after the files of its stores."""
+
+REST_MS = 1_000
+"""How long a chore waits whose store does not answer, before it tries again."""
 
 NEVER_NS = sys.maxsize
 """A moment that no clock comes to."""
@@ -43,17 +47,20 @@ class Chore(Protocol):
 class Schedule:
     """Some chores. They are asked once a turn when they are due, and none is stepped in a turn before that.
 
-    `due_ns` is when the first of them was due at the last look; `NEVER_NS` where none was.
+    `due_ns` is when the first of them was due at the last look; `NEVER_NS` where none was. A chore whose store did not
+    answer rests for a second.
     """
 
     def __init__(self, chores: Sequence[Chore]) -> None:
         self.chores = chores
         self.due_ns = NEVER_NS
+        self._awake = chores
+        self._rest_until_ns = NEVER_NS
 
     def look(self) -> int:
         """Asks the chores, and returns `due_ns`."""
-        first_ns = NEVER_NS
-        for chore in self.chores:
+        first_ns = self._rest_until_ns
+        for chore in self._awake:
             due_ns = chore.next_due_ns()
             if due_ns is not None and due_ns < first_ns:
                 first_ns = due_ns
@@ -62,9 +69,16 @@ class Schedule:
 
     def step(self, now_ns: int, budget: int) -> None:
         """Has the chores do what is due, if anything was by the last look. What came up since waits for the next."""
-        if now_ns >= self.due_ns:
-            for chore in self.chores:
+        if now_ns < self.due_ns:
+            return
+        if now_ns >= self._rest_until_ns:
+            self._awake, self._rest_until_ns = self.chores, NEVER_NS
+        for chore in self._awake:
+            try:
                 chore.step(now_ns, budget)
+            except StoreAway:
+                self._awake = [other for other in self._awake if other is not chore]
+                self._rest_until_ns = min(self._rest_until_ns, now_ns + REST_MS * NS_PER_MS)
 
 
 class InEachShard:

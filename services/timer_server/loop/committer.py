@@ -26,10 +26,18 @@ class Committer(Protocol):
         """Begins to make the changes of a turn durable, given by log id. Raises `StoreError`."""
 
     def settled(self) -> Ticket:
-        """The ticket up to which everything is durable.
+        """The ticket up to which everything is durable, but for what was lost.
 
-        Raises `StoreError` once a submission has failed: neither that nor a later one is durable.
+        Raises `ShardLost`, once for a shard: nothing of it will become durable that was not told so far. Any other
+        `StoreError` is raised once a submission has failed: neither that nor a later one is durable.
         """
+
+    def next_due_ns(self) -> int | None:
+        """When `settled` is to be called although no poller wakes up, on the server's timeline: 0 is now."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the store acknowledges nothing now."""
 
     def register(self, poller: zmq.Poller) -> None:
         """Has a poller wake up when something has settled or failed."""
@@ -43,6 +51,7 @@ class InlineCommitter:
 
     is_inline = True
     most_in_flight = 1
+    is_away = False
 
     def __init__(self, stores: Mapping[str, Store]) -> None:
         self._stores = stores
@@ -56,6 +65,9 @@ class InlineCommitter:
 
     def settled(self) -> Ticket:
         return self._ticket
+
+    def next_due_ns(self) -> None:
+        """Never: it does nothing by itself."""
 
     def register(self, poller: zmq.Poller) -> None:
         """Does nothing: there is nothing to wait for."""

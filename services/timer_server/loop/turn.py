@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 
 import zmq
-from msgspec import Struct
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
@@ -27,15 +26,16 @@ from timer_server.loop.chores import (
     WallBound,
     in_each_shard,
 )
+from timer_server.loop.commit_care import CommitCare, Turn
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
-from timer_server.requests.answers import Answer
+from timer_server.requests.answers import STORE_AWAY, Answer
 from timer_server.requests.shard import Shard, Writes
-from timer_server.store.base import StoreError
+from timer_server.store.base import ShardLost, StoreError
 from timer_server.wire.endpoint_socket import EndpointSocket
 
 RECEIVE_NS = 4 * NS_PER_MS
@@ -55,20 +55,11 @@ _TURNS_MOST = 64
 _SETTLE_LIMIT_MS = 5_000
 """How long a stopping server waits for the turns in flight."""
 
+_SETTLE_LOOK_MS = 100
+"""How often it has the committer go on meanwhile, for what that has to do by the clock."""
+
 _STOPPING = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
 _NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
-
-
-class Turn(Struct, frozen=True, gc=False):
-    """What one turn has to make durable, by shard, and whom to tell once its ticket has settled.
-
-    `begun_ns` is when it was submitted.
-    """
-
-    writes: list[tuple[Shard, Writes]]
-    answers: list[Answer]
-    ticket: Ticket
-    begun_ns: int
 
 
 class Loop:
@@ -78,12 +69,17 @@ class Loop:
         self._clock = parts.clock
         self._shards, self._parked = parts.shards, parts.shards.parked
         self._committer = parts.committer
+        self._settles_late = not parts.committer.is_inline
         self._dispatcher = parts.dispatcher
         self._commands, self._events, self._admission = parts.commands, parts.events, parts.admission
         self._metrics = parts.metrics
         self._signals = signals
         self._teller = Teller(parts.commands, parts.events, parts.metrics)
         self._upkeep = Upkeep(parts, self._teller)
+        self._answers: list[Answer] = []
+        self.in_flight: deque[Turn] = deque()
+        """Turns that are submitted and not told yet, the oldest first."""
+        self._commit_care = CommitCare(self._committer, self.in_flight, self._teller, self._metrics, self._settled)
         self._ends = Schedule([in_each_shard(Expiry, parts.shards)])
         self._other_chores = Schedule(
             [
@@ -93,12 +89,10 @@ class Loop:
                 Waking(self._parked),
                 in_each_shard(Retention, parts.shards),
                 in_each_shard(partial(WallBound, parts.clock), parts.shards),
+                *([self._commit_care] if self._settles_late else []),
                 self._upkeep,
             ]
         )
-        self._answers: list[Answer] = []
-        self.in_flight: deque[Turn] = deque()
-        """Turns that are submitted and not told yet, the oldest first."""
         self._ticket = self._committer.settled()
         self._commit_ns = 0
         self._head_start = HeadStart()
@@ -126,19 +120,40 @@ class Loop:
     def _step(self) -> None:
         """Waits until there is something to do, and does it."""
         is_full = self._is_full()
-        timeout_ms = (
-            self._alarm.set(self._upkeep.next_due_ns(), self._clock.now_ns()) if is_full else self._timeout_ms()
-        )
-        ready = dict((self._settling if is_full else self._poller).poll(timeout_ms))
+        ready = self._poll_full() if is_full else dict(self._poller.poll(self._timeout_ms()))
         is_quiet = self._alarm.is_all_of(ready)
         if self._signals.fileno() in ready and self._signals.take_reload():
             self._upkeep.reload()
-        if self.in_flight:
+        if self._settles_late:
             self._tell_settled()
         if is_full:
-            self._upkeep.step(self._clock.now_ns())
+            self._hold(ready)
         elif not (is_quiet and self._end_ahead()):
             self._turn(ready)
+
+    def _poll_full(self) -> Mapping[object, int]:
+        """Waits while no turn may begin. Requests are left where they are, unless they are to be refused."""
+        now_ns = self._clock.now_ns()
+        due_ns = self._commit_care.next_due_ns()
+        beat_ns = self._upkeep.next_due_ns()
+        timeout_ms = self._alarm.set(beat_ns if due_ns is None else min(beat_ns, due_ns), now_ns)
+        return dict((self._poller if self._commit_care.is_overdue(now_ns) else self._settling).poll(timeout_ms))
+
+    def _hold(self, ready: Mapping[object, int]) -> None:
+        """Does what cannot wait until a turn may begin. Where that takes too long it refuses what comes in."""
+        now_ns = self._clock.now_ns()
+        self._upkeep.step(now_ns)
+        self._commit_care.step(now_ns)
+        if not self._commit_care.is_overdue(now_ns):
+            return
+        self._let_in(ready)
+        if self._commands.socket in ready:
+            self._refuse_requests(STORE_AWAY, now_ns + RECEIVE_NS)
+        self._parked.expire(now_ns, CHORE_BUDGET)
+        self._teller.fail(self._parked.take_ready(), STORE_AWAY)
+        if self._upkeep.has_to_cut:
+            self._fail_all(STORE_AWAY)
+            self._upkeep.cut_connections()
 
     def _is_full(self) -> bool:
         """Whether a turn has to settle before another may begin. Turns that write nothing have a bound of their own."""
@@ -149,11 +164,7 @@ class Loop:
         return is_bounded or self._upkeep.has_to_cut
 
     def _turn(self, ready: Mapping[object, int]) -> None:
-        self._upkeep.turned_away += self._commands.listener.turn_away(ready) + self._events.listener.turn_away(ready)
-        if self._events.socket in ready:
-            self._events.take_subscriptions()
-        if self._admission.is_asked(ready):
-            self._admission.admit(also_subscribers=not self._events.is_behind)
+        self._let_in(ready)
         if self._commands.socket in ready:
             self._receive()
         else:
@@ -164,6 +175,14 @@ class Loop:
         self._shards.serve_takes(now_ns)
         self._submit()
         self._tell_settled()
+
+    def _let_in(self, ready: Mapping[object, int]) -> None:
+        """Takes in connections and subscriptions."""
+        self._upkeep.turned_away += self._commands.listener.turn_away(ready) + self._events.listener.turn_away(ready)
+        if self._events.socket in ready:
+            self._events.take_subscriptions()
+        if self._admission.is_asked(ready):
+            self._admission.admit(also_subscribers=not self._events.is_behind)
 
     def _receive(self) -> None:
         """Applies requests. The clock is read after each message, so that no timer begins before it was asked for."""
@@ -206,8 +225,8 @@ class Loop:
 
     def _tell_settled(self, not_before_ns: int = 0) -> None:
         """Tells settled turns, in order, and does what waits until none is in flight. Raises `StoreError`."""
-        if self.in_flight:
-            settled = self._committer.settled()
+        if self.in_flight or self._settles_late:
+            settled = self._settled()
             settled_ns = now_ns = self._clock.now_ns()
             if now_ns < not_before_ns:
                 now_ns = self._clock.wait_until(not_before_ns)
@@ -219,6 +238,34 @@ class Loop:
             self._upkeep.note_queues(self._clock.now_ns())
         if self._upkeep.has_to_cut:
             self._upkeep.cut_connections()
+
+    def _settled(self) -> Ticket:
+        """The ticket up to which all has settled, once what was lost has been dropped. Raises `StoreError`."""
+        while True:
+            try:
+                return self._committer.settled()
+            except ShardLost as lost:
+                self._drop(lost)
+
+    def _drop(self, lost: ShardLost) -> None:
+        """Serves some shards no longer. What is in flight of them is told nobody, nor what may have been read of it."""
+        log.warning("shards lost", extra=fields(shards=",".join(map(str, sorted(lost.numbers))), reason=str(lost)))
+        self._metrics.lost(lost.events)
+        for number in lost.numbers:
+            self._shards.remove(number)
+            self._metrics.drop(number)
+        has_lost = False
+        for turn in self.in_flight:
+            kept = [(shard, part) for shard, part in turn.writes if shard.number not in lost.numbers]
+            has_lost |= len(kept) < len(turn.writes)
+            turn.writes[:] = kept
+            if has_lost:  # an answer does not say which shards it is about, nor does one that waits
+                for answer in turn.answers:
+                    answer.fail(_NOT_STORED)
+        for answer in self._answers:
+            answer.fail(_NOT_STORED)
+        self._parked.fail_all(_NOT_STORED)
+        self._teller.fail(self._parked.take_ready(), _NOT_STORED)
 
     def _tell(self, turn: Turn, settled_ns: int, now_ns: int) -> None:
         self._teller.send(turn.answers)  # before those who are woken read the log, which may fail
@@ -279,23 +326,31 @@ class Loop:
             left_ms = (until_ns - self._clock.now_ns()) // NS_PER_MS
             if left_ms <= 0:
                 raise StoreError(f"what was to be stored was not durable within {_SETTLE_LIMIT_MS} ms")
-            settling.poll(left_ms)
+            settling.poll(min(left_ms, _SETTLE_LOOK_MS))
             self._tell_settled()
 
     def _say_goodbye(self) -> None:
         """Answers parked requests, and those that came in but were not applied, with an error to try again."""
         log.info("stopping", extra=fields(waiting=len(self._parked)))
         self._upkeep.dismiss_parked(_STOPPING)
-        until_ns = self._clock.now_ns() + 25 * RECEIVE_NS
+        self._refuse_requests(_STOPPING, self._clock.now_ns() + 25 * RECEIVE_NS)
+
+    def _refuse_requests(self, refusal: Refusal, until_ns: int) -> None:
+        """Answers what comes in until a moment with an error, and applies nothing."""
         while self._clock.now_ns() < until_ns and (message := self._commands.receive()) is not None:
-            answer = self._dispatcher.refuse(message.frames, _STOPPING)
+            answer = self._dispatcher.refuse(message.frames, refusal)
             if answer is not None:
                 self._teller.send([answer])
 
     def _give_up(self, error: StoreError) -> None:
         """Answers everything in flight and after it with an error, since none of it is known to be durable."""
         log.error("the store failed; the server ends", extra=fields(reason=str(error)))
-        self._parked.fail_all(_NOT_STORED)  # answers with a waiting part may hold changes that are not durable either
+        self._fail_all(_NOT_STORED)
+
+    def _fail_all(self, refusal: Refusal) -> None:
+        """Answers everybody with an error who waits for something."""
+        self._parked.fail_all(refusal)  # answers with a waiting part may hold changes that are not durable either
         self._answers += self._parked.take_ready()
         for answers in (*(turn.answers for turn in self.in_flight), self._answers):
-            self._teller.fail(answers, _NOT_STORED)
+            self._teller.fail(answers, refusal)
+            answers.clear()

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from timer_protocol.codec import Failure, RequestId, Result, encode
-from timer_protocol.errors import Refusal
+from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.requests.room import ReplyRoom
+
+STORE_AWAY = Refusal(ErrorCode.STORAGE_FAILED, "the store does not answer now; send the request again")
+"""For a request while the store is away. It may have been applied in part."""
 
 
 class JsonAnswer:

@@ -16,12 +16,12 @@ from timer_protocol.rights import narrow
 from timer_protocol.sender import NOBODY, Sender
 from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.logs import fields, log
-from timer_server.requests.answers import Answer, JsonAnswer, TextAnswer
+from timer_server.requests.answers import STORE_AWAY, Answer, JsonAnswer, TextAnswer
 from timer_server.requests.dialogue import SeedDialogue
 from timer_server.requests.methods import Handler
 from timer_server.requests.parked import Parked, Wait
 from timer_server.requests.room import ReplyRoom
-from timer_server.store.base import StoreError
+from timer_server.store.base import StoreAway, StoreError
 
 _NOT_ADMITTED = Refusal(
     ErrorCode.NOT_PERMITTED,
@@ -35,7 +35,8 @@ _TOO_MANY_BYTES = b"error: expected hours, minutes and seconds; got more bytes t
 class Dispatcher:
     """Applies messages. Requests that have to wait go to `parked`, together with their answer.
 
-    `failure` is set once the store has failed a request; what was applied since the last commit does not count then.
+    `failure` is set once the store has failed a request, unless it only is away; what was applied since the last commit
+    does not count then.
     """
 
     def __init__(
@@ -165,6 +166,8 @@ class Dispatcher:
 
     def _failed(self, error: Exception) -> Refusal:
         """The error for a request that failed in the server."""
+        if isinstance(error, StoreAway):
+            return STORE_AWAY
         if isinstance(error, StoreError):
             self.failure = error
             return Refusal(ErrorCode.STORAGE_FAILED, "the store could not be read; send the request again")

@@ -20,9 +20,10 @@ from timer_protocol.errors import Refusal
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.core.model import Countdown
 from timer_server.limits import GIVING_WAY_MOST, PAGE_BYTES, PARKED_BYTES, PARKED_MAXIMUM
-from timer_server.requests.answers import Answer, JsonAnswer
+from timer_server.requests.answers import STORE_AWAY, Answer, JsonAnswer
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shares import Claimant, SharedLimit
+from timer_server.store.base import StoreAway
 
 _SLACK = 64
 
@@ -329,6 +330,8 @@ class Parked:
             return wait.take(now_ns, message.answer.room)
         except Refusal as refusal:
             return refusal
+        except StoreAway:
+            return STORE_AWAY
 
     def _replace_copy(self, waiter: _Waiter, wait: WaitForDelivery, outcome: object) -> None:
         """Gives a take the place of the one with its key that waits already, which is answered."""
@@ -398,3 +401,5 @@ def _outcome(waiter: _Waiter, now_ns: int, room: ReplyRoom) -> object:
         return waiter.wait.timed_out(now_ns, room)
     except Refusal as refusal:
         return refusal
+    except StoreAway:
+        return STORE_AWAY

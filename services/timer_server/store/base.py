@@ -23,12 +23,13 @@ class StoreAway(StoreError):
 class ShardLost(StoreError):
     """Some shards are this server's no longer. What it has not made durable of them never will be.
 
-    `numbers` are those of the shards.
+    `numbers` are those of the shards, and `events` is how many acknowledged events the store has lost of them.
     """
 
-    def __init__(self, numbers: Collection[int], reason: str) -> None:
+    def __init__(self, numbers: Collection[int], reason: str, events: int = 0) -> None:
         super().__init__(reason)
         self.numbers = frozenset(numbers)
+        self.events = events
 
 
 class Anchor(NamedTuple):

@@ -158,7 +158,7 @@ class TestFence:
         commit = store.compose([(changes(event(4, others=1), obsolete=(1,), horizon=1), None)])
         assert database.commit(ME, [commit]) == {1}  # nobody is told of it
 
-        (row,) = database.write(RAISE, [ME.bytes, int4_array([1]), int8_array([store.epoch])]).rows
+        (row,) = database.write(RAISE, [ME.bytes, int4_array([1]), int8_array([store.epoch + 1])]).rows
         assert database.commit(ME, [commit]) == frozenset()
         store.epoch += 1
         assert int.from_bytes(row[2], "big") == store.epoch
@@ -232,7 +232,7 @@ class TestReads:
 
         with pytest.raises(StoreAway, match="is away"):
             store.entry(1)
-        store.look_after()
+        database.reconnect()
         assert store.entry(1) == event(1)
 
 
@@ -347,12 +347,12 @@ class TestDamage:
             somebody.execute(statement)
 
         with pytest.raises(StoreError, match=r", shard 1, is damaged: .*; restore a backup") as refusal:
-            list(store_of(store._database).load())
+            list(store_of(store.database).load())
         assert found in str(refusal.value)
         assert str(refusal.value).isprintable()
 
     def test_one_that_is_altered_while_the_server_runs(self, url: str, store: PostgresStore) -> None:
-        store = store_of(store._database)
+        store = store_of(store.database)
         with transaction(url) as somebody:
             somebody.execute("update timer_block set body = '\\x00' where last_place = 5")
 

@@ -10,7 +10,7 @@ from timer_protocol.settings import SettingError, without_password
 from timer_server.store.base import Notice, StoreAway, StoreError
 from timer_server.store.integrity import Damage
 from timer_server.store.postgres.commit import Done, ShardCommit, done, parameters
-from timer_server.store.postgres.exchange import Answer, asking, finish, preparing
+from timer_server.store.postgres.exchange import Answer, Steps, asking, finish, preparing
 from timer_server.store.postgres.schema import Shape
 from timer_server.store.postgres.sentences import (
     Failed,
@@ -94,6 +94,22 @@ class Database:
             session = self._connect()
             with self._explained("open"):
                 self._prepare(session)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether there is no connection."""
+        return self._session is None
+
+    def reconnecting(self) -> Steps[None]:
+        """Connects again, for reads, without waiting. Raises a `Fault`."""
+        session = yield from opening(self.url, self._seen)
+        try:
+            yield from preparing(session.connection, OF_READS)
+        except BaseException:
+            session.connection.finish()
+            raise
+        self.close()
+        self._session, self._seen = session, session.about
 
     def ask(
         self,

@@ -49,6 +49,24 @@ class Answer(NamedTuple):
     is_confirmed: bool = True
 
 
+def socket_of(connection: PGconn) -> int | None:
+    """The socket of a connection; None where it is lost."""
+    try:
+        return connection.socket
+    except OperationalError:
+        return None
+
+
+def is_lost(connection: PGconn) -> bool:
+    """Whether a connection was found to be lost, while nothing was asked."""
+    try:
+        connection.consume_input()
+        connection.is_busy()  # which reads what has come
+    except OperationalError:
+        return True
+    return connection.status != pq.ConnStatus.OK
+
+
 def finish(steps: Steps[T], silence_ms: int) -> T:
     """Goes through an exchange, waiting no longer than so for the next sign of the other side."""
     try:

@@ -27,6 +27,10 @@ class Unfit(Exception):
     """PostgreSQL, or what stands before it, cannot be used as it is. The text says why, and what is needed."""
 
 
+Fault = Damage | Failed | Lost | Unfit
+"""Whatever an exchange may raise."""
+
+
 class _Known(NamedTuple):
     """A known error: whether it stays until somebody mends it, and what helps."""
 
@@ -76,7 +80,7 @@ def is_final(reason: str) -> bool:
     return known is not None and known.is_final
 
 
-def sentence(doing: str, shown: str, error: Damage | Failed | Lost | Unfit) -> StoreError:
+def sentence(doing: str, shown: str, error: Fault) -> StoreError:
     """Why the database could not be opened, read or written (`doing`), and what helps.
 
     It is `StoreAway` where that may end by itself.

@@ -84,22 +84,57 @@ RAISE = Statement(
     "timer_raise",
     """
     with given as (
-        select * from unnest($2, $3) as given (number, epoch)
+        select * from unnest($2, $3) as given (number, raised)
     ), locked as (
-        select timer_shard.number
+        select timer_shard.number, given.raised
         from given join timer_shard on timer_shard.number = given.number
-        where timer_shard.epoch = given.epoch and timer_shard.owner = $1
+        where timer_shard.epoch < given.raised and timer_shard.owner = $1
         order by timer_shard.number
         for update of timer_shard
     )
-    update timer_shard set epoch = epoch + 1 from locked where timer_shard.number = locked.number
+    update timer_shard set epoch = locked.raised from locked where timer_shard.number = locked.number
     returning timer_shard.number, log_id, epoch, last_place, state, checksum,
         current_setting('synchronous_standby_names'), pg_backend_pid()
     """,
     (_UUID, _INT4S, _INT8S),
 )
 """Raises the epochs of shards that this server still owns, and returns these: so it is known what a commit without an
-answer has done. A statement of before writes nothing from then on."""
+answer has done. A statement of before writes nothing from then on.
+
+An earlier RAISE without an answer may have been done, or may yet be, or one that was acknowledged is lost. So the old
+epoch may be any below the new one, which none before has asked for."""
+
+RENAME_OWN = Statement(
+    "timer_rename_own",
+    """
+    with given as (
+        select * from unnest($2, $3, $4, $5, $6) as given (number, epoch, log_id, state, checksum)
+    ), locked as (
+        select given.*
+        from given join timer_shard on timer_shard.number = given.number
+        where timer_shard.epoch = given.epoch and timer_shard.owner = $1
+        order by timer_shard.number
+        for update of timer_shard
+    )
+    update timer_shard set log_id = locked.log_id, state = locked.state, checksum = locked.checksum
+    from locked where timer_shard.number = locked.number
+    returning timer_shard.number, current_setting('synchronous_standby_names'), pg_backend_pid()
+    """,
+    (_UUID, _INT4S, _INT8S, _TEXTS, _BYTEAS, _INT8S),
+)
+"""Gives logs of this server's shards new ids, after PostgreSQL has lost acknowledged events of them."""
+
+TAKE_PLACE = Statement(
+    "",
+    """
+    with named as (select set_config('application_name', $1, false))
+    select pg_terminate_backend(pg_stat_activity.pid) from named, pg_stat_activity
+    where pg_stat_activity.application_name = $1 and pg_stat_activity.pid <> pg_backend_pid()
+    """,
+    (_TEXT,),
+)
+"""Names this session, and ends those of the same name. A session that its server has given up may wait for a standby
+for ever, and holds the rows of its shards until then."""
 
 SHARDS = Statement("", "select number, log_id, epoch, last_place, state, checksum from timer_shard order by number")
 
@@ -187,6 +222,6 @@ LIVING_BEATS = Statement("", "select coalesce(sum(beat), 0)::bigint from timer_s
 PAUSE = Statement("", "select pg_sleep(1.2)")
 """Longer than two beats."""
 
-OF_COMMITS = (COMMIT, RAISE)
+OF_COMMITS = (COMMIT, RAISE, RENAME_OWN)
 OF_READS = (BLOCKS_AFTER, PLACE_AFTER_SEQ, BLOCKS_WITH)
 """What a session for commits and one for reads prepare."""

@@ -37,14 +37,14 @@ class PostgresStore:
         self.epoch = 0
         self.state = LogState("")
         """What the row of the shard holds, as far as that is known to be durable."""
-        self._database = database
+        self.database = database
         self._recent = recent
         self._tail = recent.tail(0, 0)
 
     def open(self) -> Header:
         """Takes the shard, whoever had it, and reads its header."""
-        answer = self._database.write(TAKE, [self.owner.bytes, int4_array([self.number])])
-        with self._database.explained(self.number):
+        answer = self.database.write(TAKE, [self.owner.bytes, int4_array([self.number])])
+        with self.database.explained(self.number):
             if not answer.rows:
                 raise Damage(f"shard {self.number} is missing")
             self.epoch, self.state = epoch_and_state(answer.rows[0])
@@ -54,19 +54,19 @@ class PostgresStore:
 
     def load(self) -> Iterator[Entry]:
         state = self.state
-        with self._database.explained(self.number):
-            entries = chain.from_iterable(map(entries_of, stored_blocks(self._database, self.number)))
+        with self.database.explained(self.number):
+            entries = chain.from_iterable(map(entries_of, stored_blocks(self.database, self.number)))
             yield from verify_complete(entries, state.held, state.ends)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         commit = self.compose([(changes, anchor)])
-        if self.number not in self._database.commit(self.owner, [commit]):
+        if self.number not in self.database.commit(self.owner, [commit]):
             raise ShardLost({self.number}, f"another server has taken shard {self.number}")
         self.landed(commit)
 
     def compose(self, writes: Sequence[Write]) -> ShardCommit:
         """The commit of some turns, behind all that have landed. Raises `StoreError`."""
-        with self._database.explained(self.number):
+        with self.database.explained(self.number):
             return compose(self.number, self.epoch, self.state, writes, self._blocks_with)
 
     def landed(self, commit: ShardCommit) -> None:
@@ -75,7 +75,7 @@ class PostgresStore:
         self._tail.change(commit.inserted, commit.rewritten, commit.deleted)
 
     def entry(self, place: int) -> Entry:
-        with self._database.explained(self.number):
+        with self.database.explained(self.number):
             row = next(self._rows_after(place - 1, 1), None)
             entry = None if row is None else entry_in(row, place)
             if entry is None:
@@ -83,20 +83,19 @@ class PostgresStore:
             return entry
 
     def blocks_after(self, place: int) -> Generator[Block, None, None]:
-        with self._database.explained(self.number):
+        with self.database.explained(self.number):
             for row in self._rows_after(place):
                 yield Block(entries_of(row), len(row[2]))
 
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
         place = self._tail.place_before_those_after(seq)
         if place is None:
-            rows = self._database.ask(PLACE_AFTER_SEQ, [int4(self.number), int8(seq)]).rows
+            rows = self.database.ask(PLACE_AFTER_SEQ, [int4(self.number), int8(seq)]).rows
             place = number_of(rows[0][0]) - 1 if rows else self._tail.begin
         return self.blocks_after(place)
 
     def look_after(self) -> int | None:
-        """Connects again where the connection was lost. How much room PostgreSQL has is not known."""
-        self._database.reconnect()
+        """Does nothing: the committer sees to connections, and how much room PostgreSQL has is not known."""
         return None
 
     def close(self) -> None:
@@ -113,7 +112,7 @@ class PostgresStore:
                     return
             else:
                 # What is stored behind the beginning may not be known to be durable.
-                rows = [row for row in blocks_after(self._database, self.number, place, most) if row[0] <= begin]
+                rows = [row for row in blocks_after(self.database, self.number, place, most) if row[0] <= begin]
             yield from rows
             place, most = rows[-1][0] if rows else begin, min(4 * most, _MOST_BLOCKS)
 
@@ -129,7 +128,7 @@ class PostgresStore:
         return list(found.values())
 
     def _stored_with(self, places: Sequence[int]) -> list[Row]:
-        return [_row(row) for row in self._database.ask(BLOCKS_WITH, [int4(self.number), int8_array(places)]).rows]
+        return [_row(row) for row in self.database.ask(BLOCKS_WITH, [int4(self.number), int8_array(places)]).rows]
 
 
 def stored_blocks(database: Database, number: int) -> Iterator[Row]:
