@@ -1,10 +1,15 @@
 """The address of a database: several hosts, what may be added, and a password that nobody gets to see."""
 
+import socket
+import threading
+
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
 from timer_server.store.postgres.database import named
+from timer_server.store.postgres.exchange import connecting, finish
+from timer_server.store.postgres.sentences import Lost
 from timer_server.store.postgres.url import parse
 
 STORE = next(variable for variable in SERVER_VARIABLES if variable.name == "TIMER_STORE")
@@ -20,6 +25,29 @@ def test_each_host_is_tried_by_itself_and_always_for_the_primary() -> None:
         assert (given["host"], given.get("port"), given["dbname"]) == (name, port, "timers")
         assert (given["user"], given["password"], given["sslmode"]) == ("me", "secret", "require")
         assert given["target_session_attrs"] == "read-write"
+
+
+def test_only_names_are_looked_up() -> None:
+    hosts = parse("postgresql://me@one:5433,127.0.0.1:5434,[::1]/timers").hosts
+    assert [host.to_look_up for host in hosts] == ["one", "", ""]
+    assert parse("postgresql:///timers?host=/run/postgresql").hosts[0].to_look_up == ""
+    assert parse("postgresql://me@one/timers?hostaddr=127.0.0.1").hosts[0].to_look_up == ""
+
+    found = conninfo_to_dict(hosts[0].at(["127.0.0.1", "::1"]).decode())
+    assert (found["host"], found["hostaddr"], found["port"]) == ("one,one", "127.0.0.1,::1", "5433")
+
+
+def test_a_name_service_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers.wait(20) and [])
+    (host,) = parse("postgresql://me@one/timers").hosts
+    try:
+        with pytest.raises(Lost, match="name service"):
+            finish(connecting(host), 10)
+    finally:
+        answers.set()
+    with pytest.raises(Lost, match="it has no address"):
+        finish(connecting(host), 5_000)
 
 
 def test_one_port_may_be_that_of_all_hosts() -> None:

@@ -7,12 +7,14 @@ Each yields what it waits for, and is sent whether that came in time. So the sam
 import re
 import select
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from psycopg import OperationalError, pq
 from psycopg.pq.abc import PGconn, PGresult
 
+from timer_server.store.postgres.lookup import Lookup
 from timer_server.store.postgres.sentences import Failed, Lost
 from timer_server.store.postgres.statements import Statement
 from timer_server.store.postgres.url import Host
@@ -82,7 +84,8 @@ def finish(steps: Steps[T], silence_ms: int) -> T:
 
 def connecting(host: Host) -> Steps[PGconn]:
     """A connection to a host. Raises `Lost`, with the reason."""
-    connection = pq.PGconn.connect_start(host.conninfo)
+    conninfo = host.at((yield from _looked_up(host.to_look_up))) if host.to_look_up else host.conninfo
+    connection = pq.PGconn.connect_start(conninfo)
     try:
         yield from _connected(connection)
     except BaseException:
@@ -90,6 +93,13 @@ def connecting(host: Host) -> Steps[PGconn]:
         raise
     connection.nonblocking = 1
     return connection
+
+
+def _looked_up(name: str) -> Steps[list[str]]:
+    with closing(Lookup(name)) as lookup:
+        if not (yield Wait(lookup.fileno(), select.POLLIN)):
+            raise Lost("the name service does not answer in time")
+        return lookup.addresses()
 
 
 def _connected(connection: PGconn) -> Steps[None]:

@@ -4,6 +4,8 @@ A password may stand in it, in `PGPASSWORD` or in `~/.pgpass`; libpq looks there
 """
 
 import re
+from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from psycopg import Error, conninfo
@@ -27,10 +29,19 @@ _FIXED = ("target_session_attrs", "client_encoding")
 
 
 class Host(NamedTuple):
-    """One host of a database: its name, for people, and what libpq needs to connect to it."""
+    """One host of a database: its name, for people, and what libpq needs to connect to it.
+
+    `to_look_up` is a name whose addresses libpq would look up itself, and wait for; empty where there is none.
+    """
 
     name: str
     conninfo: bytes
+    to_look_up: str = ""
+
+    def at(self, addresses: Sequence[str]) -> bytes:
+        """What libpq needs to connect to the first of these addresses at which there is the primary."""
+        names, found = ",".join([self.to_look_up] * len(addresses)), ",".join(addresses)
+        return conninfo.make_conninfo(self.conninfo.decode(), host=names, hostaddr=found).encode()
 
 
 class Url(NamedTuple):
@@ -74,10 +85,19 @@ def _hosts(given: dict[str, str]) -> list[Host]:
         own = {"host": _of(names, index), "hostaddr": _of(addresses, index), "port": _of(ports, index)}
         name = own["host"] or own["hostaddr"] or "the default host"
         own = {key: value for key, value in own.items() if value}
-        hosts.append(
-            Host(f"{name}:{own['port']}" if "port" in own else name, conninfo.make_conninfo(**given, **own).encode())
-        )
+        shown_name = f"{name}:{own['port']}" if "port" in own else name
+        to_look_up = "" if "hostaddr" in own or not _is_name(own.get("host", "")) else own["host"]
+        hosts.append(Host(shown_name, conninfo.make_conninfo(**given, **own).encode(), to_look_up))
     return hosts
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host has to be looked up: it is neither an address nor the folder of a socket."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return host[:1] not in ("", "/", "@")
+    return False
 
 
 def _of(values: list[str], index: int) -> str:
