@@ -159,7 +159,7 @@ def test_connections_that_are_cut_between_a_commit_and_its_reply(cluster: Cluste
     """Each such commit was done, and is acknowledged once that is known; none is done twice."""
     with Proxy(f"tcp://{cluster.primary.address}") as proxy:
         url = new_place("cut", cluster).replace(
-            ",".join(node.address for node in cluster.nodes), proxy.endpoint.removeprefix("tcp://")
+            ",".join(node.address for node in cluster.nodes), f"localhost:{proxy.endpoint.rpartition(':')[2]}"
         )
         with ServerProcess(tmp_path, {"TIMER_STORE": url}) as server:
             with Load(server) as load:
