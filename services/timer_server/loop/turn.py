@@ -226,7 +226,11 @@ class Loop:
     def _tell_settled(self, not_before_ns: int = 0) -> None:
         """Tells settled turns, in order, and does what waits until none is in flight. Raises `StoreError`."""
         if self.in_flight or self._settles_late:
-            settled = self._settled()
+            try:  # as `_settled` does, which would be one more call in each turn
+                settled = self._committer.settled()
+            except ShardLost as lost:
+                self._drop(lost)
+                settled = self._settled()
             settled_ns = now_ns = self._clock.now_ns()
             if now_ns < not_before_ns:
                 now_ns = self._clock.wait_until(not_before_ns)
