@@ -49,6 +49,8 @@ requests = st.one_of(
     st.tuples(st.just("server.info"), st.just({})),
 )
 
+PAGES_MOST = 20
+
 
 class ShardsMachine(RuleBasedStateMachine):
     """`waiting` are the messages that have yet to be answered: the answers of all servers to each."""
@@ -94,12 +96,12 @@ class ShardsMachine(RuleBasedStateMachine):
     def change_many(
         self, action: str, which: dict[str, Any], among: list[str] | None, limit: int, dry_run: bool
     ) -> None:
-        """All pages of a change."""
+        """The pages of a change. Each may find a timer that a plan has started for the one which the last has ended."""
         params = {"action": action, **which, "limit": limit, "key": "k", "dry_run": dry_run}
         if among is not None:
             params["states"] = among
         after = None
-        while True:
+        for _ in range(PAGES_MOST):
             page = self.same(("timer.change_many", {**params, "after": after}))
             if "error" in page or page["result"]["next"] is None:
                 return
