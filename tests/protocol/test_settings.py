@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, SettingError
+from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, SettingError, StorePlace
 
 VARIABLES = {variable.name: variable for variable in (*SERVER_VARIABLES, *CLIENT_VARIABLES)}
 
@@ -59,9 +59,19 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         ],
     ),
     "TIMER_STORE": (
-        "timers.db",
-        {"memory:": None, "sqlite:///data/timers.db": "data/timers.db", "sqlite:////var/timers.db": "/var/timers.db"},
-        ["timers.db", "sqlite://", "sqlite:///", "sqlite:///:memory:", "postgres://x", "memory", "sqlite:x"],
+        StorePlace("timers.db"),
+        {
+            "memory:": StorePlace(),
+            "sqlite:///data/timers.db": StorePlace("data/timers.db"),
+            "sqlite:////var/timers.db": StorePlace("/var/timers.db"),
+            "postgresql://user@h1,h2/timers": StorePlace(url="postgresql://user@h1,h2/timers"),
+        },
+        ["timers.db", "sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql:x", "memory", "sqlite:x"],
+    ),
+    "TIMER_REPLICATION": (
+        "required",
+        {"external": "external", "NONE": "none"},
+        ["async", "required,none"],
     ),
     "TIMER_METRICS_BIND": (
         None,
