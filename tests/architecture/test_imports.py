@@ -1,6 +1,7 @@
 """Imports point one way: the contracts in pyproject.toml hold, and a violation would be found."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,32 +39,43 @@ APART = "The protocol knows neither server nor client"
 PURITY = "What decides does no I/O and reads no clock"
 
 
-@pytest.mark.parametrize(
-    ("module", "line", "contract"),
-    [
-        ("timer_protocol/frames.py", "from timer_server.core import engine", APART),
-        ("timer_server/core/model.py", "from timer_server.store import base", DIRECTION),
-        ("timer_server/core/engine.py", "from timer_server.loop import clock", DIRECTION),
-        ("timer_server/store/memory.py", "from timer_server.requests import answers", DIRECTION),
-        ("timer_server/wire/feed.py", "from timer_server.requests import answers", DIRECTION),
-        ("timer_server/requests/answers.py", "import time", PURITY),
-        ("timer_server/requests/methods.py", "def late():\n    import sqlite3", PURITY),
-        ("timer_server/core/engine.py", "from os import environ", PURITY),
-        ("timer_protocol/messages.py", "from timer_protocol import environment", PURITY),
-        ("timer_server/logs.py", "import timer_server.__main__", DIRECTION),
-        ("timer_server/logs.py", "import timer_client", APART),
-        ("timer_client/__init__.py", "from timer_server.core import model", APART),
-        ("timer_protocol/limits.py", "import timer_client", APART),
-        ("timer_server/serve.py", "import timer_testing", APART),
+VIOLATIONS = {
+    DIRECTION: [
+        ("timer_server/core/model.py", "from timer_server.store import base", "timer_server.store.base"),
+        ("timer_server/core/engine.py", "from timer_server.loop import clock", "timer_server.loop.clock"),
+        ("timer_server/store/memory.py", "from timer_server.requests import answers", "timer_server.requests.answers"),
+        ("timer_server/wire/feed.py", "from timer_server.requests import answers", "timer_server.requests.answers"),
+        ("timer_server/logs.py", "import timer_server.__main__", "timer_server.__main__"),
     ],
-)
-def test_violation_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:
+    APART: [
+        ("timer_protocol/frames.py", "from timer_server.core import engine", "timer_server.core.engine"),
+        ("timer_server/logs.py", "import timer_client", "timer_client"),
+        ("timer_client/__init__.py", "from timer_server.core import model", "timer_server.core.model"),
+        ("timer_protocol/limits.py", "import timer_client", "timer_client"),
+        ("timer_server/serve.py", "import timer_testing", "timer_testing"),
+    ],
+    PURITY: [
+        ("timer_server/requests/answers.py", "import time", "time"),
+        ("timer_server/requests/methods.py", "def late():\n    import sqlite3", "sqlite3"),
+        ("timer_server/core/engine.py", "from os import environ", "os"),
+        ("timer_protocol/messages.py", "from timer_protocol import environment", "timer_protocol.environment"),
+    ],
+}
+"""Modules, what is added to each, and what that imports, by the contract that it breaks."""
+
+
+@pytest.mark.parametrize("contract", VIOLATIONS)
+def test_violations_are_found(tmp_path: Path, contract: str) -> None:
     shutil.copytree(REPOSITORY / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
-    with (tmp_path / "services" / module).open("a") as source:
-        source.write(f"\n{line}\n")
+    for module, line, _ in VIOLATIONS[contract]:
+        with (tmp_path / "services" / module).open("a") as source:
+            source.write(f"\n{line}\n")
 
     linted = lint(tmp_path)
 
     assert linted.returncode == 1, linted.stdout + linted.stderr
     assert f"{contract} BROKEN" in linted.stdout
+    for module, _, imported in VIOLATIONS[contract]:
+        importer = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        assert re.search(rf"{re.escape(importer)} -> {re.escape(imported)}\s", linted.stdout), linted.stdout
