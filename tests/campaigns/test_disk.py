@@ -19,10 +19,15 @@ def reachable_sqlite() -> None:
 
 
 def test_a_server_that_swallows_a_failure_is_found_out(tmp_path: Path, reachable_sqlite: None) -> None:
-    struck = strike(tmp_path, RUN, "enospc", at=60, planted=True)
+    """By one operation that fails or by another: what the server does at each depends on how busy the machine is."""
 
-    assert struck.has_struck
-    assert any("acknowledged, and gone" in lost for lost in struck.lost)
+    def is_found_out(at: int) -> bool:
+        (folder := tmp_path / str(at)).mkdir()
+        struck = strike(folder, RUN, "enospc", at=at, planted=True)
+        assert struck.has_struck
+        return any("acknowledged, and gone" in lost for lost in struck.lost)
+
+    assert any(map(is_found_out, (60, 61, 75, 90)))
 
 
 def test_a_file_that_lost_its_end_is_found_out_where_the_mark_is_gone(tmp_path: Path) -> None:
