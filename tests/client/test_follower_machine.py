@@ -169,12 +169,16 @@ class AnyWeather(RuleBasedStateMachine):
         self.come_to_rest()
 
     def settle(self) -> None:
-        """Every log has an owner, and every server is connected and beats."""
+        """Every log has an owner, and every server is connected and beats.
+
+        One beat leads a watcher to all servers, and the next tells it of all logs. If that shows a loss, a new watcher
+        goes on, whom another beat leads to all servers. As it begins after the loss, it is the last.
+        """
         self.servers.cut_off.clear()
         self.servers.tell_all()
         for log_id, owner in self.servers.owners.items():
             self.servers.owners[log_id] = owner or self.servers.at(0)
-        for _ in range(2):
+        for _ in range(3):
             for name in self.servers.names:
                 self.servers.beat(name)
             self.come_to_rest()
