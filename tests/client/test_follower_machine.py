@@ -100,6 +100,12 @@ class AnyWeather(RuleBasedStateMachine):
         for place in places:
             self.step(place, limit, scan, leaves=place == 3)
 
+    @rule()
+    def come_to_rest(self) -> None:
+        """The watcher does all that there is to do, so only what comes later leads it to more."""
+        while self.follower.roster.is_outdated or self.follower.behind or self.servers.arriving():
+            self.step(0, 2, 3, leaves=False)
+
     def step(self, place: int, limit: int, scan: int, leaves: bool) -> None:
         """What a watcher does next: ask, read if it is behind, otherwise listen. It may leave a page half way."""
         if self.follower.roster.is_outdated:
@@ -184,10 +190,6 @@ class AnyWeather(RuleBasedStateMachine):
             self.come_to_rest()
             if not any(self.servers.is_heard(events_of(name)) for name in self.servers.names):
                 self.fall_silent()  # all servers that it knows of have gone
-
-    def come_to_rest(self) -> None:
-        while self.follower.roster.is_outdated or self.follower.behind or self.servers.arriving():
-            self.step(0, 2, 3, leaves=False)
 
 
 TestAnyWeather = AnyWeather.TestCase
