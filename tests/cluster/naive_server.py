@@ -47,6 +47,7 @@ class Server:
         """Whether it may believe in a lease that has run out, as its clock stood still."""
         self.is_stopped = False
         self.is_killed = False
+        self.is_staying = True
         self.trouble = Trouble()
         self.beat_sent_ns = 0
         """When the last beat was sent whose answer has come: true time."""
@@ -66,6 +67,8 @@ class Server:
         self.queries: dict[str, Query] = {}
         self.writing, self.giving = {}, {}
         self.member = Member(self.incarnation, self.lease_ns, self.clock_ns())
+        if not self.is_staying:
+            self.member.leave(self.clock_ns())
         self._pump([])
 
     @property
@@ -115,7 +118,12 @@ class Server:
     # What its member wants.
 
     def leave(self) -> None:
-        self._turn(lambda: (self.member.leave(self.clock_ns()), self._pump([]))[0])
+        self.is_staying = False
+        self._turn(self._leave)
+
+    def _leave(self) -> None:
+        self.member.leave(self.clock_ns())
+        self._pump([])
 
     def _pump(self, actions: list[do.Action]) -> None:
         """Runs actions and those that are due, and wakes up for the next."""
