@@ -26,6 +26,8 @@ PURE = [
     *(module for module in modules("timer_protocol") if name_of(module) not in ASK_OUTSIDE.union(TELL_DATES)),
     SERVICES / "timer_server/limits.py",
     *modules("timer_server/core"),
+    *modules("timer_server/cluster"),
+    SERVICES / "timer_server/store/membership.py",
 ]
 PURE_MODULES = {name_of(module).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for module in PURE}
 SERVER = modules("timer_server")
@@ -70,7 +72,9 @@ ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.puten
 KNOW_SQL = {f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema", "sentences")}
 """How a row or the mark is made up, and what is checked, has nothing to do with SQL."""
 
-KNOW_POSTGRES = {f"timer_server/store/postgres/{name}.py" for name in ("exchange", "session", "tables", "url")}
+KNOW_POSTGRES = {
+    f"timer_server/store/postgres/{name}.py" for name in ("exchange", "membership", "session", "tables", "url")
+}
 """They speak with libpq. What a commit writes, and what its rows say, is known without it."""
 
 KNOW_NAME_SERVICE = {"timer_server/store/postgres/lookup.py"}

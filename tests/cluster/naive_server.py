@@ -1,4 +1,4 @@
-"""A server told in the plainest way: it runs what its member wants over a naive PostgreSQL, and writes to its shards."""
+"""A server told in the plainest way: it does what its member wants over a naive PostgreSQL, and writes to shards."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,9 @@ class Trouble:
 class Server:
     """A process whose clock is too fast by `rate_ppm`. After each outcome `check` is called with it."""
 
-    def __init__(self, name: str, world: World, postgres: Postgres, chance: Random, lease_ns: int, rate_ppm: int) -> None:
+    def __init__(
+        self, name: str, world: World, postgres: Postgres, chance: Random, lease_ns: int, rate_ppm: int
+    ) -> None:
         self.name = name
         self.check: Callable[[Server], None] = lambda _: None
         self.world, self.postgres, self.chance = world, postgres, chance
@@ -151,26 +153,9 @@ class Server:
 
     def _run(self, action: do.Action) -> None:
         match action:
-            case do.Join():
-                self._send("beat", action, [("server", self.incarnation)], self._join)
-            case do.Beat(told):
-                self._send("beat", action, [("server", self.incarnation)], lambda pg, view: self._beat(pg, view, told))
-            case do.DeclareDead(rows):
-                self._check_silence(rows)
-                locks = [("server", row.incarnation) for row in sorted(rows, key=lambda row: row.incarnation)]
-                self._send("change", action, locks, lambda pg, _: self._declare(pg, action))
-            case do.Take(claims):
-                locks = [("shard", claim.number) for claim in sorted(claims)]
-                sent_ns = self.clock_ns()
-                self._send("change", action, locks, lambda pg, _: self._take(pg, action, sent_ns))
-            case do.Forget():
-                self._send("change", action, [], self._forget)
-            case do.Depart():
-                self._send("change", action, [("server", self.incarnation)], self._depart)
             case do.EndBlockers(of_beat):
-                query = self.queries.get("beat" if of_beat else "change")
-                if query is not None:
-                    self.world.after(self._delay_ns(), lambda: self.postgres.end_blockers(query))
+                query = self.queries["beat" if of_beat else "change"]
+                self.world.after(self._delay_ns(), lambda: self.postgres.end_blockers(query))
             case do.ReadAhead(number):
                 self.world.after(self._reading_ns(), lambda: self._hear(came.ReadUp(number)))
             case do.Load():
@@ -182,8 +167,29 @@ class Server:
                 self.giving.pop(number, None)
             case do.BeginAnew():
                 self._begin()
-            case do.Refuse():
-                raise AssertionError(f"a log that is whole was refused: {action}")
+            case do.Serve() | do.Refuse():
+                assert isinstance(action, do.Serve), "a log that is whole was refused"
+            case _:
+                self._execute(action)
+
+    def _execute(self, action: do.Statement) -> None:
+        mine, sent_ns = [("server", self.incarnation)], self.clock_ns()
+        match action:
+            case do.Join():
+                self._send("beat", action, mine, self._join)
+            case do.Beat(told):
+                self._send("beat", action, mine, lambda pg, view: self._beat(pg, view, told))
+            case do.DeclareDead(rows):
+                self._check_silence(rows)
+                locks = sorted(("server", row.incarnation) for row in rows)
+                self._send("change", action, locks, lambda pg, _: self._declare(pg, action))
+            case do.Take(claims):
+                locks = [("shard", claim.number) for claim in sorted(claims)]
+                self._send("change", action, locks, lambda pg, _: self._take(pg, action, sent_ns))
+            case do.Forget():
+                self._send("change", action, [], self._forget)
+            case do.Depart():
+                self._send("change", action, mine, self._depart)
 
     def _hear(self, outcome: came.Outcome) -> None:
         member = self.member
@@ -215,7 +221,9 @@ class Server:
             return ""
         return trouble.kind if self.chance.random() < trouble.chance else ""
 
-    def _send(self, session: str, action: do.Statement, locks: list[Any], apply: Callable[[Postgres, View], Any]) -> None:
+    def _send(
+        self, session: str, action: do.Statement, locks: list[Any], apply: Callable[[Postgres, View], Any]
+    ) -> None:
         self._ask(session, locks, apply, lambda outcome: came.Failed(action) if outcome is None else outcome)
 
     def _ask(

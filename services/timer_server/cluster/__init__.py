@@ -1,2 +1,2 @@
-"""Which server of a store owns which shards: who is alive, what may be taken, given and served, and what time it is in a
-shard. It decides by what was read and when, and has no socket, clock, file or environment itself."""
+"""Which server of a store owns which shards: who is alive, what may be taken, given and served, and what time it is
+there. It decides by what was read and when: no socket, no clock, no file, no environment."""

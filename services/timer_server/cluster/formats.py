@@ -13,11 +13,3 @@ def upgrade_fault(servers: Iterable[ServerRow], written: int, wanted: int) -> st
     if behind:
         return f"these servers cannot read format {wanted}: {', '.join(behind)}; bring them to this release first"
     return None
-
-
-def join_fault(formats: Iterable[int], written: int) -> str | None:
-    """Why a server that can read some formats may not join a store whose entries are written in another."""
-    known = sorted(formats)
-    if written in known:
-        return None
-    return f"entries are written in format {written}, and this release reads {', '.join(map(str, known))}"

@@ -71,9 +71,9 @@ class Handing:
         """Withdraws what is offered to servers that do not stay, and offers anew."""
         giving = self._holdings.in_stage(Stage.GIVING)
         staying = outlook.staying()
-        for offer in self.offers:
-            if offer.to not in staying and offer.number not in giving:
-                del self._offers[offer.number]
+        for number, to in self.offers:
+            if to not in staying and number not in giving:
+                del self._offers[number]
         served = [number for number in self._holdings.in_stage(Stage.SERVED) if number not in self._offers]
         new: list[Offer] = []
         if self.leaving_since_ns is not None:

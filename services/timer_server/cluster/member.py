@@ -118,19 +118,21 @@ class Member:
         if self.is_over:
             return []
         match outcome:
-            case Beaten(None):
-                return self._begin_anew()
-            case Beaten(joined, clock_ns):
-                return self._beaten(joined, clock_ns, outcome, sent_ns, received_ns)
+            case Beaten():
+                return self._beaten(outcome, sent_ns, received_ns)
             case Failed(statement):
                 return self._failed(statement, received_ns)
             case DeclaredDead() | Taken() | Forgotten() | Departed():
                 return self._changed(outcome, received_ns)
+        return self._observe_shard(outcome, received_ns)
+
+    def _observe_shard(self, outcome: ReadUp | Loaded | Given | Raised | Lost, now_ns: int) -> list[Action]:
+        match outcome:
             case ReadUp(number):
                 self._handing.note_read_up(number)
-                self._beat_due_ns = received_ns
+                self._beat_due_ns = now_ns
             case Loaded():
-                return self._loaded(outcome, received_ns)
+                return self._loaded(outcome, now_ns)
             case Raised(number, epoch):
                 self._raised(number, epoch)
             case Given(number) | Lost(number):
@@ -151,14 +153,17 @@ class Member:
         self.is_over = True
         self.holdings.clear()
 
-    def _beaten(self, joined: int, clock_ns: int, beaten: Beaten, sent_ns: int, received_ns: int) -> list[Action]:
+    def _beaten(self, beaten: Beaten, sent_ns: int, received_ns: int) -> list[Action]:
+        joined, clock_ns, view = beaten
+        if joined is None:
+            return self._begin_anew()
         self._beat, self._joined = None, joined
         self.lease.acknowledge(sent_ns)
         self.wall.observe(clock_ns, sent_ns, received_ns)
-        self._timelines.observe(beaten.view, clock_ns, received_ns)
+        self._timelines.observe(view, clock_ns, received_ns)
         is_leaving = self._handing.leaving_since_ns is not None
         mine = ServerRow(self.incarnation, joined, told=Told(is_leaving))
-        self._outlook = outlook = Outlook(beaten.view, mine)
+        self._outlook = outlook = Outlook(view, mine)
         self._takeover.observe(outlook)
         self._silent = tuple(self._silence.observe(outlook.others(), sent_ns, received_ns))
         self._beat_due_ns = max(sent_ns + self._beat_interval_ns(), received_ns)

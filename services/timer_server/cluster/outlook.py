@@ -19,7 +19,7 @@ class Outlook:
         self.living = {row.incarnation: row for row in view.servers if not row.is_dead}
         self.living[self.me] = mine
         self.dead = {row.incarnation for row in view.servers if row.is_dead}
-        self.shards = {row.number: row for row in view.shards}
+        self.shards = {row.number: row for row in sorted(view.shards, key=lambda row: row.number)}
 
     def others(self) -> list[ServerRow]:
         """The living but this one."""
@@ -48,8 +48,8 @@ class Outlook:
         """How many shards each of some servers owns, where what is offered counts as given already."""
         owners: dict[int, str | None] = {row.number: row.owner for row in self.shards.values()}
         owners.update((offer.number, offer.to) for offer in (*self.offers(), *own_offers))
-        loads = Counter({incarnation: 0 for incarnation in among})
-        loads.update(owner for owner in owners.values() if owner in loads)
+        loads = Counter(dict.fromkeys(among, 0))
+        loads.update(owner for owner in owners.values() if owner is not None and owner in loads)
         return loads
 
     def unused_dead(self) -> set[str]:

@@ -10,8 +10,9 @@ from timer_server.store.membership import ShardRow
 class Takeover:
     """Deals shards without a living owner out, so that several servers take them side by side.
 
-    Each server deals for itself and takes its own part. All deal alike, as they look at the same rows; where they do
-    not, two try to take a shard and one of them finds its epoch raised, or nobody does for a lease and then anybody may.
+    Each server deals for itself and takes its own part. All deal alike, as they look at the same rows. Where they do
+    not, two try to take a shard and one of them finds its epoch raised, or nobody does for a lease, and then anybody
+    may.
 
     A shard is dealt to those that have read its last tie, as they alone know how late it is there. Who joins with a tie
     already there goes by PostgreSQL's clock, so it takes the shard only if no older server lives: none has read it.
@@ -31,7 +32,7 @@ class Takeover:
         self._known_in = {server: known_in.get(server, self._timelines.views) for server in outlook.living}
 
     def mine(self, outlook: Outlook, held: Collection[int], now_ns: int) -> list[ShardRow]:
-        """The shards to take now: those that are this server's by the last view but not held, and its part of others."""
+        """The shards to take now: its part, and what is its own by the last view, though it does not hold it."""
         staying = outlook.staying()
         if outlook.me not in staying:
             return []

@@ -27,8 +27,8 @@ class Timelines:
     """The timelines of all shards, as far as their owners have told them.
 
     A tie tells a moment that had come when it was written. So what has passed since it was read, by the own boot clock,
-    is never more than has passed since; the tie that came in quickest is the nearest. PostgreSQL's clock counts for ties
-    alone that were there before this server, as it may be another machine's by now.
+    is never more than has passed since; the tie that came in quickest is the nearest. PostgreSQL's clock counts only
+    for ties that were there before this server, as it may be another machine's by now.
     """
 
     def __init__(self) -> None:

@@ -5,8 +5,8 @@ class WallClock:
     """PostgreSQL's clock, as read at the beats and carried on by this server's boot clock.
 
     A reading was made between the sending of the beat and its reply, so it tells the clock within that time. The
-    estimate stays where it is as long as the readings agree with it, and otherwise goes to the earliest that the new one
-    allows: it is behind PostgreSQL's clock by the shortest way of a reply, and never ahead of it.
+    estimate stays where it is as long as the readings agree with it, and otherwise goes to the earliest that the new
+    one allows: so it is behind PostgreSQL's clock by no more than a reply took, and never ahead of it.
     """
 
     def __init__(self) -> None:

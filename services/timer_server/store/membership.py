@@ -32,16 +32,22 @@ class Offer(NamedTuple):
     to: str
 
 
-class Told(Struct, frozen=True, gc=False):
+class Told(Struct, frozen=True, array_like=True, gc=False):
     """What a server tells the others with its beat: a new member goes to the end, with a default.
 
-    `ready` are the shards offered to it whose logs it has read ahead.
+    `ready` are the shards offered to it whose logs it has read ahead. The rest is for whoever forwards requests and
+    counts timers: where the server is reached, its release, and how many timers are pending in its shards.
     """
 
     is_leaving: bool = False
     offers: tuple[Offer, ...] = ()
     ready: tuple[int, ...] = ()
     moments: tuple[Moment, ...] = ()
+    commands: str = ""
+    events: str = ""
+    peer: str = ""
+    release: str = ""
+    pending: int = 0
 
 
 class ServerRow(Struct, frozen=True, array_like=True, gc=False):
@@ -62,7 +68,7 @@ class ServerRow(Struct, frozen=True, array_like=True, gc=False):
 
 
 class ShardRow(Struct, frozen=True, array_like=True, gc=False):
-    """A shard: who owns it, in which epoch, and where its log ends. `tie` was written when it was last taken or given."""
+    """A shard: its epoch, its owner, where its log ends, and the tie that the last taking or giving has written."""
 
     number: int
     epoch: int

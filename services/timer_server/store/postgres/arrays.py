@@ -2,13 +2,15 @@
 
 import struct
 from collections.abc import Sequence
+from uuid import UUID
 
-_BYTEA, _INT8, _INT4, _TEXT = 17, 20, 23, 25
+_BYTEA, _INT8, _INT4, _TEXT, _UUID = 17, 20, 23, 25, 2950
 """The types of the elements, as the catalogue numbers them."""
 
 _HEAD = struct.Struct(">iiIii")
 _EMPTY = ">iiI"
 _LENGTH = struct.Struct(">i")
+_NULL = _LENGTH.pack(-1)
 
 
 def int4(value: int) -> bytes:
@@ -39,6 +41,12 @@ def bytea_array(values: Sequence[bytes]) -> bytes:
 def text_array(values: Sequence[str]) -> bytes:
     """An array of `text`."""
     return _strings([value.encode() for value in values], _TEXT)
+
+
+def uuid_array(values: Sequence[str | None]) -> bytes:
+    """An array of `uuid`, some of which may be null."""
+    elements = (_NULL if value is None else _LENGTH.pack(16) + UUID(value).bytes for value in values)
+    return b"".join([_head(_UUID, len(values)), *elements])
 
 
 def _strings(values: Sequence[bytes], element: int) -> bytes:
