@@ -181,4 +181,7 @@ class MembershipMachine(RuleBasedStateMachine):
 
 
 TestMembership = MembershipMachine.TestCase
-TestMembership.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestMembership.settings = settings(
+    max_examples=3 * settings.default.max_examples // 5,
+    stateful_step_count=settings.default.stateful_step_count // 2,
+)
