@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from cluster.naive_postgres import MS, Postgres, Shard
-from cluster.naive_server import Server, Trouble
+from cluster.naive_server import UNANSWERED_NS, Server, Trouble
 from cluster.world import World
 from timer_server.cluster.holdings import Stage
 from timer_server.store.membership import ShardRow
@@ -158,6 +158,7 @@ class MembershipMachine(RuleBasedStateMachine):
         if not any(server.is_running and server.is_staying for server in self.servers):
             self.join()
         assert self.world.run_until(self.all_is_served, 16 * S), self.served()
+        self.world.run_for(UNANSWERED_NS + LEASE_NS)  # who still waits for an answer may yet be declared dead
         assert self.world.run_until(self.is_balanced, 15 * S), self.counts()
         owners = {number: shard.row.owner for number, shard in self.postgres.shards.items()}
         self.world.run_for(3 * S)

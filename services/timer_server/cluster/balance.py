@@ -22,6 +22,12 @@ def next_offer(outlook: Outlook, served: Sequence[int]) -> Offer | None:
     return Offer(max(served), least)
 
 
+def still_pays(outlook: Outlook, offer: Offer) -> bool:
+    """Whether giving what was offered brings this server and the receiver nearer to each other."""
+    loads = outlook.loads(outlook.staying(), ())
+    return loads[outlook.me] - loads[offer.to] >= 2
+
+
 def _gives(me: str, loads: Counter[str]) -> bool:
     part = -(-loads.total() // len(loads))
     most = max(loads.values())

@@ -1,7 +1,7 @@
 """How shards pass from one living server to another: offered, read ahead there, and given."""
 
 from timer_server.cluster.actions import Action, Drop, Give, ReadAhead
-from timer_server.cluster.balance import next_offer, parting_offers
+from timer_server.cluster.balance import next_offer, parting_offers, still_pays
 from timer_server.cluster.holdings import Holdings, Stage
 from timer_server.cluster.outlook import Outlook
 from timer_server.store.membership import Offer
@@ -68,15 +68,17 @@ class Handing:
         return [*map(Drop, dropped), *map(ReadAhead, new)]
 
     def _offer(self, outlook: Outlook) -> None:
-        """Withdraws what is offered to servers that do not stay, and offers anew."""
+        """Withdraws what is offered to servers that do not stay or own enough by now, and offers anew."""
         giving = self._holdings.in_stage(Stage.GIVING)
         staying = outlook.staying()
-        for number, to in self.offers:
-            if to not in staying and number not in giving:
-                del self._offers[number]
+        is_staying = self.leaving_since_ns is None
+        for offer in self.offers:
+            is_wanted = offer.to in staying and (not is_staying or still_pays(outlook, offer))
+            if not is_wanted and offer.number not in giving:
+                del self._offers[offer.number]
         served = [number for number in self._holdings.in_stage(Stage.SERVED) if number not in self._offers]
         new: list[Offer] = []
-        if self.leaving_since_ns is not None:
+        if not is_staying:
             new = parting_offers(outlook, served, self.offers)
         elif not self._offers and self._holdings.are_settled() and (offer := next_offer(outlook, served)) is not None:
             new = [offer]
