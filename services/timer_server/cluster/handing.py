@@ -80,8 +80,8 @@ class Handing:
         new: list[Offer] = []
         if not is_staying:
             new = parting_offers(outlook, served, self.offers)
-        elif not self._offers and self._holdings.are_settled() and (offer := next_offer(outlook, served)) is not None:
-            new = [offer]
+        elif not self._offers and self._holdings.are_settled() and (further := next_offer(outlook, served)):
+            new = [further]
         self._offers.update((offer.number, offer) for offer in new)
 
     def _give(self, outlook: Outlook, now_ns: int) -> list[Action]:
