@@ -11,7 +11,7 @@ from timer_server.cluster import actions as do
 from timer_server.cluster import outcomes as came
 from timer_server.cluster.holdings import Stage
 from timer_server.cluster.member import Member
-from timer_server.store.membership import ServerRow, Tie, View
+from timer_server.store.membership import ServerRow, Tie, Told, View
 
 UNANSWERED_NS = 5_000 * MS
 """How long a server waits for an answer before it ends the connection."""
@@ -173,23 +173,24 @@ class Server:
                 self._execute(action)
 
     def _execute(self, action: do.Statement) -> None:
-        mine, sent_ns = [("server", self.incarnation)], self.clock_ns()
+        me, sent_ns = self.incarnation, self.clock_ns()  # it may have another incarnation when the statement ends
+        mine = [("server", me)]
         match action:
             case do.Join():
-                self._send("beat", action, mine, self._join)
+                self._send("beat", action, mine, lambda pg, view: self._join(pg, view, me))
             case do.Beat(told):
-                self._send("beat", action, mine, lambda pg, view: self._beat(pg, view, told))
+                self._send("beat", action, mine, lambda pg, view: self._beat(pg, view, me, told))
             case do.DeclareDead(rows):
                 self._check_silence(rows)
                 locks = sorted(("server", row.incarnation) for row in rows)
                 self._send("change", action, locks, lambda pg, _: self._declare(pg, action))
             case do.Take(claims):
                 locks = [("shard", claim.number) for claim in sorted(claims)]
-                self._send("change", action, locks, lambda pg, _: self._take(pg, action, sent_ns))
+                self._send("change", action, locks, lambda pg, _: self._take(pg, action, me, sent_ns))
             case do.Forget():
                 self._send("change", action, [], self._forget)
             case do.Depart():
-                self._send("change", action, mine, self._depart)
+                self._send("change", action, mine, lambda pg, _: self._depart(pg, me))
 
     def _hear(self, outcome: came.Outcome) -> None:
         member = self.member
@@ -242,7 +243,7 @@ class Server:
             def take_in() -> None:
                 if not state["told"] and member is self.member:
                     state["told"] = True
-                    if session == "beat":
+                    if session == "beat" and answer is not None:
                         self.beat_sent_ns = true_ns
                     outcome = heard(answer)
                     if outcome is not None:
@@ -262,18 +263,19 @@ class Server:
             self.chance.randrange(20, 300) * MS if fate in {"unheard", "unsent"} else UNANSWERED_NS, lambda: tell(None)
         )
 
-    def _join(self, pg: Postgres, view: View) -> came.Beaten:
+    def _join(self, pg: Postgres, view: View, me: str) -> came.Beaten:
+        assert me not in pg.servers, "an incarnation joins once"
         pg.joined += 1
-        pg.servers[self.incarnation] = ServerRow(self.incarnation, pg.joined, self.name, clock_ns=pg.clock_ns())
-        pg.beaten_ns[self.incarnation, 0] = self.world.now_ns
+        pg.servers[me] = ServerRow(me, pg.joined, self.name, clock_ns=pg.clock_ns())
+        pg.beaten_ns[me, 0] = self.world.now_ns
         return came.Beaten(pg.joined, pg.clock_ns(), view)
 
-    def _beat(self, pg: Postgres, view: View, told: Any) -> came.Beaten:
-        row = pg.servers.get(self.incarnation)
+    def _beat(self, pg: Postgres, view: View, me: str, told: Told) -> came.Beaten:
+        row = pg.servers.get(me)
         if row is None or row.is_dead:
             return came.Beaten(None, pg.clock_ns(), view)
-        pg.change_server(self.incarnation, beat=row.beat + 1, clock_ns=pg.clock_ns(), told=told)
-        pg.beaten_ns[self.incarnation, row.beat + 1] = self.world.now_ns
+        pg.change_server(me, beat=row.beat + 1, clock_ns=pg.clock_ns(), told=told)
+        pg.beaten_ns[me, row.beat + 1] = self.world.now_ns
         return came.Beaten(row.joined, pg.clock_ns(), view)
 
     def _check_silence(self, rows: tuple[ServerRow, ...]) -> None:
@@ -291,13 +293,13 @@ class Server:
                 dead.add(row.incarnation)
         return came.DeclaredDead(frozenset(dead))
 
-    def _take(self, pg: Postgres, action: do.Take, sent_ns: int) -> came.Taken:
+    def _take(self, pg: Postgres, action: do.Take, me: str, sent_ns: int) -> came.Taken:
         taken = {}
         for claim in action.claims:
             row = pg.shards[claim.number].row
             if row.epoch == claim.epoch:
                 tie = Tie(claim.number, row.epoch + 1, sent_ns + claim.ahead_ns, pg.clock_ns())
-                pg.change_shard(claim.number, epoch=row.epoch + 1, owner=self.incarnation, tie=tie)
+                pg.change_shard(claim.number, epoch=row.epoch + 1, owner=me, tie=tie)
                 taken[claim.number] = (row.epoch + 1, pg.shards[claim.number].entries)
         return came.Taken(taken)
 
@@ -308,9 +310,9 @@ class Server:
                 pg.servers.pop(row.incarnation, None)
         return came.Forgotten()
 
-    def _depart(self, pg: Postgres, _: View) -> came.Departed:
-        if self.incarnation in pg.servers:
-            pg.change_server(self.incarnation, is_dead=True)
+    def _depart(self, pg: Postgres, me: str) -> came.Departed:
+        if me in pg.servers:
+            pg.change_server(me, is_dead=True)
         return came.Departed()
 
     # Its writes: one under way in each shard, behind the fence.
@@ -331,13 +333,13 @@ class Server:
         if number in self.writing or holding is None:
             return
         give = self.giving.get(number)
-        epoch, last_place = holding.epoch, holding.last_place
+        me, epoch, last_place = self.incarnation, holding.epoch, holding.last_place
         timeline_ns = self.clock_ns() + holding.ahead_ns
         self.writing[number] = epoch
 
         def apply(pg: Postgres, _: View) -> bool:
             shard = pg.shards[number]
-            if (shard.row.epoch, shard.row.owner, shard.entries) != (epoch, self.incarnation, last_place):
+            if (shard.row.epoch, shard.row.owner, shard.entries) != (epoch, me, last_place):
                 return False
             assert timeline_ns >= shard.last_at_ns, "time went back behind an event"
             if give is not None:
@@ -368,11 +370,11 @@ class Server:
     def _raise(self, number: int, epoch: int) -> None:
         """After a lost connection: finds out by the place what became of a write."""
         self.writing[number] = epoch
-        query = self.queries.get(f"write {number}")
+        me, query = self.incarnation, self.queries.get(f"write {number}")
 
         def apply(pg: Postgres, _: View) -> tuple[int, int] | bool:
             shard = pg.shards[number]
-            if (shard.row.epoch, shard.row.owner) != (epoch, self.incarnation):
+            if (shard.row.epoch, shard.row.owner) != (epoch, me):
                 return False
             pg.change_shard(number, epoch=epoch + 1)
             return epoch + 1, shard.entries
