@@ -5,9 +5,11 @@ others see what it has changed once it has ended. A view is of the moment at whi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+
+from msgspec.structs import replace
 
 from cluster.world import World
 from timer_server.store.membership import ServerRow, ShardRow, View
@@ -58,14 +60,12 @@ class Postgres:
         return View(tuple(self.servers.values()), tuple(shard.row for shard in self.shards.values()))
 
     def change_server(self, incarnation: str, **changes: Any) -> None:
-        self.servers[incarnation] = ServerRow(**{**_fields(self.servers[incarnation]), **changes})
+        self.servers[incarnation] = replace(self.servers[incarnation], **changes)
 
     def change_shard(self, number: int, entries: int = 0, at_ns: int | None = None, **changes: Any) -> None:
         shard = self.shards[number]
-        row = ShardRow(**{**_fields(shard.row), **changes})
-        self.shards[number] = replace(
-            shard, row=row, entries=shard.entries + entries, last_at_ns=shard.last_at_ns if at_ns is None else at_ns
-        )
+        last_at_ns = shard.last_at_ns if at_ns is None else at_ns
+        self.shards[number] = Shard(replace(shard.row, **changes), shard.entries + entries, last_at_ns)
 
     def begin(self, query: Query) -> None:
         query.view = self.view()
@@ -121,7 +121,3 @@ class Postgres:
 
     def _waits(self, query: Query) -> bool:
         return any(query in queue for queue in self.waiting.values())
-
-
-def _fields(struct: Any) -> dict[str, Any]:
-    return {name: getattr(struct, name) for name in struct.__struct_fields__}

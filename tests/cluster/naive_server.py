@@ -16,7 +16,7 @@ from timer_server.store.membership import ServerRow, Tie, Told, View
 UNANSWERED_NS = 5_000 * MS
 """How long a server waits for an answer before it ends the connection."""
 
-WRITE_EVERY_NS = 230 * MS
+WRITE_EVERY_NS = 370 * MS
 
 
 @dataclass

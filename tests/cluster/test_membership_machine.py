@@ -9,7 +9,7 @@ from random import Random
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cluster.naive_postgres import MS, Postgres, Shard
 from cluster.naive_server import UNANSWERED_NS, Server, Trouble
@@ -21,6 +21,10 @@ S = 1_000 * MS
 HOUR = 3_600 * S
 LEASE_NS = 2 * S
 SHARDS = 5
+
+MOST_RUNNING = 4
+MOST_JOINS = 12
+"""How many servers join in one game at most, those that are there at its beginning among them."""
 
 servers = st.integers(0, 9)
 spans_ms = st.sampled_from([50, 300, 900, 1_900, 2_300, 4_000, 9_000])
@@ -65,16 +69,20 @@ class MembershipMachine(RuleBasedStateMachine):
     def time_passes(self, span_ms: int) -> None:
         self.world.run_for(span_ms * MS)
 
+    def may_join(self) -> bool:
+        return len(self.servers) < MOST_JOINS
+
+    @precondition(lambda self: self.may_join() and sum(server.is_running for server in self.servers) < MOST_RUNNING)
     @rule()
     def one_joins(self) -> None:
-        if sum(server.is_running for server in self.servers) < 4:
-            self.join()
+        self.join()
 
     @rule(index=servers)
     def one_is_killed(self, index: int) -> None:
         if (server := self.chosen(index)) is not None:
             server.kill()
 
+    @precondition(may_join)
     @rule(index=servers, hours=st.sampled_from([0, 1]))
     def one_is_replaced(self, index: int, hours: int) -> None:
         if (server := self.chosen(index)) is not None:
@@ -183,6 +191,6 @@ class MembershipMachine(RuleBasedStateMachine):
 
 TestMembership = MembershipMachine.TestCase
 TestMembership.settings = settings(
-    max_examples=3 * settings.default.max_examples // 5,
+    max_examples=settings.default.max_examples // 2,
     stateful_step_count=settings.default.stateful_step_count // 2,
 )
