@@ -114,10 +114,10 @@ class Postgres:
         query.told(None)
 
     def end_blockers(self, query: Query) -> None:
-        """Ends who holds a lock that a statement waits for, unless it waits itself."""
+        """Ends who holds the lock that a statement waits for; if that waits itself, the one for which it waits."""
         for key, queue in list(self.waiting.items()):
-            if query in queue and (holder := self.locked.get(key)) is not None and not self._waits(holder):
-                self.end(holder)
-
-    def _waits(self, query: Query) -> bool:
-        return any(query in queue for queue in self.waiting.values())
+            if query in queue and (holder := self.locked.get(key)) is not None:
+                if any(holder in others for others in self.waiting.values()):
+                    self.end_blockers(holder)
+                else:
+                    self.end(holder)

@@ -395,6 +395,8 @@ class Server:
         if query is not None:  # a server that finds its own old session in the way ends it
             self.world.after(LOCK_NS, lambda: self.postgres.end(query))
         self._ask(f"write {number}", [("shard", number)], apply, heard)
+        raising = self.queries[f"write {number}"]  # also a claim that came too late may hold the row for ever
+        self.world.after(LOCK_NS, lambda: self.postgres.end_blockers(raising))
 
 
 LOCK_NS = 500 * MS

@@ -92,9 +92,9 @@ def execute(url: str, statement: str) -> list[tuple[object, ...]]:
         return rows.fetchall() if rows.description else []
 
 
-def wait_for_lock(url: str) -> None:
+def wait_for_lock(url: str, sessions: int = 1) -> None:
     for _ in range(LIMIT_S * 50):
-        if execute(url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
+        if len(execute(url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'")) >= sessions:
             return
         execute(url, "select pg_sleep(0.02)")
     raise AssertionError("nobody waits for a lock")
@@ -181,6 +181,33 @@ def test_a_session_that_holds_a_row_is_ended_and_the_shard_is_taken(url: str, se
         assert taken == [Owned(0, 1, 0), Owned(1, 1, 0), Owned(2, 1, 0)]
         with pytest.raises(psycopg.OperationalError):
             hanging.execute("select 1")
+        hanging.close()
+
+
+def test_behind_a_claim_that_waits_itself_the_session_for_which_that_waits_is_ended(
+    url: str, servers: list[Server]
+) -> None:
+    """The server of the first claim may have been killed meanwhile: PostgreSQL notices that only when it answers."""
+    a, b, c = servers
+    taken: dict[str, list[Owned]] = {}
+
+    def claim(name: str, server: Server) -> threading.Thread:
+        claims = [(number, 0, 0) for number in range(3)]
+        thread = threading.Thread(target=lambda: taken.update({name: server.claim(*claims)}), daemon=True)
+        thread.start()
+        return thread
+
+    with transaction(url) as hanging:
+        hanging.execute("update timer_shard set last_place = 4 where number = 1")
+        first = claim("first", a)
+        wait_for_lock(url)
+        second = claim("second", b)
+        wait_for_lock(url, sessions=2)
+
+        assert c.end_blockers_of(b) == [(hanging.info.backend_pid, True)]
+        for thread in (first, second):
+            thread.join(LIMIT_S)
+        assert taken == {"first": [Owned(0, 1, 0), Owned(1, 1, 0), Owned(2, 1, 0)], "second": []}
         hanging.close()
 
 

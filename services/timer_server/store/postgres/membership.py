@@ -152,12 +152,19 @@ DEPART = Statement("timer_depart", "update timer_server set dead = true where in
 END_BLOCKERS = Statement(
     "timer_end_blockers",
     """
-    select blocking.pid, pg_terminate_backend(blocking.pid) from unnest(pg_blocking_pids($1)) as blocking (pid)
-    where blocking.pid > 0 and cardinality(pg_blocking_pids(blocking.pid)) = 0
+    with recursive blocking (pid) as (
+        select unnest(pg_blocking_pids($1))
+        union
+        select further.pid from blocking cross join unnest(pg_blocking_pids(blocking.pid)) as further (pid)
+    )
+    select pid, pg_terminate_backend(pid) from blocking
+    where pid > 0 and cardinality(pg_blocking_pids(pid)) = 0
     """,
     (_INT4,),
 )
-"""Ends the sessions for which that of another process of PostgreSQL waits, and which do not wait themselves."""
+"""Ends the sessions for which that of another process of PostgreSQL waits, and which do not wait themselves.
+
+Of one that waits it ends those for which that waits, and so on: the server of one between may be gone."""
 
 LOCK_FORMAT = Statement("", "select format from timer_store for update")
 RAISE_FORMAT = Statement(
