@@ -45,7 +45,7 @@ VIOLATIONS = {
         ("timer_server/core/engine.py", "from timer_server.loop import clock", "timer_server.loop.clock"),
         ("timer_server/store/memory.py", "from timer_server.requests import answers", "timer_server.requests.answers"),
         ("timer_server/wire/feed.py", "from timer_server.requests import answers", "timer_server.requests.answers"),
-        ("timer_server/cluster/member.py", "from timer_server.requests import answers", "timer_server.requests.answers"),
+        ("timer_server/cluster/member.py", "from timer_server.loop import clock", "timer_server.loop.clock"),
         ("timer_server/logs.py", "import timer_server.__main__", "timer_server.__main__"),
     ],
     APART: [
