@@ -174,15 +174,16 @@ def test_what_does_not_go_together(arguments: list[str], reason: str) -> None:
 
 def test_start_at_a_moment(server: LocalServer, tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    passed, later = now - timedelta(minutes=2), now + timedelta(days=2)
+    passed, later = now - timedelta(minutes=2), now + timedelta(days=3)  # also where it is tomorrow by now
+    day = "tomorrow" if passed.date() == now.date() else "today"
     ran = run(tmp_path, "start", f"@{passed:%H:%M}", "--id", "a", "--detach", "--json", server=server, TZ="UTC")
     started = json.loads(ran.stdout)
     assert started["at"] == f"{passed + timedelta(days=1):%Y-%m-%dT%H:%M}:00+00:00"
-    assert re.fullmatch(rf"timer: rings tomorrow at {passed:%H:%M} UTC, in 23:5\d:\d\d\n", ran.stderr)
+    assert re.fullmatch(rf"timer: rings {day} at {passed:%H:%M} UTC, in 23:5\d:\d\d\n", ran.stderr)
 
     words = ["start", "--at", f"{later:%Y-%m-%d %H:%M}", "--zone", "Asia/Tokyo", "--id", "b"]
     with running(tmp_path, *words, server=server) as program:
-        program.expect(rf"Server: rings on {later:%Y-%m-%d} at {later:%H:%M} JST, in 1d \d\d:\d\d:\d\d, timer b")
+        program.expect(rf"Server: rings on {later:%Y-%m-%d} at {later:%H:%M} JST, in 2d \d\d:\d\d:\d\d, timer b")
         program.expect(rf"to go, until .* \(at {later:%Y-%m-%dT%H:%M} Asia/Tokyo\)\.")
         run(tmp_path, "cancel", "b", server=server)
         assert program.wait() == 3
