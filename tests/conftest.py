@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 LONGEST_FIRST = [TESTS.parent / line for line in (TESTS / "longest_first.txt").read_text().split()]
 """Files of tests that take seconds, the longest first."""
 
-WORKERS_A_CORE = 4
+WORKERS_A_CORE = 3
 """Tests wait for servers and containers most of the time."""
 
 MOST_WORKERS = 8

@@ -196,7 +196,7 @@ def test_of_many_timers_only_what_may_pass_is_sent_again(fake: FakeServer, conne
 def test_the_first_error_of_many_timers_is_raised(fake: FakeServer, connect: Connect) -> None:
     fake.faults.append(refusing_some({3}, ErrorCode.ID_CONFLICT))
     with pytest.raises(IdConflict):
-        connect(quick(fake.commands)).start_many(TimerSpec(seconds=1) for _ in range(5000))
+        connect(quick(fake.commands, timeout_s=5)).start_many(TimerSpec(seconds=1) for _ in range(5000))
 
 
 def test_closing_twice_does_no_harm(fake: FakeServer, connect: Connect) -> None:
