@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from timer_server.store.base import StoreAway, StoreError
 from timer_server.store.integrity import Damage, UnknownEntry
+from timer_server.store.quoting import one_line
 
 _ELSEWHERE = "or name another database in TIMER_STORE"
 
@@ -132,8 +133,3 @@ def moved(shown: str) -> str:
         f"{shown} is behind a pooler in transaction mode, which has moved the session to another process; name"
         " PostgreSQL itself in TIMER_STORE, or pool sessions"
     )
-
-
-def one_line(text: str) -> str:
-    """A text that may quote anything, fit for a log."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))

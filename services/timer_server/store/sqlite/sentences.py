@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from timer_server.store.integrity import Damage, UnknownEntry
+from timer_server.store.quoting import one_line
 
 REMEDY = "restore a copy of it together with its -wal, or name another file in TIMER_STORE"
 
@@ -72,8 +73,3 @@ def written(file: Path) -> str:
 def overwritten(log: Path) -> str:
     """Another program has written to the write-ahead log."""
     return f"{log} was overwritten by another program while the server had it open; {REMEDY}"
-
-
-def one_line(text: str) -> str:
-    """A text that may quote damaged bytes, fit for a log."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))

@@ -16,6 +16,7 @@ from timer_server.core.model import Entry
 from timer_server.store.base import Anchor, Block, Header, Notice, StoreError
 from timer_server.store.blocks import Row, entries_of, entry_in, to_rows, without
 from timer_server.store.integrity import Damage, verify_complete
+from timer_server.store.quoting import one_line
 from timer_server.store.sqlite.files import StoreFiles
 from timer_server.store.sqlite.mark import Mark, MarkFile
 from timer_server.store.sqlite.room import Room
@@ -32,7 +33,7 @@ from timer_server.store.sqlite.schema import (
     create,
     is_new,
 )
-from timer_server.store.sqlite.sentences import REMEDY, one_line, overwritten, sentence
+from timer_server.store.sqlite.sentences import REMEDY, overwritten, sentence
 from timer_server.store.state import LogState, row_to_state, state_to_row
 
 CHECKPOINT_PAGES = 1000
