@@ -14,8 +14,13 @@ def new_id(now_ms: int) -> str:
 
 
 def new_log_id() -> str:
-    """An id for a log: 64 random bits as 11 characters of URL-safe base64."""
-    return secrets.token_urlsafe(_LOG_ID_BYTES)
+    """An id for a log: 64 random bits as 11 characters of URL-safe base64.
+
+    None begins with a dash: receipts and cursors begin with it, and a command line would take them for options.
+    """
+    while (log_id := secrets.token_urlsafe(_LOG_ID_BYTES)).startswith("-"):
+        pass
+    return log_id
 
 
 def new_incarnation() -> UUID:
