@@ -48,9 +48,9 @@ class Metrics:
     def settled(self, writes: Sequence[tuple[Shard, Writes]], took_ns: int, now_ns: int) -> None:
         """Counts the changes of a turn that have become durable, and how late the ends among them are."""
         self.commit.add(took_ns / _NS_PER_S)
-        now_s, events = now_ns / _NS_PER_S, self.events
+        events = self.events
         for shard, part in writes:
-            changes = part.changes
+            changes, now_s = part.changes, shard.at(now_ns) / _NS_PER_S
             self.counts[shard.number] = part.counts
             for event in changes.events:
                 kind_number = event.kind_number

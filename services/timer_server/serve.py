@@ -165,16 +165,17 @@ def _shard(number: int, log_read: Log, clock: Clock, limits: Limits, parked: Par
     """A shard that has yet to be restored."""
     queues = Queues(random.random)
     civil = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
-    wall_clock = WallClock(clock.ahead_ns, moment_ms)
+    wall_clock = WallClock(lambda: clock.ahead_ns() - shard.ahead_ns, moment_ms)
     engine = Engine(limits, new_id, wall_clock, queues, civil, log_read.event, places=places)
-    return Shard(engine, queues, log_read, number, parked)
+    shard = Shard(engine, queues, log_read, number, parked)
+    return shard
 
 
 def _restore(shard: Shard, store: Store, header: Header, clock: Clock, signals: OperatorSignals) -> None:
     """Reads the log of a shard, as long as the server is not told to stop."""
     with closing(_until_stopped(store.load(), signals)) as parts:
         shard.engine.restore(chain.from_iterable(parts), header.ends, shard.log.holder)
-    shard.engine.start_server(clock.now_ns())
+    shard.engine.start_server(shard.at(clock.now_ns()))
 
 
 def _tell_recovered(shard: Shard, begun: float) -> None:

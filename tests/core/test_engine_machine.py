@@ -34,7 +34,7 @@ from timer_protocol.messages import (
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.entries import OtherEntry, QueueEntry
 from timer_server.core.ledger import LogEnds
-from timer_server.core.listing import Listing, list_page
+from timer_server.core.listing import Line, Listing, list_page
 from timer_server.core.model import Countdown, Entry, Recall
 from timer_server.store.base import Header, Store
 from timer_server.store.log import Log
@@ -409,7 +409,7 @@ class EngineMachine(RuleBasedStateMachine):
         return Engine(LIMITS, new_id, readers=self.readers)
 
     def list_page(self, params: ListParams) -> Listing:
-        return list_page([self.engine.order], params, 10_000)
+        return list_page([Line(self.engine.order)], params, 10_000)
 
     def compare(self, params: TimerParams, request: dict[str, Any]) -> Outcome:
         outcome = self.ask(params)

@@ -59,9 +59,9 @@ def outcome(bench: Bench, params: Any) -> tuple[Any, Countdown | None]:
         return refusal.to_error(), None
 
 
-def timers_of(bench: Bench) -> TimersOf:
+def timers_of(bench: Bench, now_ns: int = LATER_NS) -> TimersOf:
     """Finds each timer in a server of one shard."""
-    return lambda _: repeat(Timers(bench.engine, bench.log.event))
+    return lambda _: repeat(Timers(bench.engine, now_ns, bench.log.event))
 
 
 def everything(bench: Bench) -> Any:
@@ -96,7 +96,7 @@ def test_starting_many_is_as_many_starts(
         [row[2] for row in rows],
         [Raw(row[3]) for row in rows],
     )
-    result = start_many(timers_of(many), params, LATER_NS)
+    result = start_many(timers_of(many), params)
 
     assert (result.started, result.existing) == (started, existing)
     assert {start.index: start.error.code for start in result.refused} == refused
@@ -123,7 +123,7 @@ def pages(bench: Bench, params: ChangeManyParams) -> tuple[int, int, list[str]]:
     """What all pages come to: how many are changed, how many unchanged, and which are refused."""
     changed, unchanged, refused = 0, 0, []
     while True:
-        page = change_many(timers_of(bench), bench.list_page, params, LATER_NS, 6, 10_000).result
+        page = change_many(timers_of(bench), bench.list_page, params, 6, 10_000).result
         changed, unchanged = changed + page.changed, unchanged + page.unchanged
         refused += [change.id for change in page.refused]
         if page.next is None:
@@ -233,7 +233,8 @@ def test_page_ends_where_payloads_come_to_its_bytes() -> None:
     for timer_id in IDS:
         bench.start(timer_id, payload=b'"' + 98 * b"x" + b'"')
 
-    page = change_many(timers_of(bench), bench.list_page, ChangeManyParams("pause", prefix=""), BEGIN_NS, 100, 150)
+    timers = timers_of(bench, BEGIN_NS)
+    page = change_many(timers, bench.list_page, ChangeManyParams("pause", prefix=""), 100, 150)
 
     assert (page.result.changed, page.result.next, page.payload_bytes) == (2, "a/1", 200)
 
@@ -253,5 +254,5 @@ def test_params_that_make_no_sense_together_change_nothing(params: dict[str, Any
     bench = Bench()
     bench.start("a")
     with pytest.raises(Refusal, match=fault):
-        change_many(timers_of(bench), bench.list_page, ChangeManyParams(**params), BEGIN_NS, 100, 100)
+        change_many(timers_of(bench), bench.list_page, ChangeManyParams(**params), 100, 100)
     assert bench.get("a").version == 1

@@ -14,7 +14,7 @@ from timer_server.loop.chores import NEVER_NS, REST_MS, Chore, Expiry, InEachSha
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
 from timer_server.requests.shard import Shard
-from timer_server.store.base import StoreAway
+from timer_server.store.base import Anchor, StoreAway
 
 MINUTE_NS = 60 * NS_PER_S
 RETENTION_S = 100
@@ -220,6 +220,19 @@ class TestUpkeep:
         ]
         upkeep.step(second_ns)
         assert len(hall.wire.beats) == 2
+
+    def test_tells_and_ties_the_timeline_of_each_log(self, hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+        upkeep = Upkeep(hall.parts, Teller(hall.parts.commands, hall.parts.events, hall.parts.metrics))
+        (shard,) = hall.parts.shards.owned
+        shard.ahead_ns = -7 * NS_PER_S
+        now_ns = hall.clock.now_ns()
+        anchor = Anchor("boot", 0, now_ns, now_ns)
+        monkeypatch.setattr(hall.clock, "new_anchor", lambda: anchor)
+
+        upkeep.step(now_ns)
+
+        assert hall.wire.beats[-1].logs[LOG_ID].now_ms == now_ns // NS_PER_MS - 7_000
+        assert shard.anchor == anchor._replace(timeline_ns=now_ns - 7 * NS_PER_S)
 
     def test_is_due_at_once_where_subscribers_have_to_be_cut_off_and_a_second_later_if_that_fails(
         self, hall: Hall, monkeypatch: pytest.MonkeyPatch

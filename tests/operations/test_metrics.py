@@ -27,12 +27,13 @@ def settle(bench: Bench, metrics: Metrics, took_ns: int, now_ns: int) -> None:
 
 def test_events_are_counted_by_kind_and_ends_by_how_late_they_were() -> None:
     bench = Bench()
+    bench.shard.ahead_ns = 5000 * NS_PER_MS
     metrics = Metrics({0: bench.engine.counts()})
     bench.start("a", seconds=1)
     bench.start("b", seconds=1)
-    settle(bench, metrics, 2 * NS_PER_MS, BEGIN_NS)
+    settle(bench, metrics, 2 * NS_PER_MS, BEGIN_NS - 5000 * NS_PER_MS)
     bench.engine.expire(BEGIN_NS + 1000 * NS_PER_MS, 10)
-    settle(bench, metrics, 3 * NS_PER_MS, BEGIN_NS + 1004 * NS_PER_MS)
+    settle(bench, metrics, 3 * NS_PER_MS, BEGIN_NS - 3996 * NS_PER_MS)
     bench.start("flying", seconds=1)
 
     lines = told(metrics)

@@ -24,7 +24,7 @@ class QueueDesk(ShardedDesk):
         super().reload()
         self.all: list[Shard] = [*self.shards.owned]
         for shard in self.all:
-            shard.engine.start_server(self.now_ns)
+            shard.engine.start_server(shard.at(self.now_ns))
 
     def ask(self, method: str, **params: Any) -> Answer:
         """The answer to a request, which may have to wait."""
@@ -43,7 +43,8 @@ class QueueDesk(ShardedDesk):
 
     def begin(self, timer_id: str, payload: bytes = b"null") -> None:
         """Starts a timer of a second."""
-        self.shards.of(timer_id).engine.handle(StartParams(timer_id, seconds=1, payload=Raw(payload)), self.now_ns)
+        shard = self.shards.of(timer_id)
+        shard.engine.handle(StartParams(timer_id, seconds=1, payload=Raw(payload)), shard.at(self.now_ns))
 
     def turn(self) -> list[Answer]:
         """One turn: does what is due, stores it, and returns the answers that have become complete."""

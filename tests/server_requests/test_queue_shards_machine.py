@@ -39,8 +39,14 @@ class ShardsMachine(RuleBasedStateMachine):
         self.waiting: list[tuple[Answer, int]] = []
         self.seq_of: dict[tuple[int, int], int] = {}
 
-    @initialize(lease_ms=st.sampled_from([1_000, 30_000]), max_deliveries=st.sampled_from([0, 2]))
-    def begin(self, lease_ms: int, max_deliveries: int) -> None:
+    @initialize(
+        lease_ms=st.sampled_from([1_000, 30_000]),
+        max_deliveries=st.sampled_from([0, 2]),
+        step_ms=st.sampled_from([0, 2_501]),
+    )
+    def begin(self, lease_ms: int, max_deliveries: int, step_ms: int) -> None:
+        """With one timeline for all shards, or with several, seconds apart."""
+        self.desk.spread(step_ms)
         self.put({"lease_ms": lease_ms, "max_deliveries": max_deliveries, "backoff_ms": [1_000]})
 
     # The queue
@@ -90,15 +96,15 @@ class ShardsMachine(RuleBasedStateMachine):
         self.pass_time(0)
         self.desk.reload()
         self.waiting.clear()
-        for naive in self.naive:
-            naive.server_started(ceil_ms(self.desk.now_ns))
+        for shard, naive in enumerate(self.naive):
+            naive.server_started(ceil_ms(self.now_ns(shard)))
         self.pass_time(0)
 
     # Workers
 
     @rule(most=st.integers(1, 6), key=keys)
     def take(self, most: int, key: str | None) -> None:
-        known = [naive.remembered(key, self.desk.now_ns) for naive in self.naive]
+        known = [naive.remembered(key, self.now_ns(shard)) for shard, naive in enumerate(self.naive)]
         deliveries = self.desk.result("queue.take", queue="q", max=most, key=key)["deliveries"]
         if any(found is not None for found in known):
             numbers = [end["number"] for found in known for end in found or []]
@@ -126,10 +132,10 @@ class ShardsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.given)
     @rule(some=some, then=st.sampled_from(["retry", "return", "dead"]))
     def nack(self, some: list[int], then: Any) -> None:
-        receipts, now_ns = self.chosen(some), self.desk.now_ns
+        receipts = self.chosen(some)
         result = self.desk.result("queue.nack", queue="q", receipts=receipts, then=then)
         done = [
-            naive.nack(self.numbers(receipts, shard), then, None, None, now_ns)[0]
+            naive.nack(self.numbers(receipts, shard), then, None, None, self.now_ns(shard))[0]
             for shard, naive in enumerate(self.naive)
         ]
         self.parted(receipts, done, result["done"], result["lost"])
@@ -138,10 +144,11 @@ class ShardsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.given)
     @rule(some=some, lease_ms=st.sampled_from([None, 5_000]))
     def renew(self, some: list[int], lease_ms: int | None) -> None:
-        receipts, now_ns = self.chosen(some), self.desk.now_ns
+        receipts = self.chosen(some)
         result = self.desk.result("queue.renew", queue="q", receipts=receipts, lease_ms=lease_ms)
         leased = [
-            naive.renew(self.numbers(receipts, shard), lease_ms, now_ns)[0] for shard, naive in enumerate(self.naive)
+            naive.renew(self.numbers(receipts, shard), lease_ms, self.now_ns(shard))[0]
+            for shard, naive in enumerate(self.naive)
         ]
         self.parted(receipts, leased, result["leased"], result["lost"])
 
@@ -169,7 +176,7 @@ class ShardsMachine(RuleBasedStateMachine):
         for shard, naive in enumerate(self.naive):
             numbers = [number for at, number in chosen if at == shard]
             if is_revived:
-                naive.revive(numbers, self.desk.now_ns)
+                naive.revive(numbers, self.now_ns(shard))
             else:
                 naive.drop(numbers)
         self.pass_time(0)
@@ -189,6 +196,10 @@ class ShardsMachine(RuleBasedStateMachine):
 
     # Parts
 
+    def now_ns(self, shard: int) -> int:
+        """The time in a shard."""
+        return self.desk.shards.owned[shard].at(self.desk.now_ns)
+
     def happen(self) -> None:
         """Has the plain queues do what the turn did before takes were served."""
         for shard, (naive, events) in enumerate(zip(self.naive, self.desk.told, strict=True)):
@@ -196,7 +207,7 @@ class ShardsMachine(RuleBasedStateMachine):
                 self.seq_of[shard, event.place] = event.seq
                 if event.state == "fired":
                     naive.offer(view(event))
-            naive.step(self.desk.now_ns)
+            naive.step(self.now_ns(shard))
 
     def served(self, answer: Answer) -> None:
         """An answer to one that waited: nothing where its time was up; otherwise it was the first in line."""
@@ -223,8 +234,8 @@ class ShardsMachine(RuleBasedStateMachine):
         assert len(deliveries) == min(most, self.ready())
         for shard, naive in enumerate(self.naive):
             numbers = [number for at, number in self.places(deliveries) if at == shard]
-            ends = naive.first_ready(len(numbers), 10**9, self.desk.now_ns) if numbers else []
-            naive.lease(ends, numbers, key, self.desk.now_ns)
+            ends = naive.first_ready(len(numbers), 10**9, self.now_ns(shard)) if numbers else []
+            naive.lease(ends, numbers, key, self.now_ns(shard))
         for delivery in deliveries:
             shard, number = self.place_of(delivery["receipt"])
             end = self.naive[shard].opened(number)

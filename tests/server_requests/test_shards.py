@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.builders import NS_PER_MS
 from drivers.sharded_desk import ShardedDesk, body
 from timer_protocol.errors import ErrorCode
 from timer_protocol.sender import ALL_RIGHTS, Sender
@@ -115,6 +116,41 @@ class TestOfOthers:
 
         assert desk.call("timer.start", seconds=60)["error"]["code"] == ErrorCode.SHUTTING_DOWN
         assert desk.call("plan.preview", every={"seconds": 1})["error"]["code"] == ErrorCode.SHUTTING_DOWN
+
+
+class TestTimelines:
+    def test_a_list_by_deadline_goes_by_the_time_that_is_left(self, desk: ShardedDesk) -> None:
+        desk.spread(2_501)
+        of_shard = [desk.name_in(number) for number in range(4)]
+        desk.result("timer.start_many", ids=of_shard, seconds=[4, 3, 2, 1])
+        now_ms = desk.now_ns // NS_PER_MS
+
+        page = desk.result("timer.list", order="due", due_before_ms=now_ms + 3_001)
+        assert [(timer["id"], timer["remaining_ms"]) for timer in page["timers"]] == [
+            (of_shard[3], 1_000),
+            (of_shard[2], 2_000),
+            (of_shard[1], 3_000),
+        ]
+        by_id = desk.result("timer.list", due_before_ms=now_ms + 3_000)
+        assert {timer["id"] for timer in by_id["timers"]} == {*of_shard[2:]}
+
+        standing = {log: told["now_ms"] for log, told in desk.result("server.info")["logs"].items()}
+        assert [now_ms + ahead_ms for ahead_ms in (0, 5_002, 10_004, 2_501)] == [*standing.values()]
+        assert [timer["due_at_ms"] - timer["remaining_ms"] for timer in page["timers"]] == [*standing.values()][:0:-1]
+
+    def test_no_part_of_a_millisecond_makes_a_difference_to_what_is_due_before_a_moment(
+        self, desk: ShardedDesk
+    ) -> None:
+        shard, now_ms = desk.shards.owned[1], desk.now_ns // NS_PER_MS
+        shard.ahead_ns = NS_PER_MS // 2
+        desk.result("timer.start", id=(timer_id := desk.name_in(1)), seconds=1)  # until half a millisecond later
+
+        assert desk.result("timer.list", due_before_ms=now_ms + 1_000)["timers"] == []
+        assert len(desk.result("timer.list", due_before_ms=now_ms + 1_001)["timers"]) == 1
+        desk.wait(1_000)
+        assert desk.result("timer.get", id=timer_id)["state"] == "running"
+        desk.wait(1)
+        assert desk.result("timer.get", id=timer_id)["state"] == "fired"
 
 
 class TestTogether:

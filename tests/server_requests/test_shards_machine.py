@@ -1,6 +1,6 @@
 """Servers of one shard and of several answer the same, whatever is asked of them and whenever a turn ends.
 
-Only what tells of logs may differ: their ids, `seq`, and the order of events of different logs.
+Only what tells of logs may differ: their ids, `seq`, their timelines, and the order of events of different logs.
 """
 
 import json
@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from drivers.builders import NS_PER_MS
 from drivers.sharded_desk import ShardedDesk, body
 from timer_server.requests.answers import Answer
 
@@ -50,6 +51,7 @@ requests = st.one_of(
 )
 
 PAGES_MOST = 20
+MOMENTS = {"at_ms", "started_at_ms", "due_at_ms", "ended_at_ms"}
 
 
 class ShardsMachine(RuleBasedStateMachine):
@@ -59,10 +61,15 @@ class ShardsMachine(RuleBasedStateMachine):
         super().__init__()
         self.desks: list[ShardedDesk] = []
         self.waiting: list[list[Answer]] = []
+        self.has_one_timeline = True
 
-    @initialize(max_timers=st.sampled_from([6, PLENTY]))
-    def begin(self, max_timers: int) -> None:
+    @initialize(max_timers=st.sampled_from([6, PLENTY]), step_ms=st.sampled_from([0, 2_501]))
+    def begin(self, max_timers: int, step_ms: int) -> None:
+        """With one timeline for all shards, or with several, seconds apart."""
         self.desks = [ShardedDesk(count, max_timers=max_timers, **LIMITS) for count in COUNTS]
+        for desk in self.desks:
+            desk.spread(step_ms)
+        self.has_one_timeline = not step_ms
 
     # Requests
 
@@ -126,6 +133,8 @@ class ShardsMachine(RuleBasedStateMachine):
     @rule(plan=plans, asked=rules, paused=st.none() | st.booleans())
     def put(self, plan: str, asked: dict[str, Any], paused: bool | None) -> None:
         overlap = "allow" if plan == "p" else "skip"
+        if not self.has_one_timeline:  # only what goes by the wall clock has the same moments, and ids, on all of them
+            asked = {"cron": "* * * * *", "zone": "UTC"}
         params = {"plan": plan, **asked, "paused": paused, "overlap": overlap}
         self.same(("plan.put", params if paused is not None else {**params, "paused": False}))
 
@@ -189,7 +198,7 @@ class ShardsMachine(RuleBasedStateMachine):
             params["due_before_ms"] = self.desks[0].now_ns // 1_000_000 + within_s * 1000
         elif among is not None:
             params["states"] = among
-        found = [desk.pages("timer.list", "timers", **params) for desk in self.desks]
+        found = [told(desk.pages("timer.list", "timers", **params), desk) for desk in self.desks]
         assert found[1:] == found[:-1]
         listed = [timer["id"] for timer in found[0]]
         assert listed == sorted(set(listed))
@@ -197,14 +206,17 @@ class ShardsMachine(RuleBasedStateMachine):
     @rule(prefix=prefixes, limit=limits)
     def list_by_deadline(self, prefix: str, limit: int) -> None:
         pages = [desk.result("timer.list", prefix=prefix, limit=limit, order="due") for desk in self.desks]
-        due = [[timer["due_at_ms"] for timer in page["timers"]] for page in pages]
+        due = [
+            [timer["due_at_ms"] for timer in told(page["timers"], desk)]
+            for page, desk in zip(pages, self.desks, strict=True)
+        ]
         assert due[1:] == due[:-1]
         assert len({page.get("complete", True) for page in pages}) == 1
         assert due[0] == sorted(due[0])
 
     @rule(limit=limits)
     def walk_plans(self, limit: int) -> None:
-        found = [desk.pages("plan.list", "plans", limit=limit) for desk in self.desks]
+        found = [told(desk.pages("plan.list", "plans", limit=limit), desk) for desk in self.desks]
         assert found[1:] == found[:-1]
 
     @rule()
@@ -214,8 +226,7 @@ class ShardsMachine(RuleBasedStateMachine):
         for desk in self.desks:
             desk.commit()
             events: dict[str, list[Any]] = {}
-            for event in desk.events():
-                del event["log"], event["seq"]
+            for event in told(desk.events(), desk):
                 events.setdefault(event["timer"]["id"], []).append(event)
             by_timer.append(events)
         assert by_timer[1:] == by_timer[:-1]
@@ -247,23 +258,30 @@ class ShardsMachine(RuleBasedStateMachine):
         if missing:
             self.waiting.append(owed)
             return None
-        first, *others = [told(body(answer)) for answer in owed]
+        first, *others = [told(body(answer), desk) for answer, desk in zip(owed, self.desks, strict=True)]
         assert others == [first] * len(others)
         return first
 
 
-def told(value: Any) -> Any:
-    """What an answer says, without what tells of logs."""
+def told(value: Any, desk: ShardedDesk) -> Any:
+    """What an answer says, without what tells of logs, and with all moments by the clock of the desk."""
     if isinstance(value, list):
-        return [told(one) for one in value]
+        return [told(one, desk) for one in value]
     if not isinstance(value, dict):
         return value
     if "events" in value:
-        events = [told(event) for event in value["events"]]
+        events = [told(event, desk) for event in value["events"]]
         return {**value, "events": sorted(events, key=json.dumps), "next": None}
     if "cursor" in value:
+        told_ms = sorted(log["now_ms"] for log in value["logs"].values())
+        assert [now_ms - told_ms[0] for now_ms in told_ms] == sorted(ns // NS_PER_MS for ns in desk.ahead_ns)
         return {**value, "cursor": sum(value["cursor"].values()), "logs": None}
-    return {name: told(one) for name, one in value.items() if name not in ("log", "seq")}
+    fields = {name: told(one, desk) for name, one in value.items() if name not in ("log", "seq")}
+    timer_id = value["timer"]["id"] if "timer" in value else value.get("id")
+    for name in MOMENTS & fields.keys():
+        if isinstance(timer_id, str) and fields[name] is not None:
+            fields[name] -= desk.ahead_ms(timer_id)
+    return fields
 
 
 TestShards = ShardsMachine.TestCase

@@ -10,7 +10,7 @@ from timer_server.civil_time.plans import cron_after, local_moment, stamp
 from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.core.effects import STANDING, WallClock
 from timer_server.core.engine import Engine, TimerParams
-from timer_server.core.listing import Listing, list_page
+from timer_server.core.listing import Line, Listing, list_page
 from timer_server.core.model import NUMBER_OF, Countdown, Recall
 from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
@@ -97,7 +97,7 @@ class Bench:
 
     def list_page(self, params: ListParams, scan: int = SCAN_MAXIMUM) -> Listing:
         """A page of timers, found among the next `scan` of them. Raises `Refusal`."""
-        return list_page([self.engine.order], params, scan)
+        return list_page([Line(self.engine.order)], params, scan)
 
     def get(self, timer_id: str = "a", now_ns: int = BEGIN_NS) -> Countdown:
         return self.ask(GetParams(timer_id), now_ns)

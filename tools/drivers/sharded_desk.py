@@ -34,6 +34,8 @@ class ShardedDesk:
 
     def __init__(self, count: int, **limits: int) -> None:
         self.limits = Limits(**limits)
+        self.ahead_ns = [0] * count
+        """By how much the timeline of each shard is ahead of the desk's. The wall clock goes with that of the desk."""
         self.stores = [MemoryStore(f"log{number:08}") for number in range(count)]
         self.now_ns = BEGIN_NS
         self.made = 0
@@ -71,9 +73,22 @@ class ShardedDesk:
         store = self.stores[number]
         header = store.open()
         queues, log = Queues(lambda: 0.5), Log(store, header)
-        engine = Engine(self.limits, self._make_id, STANDING, queues, CIVIL_TIME, log.event, places=self.places)
+        wall_clock = STANDING._replace(ahead_ns=lambda: -self.ahead_ns[number])
+        engine = Engine(self.limits, self._make_id, wall_clock, queues, CIVIL_TIME, log.event, places=self.places)
         engine.restore(store.load(), header.ends, log.holder)
-        return Shard(engine, queues, log, number, self.parked)
+        shard = Shard(engine, queues, log, number, self.parked)
+        shard.ahead_ns = self.ahead_ns[number]
+        return shard
+
+    def spread(self, step_ms: int) -> None:
+        """Sets the timelines of most shards ahead, by some steps each."""
+        self.ahead_ns = [number * 7 % 5 * step_ms * NS_PER_MS for number in range(len(self.stores))]
+        for shard in self.shards.owned:
+            shard.ahead_ns = self.ahead_ns[shard.number]
+
+    def ahead_ms(self, timer_id: str) -> int:
+        """By how much the timeline of a timer is ahead."""
+        return self.ahead_ns[shard_number(timer_id, len(self.stores))] // NS_PER_MS
 
     def share_out(self, maxima: dict[str, int]) -> None:
         """Limits what may be pending below some prefixes."""

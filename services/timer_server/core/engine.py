@@ -204,6 +204,10 @@ class Engine:
         """
         return self._end_due(Now(now_ns), most, by_wall=False)
 
+    def wall_ahead_ns(self) -> int:
+        """By how much the wall clock, read now, is ahead of the timeline."""
+        return self._wall_clock.ahead_ns()
+
     def next_wall_due_ns(self) -> int | None:
         """When the wall clock, as it stands, will have reached the first moment that a timer is bound to."""
         next_due_ms = self._ledger.next_due_ms(by_wall=True)

@@ -1,15 +1,33 @@
 """Pages of timers, of one shard or of several together: by their ids, or the running ones by their deadlines."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import STATES, ListParams, State
+from timer_server.core.effects import round_up
 from timer_server.core.id_index import in_order
 from timer_server.core.model import Countdown, Recall
 from timer_server.core.timer_order import TimerOrder
 
 _RUNNING: tuple[State, ...] = ("running",)
+
+
+class Line(NamedTuple):
+    """The timers of one shard in order, and by how much its timeline is ahead of the clock that all are listed by."""
+
+    order: TimerOrder
+    ahead_ns: int = 0
+
+    def before_ms(self, moment_ms: int | None) -> int | None:
+        """The moment on its timeline, rounded up, so that the same timers are due before it."""
+        return None if moment_ms is None else moment_ms + round_up(self.ahead_ns)
+
+    def by_deadline(self, prefix: str, due_before_ms: int | None) -> Iterator[tuple[int, Countdown | None]]:
+        """The running timers, each with when it is due by the common clock, in nanoseconds."""
+        for due_ms, timer in self.order.by_deadline(prefix, self.before_ms(due_before_ms)):
+            yield due_ms * NS_PER_MS - self.ahead_ns, timer
 
 
 class Listing(NamedTuple):
@@ -24,16 +42,18 @@ class Listing(NamedTuple):
     is_complete: bool = True
 
 
-def list_page(orders: Sequence[TimerOrder], params: ListParams, scan: int) -> Listing:
+def list_page(lines: Sequence[Line], params: ListParams, scan: int) -> Listing:
     """A page of the timers of some shards, found among the next `scan` of them. It may hold fewer than the limit and
     not be the last. Raises `Refusal` (invalid_params) for params that make no sense together."""
     states = _states(params)
     if params.order == "due":
-        return _by_deadline(orders, params, scan)
+        return _by_deadline(lines, params, scan)
     entries: list[Countdown | Recall] = []
     scanned, last = 0, None
-    lines = [order.by_id(params.after, params.prefix, states, params.due_before_ms) for order in orders]
-    for timer_id, entry in in_order(lines):
+    of_lines = [
+        line.order.by_id(params.after, params.prefix, states, line.before_ms(params.due_before_ms)) for line in lines
+    ]
+    for timer_id, entry in in_order(of_lines):
         if len(entries) == params.limit or scanned == scan:
             return Listing(entries, last, scanned)
         scanned, last = scanned + 1, timer_id
@@ -42,10 +62,10 @@ def list_page(orders: Sequence[TimerOrder], params: ListParams, scan: int) -> Li
     return Listing(entries, None, scanned)
 
 
-def _by_deadline(orders: Sequence[TimerOrder], params: ListParams, scan: int) -> Listing:
+def _by_deadline(lines: Sequence[Line], params: ListParams, scan: int) -> Listing:
     entries: list[Countdown | Recall] = []
     scanned = 0
-    for _, timer in in_order([order.by_deadline(params.prefix, params.due_before_ms) for order in orders]):
+    for _, timer in in_order([line.by_deadline(params.prefix, params.due_before_ms) for line in lines]):
         if scanned == scan or (timer is not None and len(entries) == params.limit):
             return Listing(entries, None, scanned, is_complete=False)
         scanned += 1

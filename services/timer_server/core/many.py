@@ -49,19 +49,21 @@ _CHANGES: dict[Action, Callable[[str, ChangeManyParams], ChangeParams]] = {
 class Timers:
     """The timers of a shard, as a request about many sees them."""
 
-    __slots__ = ("engine", "event_at", "last_seq")
+    __slots__ = ("engine", "event_at", "last_seq", "now_ns")
 
-    def __init__(self, engine: Engine, event_at: EventAt) -> None:
+    def __init__(self, engine: Engine, now_ns: int, event_at: EventAt) -> None:
         self.engine = engine
+        self.now_ns = now_ns
+        """The moment of the request on the timeline of the shard."""
         self.event_at = event_at
         self.last_seq = engine.last_seq
         """The `seq` of the last timer that the request has started, at first that of the log."""
 
-    def ask(self, params: StartParams | GetParams, now_ns: int) -> Countdown:
+    def ask(self, params: StartParams | GetParams) -> Countdown:
         """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
-        timer = self.engine.handle(params, now_ns)
+        timer = self.engine.handle(params, self.now_ns)
         if isinstance(timer, Recall):
-            timer = self.engine.handle(params, now_ns, self.event_at(timer.place))
+            timer = self.engine.handle(params, self.now_ns, self.event_at(timer.place))
             assert not isinstance(timer, Recall)
         return timer
 
@@ -74,7 +76,7 @@ class NoTimers(Timers):
     def __init__(self, refusal: Refusal) -> None:
         self._refusal = refusal
 
-    def ask(self, _: StartParams | GetParams, __: int) -> Countdown:
+    def ask(self, _: StartParams | GetParams) -> Countdown:
         raise self._refusal
 
 
@@ -85,7 +87,7 @@ ListPage = Callable[[ListParams, int], Listing]
 """Makes a page of the timers of all shards, among so many of them. It may raise `Refusal`."""
 
 
-def start_many(timers_of: TimersOf, params: StartManyParams, now_ns: int) -> StartedMany:
+def start_many(timers_of: TimersOf, params: StartManyParams) -> StartedMany:
     """Starts timers. Raises `Refusal` (invalid_params) where the columns differ in length; then nothing is started."""
     started = 0
     existing: list[int] = []
@@ -94,7 +96,7 @@ def start_many(timers_of: TimersOf, params: StartManyParams, now_ns: int) -> Sta
     for index, (timers, (timer_id, seconds, label, payload)) in enumerate(rows):
         try:
             _check_label(label)
-            timer = timers.ask(StartParams(timer_id, 0, 0, seconds, label, payload), now_ns)
+            timer = timers.ask(StartParams(timer_id, 0, 0, seconds, label, payload))
         except Refusal as refusal:
             refused.append(RefusedStart(index, refusal.to_error()))
             continue
@@ -114,7 +116,7 @@ class ChangedPage(NamedTuple):
 
 
 def change_many(
-    timers_of: TimersOf, list_page: ListPage, params: ChangeManyParams, now_ns: int, scan: int, most_bytes: int
+    timers_of: TimersOf, list_page: ListPage, params: ChangeManyParams, scan: int, most_bytes: int
 ) -> ChangedPage:
     """Changes a page of timers in the order of their ids. It ends after `scan` ids, or that many bytes of payloads.
 
@@ -122,7 +124,7 @@ def change_many(
     """
     _check_change(params)
     ids, next_id, scanned = _selected(list_page, params, scan)
-    changes = _Changes(params, now_ns)
+    changes = _Changes(params)
     last = None
     for timers, timer_id in zip(timers_of(ids), ids, strict=False):
         if changes.payload_bytes > most_bytes:
@@ -136,9 +138,8 @@ def change_many(
 class _Changes:
     """The changes of one page so far."""
 
-    def __init__(self, params: ChangeManyParams, now_ns: int) -> None:
+    def __init__(self, params: ChangeManyParams) -> None:
         self._params = params
-        self._now_ns = now_ns
         self._changed = 0
         self._unchanged = 0
         self._refused: list[RefusedChange] = []
@@ -149,9 +150,9 @@ class _Changes:
     def apply(self, timers: Timers, timer_id: str) -> None:
         """Changes one timer, or notes why that is not possible."""
         try:
-            found = timers.ask(GetParams(timer_id), self._now_ns)
+            found = timers.ask(GetParams(timer_id))
             self.payload_bytes += len(found.payload)
-            self._change(timers.engine, found)
+            self._change(timers, found)
         except Refusal as refusal:
             self._refused.append(RefusedChange(timer_id, refusal.to_error()))
 
@@ -159,16 +160,16 @@ class _Changes:
         """The result of the page, given the id to go on after."""
         return ChangedMany(self._changed, self._unchanged, self._refused, next_id)
 
-    def _change(self, engine: Engine, found: Countdown) -> None:
-        params = self._params
+    def _change(self, timers: Timers, found: Countdown) -> None:
+        params, engine = self._params, timers.engine
         is_selected = found.state in params.states
         if not is_selected and params.ids is None:  # it has fired just now
             return
         change = _CHANGES[params.action](found.id, params)
         if is_selected and not params.dry_run:
-            has_changed = engine.change(found, change, self._now_ns) is not found
+            has_changed = engine.change(found, change, timers.now_ns) is not found
         else:
-            has_changed = engine.would_change(found, change, self._now_ns, self._begun)
+            has_changed = engine.would_change(found, change, timers.now_ns, self._begun)
         if has_changed and not is_selected:
             what = f"timer {found.id!r} is {found.state}, which is none of the states that are asked for"
             raise Refusal(ErrorCode.WRONG_STATE, what, id=found.id, state=found.state)

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from timer_protocol.durations import NS_PER_MS
 from timer_server.core.effects import OFFSET_NOTED_MS
-from timer_server.loop.clock import Clock
 from timer_server.requests.parked import Parked
 from timer_server.requests.placement import Shards
 from timer_server.requests.shard import Shard
@@ -35,10 +34,10 @@ _FILL_ENTRIES = 1_000
 
 
 class Chore(Protocol):
-    """Work that becomes due as time passes."""
+    """Work that becomes due as time passes. That of a shard goes by the shard's timeline."""
 
     def next_due_ns(self) -> int | None:
-        """When there is something to do, on the server's timeline: 0 is now, None is not before something happens."""
+        """When there is something to do: 0 is now, None is not before something happens."""
 
     def step(self, now_ns: int, budget: int) -> None:
         """Does what is due, within a budget: the number of timers that could be fired instead."""
@@ -84,7 +83,8 @@ class Schedule:
 class InEachShard:
     """The chores of one kind, one for each shard that the server owns. Those that are due share the budget.
 
-    Where they are so many that a part would come to nothing, the others have theirs in the turns that follow.
+    Each goes by the timeline of its shard, and this one by the server's clock. Where they are so many that a part would
+    come to nothing, the others have theirs in the turns that follow.
     """
 
     def __init__(self, make: Callable[[Shard], Chore], shards: Shards) -> None:
@@ -95,17 +95,17 @@ class InEachShard:
         """The chore of each shard; first those that have waited longest for their part."""
 
     def next_due_ns(self) -> int | None:
-        moments = [chore.next_due_ns() for chore in self._all().values()]
+        moments = [_due_ns(shard, chore) for shard, chore in self._all().items()]
         return min((due_ns for due_ns in moments if due_ns is not None), default=None)
 
     def step(self, now_ns: int, budget: int) -> None:
         chores = self._all()
-        due = [shard for shard, chore in chores.items() if _is_due(chore, now_ns)]
+        due = [shard for shard, chore in chores.items() if _is_due(_due_ns(shard, chore), now_ns)]
         served, waiting = due[: budget // _LEAST_PART], set(due[budget // _LEAST_PART :])
         part = budget // max(len(served), 1)
         for shard, chore in chores.items():
             if shard not in waiting:
-                chore.step(now_ns, part)
+                chore.step(shard.at(now_ns), part)
         if waiting:
             for shard in served:
                 chores[shard] = chores.pop(shard)
@@ -123,8 +123,13 @@ def in_each_shard(make: Callable[[Shard], Chore], shards: Shards) -> Chore:
     return InEachShard(make, shards) if shards.only is None else make(shards.only)
 
 
-def _is_due(chore: Chore, now_ns: int) -> bool:
+def _due_ns(shard: Shard, chore: Chore) -> int | None:
+    """When the chore of a shard is due, by the server's clock: 0 is now, as for the chore."""
     due_ns = chore.next_due_ns()
+    return due_ns - shard.ahead_ns if due_ns else due_ns
+
+
+def _is_due(due_ns: int | None, now_ns: int) -> bool:
     return due_ns is not None and due_ns <= now_ns
 
 
@@ -147,9 +152,8 @@ class WallBound:
     Where the clock was set, which it notices within a second, it tells when they are due now.
     """
 
-    def __init__(self, clock: Clock, shard: Shard) -> None:
+    def __init__(self, shard: Shard) -> None:
         self._engine = shard.engine
-        self._clock = clock
         self._followed_ns: int | None = None
         """By how much the wall clock was ahead when the timers were last moved."""
         self._is_moving = False
@@ -163,7 +167,7 @@ class WallBound:
             return
         if due_ns <= now_ns:
             self._engine.expire_by_wall(now_ns, budget)
-        ahead_ns = self._clock.ahead_ns()
+        ahead_ns = self._engine.wall_ahead_ns()
         if self._followed_ns is None or abs(ahead_ns - self._followed_ns) >= OFFSET_NOTED_MS * NS_PER_MS:
             self._followed_ns = ahead_ns
             self._engine.follow_wall()

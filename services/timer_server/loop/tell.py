@@ -62,7 +62,7 @@ class Teller:
         if log.isEnabledFor(logging.DEBUG):
             _log_events(events)
         if writes.anchor is not None:
-            _note_offset(writes.anchor)
+            _note_offset(writes.anchor, shard.ahead_ns)
 
     def note_drops(self, now_ns: int) -> None:
         """Logs, now and then, how many replies were dropped."""
@@ -76,8 +76,9 @@ def _log_events(events: Iterable[Countdown]) -> None:
         log.debug(event.kind, extra=fields(id=event.id, seq=event.seq))
 
 
-def _note_offset(anchor: Anchor) -> None:
-    ahead_ms = (anchor.wall_ns - anchor.timeline_ns) // NS_PER_MS
+def _note_offset(anchor: Anchor, ahead_ns: int) -> None:
+    """Says where the wall clock was set against the server's clock, which the shard's timeline is ahead of."""
+    ahead_ms = (anchor.wall_ns - anchor.timeline_ns + ahead_ns) // NS_PER_MS
     if abs(ahead_ms) >= OFFSET_NOTED_MS:
         log.warning(
             "the wall clock was set; only timers that were started for a moment of it move",

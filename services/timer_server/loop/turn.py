@@ -7,7 +7,6 @@ nobody is told what a crash could take back.
 
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
 
 import zmq
 
@@ -88,7 +87,7 @@ class Loop:
                 in_each_shard(QueueCare, parts.shards),
                 Waking(self._parked),
                 in_each_shard(Retention, parts.shards),
-                in_each_shard(partial(WallBound, parts.clock), parts.shards),
+                in_each_shard(WallBound, parts.shards),
                 *([self._commit_care] if self._settles_late else []),
                 self._upkeep,
             ]

@@ -56,11 +56,10 @@ class Upkeep:
         anchor = self._clock.new_anchor()
         shards = self._shards.owned
         for shard in shards:
-            shard.anchor = anchor or shard.anchor
-        now_ms = now_ns // NS_PER_MS
+            shard.anchor = shard.anchor if anchor is None else shard.tied(anchor)
         # The beat tells what is durable, and so may be behind the engine.
-        standings = {shard.log.id: LogStanding(shard.log.durable_seq, now_ms) for shard in shards}
-        self._events.beat(Beat(standings, self._servers.version))
+        standings = ((shard.log, LogStanding(shard.log.durable_seq, shard.at(now_ns) // NS_PER_MS)) for shard in shards)
+        self._events.beat(Beat({log.id: standing for log, standing in standings}, self._servers.version))
         if self._garbage is not None:
             self._garbage.beat()
         if self.intake.is_too_much(self._events_so_far()):

@@ -23,7 +23,10 @@ _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,4})-([0-9]{1,18})", re.ASCII)
 
 
 class Death(NamedTuple):
-    """When a letter died, in which shard, and which death of that shard it was: pages are in this order."""
+    """When a letter died, in which shard, and which death of that shard it was: pages are in this order.
+
+    The moment is that of the shard's own timeline, so that the order stays when a shard goes to another server.
+    """
 
     died_at_ms: int
     shard: int
@@ -107,18 +110,20 @@ class DeadLetterMethods:
         receipts, parts, after = self._chosen(params)
         for part in parts:
             part.shard.engine.take_room(ENTRY_BYTES)
-        name = params.queue
-        return DeadMoved(
-            *outcome(receipts, parts, lambda part: part.shard.queues.revive(name, part.known(), now_ns).done), after
-        )
+
+        def revive(part: Part) -> Sequence[int]:
+            return part.shard.queues.revive(params.queue, part.known(), part.shard.at(now_ns)).done
+
+        return DeadMoved(*outcome(receipts, parts, revive), after)
 
     def drop(self, params: MoveDeadParams, now_ns: int, _: ReplyRoom) -> DeadMoved:
         """Forgets dead letters."""
         receipts, parts, after = self._chosen(params)
-        name = params.queue
-        return DeadMoved(
-            *outcome(receipts, parts, lambda part: part.shard.queues.drop(name, part.known(), now_ns).done), after
-        )
+
+        def drop(part: Part) -> Sequence[int]:
+            return part.shard.queues.drop(params.queue, part.known(), part.shard.at(now_ns)).done
+
+        return DeadMoved(*outcome(receipts, parts, drop), after)
 
     # Parts
 

@@ -54,9 +54,11 @@ class DeliveryMethods:
     def ack(self, params: AckParams, now_ns: int, _: ReplyRoom) -> messages.Settled:
         """Is done with deliveries."""
         name, parts = params.queue, self._parts(params)
-        return messages.Settled(
-            *outcome(params.receipts, parts, lambda part: part.shard.queues.ack(name, part.known(), now_ns).done)
-        )
+
+        def ack(part: Part) -> Sequence[int]:
+            return part.shard.queues.ack(name, part.known(), part.shard.at(now_ns)).done
+
+        return messages.Settled(*outcome(params.receipts, parts, ack))
 
     def nack(self, params: NackParams, now_ns: int, _: ReplyRoom) -> messages.Settled:
         """Gives deliveries back, or up."""
@@ -67,7 +69,7 @@ class DeliveryMethods:
         giving = GivingBack(params.then, params.delay_ms, params.reason)
 
         def give_back(part: Part) -> Sequence[int]:
-            return part.shard.queues.nack(name, part.known(), giving, now_ns).done
+            return part.shard.queues.nack(name, part.known(), giving, part.shard.at(now_ns)).done
 
         return messages.Settled(*outcome(params.receipts, parts, give_back))
 
@@ -79,7 +81,7 @@ class DeliveryMethods:
         until_ms: list[int] = []
 
         def renew(part: Part) -> Sequence[int]:
-            renewal = part.shard.queues.renew(name, part.known(), params.lease_ms, now_ns)
+            renewal = part.shard.queues.renew(name, part.known(), params.lease_ms, part.shard.at(now_ns))
             until_ms.append(renewal.until_ms)
             return renewal.leased
 
@@ -104,7 +106,7 @@ class DeliveryMethods:
         self._shards.of(name).queues.find(name)
         if key is None:
             return []
-        return [shard for shard in self._shards.owned if shard.queues.knows_take(name, key, now_ns)]
+        return [shard for shard in self._shards.owned if shard.queues.knows_take(name, key, shard.at(now_ns))]
 
     def _give(
         self, params: TakeParams, knowing: Sequence[Shard], now_ns: int, room: ReplyRoom
@@ -130,7 +132,7 @@ class DeliveryMethods:
         first = self._turn_of.get(name, 0)
         for at in range(first, first + len(owned)):
             shard = owned[at % len(owned)]
-            if not shard.queues.has_ready(name, now_ns):
+            if not shard.queues.has_ready(name, shard.at(now_ns)):
                 continue
             left, left_bytes = params.max - len(taken), most_bytes - (begun_bytes - room.left_bytes)
             try:
@@ -168,7 +170,7 @@ def take_from(  # noqa: PLR0913 - what every handler is given, and what the take
     name, queue = params.queue, shard.queues.find(params.queue)
     if queue.state.ready_count and not is_again:
         shard.engine.take_room(ENTRY_BYTES)
-    leased = shard.queues.take(name, most, most_bytes, params.key, now_ns, least=least)
+    leased = shard.queues.take(name, most, most_bytes, params.key, shard.at(now_ns), least=least)
     if not leased:
         return []
     receipts, max_deliveries = Receipts(shard.log.id, name), queue.state.settings.max_deliveries

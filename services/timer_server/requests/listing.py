@@ -16,8 +16,12 @@ DUE_WEIGHT = 2
 
 
 def list_page(shards: Shards, params: ListParams, scan: int) -> listing.Listing:
-    """A page of the timers of all shards, among the next `scan` of them. Raises `Refusal`."""
-    return listing.list_page([shard.engine.order for shard in shards.all()], params, scan)
+    """A page of the timers of all shards, among the next `scan` of them. Raises `Refusal`.
+
+    Deadlines are compared by the server's clock, since the shards may have different timelines.
+    """
+    lines = [listing.Line(shard.engine.order, shard.ahead_ns) for shard in shards.all()]
+    return listing.list_page(lines, params, scan)
 
 
 def read_timers(shards: Shards, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
@@ -30,8 +34,9 @@ def read_timers(shards: Shards, params: ListParams, now_ns: int, room: ReplyRoom
         if timers and page_bytes < 0:
             has_more = params.order == "id"
             return TimerPage(timers, timers[-1].id if has_more else None, complete=has_more)
-        timer = shards.of(entry.id).log.event(entry.place) if isinstance(entry, Recall) else entry
-        view = timer.view(now_ns // NS_PER_MS)
+        shard = shards.of(entry.id)
+        timer = shard.log.event(entry.place) if isinstance(entry, Recall) else entry
+        view = timer.view(shard.at(now_ns) // NS_PER_MS)
         if "payload" in params.omit:
             view = replace(view, payload=UNSET)
         if "payload" not in params.omit or isinstance(entry, Recall):

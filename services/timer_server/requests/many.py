@@ -44,7 +44,7 @@ class ManyMethods:
 
             return event_at
 
-        result = start_many(partial(self._timers_of, reading), params, now_ns)
+        result = start_many(partial(self._timers_of, reading, now_ns), params)
         room.take_page(count, count)
         return result
 
@@ -52,29 +52,33 @@ class ManyMethods:
         """Changes a page of timers. Large payloads end it early. Raises `Refusal` (limit_reached, invalid_params)."""
         room.check()
         scan, most_bytes = min(SCAN_MAXIMUM, room.left_entries), min(PAGE_BYTES, room.left_bytes)
-        timers_of, page_of_all = partial(self._timers_of, _reading_freely), partial(list_page, self._shards)
-        page = change_many(timers_of, page_of_all, params, now_ns, scan, most_bytes)
+        timers_of, page_of_all = partial(self._timers_of, _reading_freely, now_ns), partial(list_page, self._shards)
+        page = change_many(timers_of, page_of_all, params, scan, most_bytes)
         result = page.result
         room.take_page(page.scanned, result.changed + result.unchanged + len(result.refused))
         room.left_bytes -= page.payload_bytes
         return result
 
-    def _timers_of(self, reading: Callable[[Shard], EventAt], ids: Sequence[str]) -> Iterable[Timers]:
-        """The timers of the shard of each id, whose log is read as `reading` says."""
+    def _timers_of(self, reading: Callable[[Shard], EventAt], now_ns: int, ids: Sequence[str]) -> Iterable[Timers]:
+        """The timers of the shard of each id at a moment. The log is read as `reading` says."""
         only = self._shards.only
         if only is not None:
-            return repeat(Timers(only.engine, reading(only)))
-        found: dict[int, Timers] = {}
-        return [self._timers(timer_id, reading, found) for timer_id in ids]
+            return repeat(Timers(only.engine, now_ns, reading(only)))
 
-    def _timers(self, timer_id: str, reading: Callable[[Shard], EventAt], found: dict[int, Timers]) -> Timers:
+        def timers(shard: Shard) -> Timers:
+            return Timers(shard.engine, shard.at(now_ns), reading(shard))
+
+        found: dict[int, Timers] = {}
+        return [self._found(timer_id, timers, found) for timer_id in ids]
+
+    def _found(self, timer_id: str, timers: Callable[[Shard], Timers], found: dict[int, Timers]) -> Timers:
+        """The timers of the shard of an id, made once for each shard."""
         number = shard_number(timer_id, self._shards.count)
         if number not in found:
             try:
-                shard = self._shards.of(timer_id)
+                found[number] = timers(self._shards.of(timer_id))
             except Refusal as refusal:
                 return NoTimers(refusal)
-            found[number] = Timers(shard.engine, reading(shard))
         return found[number]
 
 

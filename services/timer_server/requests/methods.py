@@ -102,7 +102,7 @@ class Methods:
             return timer
         return WaitForEnd(
             until_ns=now_ns + params.wait_ms * NS_PER_MS,
-            woken=lambda event, then_ns, _: event.view(then_ns // NS_PER_MS),
+            woken=lambda event, then_ns, _: event.view(shard.at(then_ns) // NS_PER_MS),
             timed_out=lambda then_ns, room: self.timer(get, then_ns, room),
             timer_id=params.id,
             after_seq=shard.engine.last_seq,
@@ -129,12 +129,12 @@ class Methods:
     def info(self, _: InfoParams, now_ns: int, __: ReplyRoom) -> ServerInfo:
         """The server about itself."""
         shards = self._shards.all()
-        ends = {shard.log.id: shard.engine.last_seq for shard in shards}
+        logs = {shard.log.id: LogStanding(shard.engine.last_seq, shard.at(now_ns) // NS_PER_MS) for shard in shards}
         return ServerInfo(
             version=__version__,
             protocol=PROTOCOL,
-            logs={log_id: LogStanding(seq, now_ns // NS_PER_MS) for log_id, seq in ends.items()},
-            cursor=ends,
+            logs=logs,
+            cursor={log_id: standing.seq for log_id, standing in logs.items()},
             counts=total([shard.engine.counts() for shard in shards]),
             limits=self._limits,
             plans=sum(len(shard.engine.plans) for shard in shards),

@@ -19,7 +19,6 @@ from timer_protocol.plan_messages import (
     PutPlanParams,
 )
 from timer_protocol.queue_messages import Deleted
-from timer_server.core.engine import Engine
 from timer_server.core.payloads import check_payload
 from timer_server.core.plans.plans import Plans
 from timer_server.core.plans.registry import page_of_plans
@@ -71,20 +70,21 @@ class PlanMethods:
         check_plan_id(params.plan)
         settings = settings_of(params)
         check_payload(settings.payload, self._limits.max_payload_bytes)
-        engine = self._engine(params.plan)
-        engine.take_room(2 * ENTRY_BYTES + len(encode(settings)))
-        plan = engine.plans.put(params.plan, settings, is_paused=params.paused, now_ns=now_ns)
-        return self._view(plan, now_ns, room)
+        self._shards.of(params.plan).engine.take_room(2 * ENTRY_BYTES + len(encode(settings)))
+        plans, now_ns = self._standing(params.plan, now_ns)
+        return _view(plans, plans.put(params.plan, settings, is_paused=params.paused, now_ns=now_ns), now_ns, room)
 
     def delete(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> Deleted:
         """Deletes a plan."""
-        deleted = Deleted(self._plans(params.plan).delete(params.plan, now_ns))
-        self._take_overdue(params.plan, room)
+        plans, now_ns = self._standing(params.plan, now_ns)
+        deleted = Deleted(plans.delete(params.plan, now_ns))
+        _take_overdue(plans, room)
         return deleted
 
     def get(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """A plan as it stands."""
-        return self._view(self._plans(params.plan).look_at(params.plan, now_ns), now_ns, room)
+        plans, now_ns = self._standing(params.plan, now_ns)
+        return _view(plans, plans.look_at(params.plan, now_ns), now_ns, room)
 
     def list_plans(self, params: ListPlansParams, now_ns: int, room: ReplyRoom) -> PlanPage:
         """A page of plans. Large payloads end it early."""
@@ -93,12 +93,13 @@ class PlanMethods:
         found, after, looked_at = page_of_plans(lines, params.limit, scan)
         room.take_page(looked_at, 2 * len(found))
         shown: list[messages.Plan] = []
-        page_bytes, now_ms = min(PAGE_BYTES, room.left_bytes), now_ns // NS_PER_MS
+        page_bytes = min(PAGE_BYTES, room.left_bytes)
         for plan in found:
             if shown and page_bytes < 0:
                 return PlanPage(shown, shown[-1].plan)
-            page_bytes -= self._take_bytes(plan, room)
-            shown.append(plan_view(self._plans(plan.id), plan, now_ms, None))
+            page_bytes -= _take_bytes(plan, room)
+            plans, then_ns = self._standing(plan.id, now_ns)
+            shown.append(plan_view(plans, plan, then_ns // NS_PER_MS, None))
         return PlanPage(shown, after)
 
     def preview(self, params: PreviewPlanParams, now_ns: int, room: ReplyRoom) -> PlanPreview:
@@ -106,62 +107,67 @@ class PlanMethods:
         room.left_entries -= _MOMENT_WEIGHT * params.count
         rule, begin_ms = rule_of(params), params.from_ms
         settings = Settings(0, rule, begin_ms, None, None, "last", 0, "allow", "", b"")
+        shard = self._shards.any()
+        plans, now_ns = shard.engine.plans, shard.at(now_ns)
         if begin_ms is not None:
             now_ns = min(now_ns, (begin_ms - 1) * NS_PER_MS)
-        plans = self._shards.any().engine.plans
         moments = next_moments(plans.civil, rule, plans.moments(settings, now_ns), params.count)
         _take_moments(rule, moments, room)
         return PlanPreview(moments)
 
     def pause(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Lets a plan rest. That ends a timer, so it is possible on a full disk, but for steps."""
-        return self._view(self._plans(params.plan).pause(params.plan, now_ns), now_ns, room)
+        plans, now_ns = self._standing(params.plan, now_ns)
+        return _view(plans, plans.pause(params.plan, now_ns), now_ns, room)
 
     def resume(self, params: PlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Lets a plan that rests go on."""
-        engine = self._engine(params.plan)
-        engine.take_room(ENTRY_BYTES)
-        return self._view(engine.plans.resume(params.plan, now_ns), now_ns, room)
+        plans, now_ns = self._growing(params.plan, now_ns)
+        return _view(plans, plans.resume(params.plan, now_ns), now_ns, room)
 
     def skip(self, params: KeyedPlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Leaves out the occurrence that comes next."""
-        engine = self._engine(params.plan)
-        engine.take_room(ENTRY_BYTES)
-        return self._view(engine.plans.skip(params.plan, params.key, now_ns), now_ns, room)
+        plans, now_ns = self._growing(params.plan, now_ns)
+        return _view(plans, plans.skip(params.plan, params.key, now_ns), now_ns, room)
 
     def run(self, params: KeyedPlanParams, now_ns: int, room: ReplyRoom) -> messages.Plan:
         """Starts a timer that is due at once."""
-        engine = self._engine(params.plan)
-        engine.take_room(ENTRY_BYTES)
-        plan, ran = engine.plans.run(params.plan, params.key, now_ns)
-        view = self._view(plan, now_ns, room)
+        plans, now_ns = self._growing(params.plan, now_ns)
+        plan, ran = plans.run(params.plan, params.key, now_ns)
+        view = _view(plans, plan, now_ns, room)
         return replace(view, ran=None if ran is None else ran.view(now_ns // NS_PER_MS))
 
-    def _engine(self, plan_id: str) -> Engine:
-        """The engine of the shard of a plan. Raises `Refusal` (shutting_down) where it is not owned."""
-        return self._shards.of(plan_id).engine
+    def _standing(self, plan_id: str, now_ns: int) -> tuple[Plans, int]:
+        """The plans of the shard of a plan, and the moment on its timeline. Raises `Refusal` where it is not owned."""
+        shard = self._shards.of(plan_id)
+        return shard.engine.plans, shard.at(now_ns)
 
-    def _plans(self, plan_id: str) -> Plans:
-        return self._engine(plan_id).plans
+    def _growing(self, plan_id: str, now_ns: int) -> tuple[Plans, int]:
+        """The same for what adds to the log. Raises `Refusal` (limit_reached) too."""
+        self._shards.of(plan_id).engine.take_room(ENTRY_BYTES)
+        return self._standing(plan_id, now_ns)
 
-    def _view(self, plan: Plan, now_ns: int, room: ReplyRoom) -> messages.Plan:
-        room.left_entries -= _PLAN_WEIGHT
-        self._take_overdue(plan.id, room)
-        self._take_bytes(plan, room)
-        plans = self._plans(plan.id)
-        view = plan_view(plans, plan, now_ns // NS_PER_MS, plans.coming(plan, now_ns))
-        if view.next is not UNSET:
-            _take_moments(plan.settings.rule, view.next, room)
-        return view
 
-    def _take_overdue(self, plan_id: str, room: ReplyRoom) -> None:
-        room.left_entries -= _OVERDUE_WEIGHT * self._plans(plan_id).take_overdue()
+def _view(plans: Plans, plan: Plan, now_ns: int, room: ReplyRoom) -> messages.Plan:
+    """A plan at a moment on the timeline of its shard."""
+    room.left_entries -= _PLAN_WEIGHT
+    _take_overdue(plans, room)
+    _take_bytes(plan, room)
+    view = plan_view(plans, plan, now_ns // NS_PER_MS, plans.coming(plan, now_ns))
+    if view.next is not UNSET:
+        _take_moments(plan.settings.rule, view.next, room)
+    return view
 
-    def _take_bytes(self, plan: Plan, room: ReplyRoom) -> int:
-        """Counts a plan, whose steps may have long labels, and the payload of its timer; returns what they come to."""
-        size = len(plan.record) + len(plan.settings.payload)
-        room.left_bytes -= size
-        return size
+
+def _take_overdue(plans: Plans, room: ReplyRoom) -> None:
+    room.left_entries -= _OVERDUE_WEIGHT * plans.take_overdue()
+
+
+def _take_bytes(plan: Plan, room: ReplyRoom) -> int:
+    """Counts a plan, whose steps may have long labels, and the payload of its timer; returns what they come to."""
+    size = len(plan.record) + len(plan.settings.payload)
+    room.left_bytes -= size
+    return size
 
 
 def _take_moments(rule: Rule, moments: Sequence[NextMoment], room: ReplyRoom) -> None:

@@ -84,7 +84,7 @@ class QueueRules:
             for shard in shards:
                 if not _has_heard(shard, content):
                     after, to = shard.engine.horizon, shard.engine.last_place
-                    shard.queues.hear(content, after, to, now_ns)
+                    shard.queues.hear(content, after, to, shard.at(now_ns))
             self._shards.parked.wake_takes([line_of(content.queue)])
 
 

@@ -37,12 +37,14 @@ def queue_view(state: QueueState, now_ms: int) -> Queue:
 
 def view_of(home: Shard, shards: Sequence[Shard], name: str, now_ns: int) -> Queue:
     """A queue as its home has it, with what it holds in all shards that know it. Raises `Refusal` (queue_not_found)."""
-    now_ms = now_ns // NS_PER_MS
-    view = queue_view(home.queues.find(name).state, now_ms)
+
+    def view(shard: Shard) -> Queue:
+        return queue_view(shard.queues.find(name).state, shard.at(now_ns) // NS_PER_MS)
+
     if len(shards) == 1:
-        return view
-    others = [shard.queues for shard in shards if shard is not home and shard.queues.standing(name) is not None]
-    return _sum(view, [queue_view(queues.find(name).state, now_ms) for queues in others])
+        return view(home)
+    others = [shard for shard in shards if shard is not home and shard.queues.standing(name) is not None]
+    return _sum(view(home), [view(shard) for shard in others])
 
 
 def own_queues(shards: Sequence[Shard], most: int, now_ns: int) -> list[Queue]:

@@ -66,7 +66,7 @@ class QueueMethods:
             is_new = shard.queues.standing(name) is None
             shard.engine.take_room(ENTRY_BYTES + (_filling_bytes(shard, params) if is_new else 0))
         before = home.queues.rule(name)
-        rule = home.queues.put(params, home.engine.horizon, home.engine.last_place, now_ns).state.rule
+        rule = home.queues.put(params, home.engine.horizon, home.engine.last_place, home.at(now_ns)).state.rule
         if before is None or rule.standing != before.standing:
             self._rules.note(home, rule)
         if before is not None and before.settings.prefix != rule.settings.prefix:
@@ -79,7 +79,7 @@ class QueueMethods:
         home, name = self._shards.of(params.queue), params.queue
         standings = [shard.queues.standing(name) for shard in self._shards.all()]
         gone = Gone(name, max((standing.made for standing in standings if standing is not None), default=0))
-        is_deleted = home.queues.delete(name, now_ns)
+        is_deleted = home.queues.delete(name, home.at(now_ns))
         if is_deleted:
             self._deliveries.forget(name)
             self._shards.parked.end_takes(name, _was_deleted(name))

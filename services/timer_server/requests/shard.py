@@ -38,17 +38,30 @@ class Shard:
         self.queues = queues
         self.log = log
         self.parked = Parked() if parked is None else parked
+        self.ahead_ns = 0
+        """By how much its timeline is ahead of the server's clock. Engine, queues and plans count on the timeline."""
+        self.epoch = 0
+        """The epoch in which this server owns it; 0 where nobody else could."""
         self.anchor: Anchor | None = None
         """The anchor of the clock to store with the next commit."""
 
+    def at(self, now_ns: int) -> int:
+        """The moment on its timeline at a moment of the server's clock."""
+        return now_ns + self.ahead_ns
+
     def timer(self, params: TimerParams, now_ns: int, room: ReplyRoom) -> Timer:
         """Applies any request about one of its timers, and shows it. Raises `Refusal`, `StoreError`."""
+        now_ns += self.ahead_ns
         timer = self.engine.handle(params, now_ns)
         if isinstance(timer, Recall):
             timer = self.engine.handle(params, now_ns, self.log.event(timer.place))
             assert not isinstance(timer, Recall)
         room.left_bytes -= len(timer.payload)
         return timer.view(now_ns // NS_PER_MS)
+
+    def tied(self, anchor: Anchor) -> Anchor:
+        """An anchor of the server's clock as one of its timeline."""
+        return anchor._replace(timeline_ns=self.at(anchor.timeline_ns))
 
     def take_writes(self) -> Writes | None:
         """What has to be stored since the last call; None where there is nothing."""
