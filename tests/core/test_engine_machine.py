@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from core.audit import Audit
 from core.fake_readers import FakeReaders
 from core.naive import LARGE_PAYLOAD_BYTES, Naive, Outcome, ceil_ms, events_of
+from core.parts import restore_in_parts
 from drivers.builders import LOG_ID
 from timer_protocol.errors import Refusal
 from timer_protocol.limits import Limits
@@ -238,9 +239,9 @@ class EngineMachine(RuleBasedStateMachine):
         assert self.engine.horizon == self.naive.horizon
         assert self.engine.horizon_seq == self.naive_seq_at(self.naive.horizon)
 
-    @rule(from_sqlite=st.booleans(), is_committed=st.booleans())
-    def crash(self, from_sqlite: bool, is_committed: bool) -> None:
-        """What was not committed is lost, and nothing else."""
+    @rule(from_sqlite=st.booleans(), is_committed=st.booleans(), part=st.sampled_from([1, 3, 1_000]))
+    def crash(self, from_sqlite: bool, is_committed: bool, part: int) -> None:
+        """What was not committed is lost, and nothing else. The log is restored in parts."""
         if is_committed:
             self.commit()
         self.sqlite.close()
@@ -254,7 +255,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert [(header.ends, header.last_at_ms) for header in headers] == 2 * [(ends, last_at_ms)]
         self.readers = FakeReaders()
         self.engine = self.new_engine()
-        self.engine.restore(self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].holder)
+        restore_in_parts(self.engine, self.stores[from_sqlite].load(), ends, self.logs[from_sqlite].holder, part)
         self.engine.places.share_out(self.naive.shares)
         assert self.readers.queues == self.naive.queues
         self.engine.start_server(self.now_ns)
@@ -312,7 +313,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.let_retention_wait(None)
         self.forget_all(256)
         if crashes:
-            self.crash(from_sqlite=True, is_committed=False)
+            self.crash(from_sqlite=True, is_committed=False, part=3)
 
     # What can be read
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from core.fake_readers import FakeReaders
+from core.parts import restore_in_parts
 from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
 from timer_protocol.messages import CancelParams, ExtendParams, GetParams, ListParams, RestartParams
 from timer_server.core import ledger
@@ -24,7 +25,7 @@ class QueueBench(Bench):
     def __init__(self, store: Store | None = None, **limits: int) -> None:
         self.readers = FakeReaders()
         super().__init__(store, readers=self.readers, **limits)
-        self.engine.restore(self.store.load(), self.store.open().ends, self.log.holder)
+        restore_in_parts(self.engine, self.store.load(), self.store.open().ends, self.log.holder, 2)
 
     def restarted(self) -> "QueueBench":
         """Another server on the same store. What was not committed is lost."""

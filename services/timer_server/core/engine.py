@@ -49,6 +49,7 @@ from timer_server.core.plans.rules import NO_CIVIL_TIME, CivilTime
 from timer_server.core.plans.timers import PLAN_MARK
 from timer_server.core.readers import EndReaders, NoReaders
 from timer_server.core.records import SURELY_SMALL_BYTES, is_large
+from timer_server.core.restoring import HolderAt, Restoring
 from timer_server.core.room import ENTRY_BYTES, Room
 from timer_server.core.starts import check_moment, conflict, is_asked_again
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
@@ -119,10 +120,15 @@ class Engine:
         """Events up to this `seq` may have been removed by retention."""
         return self._ledger.horizon_seq
 
-    def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
-        """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
-        self._ledger.restore(entries, ends, holder_at)
-        self.plans.restored()
+    def restoring(self, ends: LogEnds, holder_at: HolderAt) -> Restoring:
+        """Begins to load the log that has these ends. `holder_at` finds an entry that holds the spec of others."""
+        return self._ledger.restoring(ends, holder_at, self.plans.restored)
+
+    def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: HolderAt) -> None:
+        """Loads the log from all its entries, in order."""
+        restoring = self.restoring(ends, holder_at)
+        restoring.take(entries)
+        restoring.finish()
 
     def start_server(self, now_ns: int) -> None:
         """Logs a start of the server, if there are queues: leases count from there."""

@@ -5,7 +5,7 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -15,12 +15,13 @@ from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import STARTED, Countdown, Entry, NewEntry, Recall, Referring, as_logged
+from timer_server.core.model import Countdown, Entry, NewEntry, Recall, Referring, as_logged
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
 from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, head, pack, unpack
+from timer_server.core.restoring import Filled, Found, HolderAt, Restoring
 from timer_server.core.timer_order import TimerOrder
 
 _REMOVED_MOST = 250
@@ -99,48 +100,27 @@ class Ledger:
         """The `seq` of the last event."""
         return self.last_place - self.others
 
-    def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown]) -> None:
-        """Loads the log from its entries, in order. `holder_at` reads an entry that holds the spec of others."""
+    def restoring(self, ends: LogEnds, holder_at: HolderAt, then: Callable[[], None]) -> Restoring:
+        """Begins to load the log that has these ends. `holder_at` finds an entry that holds the spec of others.
+
+        Its timers take no places meanwhile. `then` is called once all is loaded.
+        """
         self.places.leave(self)
-        pending, fired, cancelled = self._pending, self._fired, self._cancelled
-        running: dict[str, Record] = {}
-        wall_bound: dict[str, Record] = {}
-        passed: list[int] = []
-        is_read = False
-        for entry in entries:
-            if type(entry) is Countdown and entry.revision is None and not entry.spec_place:  # most are: a first start
-                pending[entry.id] = running[entry.id] = pack(entry)
-                continue
-            if isinstance(entry, OtherEntry):
-                is_read = self._restore_other(entry, ends.horizon) or is_read
-                continue
-            timer_id, before, is_known = entry.id, None, False
-            if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
-                before = pending.pop(timer_id, None)
-                running.pop(timer_id, None)
-                wall_bound.pop(timer_id, None)
-                is_known = self._restore_over_end(entry) or before is not None
-            if entry.spec_place and not is_known and not (entry.has_ended and entry.place <= ends.horizon):
-                self._held_specs.begin_timer(entry.spec_place)
-            if entry.has_ended:
-                self._restore_end(entry, ends.horizon, passed)
-                if is_read:
-                    self._readers.restore(_whole(entry, before, holder_at))
-                continue
-            if entry.spec_place:
-                self._held_specs.restore(entry.spec_place)
-            pending[timer_id] = record = pack(_whole(entry, before, holder_at))
-            if entry.due_at_ms is not None:
-                (wall_bound if entry.is_wall_bound else running)[timer_id] = record
-        self._ids.load([*pending, *fired, *cancelled])
-        self._deadlines.load(running.values())
-        self._wall_deadlines.load(wall_bound.values())
-        self._paused = len(pending) - len(running) - len(wall_bound)
-        self.horizon, self.horizon_seq = ends.horizon, ends.horizon_seq
-        self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
-        self._restore_readers(passed)
-        self._plans.restored()
-        self.places.join(self)
+        filled = Filled(
+            self._pending,
+            self._ended,
+            self._superseded,
+            self._held_specs,
+            self._other_entries,
+            self._readers,
+            self._plans,
+        )
+
+        def restored(found: Found) -> None:
+            self._restored(found, ends)
+            then()
+
+        return Restoring(filled, ends.horizon, holder_at, restored)
 
     def find(self, timer_id: str) -> Countdown | Recall | None:
         """The timer with this id; None where there is none."""
@@ -380,47 +360,20 @@ class Ledger:
         self._entries.append(entry)
         self._records.append(pack(entry))
 
-    def _restore_end(self, entry: Countdown | Referring, horizon: int, passed: list[int]) -> None:
-        """Takes up an end. One that retention has passed is in the log only because it was held: its timer may be gone,
-        or is known by a later event."""
-        is_passed = entry.place <= horizon
-        if is_passed:
-            passed.append(entry.place)
-        else:
-            self._ended[entry.state][entry.id] = entry.place
-        if entry.spec_place:
-            self._held_specs.restore(entry.spec_place, entry.place if is_passed else None)
-
-    def _restore_readers(self, passed: list[int]) -> None:
-        """Ends the restore of the readers. Of the ends that retention has passed, they may hold some no more."""
+    def _restored(self, found: Found, ends: LogEnds) -> None:
+        """Takes note of all that a log had. Of the ends that retention has passed, readers may hold some no more."""
+        self._ids.load([*self._pending, *self._fired, *self._cancelled])
+        self._deadlines.load(found.running)
+        self._wall_deadlines.load(found.wall_bound)
+        self._paused = found.paused
+        self.horizon, self.horizon_seq = ends.horizon, ends.horizon_seq
+        self.last_place, self.others = ends.last_place, ends.last_place - ends.last_seq
         self._held_specs.restored()
         self._readers.restored()
-        self._released.extend(place for place in passed if not self._readers.is_held(place))
+        self._released.extend(place for place in found.passed if not self._readers.is_held(place))
         self._look_for_unneeded()
-
-    def _restore_over_end(self, entry: Countdown | Referring) -> bool:
-        """Takes out the end of a timer that runs again, or whose id another has by now. Whether it runs again."""
-        runs_again = False
-        for ended in self._ended.values():
-            place = ended.pop(entry.id, None)
-            if place is not None and entry.kind_number == STARTED:
-                self._superseded.add(place)
-            runs_again = runs_again or (place is not None and entry.kind_number != STARTED)
-        return runs_again
-
-    def _restore_other(self, entry: QueueEntry | ServerStarted | PlanEntry, horizon: int) -> bool:
-        """Takes up an entry that is no event. Whether readers have one there, and so may need ends."""
-        if isinstance(entry, PlanEntry):
-            if entry.part is PlanPart.SPEC:
-                self._held_specs.share(entry.place, entry.body)
-            else:
-                self._plans.restore(entry)
-            return False
-        self._other_entries.note(entry)
-        if entry.place <= horizon:
-            self._other_entries.pass_by(entry)
-        self._readers.restore(entry)
-        return True
+        self._plans.restored()
+        self.places.join(self)
 
     def _remove_unneeded(self) -> None:
         """Removes some of the entries behind the horizon that readers and queues need no more."""
@@ -435,10 +388,3 @@ class Ledger:
 
     def _look_for_unneeded(self) -> None:
         self.has_unneeded = bool(self._released) or self._other_entries.has_obsolete
-
-
-def _whole(entry: Countdown | Referring, before: Record | None, holder_at: Callable[[int], Countdown]) -> Countdown:
-    """The event with its spec, which the version before it has; otherwise it is read from the log."""
-    if isinstance(entry, Countdown):
-        return entry
-    return entry.with_spec_of(unpack(before) if before is not None else holder_at(entry.spec_place))

@@ -1,0 +1,149 @@
+"""Restoring: a ledger is filled from its log, part by part, so that a loop may do other things in between."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from timer_protocol.messages import State
+from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
+from timer_server.core.held_specs import HeldSpecs
+from timer_server.core.model import STARTED, Countdown, Entry, Referring
+from timer_server.core.other_entries import OtherEntries
+from timer_server.core.plans.registry import Registry
+from timer_server.core.readers import EndReaders
+from timer_server.core.records import Record, pack, unpack
+
+HolderAt = Callable[[int], Countdown]
+"""Finds the entry at a place that holds the spec of others."""
+
+
+class Filled(NamedTuple):
+    """The parts of a ledger that take up entries while it is filled. None of them holds anything yet."""
+
+    pending: dict[str, Record]
+    ended: dict[State, dict[str, int]]
+    superseded: set[int]
+    held_specs: HeldSpecs
+    other_entries: OtherEntries
+    readers: EndReaders
+    plans: Registry
+
+
+class Found(NamedTuple):
+    """What the ledger learns at the end: the records of running timers by the clock that they go by, and the places of
+    the ends that retention has passed."""
+
+    running: Iterable[Record]
+    wall_bound: Iterable[Record]
+    passed: Sequence[int]
+    paused: int
+
+
+class Restoring:
+    """One log, of which all entries are taken in order, and then `finish` is called. Until then nothing may be asked.
+
+    It takes about 1.5 microseconds for each entry, and half a microsecond for each timer at the end.
+    """
+
+    def __init__(self, filled: Filled, horizon: int, holder_at: HolderAt, then: Callable[[Found], None]) -> None:
+        """`horizon` is that of the whole log. `then` is told what was found when all is restored."""
+        self._filled = filled
+        self._horizon = horizon
+        self._holder_at = holder_at
+        self._then = then
+        self._running: dict[str, Record] = {}
+        self._wall_bound: dict[str, Record] = {}
+        self._passed: list[int] = []
+        self._is_read = False
+        """Whether readers have an entry so far, and so may need the ends that come."""
+
+    def specs_needed(self, entries: Iterable[Entry]) -> set[int]:
+        """The places that `holder_at` may be asked for when these entries are taken next."""
+        needed: set[int] = set()
+        ended: set[str] = set()
+        pending = self._filled.pending
+        for entry in entries:
+            if isinstance(entry, OtherEntry):
+                continue
+            if isinstance(entry, Referring) and (entry.id in ended or entry.id not in pending):
+                needed.add(entry.spec_place)
+            if entry.has_ended:
+                ended.add(entry.id)
+        return needed
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Takes up entries, which come after those before. Raises what `holder_at` does."""
+        pending, running, wall_bound, horizon = self._filled.pending, self._running, self._wall_bound, self._horizon
+        held_specs, readers = self._filled.held_specs, self._filled.readers
+        for entry in entries:
+            if type(entry) is Countdown and entry.revision is None and not entry.spec_place:  # most are: a first start
+                pending[entry.id] = running[entry.id] = pack(entry)
+                continue
+            if isinstance(entry, OtherEntry):
+                self._take_other(entry)
+                continue
+            timer_id, before, is_known = entry.id, None, False
+            if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
+                before = pending.pop(timer_id, None)
+                running.pop(timer_id, None)
+                wall_bound.pop(timer_id, None)
+                is_known = self._take_out_end(entry) or before is not None
+            if entry.spec_place and not is_known and not (entry.has_ended and entry.place <= horizon):
+                held_specs.begin_timer(entry.spec_place)
+            if entry.has_ended:
+                self._take_end(entry)
+                if self._is_read:
+                    readers.restore(self._whole(entry, before))
+                continue
+            if entry.spec_place:
+                held_specs.restore(entry.spec_place)
+            pending[timer_id] = record = pack(self._whole(entry, before))
+            if entry.due_at_ms is not None:
+                (wall_bound if entry.is_wall_bound else running)[timer_id] = record
+
+    def finish(self) -> None:
+        """Ends the restore: all entries were taken."""
+        running, wall_bound = self._running.values(), self._wall_bound.values()
+        paused = len(self._filled.pending) - len(running) - len(wall_bound)
+        self._then(Found(running, wall_bound, self._passed, paused))
+
+    def _take_end(self, entry: Countdown | Referring) -> None:
+        """Takes up an end. One that retention has passed is in the log only because it was held: its timer may be gone,
+        or is known by a later event."""
+        is_passed = entry.place <= self._horizon
+        if is_passed:
+            self._passed.append(entry.place)
+        else:
+            self._filled.ended[entry.state][entry.id] = entry.place
+        if entry.spec_place:
+            self._filled.held_specs.restore(entry.spec_place, entry.place if is_passed else None)
+
+    def _take_out_end(self, entry: Countdown | Referring) -> bool:
+        """Takes out the end of a timer that runs again, or whose id another has by now. Whether it runs again."""
+        runs_again = False
+        for ended in self._filled.ended.values():
+            place = ended.pop(entry.id, None)
+            if place is not None and entry.kind_number == STARTED:
+                self._filled.superseded.add(place)
+            runs_again = runs_again or (place is not None and entry.kind_number != STARTED)
+        return runs_again
+
+    def _take_other(self, entry: QueueEntry | ServerStarted | PlanEntry) -> None:
+        """Takes up an entry that is no event."""
+        filled = self._filled
+        if isinstance(entry, PlanEntry):
+            if entry.part is PlanPart.SPEC:
+                filled.held_specs.share(entry.place, entry.body)
+            else:
+                filled.plans.restore(entry)
+            return
+        filled.other_entries.note(entry)
+        if entry.place <= self._horizon:
+            filled.other_entries.pass_by(entry)
+        filled.readers.restore(entry)
+        self._is_read = True
+
+    def _whole(self, entry: Countdown | Referring, before: Record | None) -> Countdown:
+        """The event with its spec, which the version before it has; otherwise another entry holds it."""
+        if isinstance(entry, Countdown):
+            return entry
+        return entry.with_spec_of(unpack(before) if before is not None else self._holder_at(entry.spec_place))

@@ -1,0 +1,22 @@
+"""Restoring a log in parts, with nothing at hand but the specs that are said to be needed."""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from timer_server.core.engine import Engine
+from timer_server.core.ledger import LogEnds
+from timer_server.core.model import Countdown, Entry
+
+
+def restore_in_parts(
+    engine: Engine, entries: Iterable[Entry], ends: LogEnds, holder_at: Callable[[int], Countdown], most: int
+) -> None:
+    """Loads a log, up to `most` entries at a time."""
+    at_hand: dict[int, Countdown] = {}
+    restoring = engine.restoring(ends, at_hand.__getitem__)
+    line = iter(entries)
+    while part := list(islice(line, most)):
+        at_hand.clear()
+        at_hand.update({place: holder_at(place) for place in restoring.specs_needed(part)})
+        restoring.take(part)
+    restoring.finish()
