@@ -73,7 +73,8 @@ KNOW_SQL = {f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema
 """How a row or the mark is made up, and what is checked, has nothing to do with SQL."""
 
 KNOW_POSTGRES = {
-    f"timer_server/store/postgres/{name}.py" for name in ("exchange", "membership", "session", "tables", "url")
+    f"timer_server/store/postgres/{name}.py"
+    for name in ("exchange", "loading", "membership", "session", "tables", "url")
 }
 """They speak with libpq. What a commit writes, and what its rows say, is known without it."""
 

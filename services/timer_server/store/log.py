@@ -73,12 +73,10 @@ class Log:
 
     def holder(self, place: int) -> Countdown:
         """The entry at a place that holds the spec of others."""
-        entry = self._store.entry(place)
-        if isinstance(entry, PlanEntry) and entry.part is PlanPart.SPEC:
-            return unpack(entry.body)
-        if not isinstance(entry, Countdown):
+        spec = holder_in(self._store.entry(place))
+        if spec is None:
             raise StoreError(f"the entry {place} holds no spec, though others refer to it for one")
-        return entry
+        return spec
 
     def page(self, after: int, prefix: str, limit: int, scan: int, most_bytes: int = SCAN_BYTES) -> Page:
         """Up to `limit` events after a `seq`, of timers whose id begins with `prefix`, among the next `scan` entries.
@@ -142,6 +140,13 @@ class Log:
 
     def _whole(self, entry: Countdown | Referring) -> Countdown:
         return entry if isinstance(entry, Countdown) else entry.with_spec_of(self.holder(entry.spec_place))
+
+
+def holder_in(entry: Entry) -> Countdown | None:
+    """The timer whose spec an entry holds; None where it holds none."""
+    if isinstance(entry, PlanEntry) and entry.part is PlanPart.SPEC:
+        return unpack(entry.body)
+    return entry if isinstance(entry, Countdown) else None
 
 
 def _checked(entry: Entry) -> Countdown | Referring:

@@ -1,6 +1,7 @@
 """Exchanges with PostgreSQL over libpq's socket, as generators that never wait themselves.
 
-Each yields what it waits for, and is sent whether that came in time. So the same steps serve a caller that blocks
+Each yields what it waits for, and is sent whether that came in time. Where it has much to do by itself, it yields None,
+so that others may have their turn. So the same steps serve a caller that blocks
 (`finish`), and a loop that polls the socket among others.
 """
 
@@ -36,8 +37,8 @@ class Wait(NamedTuple):
     events: int
 
 
-Steps = Generator[Wait, bool, T]
-"""An exchange: yields `Wait`, is sent whether it came in time, and returns what came of it."""
+Steps = Generator[Wait | None, bool, T]
+"""An exchange: yields `Wait`, or None for a pause, is sent whether it came in time, and returns what came of it."""
 
 
 class Answer(NamedTuple):
@@ -75,8 +76,9 @@ def finish(steps: Steps[T], silence_ms: int) -> T:
         wait = next(steps)
         while True:
             poll = select.poll()
-            poll.register(wait.socket, wait.events)
-            wait = steps.send(bool(poll.poll(silence_ms)))
+            if wait is not None:
+                poll.register(wait.socket, wait.events)
+            wait = steps.send(wait is None or bool(poll.poll(silence_ms)))
     except StopIteration as end:
         result: T = end.value
         return result

@@ -1,6 +1,6 @@
 """A line to PostgreSQL: goes through one exchange after the other, and never waits.
 
-What it waits for is a socket for the caller to poll. `advance` does what can be done by then.
+What it waits for is a socket for the caller to poll. `advance` does what can be done by then, up to the next pause.
 """
 
 import select
@@ -51,7 +51,7 @@ class Line:
         try:
             if self.wait is None:
                 self._await(next(self._steps), now_ns)
-            while (is_ready := self._is_ready()) or now_ns >= self._due_ns:
+            while self.wait is not None and ((is_ready := self._is_ready()) or now_ns >= self._due_ns):
                 self._await(self._steps.send(is_ready), now_ns)
         except StopIteration as end:
             return self._end(Ended(end.value))
@@ -59,7 +59,7 @@ class Line:
             return self._end(Ended(None, fault))
         return None
 
-    def _await(self, wait: Wait, now_ns: int) -> None:
+    def _await(self, wait: Wait | None, now_ns: int) -> None:
         self.wait, self._due_ns = wait, now_ns + self._silence_ns
 
     def _end(self, ended: Ended) -> Ended:

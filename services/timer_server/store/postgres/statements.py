@@ -161,6 +161,39 @@ BLOCKS_AFTER = Statement(
 )
 """The first blocks that end behind a place."""
 
+SHARD = Statement(
+    "timer_shard_row",
+    "select number, log_id, epoch, last_place, state, checksum from timer_shard where number = $1",
+    (_INT4,),
+)
+
+SOME_BLOCKS = Statement(
+    "timer_some_blocks",
+    """
+    select last_place, last_seq, body, checksum
+    from (
+        select *, sum(octet_length(body)) over (order by last_place) - octet_length(body) as begin
+        from (
+            select last_place, last_seq, body, checksum
+            from timer_block where shard = $1 and last_place > $2 order by last_place limit $3
+        ) as first_ones
+    ) as counted
+    where begin < $4 order by last_place
+    """,
+    (_INT4, _INT8, _INT4, _INT8),
+)
+"""The first blocks that end behind a place, as far as they begin within so many bytes."""
+
+BLOCK_KEYS = Statement(
+    "timer_block_keys",
+    """
+    select last_place, checksum, octet_length(body)::bigint
+    from timer_block where shard = $1 and last_place > $2 and last_place <= $3 order by last_place limit $4
+    """,
+    (_INT4, _INT8, _INT8, _INT4),
+)
+"""What tells whether blocks are as they were read before."""
+
 PLACE_AFTER_SEQ = Statement(
     "timer_place_after_seq",
     """
@@ -224,4 +257,5 @@ PAUSE = Statement("", "select pg_sleep(1.2)")
 
 OF_COMMITS = (COMMIT, RAISE, RENAME_OWN)
 OF_READS = (BLOCKS_AFTER, PLACE_AFTER_SEQ, BLOCKS_WITH)
-"""What a session for commits and one for reads prepare."""
+OF_LOADS = (SHARD, SOME_BLOCKS, BLOCK_KEYS, BLOCKS_WITH)
+"""What a session for commits, one for reads and one for loading prepare."""

@@ -47,10 +47,13 @@ class PostgresStore:
         with self.database.explained(self.number):
             if not answer.rows:
                 raise Damage(f"shard {self.number} is missing")
-            self.epoch, self.state = epoch_and_state(answer.rows[0])
-        ends = self.state.ends
-        self._tail = self._recent.tail(ends.last_place, ends.last_seq)
-        return self.state.header()
+            return self.opened(*epoch_and_state(answer.rows[0]))
+
+    def opened(self, epoch: int, state: LogState) -> Header:
+        """Takes note of what the row of the shard holds, which is this server's in that epoch."""
+        self.epoch, self.state = epoch, state
+        self._tail = self._recent.tail(state.ends.last_place, state.ends.last_seq)
+        return state.header()
 
     def load(self) -> Iterator[Entry]:
         state = self.state
@@ -128,7 +131,7 @@ class PostgresStore:
         return list(found.values())
 
     def _stored_with(self, places: Sequence[int]) -> list[Row]:
-        return [_row(row) for row in self.database.ask(BLOCKS_WITH, [int4(self.number), int8_array(places)]).rows]
+        return [row_of(row) for row in self.database.ask(BLOCKS_WITH, [int4(self.number), int8_array(places)]).rows]
 
 
 def stored_blocks(database: Database, number: int) -> Iterator[Row]:
@@ -141,10 +144,11 @@ def stored_blocks(database: Database, number: int) -> Iterator[Row]:
 
 def blocks_after(database: Database, number: int, place: int, most: int) -> list[Row]:
     """The first blocks of a shard that end behind a place, as they are stored. Raises `StoreError`."""
-    return [_row(row) for row in database.ask(BLOCKS_AFTER, [int4(number), int8(place), int4(most)]).rows]
+    return [row_of(row) for row in database.ask(BLOCKS_AFTER, [int4(number), int8(place), int4(most)]).rows]
 
 
-def _row(row: Sequence[bytes]) -> Row:
+def row_of(row: Sequence[bytes]) -> Row:
+    """A block as a statement returns it."""
     last_place, last_seq, body, checksum = row
     return number_of(last_place), number_of(last_seq), body, number_of(checksum)
 
