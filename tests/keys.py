@@ -12,7 +12,7 @@ from local_server import LocalServer
 from timer_client import Settings, TimerClient
 from timer_protocol.key_files import from_text
 from timer_protocol.sender import DEFAULT_RIGHTS, Right
-from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles, make_client_keys, make_server_keys
+from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles, Grant, make_client_keys, make_server_keys
 
 
 class KeyRing:
@@ -29,9 +29,10 @@ class KeyRing:
         prefix: str = "",
         rights: frozenset[Right] = DEFAULT_RIGHTS,
         max_timers: int | None = None,
+        role: str = "",
     ) -> None:
-        """Makes a client's pair and allows it."""
-        make_client_keys(self.folder, name, prefix, rights, self.folder, max_timers)
+        """Makes a client's pair and allows it; with the role `server` that of another server."""
+        make_client_keys(self.folder, name, self.folder, Grant(prefix, rights, max_timers, role))
 
     def remove(self, name: str) -> None:
         """Allows a client no longer; its pair stays."""

@@ -23,10 +23,10 @@ PREFIX_CHARACTERS = 92
 TIMERS_MOST = 100_000_000
 """The most that `max_timers` may be, a server's or a key's."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SERVER_ROLE = "server"
-"""The role of a key whose owner is another server, not a client."""
+"""The role of a key that may speak for clients of its own: it is let in where servers connect, and only there."""
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECTIONS = {"metadata": ("prefix", "rights", "max_timers", "role"), "curve": ("public-key", "secret-key")}
 _SECTION = re.compile(r"(\S+)\s*(#.*)?")
 _ENTRY = re.compile(r"""\s+(\S+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'#]\S*)\s*(#.*)?""")
@@ -38,7 +38,7 @@ _SECRET_HEAD = "#   A ZeroMQ CURVE key pair. SECRET: whoever reads this file can
 class Key(NamedTuple):
     """A public key as 40 characters of Z85 (RFC 32), with its secret half and the prefix it is bound to, if any.
 
-    `role` is "server" for the key of another server, and empty for a client's. `max_timers` is how many timers may be
+    `role` is "server" for a key that is no client's, and else empty. `max_timers` is how many timers may be
     pending below the prefix, None where there is no other bound than the server's.
     """
 
@@ -82,6 +82,8 @@ def from_text(text: str) -> Key:
     rights = rights_from_text(found["rights"]) if "rights" in found else DEFAULT_RIGHTS
     max_timers = max_timers_from_text(found["max_timers"]) if "max_timers" in found else None
     check_share(prefix, max_timers)
+    if role and {"prefix", "rights", "max_timers"} & found.keys():
+        raise ValueError("it is the key of a server, which has neither prefix, rights nor max_timers")
     return Key(found["public-key"], found.get("secret-key"), prefix, rights, role, max_timers)
 
 

@@ -56,7 +56,7 @@ def write_key(path: Path, key: Key) -> bool:
             raise
     except FileExistsError:
         if read_key(path) != key:
-            what = "is there already, with another key, prefix, rights or max_timers; remove it first"
+            what = "is there already, with another key, prefix, rights, max_timers or role; remove it first"
             raise KeyFileError(f"{path} {what}") from None
         return False
     except OSError as error:
@@ -70,6 +70,7 @@ def make_pair(
     prefix: str = "",
     rights: frozenset[Right] = DEFAULT_RIGHTS,
     max_timers: int | None = None,
+    role: str = "",
 ) -> list[tuple[Path, bool]]:
     """Makes the missing files of a pair: the secret one, and the public one, which says what the key may do.
 
@@ -81,7 +82,7 @@ def make_pair(
     pair = read_key(secret) if has_secret else _new_pair()
     secret_is_new = write_key(secret, pair)
     try:
-        key = Key(pair.public, prefix=prefix, rights=rights, max_timers=max_timers)
+        key = Key(pair.public, None, prefix, rights, role, max_timers)
         return [(secret, secret_is_new), (public, write_key(public, key))]
     except KeyFileError:
         if secret_is_new:

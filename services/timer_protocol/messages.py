@@ -261,12 +261,19 @@ class ServerAddresses(Struct, frozen=True, gc=False):
     events: str
 
 
+class UnreachableServer(Struct, frozen=True):
+    """A server of the store that another cannot reach: where it should be for other servers, and why."""
+
+    peer: str
+    reason: str
+
+
 class ServerInfo(Struct, frozen=True):
     """The server about itself. `cursor` is where its logs end: what to pass to `events.read` for what comes after.
 
     `plans` is how many there are, and `tzdata` the release of the time zones that their rules and `at` go by. `servers`
     are those of the store; `servers_version` rises with each change of them, and is 1 where there was never more than
-    one.
+    one. `unreachable` are those with which the server that answers has no connection.
     """
 
     version: str
@@ -279,3 +286,4 @@ class ServerInfo(Struct, frozen=True):
     tzdata: str = ""
     servers: tuple[ServerAddresses, ...] = ()
     servers_version: int = 0
+    unreachable: tuple[UnreachableServer, ...] = ()

@@ -87,12 +87,12 @@ def _is_port(text: str) -> bool:
     return text == "*" or int(text) <= 65_535
 
 
-def _endpoint(host: str, port: str) -> Callable[[str], bool]:
+def _endpoint(host: str, port: str, others: str = "ipc|inproc") -> Callable[[str], bool]:
     tcp = re.compile(rf"tcp://(?:\[[0-9A-Fa-f:.%]+\]|{host}):({port})")
 
     def is_endpoint(text: str) -> bool:
         match = tcp.fullmatch(text)
-        return _is_port(match[1]) if match else bool(re.fullmatch(r"(ipc|inproc)://\S+", text))
+        return _is_port(match[1]) if match else bool(re.fullmatch(rf"({others})://\S+", text))
 
     return is_endpoint
 
@@ -110,11 +110,11 @@ def endpoints(text: str) -> tuple[str, ...]:
 
 
 def _advertised(text: str) -> tuple[str, ...]:
-    """One host, or the endpoints for requests and for events; nothing where the binds can be reached."""
+    """One host, or the endpoints for requests, events and perhaps other servers; nothing where binds can be reached."""
     if not text or re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+", text):
         return (text,) if text else ()
     told = endpoints(text)
-    if len(told) != 2 or not all(map(can_connect, told)):
+    if len(told) not in (2, 3) or len(told) < len(_BETWEEN.split(text)) or not all(map(can_connect, told)):
         raise ValueError(text)
     return told
 
@@ -175,11 +175,10 @@ def _limit(name: str, most: int, unit: str, meaning: str) -> Variable:
 
 _REPLICATIONS = ("required", "external", "none")
 _LEVELS = ("debug", "info", "warning", "error")
-_BIND = Kind(
-    str,
-    "tcp://HOST:PORT with a port up to 65535 (0 or * picks a free one), ipc://PATH or inproc://NAME",
-    _endpoint(r"[^\s:/\[\]]+", r"\*|[0-9]{1,5}"),
-)
+_TCP_BIND = "tcp://HOST:PORT with a port up to 65535 (0 or * picks a free one)"
+_BOUND = r"[^\s:/\[\]]+", r"\*|[0-9]{1,5}"
+_BIND = Kind(str, f"{_TCP_BIND}, ipc://PATH or inproc://NAME", _endpoint(*_BOUND))
+_PEER_BIND = Kind(str, f"{_TCP_BIND}, or ipc://PATH", _endpoint(*_BOUND, others="ipc"))
 _CONNECT = Kind(
     str,
     "an endpoint such as tcp://host:8888, ipc:///path or inproc://name, or several of them, separated by commas",
@@ -198,6 +197,12 @@ SERVER_VARIABLES = (
     ),
     Variable("TIMER_EVENTS_BIND", "tcp://127.0.0.1:8889", _BIND, "Where events are published"),
     Variable(
+        "TIMER_PEER_BIND",
+        "tcp://127.0.0.1:8890",
+        _PEER_BIND,
+        "Where other servers of a store in PostgreSQL connect; beyond this machine only with keys",
+    ),
+    Variable(
         "TIMER_NAME",
         "",
         Kind(
@@ -212,9 +217,10 @@ SERVER_VARIABLES = (
         "",
         Kind(
             _advertised,
-            "a host, or two endpoints tcp://HOST:PORT, for requests and for events, separated by a comma, or nothing",
+            "a host, or endpoints tcp://HOST:PORT, separated by commas, for requests and events and perhaps for other"
+            " servers, or nothing",
         ),
-        "Where clients reach this server, if not at its binds: a host, or both endpoints",
+        "Where others reach this server, if not at its binds: a host, or the endpoints in the order of the binds",
     ),
     Variable(
         "TIMER_STORE",

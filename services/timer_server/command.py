@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from timer_protocol import __version__
 from timer_protocol.environment import read_environment, told_unknown
-from timer_protocol.key_files import check_name, check_prefix, check_share, max_timers_from_text, rights_from_text
+from timer_protocol.key_files import (
+    SERVER_ROLE,
+    check_name,
+    check_prefix,
+    check_share,
+    max_timers_from_text,
+    rights_from_text,
+)
 from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.plurals import counted
 from timer_protocol.sender import DEFAULT_RIGHTS, Right
@@ -19,7 +26,7 @@ from timer_protocol.settings import SERVER_VARIABLES, SettingError
 from timer_protocol.signal_death import die_of
 from timer_protocol.standard_streams import make_usable
 from timer_server import standard_streams
-from timer_server.access.keys import make_client_keys, make_server_keys
+from timer_server.access.keys import Grant, make_client_keys, make_server_keys
 from timer_server.health import check
 from timer_server.limits import LEASE_LEAST_MS, LEASE_MOST_MS, LEASE_MS, SHARDS, SHARDS_MOST
 from timer_server.log_writer import set_up
@@ -106,9 +113,11 @@ def _serve(config: Config, unknown: list[str]) -> int:
 
 def _check(config: Config) -> int:
     try:
-        fault = check(config.bind, config.curve)
+        fault, unreachable = check(config.bind, config.curve)
     except (SettingError, KeyFileError) as error:
         return _complain(str(error), EXIT_MISUSED)
+    for sentence in unreachable:
+        standard_streams.complain(f"timer-server: {sentence}")
     return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
 
 
@@ -171,19 +180,22 @@ def _restored(config: Config) -> "list[tuple[Header, Header]]":
 
 
 def _make_keys(parsed: argparse.Namespace) -> int:
-    if parsed.client is None and (parsed.prefix or parsed.rights or parsed.max_timers or parsed.hand_over):
-        sentence = "--prefix, --rights, --max-timers and --hand-over are about a client: name it with --client"
+    allowed = parsed.prefix or parsed.rights or parsed.max_timers
+    if parsed.client is None and (allowed or parsed.role or parsed.hand_over):
+        sentence = "--prefix, --rights, --max-timers, --role and --hand-over are about a client: name it with --client"
+        return _complain(sentence, EXIT_MISUSED)
+    if parsed.role and allowed:
+        sentence = "--prefix, --rights and --max-timers are about a client, and --role server makes the key of a server"
         return _complain(sentence, EXIT_MISUSED)
     try:
         check_share(parsed.prefix, parsed.max_timers)
     except ValueError as error:
         return _complain(str(error), EXIT_MISUSED)
-    rights, hand_over = parsed.rights or DEFAULT_RIGHTS, parsed.hand_over or parsed.folder
+    grant = Grant(parsed.prefix, parsed.rights or DEFAULT_RIGHTS, parsed.max_timers, parsed.role)
     try:
         files = make_server_keys(parsed.folder)
         if parsed.client is not None:
-            prefix, max_timers = parsed.prefix, parsed.max_timers
-            files += make_client_keys(parsed.folder, parsed.client, prefix, rights, hand_over, max_timers)
+            files += make_client_keys(parsed.folder, parsed.client, parsed.hand_over or parsed.folder, grant)
     except KeyFileError as error:
         return _complain(str(error), EXIT_FAILED)
     for path, is_new in files:
@@ -233,6 +245,12 @@ def _add_keygen(commands: "argparse._SubParsersAction[_Parser]") -> None:
         type=_max_timers,
         metavar="N",
         help="how many timers may be pending below its prefix (default: as many as on the server)",
+    )
+    keygen.add_argument(
+        "--role",
+        choices=[SERVER_ROLE],
+        default="",
+        help="let it in where servers connect (TIMER_PEER_BIND), to speak for clients of its own, and nowhere else",
     )
     keygen.add_argument(
         "--hand-over",

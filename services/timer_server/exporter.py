@@ -4,6 +4,7 @@ Only a server that is asked for metrics loads this: the HTTP server and the clie
 """
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -17,6 +18,7 @@ from timer_server.distribution import Distribution
 from timer_server.log_writer import lines_dropped
 from timer_server.metrics import Metrics
 from timer_server.requests.shard import total
+from timer_server.wire.peer_greeting import Reason
 
 _QUEUE_STATES = ("ready", "leased", "delayed", "dead")
 _MS_PER_S = 1000
@@ -50,6 +52,11 @@ class Exporter(Collector):
         yield CounterMetricFamily("timer_acknowledged_events_lost", about, metrics.events_lost)
         about = "1 while the store acknowledges nothing: requests fail, and timers ring late"
         yield GaugeMetricFamily("timer_store_away", about, metrics.is_store_away)
+        about = "Servers of the store with which this one has no connection, by why"
+        unreachable = GaugeMetricFamily("timer_servers_unreachable", about, labels=["reason"])
+        for reason in get_args(Reason):
+            unreachable.add_metric([reason], metrics.unreachable[reason])
+        yield unreachable
         yield CounterMetricFamily("timer_log_lines_dropped", "Log lines that could not be written", lines_dropped())
         about = "From a deadline to the moment its end was durable and could be told"
         yield _histogram("timer_lateness_seconds", about, metrics.lateness)

@@ -1,8 +1,9 @@
 """The health check: one request to a server, for a container's HEALTHCHECK."""
 
 import struct
+from collections.abc import Sequence
 from socket import if_nametoindex
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import zmq
@@ -28,8 +29,14 @@ Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
 
+class _Unreachable(Struct):
+    peer: str
+    reason: str
+
+
 class _Info(Struct):
     protocol: str
+    unreachable: tuple[_Unreachable, ...] = ()
 
 
 class _Error(Struct):
@@ -42,8 +49,18 @@ class _Answer(Struct):
     error: _Error | None = None
 
 
-def check(bind: str, curve: CurveFiles | None) -> str | None:
-    """None if the server that binds this endpoint answers `server.info` within two seconds, else what is wrong.
+class Health(NamedTuple):
+    """What is wrong with a server, None where it is well; and a sentence for each server that it cannot reach.
+
+    These make nobody ill: to start a server again does not mend a network.
+    """
+
+    fault: str | None
+    unreachable: Sequence[str] = ()
+
+
+def check(bind: str, curve: CurveFiles | None) -> Health:
+    """Asks the server that binds this endpoint for `server.info`, which it has to answer within two seconds.
 
     Raises `SettingError` where no server can be asked at such an endpoint, `KeyFileError` where keys cannot be read.
     """
@@ -53,7 +70,7 @@ def check(bind: str, curve: CurveFiles | None) -> str | None:
         with context.socket(zmq.REQ) as socket:
             return _ask(socket, endpoint, curve)
     except (zmq.ZMQError, UnknownHost) as error:
-        return f"cannot ask {bind}: {error}"
+        return Health(f"cannot ask {bind}: {error}")
     finally:
         context.destroy(linger=0)
 
@@ -84,7 +101,7 @@ def _address_of(context: Context, host: str) -> str:
     return endpoint.decode().removeprefix("tcp://").rpartition(":")[0]
 
 
-def _ask(socket: Socket, endpoint: str, curve: CurveFiles | None) -> str | None:
+def _ask(socket: Socket, endpoint: str, curve: CurveFiles | None) -> Health:
     socket.linger = 0
     socket.ipv6 = "[" in endpoint
     socket.maxmsgsize = _ANSWER_BYTES
@@ -95,11 +112,11 @@ def _ask(socket: Socket, endpoint: str, curve: CurveFiles | None) -> str | None:
         socket.connect(endpoint)
         socket.send(_REQUEST)
         is_answered = socket.poll(_TIMEOUT_MS)
-        fault = _fault_of(socket.recv_multipart()) if is_answered else _silence(monitor)
+        told = _read(socket.recv_multipart()) if is_answered else _silence(monitor)
         socket.disable_monitor()
-    if fault is None:
-        return None
-    return f"{endpoint} {fault}" if is_answered else f"no answer from {endpoint} within {_TIMEOUT_MS} ms: {fault}"
+    if isinstance(told, _Info):
+        return Health(None, [f"it cannot reach {other.peer}: {other.reason}" for other in told.unreachable])
+    return Health(f"{endpoint} {told}" if is_answered else f"no answer from {endpoint} within {_TIMEOUT_MS} ms: {told}")
 
 
 def _silence(monitor: Socket) -> str:
@@ -118,8 +135,8 @@ def _silence(monitor: Socket) -> str:
     return "nothing there takes connections"
 
 
-def _fault_of(frames: list[bytes]) -> str | None:
-    """What is wrong with an answer; None for one of a timer server that is well."""
+def _read(frames: list[bytes]) -> _Info | str:
+    """What a timer server that is well answers, or what is wrong with the answer."""
     try:
         (body,) = frames
         answer = msgspec.json.decode(body, type=_Answer)
@@ -134,7 +151,7 @@ def _fault_of(frames: list[bytes]) -> str | None:
     assert answer.result is not None
     if answer.result.protocol != PROTOCOL:
         return f"speaks another protocol, {answer.result.protocol[:_QUOTED]!r} and not {PROTOCOL!r}"
-    return None
+    return answer.result
 
 
 def _is_to_us(answer: _Answer) -> bool:

@@ -93,6 +93,15 @@ SUBSCRIBED_BYTES = 4 * 1024 * 1024
 """Bytes of all subscribed topics, each counted once and with 40 more: four of sixty bytes for each of ten thousand
 subscribers. Beyond it the subscriber with the most is cut off."""
 
+PEER_BYTES = 64 * 1024 * 1024
+"""A frame between servers: the largest replies of a turn, four times. A larger one breaks the connection."""
+
+PEER_QUEUED_BYTES = 64 * 1024 * 1024
+"""Bytes of forwarded requests held for a server that does not read. Past it ZeroMQ is handed no more, and they wait."""
+
+PEERS_UNGREETED = 64
+"""Connections of other servers that have not said who they are: beyond it the oldest is ended. In seconds all are."""
+
 SHARDS, SHARDS_MOST = 16, 1_024
 """Shards of a store in PostgreSQL, unless its maker says another number, and the most. A beat tells of all of them."""
 

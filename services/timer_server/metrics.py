@@ -1,5 +1,6 @@
 """What the loop counts about the server, in plain numbers; `exporter` makes text of them when Prometheus asks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
@@ -10,6 +11,7 @@ from timer_server.core.model import FIRED, KINDS
 from timer_server.core.plans.hints import skipped_moments
 from timer_server.distribution import Distribution
 from timer_server.requests.shard import Shard, Writes
+from timer_server.wire.peer_greeting import Reason
 
 QUEUES_NAMED = 100
 """Queues that the metrics tell of, the first by name: each has time series of its own in Prometheus."""
@@ -34,6 +36,8 @@ class Metrics:
         self.events_lost = 0
         """Events that the store has acknowledged and lost: at a failover to a standby that did not have them."""
         self.is_store_away = False
+        self.unreachable: Counter[Reason] = Counter()
+        """Servers with which there is no connection, by why."""
         self.lateness = Distribution()
         self.commit = Distribution()
 

@@ -18,7 +18,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
 from timer_protocol.messages import ServerAddresses
 from timer_protocol.methods import METHODS
-from timer_protocol.settings import without_password
+from timer_protocol.settings import SettingError, without_password
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.civil_time.moments import moment_ms
@@ -55,12 +55,14 @@ from timer_server.settings import Config
 from timer_server.store.base import Header, Notice, Store
 from timer_server.store.log import Log
 from timer_server.stores import Stopped, named_stores, once_there, postgres_committer
-from timer_server.wire.advertised import advertised
+from timer_server.wire.advertised import Endpoints, advertised
 from timer_server.wire.commands import Commands
-from timer_server.wire.endpoints import LINGER_MS, BindError, bindable, is_local
+from timer_server.wire.endpoints import LINGER_MS, BindError, Context, bindable, is_local
 from timer_server.wire.events import Events
 from timer_server.wire.fences import prepare_fences
 from timer_server.wire.listener import CannotListen, Listener
+from timer_server.wire.peer_port import PeerPort
+from timer_server.wire.peers import Peers
 from timer_server.wire.routing_ids import begin_anywhere
 
 if TYPE_CHECKING:
@@ -86,11 +88,22 @@ class Recovered(NamedTuple):
 
 
 class Sockets(NamedTuple):
-    """All sockets of a server."""
+    """All sockets of a server. Only one whose store others may share has peers."""
 
     commands: Commands
     events: Events
     admission: Admission
+    peers: Peers | None
+
+    @property
+    def ports(self) -> Sequence[PeerPort]:
+        """The port for other servers, where there is one."""
+        return [] if self.peers is None else [self.peers.port]
+
+    @property
+    def bound(self) -> Endpoints:
+        """What they are bound to."""
+        return Endpoints(self.commands.endpoint, self.events.endpoint, *(port.endpoint for port in self.ports))
 
 
 def serve(
@@ -236,7 +249,24 @@ def _sockets(config: Config) -> Iterator[Sockets]:
         events = Events(context, bindable(config.events_bind), admission)
         closing_all.callback(events.listener.close)
         events.listener.pause()
-        yield Sockets(commands, events, admission)
+        peers = _peers(context, config, admission)
+        if peers is not None:
+            closing_all.callback(peers.close)
+            peers.port.listener.pause()
+        yield Sockets(commands, events, admission, peers)
+
+
+def _peers(context: Context, config: Config, admission: Admission) -> Peers | None:
+    """The port for other servers, where they may share the store. Raises `SettingError` and `BindError`."""
+    if not config.store_url:
+        return None
+    if config.curve is None and not is_local(config.peer_bind):
+        raise SettingError(
+            f"TIMER_PEER_BIND is {config.peer_bind!r}, which others than this machine can reach: whoever connects there"
+            " may speak for every client, so it needs keys (TIMER_CURVE_SERVER_SECRET); without them it must be on the"
+            " loopback interface"
+        )
+    return Peers(context, bindable(config.peer_bind), admission)
 
 
 def _run(
@@ -250,10 +280,8 @@ def _run(
     if (gate := sockets.admission.gate) is not None:
         places.share_out(gate.shares())
     metrics = Metrics({shard.number: shard.engine.counts() for shard in shards.owned})
-    itself = ServerAddresses(
-        config.name or socket.gethostname(),
-        *advertised(config.advertise, sockets.commands.endpoint, sockets.events.endpoint, socket.gethostname()),
-    )
+    told = advertised(config.advertise, sockets.bound, socket.gethostname())
+    itself = ServerAddresses(config.name or socket.gethostname(), told.commands, told.events)
     servers = Servers((itself,))
     methods, plan_methods = Methods(shards, config.limits, servers), PlanMethods(shards, config.limits)
     queue_rules = QueueRules(shards)
@@ -263,11 +291,13 @@ def _run(
         Codec(METHODS), handlers, shards.parked, config.limits, shards.new_id, queue_methods.prefix_of
     )
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
-    for one in (sockets.commands, sockets.events):
+    for one in (sockets.commands, sockets.events, *sockets.ports):
         _listen(one.listener)
-    _say_listening(config, sockets, itself, exporter)
+    _say_listening(config, sockets, told, itself.name, exporter)
     try:
-        parts = Parts(clock, shards, places, queue_rules, committer, dispatcher, *sockets, metrics, servers, garbage)
+        commands, events, admission, peers = sockets
+        made = (dispatcher, commands, events, admission, metrics, servers, garbage, peers)
+        parts = Parts(clock, shards, places, queue_rules, committer, *made)
         make_loop(parts).run()
     finally:
         if exporter is not None:
@@ -283,25 +313,26 @@ def _policy(make: type[GarbagePolicy] | None) -> Iterator[GarbagePolicy | None]:
         yield policy
 
 
-def _say_listening(config: Config, sockets: Sockets, itself: ServerAddresses, exporter: "WSGIServer | None") -> None:
-    bound = sockets.commands.endpoint, sockets.events.endpoint
+def _say_listening(config: Config, sockets: Sockets, told: Endpoints, name: str, exporter: "WSGIServer | None") -> None:
+    bound = sockets.bound
     log.info(
         "listening",
         extra=fields(
             version=__version__,
-            name=itself.name,
-            commands=bound[0],
-            events=bound[1],
+            name=name,
+            commands=bound.commands,
+            events=bound.events,
+            **({"peers": bound.peer} if bound.peer else {}),
             store=without_password(config.store_url) or str(config.store_path or "memory:"),
             metrics=None if exporter is None else "{}:{}".format(*exporter.server_address[:2]),
             curve=config.curve is not None,
             descriptors=raise_limit(),
         ),
     )
-    if not config.advertise and (itself.commands, itself.events) != bound:
+    if not config.advertise and told != bound:
         log.info(
-            "clients are told the host's name, as a bind names none",
-            extra=fields(commands=itself.commands, events=itself.events, help="TIMER_ADVERTISE says another"),
+            "others are told the host's name, as a bind names none",
+            extra=fields(**told._asdict(), help="TIMER_ADVERTISE says another"),
         )
     if config.curve is None and not (is_local(config.bind) and is_local(config.events_bind)):
         log.warning(

@@ -17,11 +17,12 @@ class Config(Struct, frozen=True, kw_only=True):
 
     The store is the PostgreSQL database of `store_url`, or else the file at `store_path`, or else in memory.
     `metrics_bind` is None for no metrics, `curve` for no encryption. `name` is empty for the host's, `advertise` where
-    clients reach the binds.
+    others reach the binds. Only with PostgreSQL is there anything at `peer_bind`.
     """
 
     bind: str
     events_bind: str
+    peer_bind: str = "tcp://127.0.0.1:8890"
     store_path: Path | None
     metrics_bind: tuple[str, int] | None
     log_level: str
@@ -40,6 +41,7 @@ def read_config(texts: Mapping[str, str]) -> Config:
     return Config(
         bind=values["bind"],
         events_bind=values["events_bind"],
+        peer_bind=values["peer_bind"],
         store_path=Path(values["store"].path) if values["store"].path else None,
         store_url=values["store"].url,
         replication=values["replication"],

@@ -211,7 +211,7 @@ def test_a_server_and_its_clients_live_on_ipv6_alone(connect: Connect, hosts: Ho
             client = connect(quick(commands, events, timeout_s=5))
             client.start(hours=1, id=f"t{len(commands)}")
             assert next(client.events(after="start")).kind == "started"
-            assert check(commands, None) is None
+            assert check(commands, None).fault is None
 
 
 def test_of_several_addresses_one_that_accepts_is_taken(fake: FakeServer, connect: Connect, hosts: Hosts) -> None:

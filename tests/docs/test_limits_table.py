@@ -53,6 +53,9 @@ OF_CONSTANTS = {
     "bytes of topics of a subscriber": "SUBSCRIBER_BYTES",
     "subscriptions of a subscriber without a pause": "SUBSCRIBER_BURST",
     "bytes of all topics subscribed to": "SUBSCRIBED_BYTES",
+    "bytes of a message between servers": "PEER_BYTES",
+    "bytes of requests queued for a server that does not read": "PEER_QUEUED_BYTES",
+    "connections where servers connect that have not said whose they are": "PEERS_UNGREETED",
 }
 """Rows of the table, and the constants they are about, of the protocol's `limits` or the server's."""
 

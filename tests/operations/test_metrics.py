@@ -56,6 +56,14 @@ def test_messages_and_dropped_replies_are_counted() -> None:
     assert {"timer_messages_total 3.0", "timer_replies_dropped_total 1.0"} <= set(told(metrics))
 
 
+def test_servers_that_cannot_be_reached_are_counted_by_why() -> None:
+    metrics = Metrics({0: Bench().engine.counts()})
+    metrics.unreachable["other_store"] = 2
+    lines = set(told(metrics))
+    assert 'timer_servers_unreachable{reason="other_store"} 2.0' in lines
+    assert 'timer_servers_unreachable{reason="away"} 0.0' in lines
+
+
 def test_what_the_store_does_to_a_server_is_told() -> None:
     metrics = Metrics({0: Bench().engine.counts()})
     assert {"timer_store_away 0.0", "timer_acknowledged_events_lost_total 0.0"} <= set(told(metrics))

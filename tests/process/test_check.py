@@ -99,7 +99,7 @@ def hanging_up() -> Iterator[str]:
 )
 def test_a_stranger_that_does_not_answer(stranger: Callable[[], object], known: str) -> None:
     with stranger() as endpoint:  # type: ignore[attr-defined]
-        assert health.check(endpoint, None) == NO_ANSWER.format(endpoint) + known
+        assert health.check(endpoint, None).fault == NO_ANSWER.format(endpoint) + known
 
 
 @pytest.mark.parametrize(
@@ -129,24 +129,31 @@ def test_a_stranger_that_does_not_answer(stranger: Callable[[], object], known: 
 )
 def test_a_stranger_that_answers_something_else(frames: list[bytes], said: str) -> None:
     with answering(*frames) as endpoint:
-        assert health.check(endpoint, None) == f"{endpoint} {said}"
+        assert health.check(endpoint, None).fault == f"{endpoint} {said}"
 
 
 def test_an_answer_of_a_timer_server() -> None:
     with answering(b'{"jsonrpc":"2.0","result":{"protocol":"timer/1","more":[]},"id":1}') as endpoint:
-        assert health.check(endpoint, None) is None
+        assert health.check(endpoint, None) == health.Health(None, [])
+
+
+def test_a_server_that_cannot_reach_others_is_well_and_says_so() -> None:
+    other = b'{"peer":"tcp://timers-2:8890","reason":"there was no answer"}'
+    with answering(b'{"result":{"protocol":"timer/1","unreachable":[%s]},"id":1}' % other) as endpoint:
+        said = "it cannot reach tcp://timers-2:8890: there was no answer"
+        assert health.check(endpoint, None) == health.Health(None, [said])
 
 
 def test_an_answer_that_is_too_large() -> None:
     with answering(b'{"result":{"protocol":"timer/1","more":"%s"},"id":1}' % (b"x" * 1_048_576)) as endpoint:
         said = "what is there is no timer server: its answer has more than 1048576 bytes"
-        assert health.check(endpoint, None) == NO_ANSWER.format(endpoint) + said
+        assert health.check(endpoint, None).fault == NO_ANSWER.format(endpoint) + said
 
 
 def test_a_stranger_that_ends_the_connection() -> None:
     with hanging_up() as endpoint:
         said = "what is there speaks ZeroMQ, and ends the connection"
-        assert health.check(endpoint, None) == NO_ANSWER.format(endpoint) + said
+        assert health.check(endpoint, None).fault == NO_ANSWER.format(endpoint) + said
 
 
 def test_the_name_of_an_interface_is_asked_at_its_address(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_keys_that_are_there_are_kept(tmp_path: Path) -> None:
         assert [line.split()[0] for line in done.stdout.splitlines()] == [word] * 4
     other = timer_server("keygen", "keys", "--client", "shop", "--prefix", "bank/", folder=tmp_path)
     assert other.returncode == 1
-    assert "shop.key is there already, with another key, prefix, rights or max_timers" in other.stderr
+    assert "shop.key is there already, with another key, prefix, rights, max_timers or role" in other.stderr
     again = run(tmp_path, "keygen", "server", "--folder", "keys")
     assert again.returncode == 2
     again = run(tmp_path, "keygen", "shop", "--folder", "keys")

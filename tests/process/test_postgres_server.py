@@ -1,12 +1,15 @@
 """A server with its timers in PostgreSQL: its start and its commands, and that nothing is lost where it is killed."""
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
+import zmq
 
-from drivers.peers import requester
+from drivers.peers import REPLY_LIMIT_MS, requester, socket_to
 from drivers.server_process import ServerProcess, timer_server
+from keys import KeyRing
 from postgres_store import new_place, shared_cluster
 from timer_server import stores as stores_module
 from timer_server.loop.signals import OperatorSignals
@@ -48,6 +51,34 @@ def test_timers_are_there_after_a_crash_in_all_shards(tmp_path: Path, url: str) 
     stores = {line["store"] for line in server.lines if line["event"] == "listening"}
     assert stores == {url.replace("timers:timers", "timers:***")}
     assert "timers:timers" not in str(server.lines)
+
+
+def test_a_port_for_other_servers_takes_nobody_who_is_none(tmp_path: Path, url: str) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    ring.add("gateway", role="server")
+    secret = {"TIMER_CURVE_SERVER_SECRET": str(ring.files.secret)}
+    with ServerProcess(tmp_path, {"TIMER_STORE": url, "TIMER_REPLICATION": "none", **secret}) as server:
+        (listening,) = [line for line in server.lines if line["event"] == "listening"]
+        options = ring.options("gateway")
+        with socket_to(zmq.DEALER, listening["peers"], **options, heartbeat_ivl=100) as gateway:
+            with gateway.get_monitor_socket(zmq.EVENT_DISCONNECTED) as monitor:
+                gateway.send_multipart([b"", b"{}"])
+                assert monitor.poll(REPLY_LIMIT_MS)
+                gateway.disable_monitor()
+            ring.remove("gateway")
+            server.signal(signal.SIGHUP)
+            assert server.wait_for_log("keys read")["servers"] == 0
+            server.wait_for_log("connections refused: their keys are not allowed")
+        assert server.terminate() == 0
+
+
+def test_a_port_for_other_servers_is_open_to_others_only_with_keys(tmp_path: Path) -> None:
+    refused = timer_server(
+        folder=tmp_path, TIMER_STORE=NOBODY, TIMER_PEER_BIND="tcp://*:0", TIMER_BIND="tcp://127.0.0.1:0"
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "TIMER_PEER_BIND is 'tcp://*:0', which others than this machine can reach" in refused.stderr
+    assert "it needs keys (TIMER_CURVE_SERVER_SECRET)" in refused.stderr
 
 
 def test_a_store_is_made_as_it_was_asked_for_and_stays_so(tmp_path: Path, url: str) -> None:
@@ -154,6 +185,7 @@ class TestAway:
             TIMER_STORE=store.format(host=shared_cluster().primary.address),
             TIMER_BIND=f"ipc://{tmp_path}/commands",
             TIMER_EVENTS_BIND=f"ipc://{tmp_path}/events",
+            TIMER_PEER_BIND=f"ipc://{tmp_path}/peers",
         )
 
         assert (ended.returncode, ended.stderr.count("\n")) == (code, 1)

@@ -39,7 +39,7 @@ def test_another_key_is_not_overwritten(paths: tuple[Path, Path]) -> None:
     make_pair(secret, public)
     text = public.read_text()
     for other in ({"prefix": "shop/"}, {"rights": frozenset[Right]({"read"})}, {"prefix": "shop/", "max_timers": 5}):
-        with pytest.raises(KeyFileError, match="another key, prefix, rights or max_timers"):
+        with pytest.raises(KeyFileError, match="another key, prefix, rights, max_timers or role"):
             make_pair(secret, public, **other)  # type: ignore[arg-type]  # one of them
     secret.unlink()
     with pytest.raises(KeyFileError, match="its secret is not in"):

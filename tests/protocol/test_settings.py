@@ -41,6 +41,11 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         BAD_BINDS,
     ),
     "TIMER_EVENTS_BIND": ("tcp://127.0.0.1:8889", same("tcp://0.0.0.0:1"), ["tcp://127.0.0.1"]),
+    "TIMER_PEER_BIND": (
+        "tcp://127.0.0.1:8890",
+        same("tcp://*:8890", "tcp://eth0:0", "ipc:///run/peers"),
+        ["inproc://peers", "tcp://127.0.0.1"],
+    ),
     "TIMER_NAME": ("", same("timers-1", "näme 2"), ["a\nb", "\x1b[2J"]),
     "TIMER_ADVERTISE": (
         (),
@@ -48,12 +53,14 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
             "timers-1": ("timers-1",),
             "[::1]": ("[::1]",),
             "tcp://host:1, tcp://host:2": ("tcp://host:1", "tcp://host:2"),
+            "tcp://h:1,tcp://h:2,tcp://h:3": ("tcp://h:1", "tcp://h:2", "tcp://h:3"),
         },
         [
             "tcp://host:1",
             "host:1",
             "tcp://*:1,tcp://*:2",
-            "tcp://h:1,tcp://h:2,tcp://h:3",
+            "tcp://h:1,tcp://h:2,tcp://h:3,tcp://h:4",
+            "tcp://h:1,tcp://h:2,tcp://h:1",
             "a b",
             "tcp://h:1,tcp://h:1",
         ],

@@ -118,7 +118,7 @@ def reload_line(gate: Gate, caplog: pytest.LogCaptureFixture) -> tuple[str, dict
     (record,) = caplog.records
     assert record.getMessage() == "keys read"
     said = vars(record)["fields"]
-    always = ("clients", "bound", "limited", "folder")
+    always = ("clients", "servers", "bound", "limited", "folder")
     return record.levelname, {name: said[name] for name in said if name not in always}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from timer_server.wire.advertised import advertised
+from timer_server.wire.advertised import Endpoints, advertised
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,17 @@ from timer_server.wire.advertised import advertised
     ],
 )
 def test_what_a_bind_is_called_for_others(setting: tuple[str, ...], bound: str, told: str) -> None:
-    commands, _ = advertised(setting, bound, "tcp://127.0.0.1:8889", "machine")
-    assert commands == told
+    assert advertised(setting, Endpoints(bound, "tcp://127.0.0.1:8889"), "machine").commands == told
 
 
-def test_both_sockets_may_be_told_at_other_addresses() -> None:
-    assert advertised(("tcp://a:1", "tcp://b:2"), "tcp://0.0.0.0:8888", "tcp://0.0.0.0:8889", "machine") == (
-        "tcp://a:1",
-        "tcp://b:2",
-    )
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (("tcp://a:1", "tcp://b:2"), ("tcp://a:1", "tcp://b:2", "tcp://machine:8890")),
+        (("tcp://a:1", "tcp://b:2", "tcp://c:3"), ("tcp://a:1", "tcp://b:2", "tcp://c:3")),
+        (("a",), ("tcp://a:8888", "tcp://a:8889", "tcp://a:8890")),
+    ],
+)
+def test_each_socket_may_be_told_at_another_address(setting: tuple[str, ...], told: tuple[str, ...]) -> None:
+    bound = Endpoints("tcp://0.0.0.0:8888", "tcp://0.0.0.0:8889", "tcp://0.0.0.0:8890")
+    assert advertised(setting, bound, "machine") == told

@@ -66,6 +66,7 @@ class ServerProcess:
         self.environment = {
             "TIMER_BIND": "tcp://127.0.0.1:0",
             "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0",
+            "TIMER_PEER_BIND": "tcp://127.0.0.1:0",
             "TIMER_STORE": f"sqlite:///{folder / 'timers.db'}",
             "TIMER_LOG_FORMAT": "json",
             **(environment or {}),

@@ -85,7 +85,9 @@ class Admission:
             yield _Question(routing_id, request_id, domain, address, credentials)
 
     def _answer(self, question: _Question) -> None:
-        user_id = b"" if self.gate is None else self.gate.user_id(question.address, question.credentials)
+        user_id = (
+            b"" if self.gate is None else self.gate.user_id(question.domain, question.address, question.credentials)
+        )
         if user_id is None:
             answer = [b"400", b"this key is not allowed", b"", b""]
         else:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import zmq
 
-from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, SERVER_NAME
+from timer_protocol.key_files import PUBLIC_SUFFIX, SECRET_SUFFIX, SERVER_NAME, SERVER_ROLE
 from timer_protocol.key_pairs import KeyFileError, make_folder, make_pair, read_key, write_key
-from timer_protocol.sender import Right, Sender
+from timer_protocol.sender import DEFAULT_RIGHTS, Right, Sender
 
 CLIENTS_FOLDER = "clients"
 
@@ -21,6 +21,22 @@ class CurveFiles(NamedTuple):
 
     secret: Path
     clients: Path
+
+
+class Grant(NamedTuple):
+    """What a client's key is good for, as its file says it; with the role `server` it is no client's."""
+
+    prefix: str = ""
+    rights: frozenset[Right] = DEFAULT_RIGHTS
+    max_timers: int | None = None
+    role: str = ""
+
+
+class Allowed(NamedTuple):
+    """Who may connect, by public key: clients, and servers that speak for their own clients."""
+
+    clients: Mapping[str, Sender]
+    servers: Mapping[str, Sender]
 
 
 def read_pair(path: Path) -> tuple[bytes, bytes]:
@@ -44,22 +60,26 @@ def folder_identity(folder: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def read_senders(folder: Path) -> Mapping[str, Sender]:
-    """The clients whose public files are in a folder, by public key, named as their files.
+def read_allowed(folder: Path) -> Allowed:
+    """The owners of the public files in a folder, by public key, named as their files.
 
     Raises `KeyFileError` where the folder cannot be listed, or one of the files cannot be used.
     """
-    senders: dict[str, Sender] = {}
+    clients: dict[str, Sender] = {}
+    servers: dict[str, Sender] = {}
     for path in _public_files(folder):
         key = read_key(path)
         if key.secret is not None:
             raise KeyFileError(
                 f"{path} holds a secret key, which belongs to its client alone; put the {PUBLIC_SUFFIX} here"
             )
-        if key.public in senders:
-            raise KeyFileError(f"{path} has the same key as {senders[key.public].name}{PUBLIC_SUFFIX}; remove one")
-        senders[key.public] = Sender(path.stem, key.prefix, key.rights, key.max_timers)
-    return senders
+        if (other := clients.get(key.public) or servers.get(key.public)) is not None:
+            raise KeyFileError(f"{path} has the same key as {other.name}{PUBLIC_SUFFIX}; remove one")
+        if key.role == SERVER_ROLE:
+            servers[key.public] = Sender(path.stem, "", frozenset())
+        else:
+            clients[key.public] = Sender(path.stem, key.prefix, key.rights, key.max_timers)
+    return Allowed(clients, servers)
 
 
 def _public_files(folder: Path) -> Iterator[Path]:
@@ -89,16 +109,14 @@ def make_server_keys(folder: Path) -> list[tuple[Path, bool]]:
     return made
 
 
-def make_client_keys(
-    folder: Path, name: str, prefix: str, rights: frozenset[Right], hand_over: Path, max_timers: int | None = None
-) -> list[tuple[Path, bool]]:
+def make_client_keys(folder: Path, name: str, hand_over: Path, grant: Grant) -> list[tuple[Path, bool]]:
     """Makes a client's pair where it is missing, lets it in, and puts into `hand_over` what the client needs.
 
     Returns each file with whether it is new. Raises `KeyFileError`.
     """
     own = read_key(folder / f"{SERVER_NAME}{PUBLIC_SUFFIX}")
     allowed = folder / CLIENTS_FOLDER / f"{name}{PUBLIC_SUFFIX}"
-    made = make_pair(hand_over / f"{name}{SECRET_SUFFIX}", allowed, prefix, rights, max_timers)
+    made = make_pair(hand_over / f"{name}{SECRET_SUFFIX}", allowed, *grant)
     if hand_over.samefile(folder):
         return made
     servers = hand_over / f"{SERVER_NAME}{PUBLIC_SUFFIX}"

@@ -14,10 +14,14 @@ from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.servers import Servers
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
+from timer_server.wire.peers import Peers
 
 
 class Parts(NamedTuple):
-    """All parts. `places` are those of the timers of all shards. Without a garbage policy Python's own is in force."""
+    """All parts. `places` are those of the timers of all shards. Without a garbage policy Python's own is in force.
+
+    `peers` are the other servers of a store that these may share.
+    """
 
     clock: Clock
     shards: Shards
@@ -31,3 +35,4 @@ class Parts(NamedTuple):
     metrics: Metrics
     servers: Servers
     garbage: GarbagePolicy | None = None
+    peers: Peers | None = None

@@ -29,6 +29,7 @@ from timer_server.loop.commit_care import CommitCare, Turn
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
+from timer_server.loop.peering import Peering
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
@@ -72,6 +73,7 @@ class Loop:
         self._dispatcher = parts.dispatcher
         self._commands, self._events, self._admission = parts.commands, parts.events, parts.admission
         self._metrics = parts.metrics
+        self._peering = _peering(parts)
         self._signals = signals
         self._teller = Teller(parts.commands, parts.events, parts.metrics)
         self._upkeep = Upkeep(parts, self._teller)
@@ -89,6 +91,7 @@ class Loop:
                 in_each_shard(Retention, parts.shards),
                 in_each_shard(WallBound, parts.shards),
                 *([self._commit_care] if self._settles_late else []),
+                *([self._peering] if self._peering is not None else []),
                 self._upkeep,
             ]
         )
@@ -97,6 +100,8 @@ class Loop:
         self._head_start = HeadStart()
         self._alarm = Alarm()
         self._poller = self._polling(parts.commands, parts.events)
+        if self._peering is not None:
+            self._peering.register(self._poller)
         self._settling = self._polling()
 
     def run(self) -> None:
@@ -182,6 +187,8 @@ class Loop:
             self._events.take_subscriptions()
         if self._admission.is_asked(ready):
             self._admission.admit(also_subscribers=not self._events.is_behind)
+        if self._peering is not None:
+            self._upkeep.turned_away += self._peering.take_in(ready)
 
     def _receive(self) -> None:
         """Applies requests. The clock is read after each message, so that no timer begins before it was asked for."""
@@ -357,3 +364,10 @@ class Loop:
         for answers in (*(turn.answers for turn in self.in_flight), self._answers):
             self._teller.fail(answers, refusal)
             answers.clear()
+
+
+def _peering(parts: Parts) -> Peering | None:
+    """The other servers' part in the loop; nobody is followed yet, so nothing comes of them."""
+    if parts.peers is None:
+        return None
+    return Peering(parts.peers, parts.clock, parts.metrics, parts.servers, lambda _: None)

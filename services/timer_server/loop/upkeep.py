@@ -17,6 +17,7 @@ from timer_server.wire.intake import Intake
 from timer_server.wire.listener import CannotListen, is_descriptor_left
 
 _HELP = "allow more open files, by `ulimit -n` or LimitNOFILE"
+_TOO_MUCH = "more comes in than can be handled"
 _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send the request again")
 
 
@@ -27,6 +28,10 @@ class Upkeep:
         self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
         self._servers = parts.servers
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
+        self._peers = parts.peers
+        self._sockets: list[EndpointSocket] = [parts.commands, parts.events]
+        if parts.peers is not None:
+            self._sockets.append(parts.peers.port)
         self._garbage = parts.garbage
         self._teller = teller
         self._metrics = parts.metrics
@@ -63,7 +68,7 @@ class Upkeep:
         if self._garbage is not None:
             self._garbage.beat()
         if self.intake.is_too_much(self._events_so_far()):
-            self._reason_to_cut = "more comes in than can be handled"
+            self._reason_to_cut = _TOO_MUCH
         if self._gate is not None and (refused := self._gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         self._teller.note_drops(now_ns)
@@ -92,6 +97,8 @@ class Upkeep:
             log.error("keys not read; the ones before stay in force", extra=fields(reason=str(error)))
             return
         self._places.share_out(self._gate.shares())
+        if self._peers is not None:
+            self._peers.keys_read()
         if is_narrower:
             self._reason_to_cut = "a key was taken away or narrowed"
 
@@ -112,9 +119,9 @@ class Upkeep:
         Where descriptors are missing for it, it is tried again in a second.
         """
         self.dismiss_parked(_RECONNECT)
-        if self._reopen(
-            (self._commands, self._events), "all connections are cut and may be made anew", self._reason_to_cut
-        ):
+        # Other servers keep to their keys one by one.
+        sockets = self._sockets if self._reason_to_cut == _TOO_MUCH else (self._commands, self._events)
+        if self._reopen(sockets, "all connections are cut and may be made anew", self._reason_to_cut):
             self._reason_to_cut = ""
 
     def _reopen(self, sockets: Iterable[EndpointSocket], event: str, reason: str) -> bool:
@@ -133,7 +140,7 @@ class Upkeep:
         return True
 
     def _make_room(self) -> None:
-        """Where no descriptors are left, ends connections of the socket that has more new ones, or of both all.
+        """Where no descriptors are left, ends connections of the socket that has most new ones, or of all of them all.
 
         That is where fewer are allowed than there were, and where the last look found none either: those who are
         turned away hold the last ones for a moment. One socket is enough, since what it ends is free a moment later.
@@ -141,7 +148,7 @@ class Upkeep:
         were_left, self._are_descriptors_left = self._are_descriptors_left, is_descriptor_left()
         if were_left or self._are_descriptors_left:
             return
-        for one in sorted((self._commands, self._events), key=lambda one: len(one.listener.newest()), reverse=True):
+        for one in sorted(self._sockets, key=lambda one: len(one.listener.newest()), reverse=True):
             try:
                 if ended := one.listener.make_room():
                     self.turned_away += ended
@@ -156,7 +163,7 @@ class Upkeep:
 
     def _listen_again(self) -> None:
         """Listens where a socket has been replaced and there was no descriptor for that."""
-        for one in (self._commands, self._events):
+        for one in self._sockets:
             try:
                 one.listener.resume()
             except CannotListen as error:

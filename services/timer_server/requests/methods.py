@@ -141,6 +141,7 @@ class Methods:
             tzdata=shards[0].engine.plans.civil.release,
             servers=self._servers.listed,
             servers_version=self._servers.version,
+            unreachable=self._servers.unreachable,
         )
 
     def discover(self, _: DiscoverParams, __: int, room: ReplyRoom) -> Raw:

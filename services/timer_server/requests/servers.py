@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from timer_protocol.messages import ServerAddresses
+from timer_protocol.messages import ServerAddresses, UnreachableServer
 
 
 class Servers(Struct):
@@ -11,3 +11,5 @@ class Servers(Struct):
     listed: tuple[ServerAddresses, ...]
     version: int = 1
     """Rises with each change of the list. A server that has never met another keeps 1, and clients ask for no list."""
+    unreachable: tuple[UnreachableServer, ...] = ()
+    """Those that this one has no connection with."""

@@ -10,11 +10,9 @@ from timer_server.wire.backlog import Backlog
 from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.endpoints import HEARTBEAT_TIMEOUT_MS, LINGER_MS, Context, Socket, new_socket
 from timer_server.wire.multipart import receive_from_router
+from timer_server.wire.routing_ids import is_chosen
 
 _HEARTBEAT_MS = 5_000
-
-_MADE_ROUTING_ID = b"\0"
-"""The first byte of the routing ids that a ROUTER makes."""
 
 
 class Commands(EndpointSocket):
@@ -38,9 +36,7 @@ class Commands(EndpointSocket):
             if self._gate is None:
                 return Message(receive_from_router(self.socket), EVERYBODY)
             frames = self.socket.recv_multipart(zmq.DONTWAIT, copy=False)
-            # A socket that names itself could take the name of another, and so get the replies to that one.
-            is_named = frames[0].bytes[:1] != _MADE_ROUTING_ID
-            sender = NOBODY if is_named else self._gate.sender_of(frames[0])
+            sender = NOBODY if is_chosen(frames[0].bytes) else self._gate.sender_of(frames[0])
             return Message([frame.bytes for frame in frames], sender)
         except zmq.Again:
             return None

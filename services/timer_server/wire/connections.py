@@ -47,6 +47,25 @@ class Connection(NamedTuple):
         """Whether the connection still stands."""
         return self.inode != 0 and _inode(self.descriptor) == self.inode
 
+    def is_at(self, endpoint: str) -> bool:
+        """Whether this is a connection that was accepted at an endpoint: its descriptor may have another one by now."""
+        if not self.is_open:
+            return False
+        try:
+            connection = socket.socket(fileno=self.descriptor)
+        except OSError:
+            return False
+        try:
+            address = connection.getsockname()
+            connection.getpeername()
+        except OSError:
+            return False
+        finally:
+            connection.detach()
+        if isinstance(address, tuple):
+            return endpoint.startswith("tcp://") and endpoint.rpartition(":")[2] == str(address[1])
+        return bool(endpoint == f"ipc://{address}")
+
     def end(self, by_reset: bool = False) -> None:
         """Ends the connection, once libzmq has read what had arrived by now. Its peer sees an end, or a reset.
 

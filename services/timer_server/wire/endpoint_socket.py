@@ -1,21 +1,29 @@
 """A socket bound to an endpoint of the server, and put in place of another where connections have to be cut."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import zmq
 
+from timer_server.wire.connections import Connection
 from timer_server.wire.endpoints import Context, Socket
 from timer_server.wire.listener import Listener
 
 
 class EndpointSocket(ABC):
-    """What the commands and the events socket have in common. Raises `BindError`.
+    """What the sockets of the server have in common. Raises `BindError`.
 
     `socket` is the one that is bound at the moment; `listener` binds it.
     """
 
-    def __init__(self, context: Context, endpoint: str, linger_ms: int) -> None:
-        self.listener = Listener(context, lambda: self._make(context, endpoint), endpoint, linger_ms)
+    def __init__(
+        self,
+        context: Context,
+        endpoint: str,
+        linger_ms: int,
+        welcome: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        self.listener = Listener(context, lambda: self._make(context, endpoint), endpoint, linger_ms, welcome)
         self._begin(self.listener.socket)
 
     @property

@@ -6,7 +6,6 @@ So the last descriptors are for the server's own needs, and a connection that ge
 
 import errno
 import os
-import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ import zmq
 
 from timer_server.wire.connections import Connection, connection_at
 from timer_server.wire.endpoints import BindError, Context, Socket, bind, bound_endpoint
+from timer_server.wire.monitor import Monitor
 from timer_server.wire.socket_files import SocketFile, claimed
 
 _KEPT = 32
@@ -29,46 +29,30 @@ _NEWEST = 64
 """Connections that are known by their order."""
 
 _WATCHED = zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED
-_EVENT = struct.Struct("=HI")
 
 
 class CannotListen(Exception):
     """There are no descriptors for it at the moment; it may be tried again. The text says why."""
 
 
-class _Monitor:
-    """What happens to the connections of a socket. `descriptor` becomes readable with it.
+class Listener:
+    """Binds the socket that `make` makes, and another one in its place when it is told to. Raises `BindError`.
 
-    To poll the ZeroMQ socket itself would cost each turn two system calls. The descriptor tells of what comes after a
-    read that found nothing.
+    Each new connection that may stay is given to `welcome`.
     """
 
-    def __init__(self, pair: Socket) -> None:
-        self._pair = pair
-        self.descriptor = pair.fileno()
-        self.events()
-
-    def events(self) -> list[tuple[int, int]]:
-        """The events since the last call, with their values."""
-        events: list[tuple[int, int]] = []
-        with suppress(zmq.Again):
-            while True:
-                event, _endpoint = self._pair.recv_multipart(zmq.DONTWAIT)
-                events.append(_EVENT.unpack(event))
-        return events
-
-    def close(self) -> None:
-        """Closes the socket that tells them."""
-        self._pair.close(linger=0)
-
-
-class Listener:
-    """Binds the socket that `make` makes, and another one in its place when it is told to. Raises `BindError`."""
-
-    def __init__(self, context: Context, make: Callable[[], Socket], endpoint: str, linger_ms: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        make: Callable[[], Socket],
+        endpoint: str,
+        linger_ms: int,
+        welcome: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
         self._context = context
         self._make = make
         self._linger_ms = linger_ms
+        self._welcome = welcome
         self._poller: zmq.Poller | None = None
         self._newest: deque[Connection] = deque(maxlen=_NEWEST)
         try:
@@ -105,6 +89,7 @@ class Listener:
             connection = connection_at(descriptor)
             if descriptor < first_kept:
                 self._newest.append(connection)
+                self._welcome(connection)
             else:
                 connection.end()
                 turned_away += 1
@@ -178,26 +163,21 @@ class Listener:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _made(self) -> tuple[Socket, _Monitor]:
+    def _made(self) -> tuple[Socket, Monitor]:
         """A new socket, and the monitor of its events. Raises `CannotListen`."""
         with ExitStack() as undo:
             try:
                 socket = undo.enter_context(self._make())
-                pair = undo.enter_context(self._context.socket(zmq.PAIR))
-                pair.rcvhwm = 0  # libzmq's thread would wait for a place in the queue
-                place = f"inproc://monitor-{socket.underlying}"
-                socket.monitor(place, _WATCHED)
-                pair.connect(place)
+                monitor = Monitor(self._context, socket, _WATCHED)
             except zmq.ZMQError as error:
                 raise CannotListen(_reason(error)) from None
             undo.pop_all()
-        return socket, _Monitor(pair)
+        return socket, monitor
 
     def _close_socket(self) -> None:
         if self._poller is not None:
             self._poller.unregister(self.socket)
             self._poller.unregister(self._monitor.descriptor)
-        self.socket.disable_monitor()
         self._monitor.close()
         self.socket.close(linger=self._linger_ms)
 

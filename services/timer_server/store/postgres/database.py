@@ -81,6 +81,12 @@ class Database:
             self._prepare(session)
         return is_new
 
+    @property
+    def identity(self) -> str:
+        """What tells this database from all others, also after a failover. Raises `StoreAway`."""
+        session = self._needed()
+        return f"{session.about.system}/{session.connection.db.decode(errors='replace')}"
+
     def notices(self) -> list[Notice]:
         """What an operator should know of PostgreSQL."""
         if self._seen is None or self._seen.is_fsynced:

@@ -1,0 +1,190 @@
+"""The port where other servers connect: a ROUTER that takes what they forward, and sends the replies."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import zmq
+
+from timer_server.access.admission import Admission
+from timer_server.access.gate import PEERS
+from timer_server.limits import PEER_BYTES, PEERS_UNGREETED, REPLIES_QUEUED
+from timer_server.wire.backlog import Backlog
+from timer_server.wire.connections import Connection, connection_of
+from timer_server.wire.endpoint_socket import EndpointSocket
+from timer_server.wire.endpoints import Context, Socket, new_socket
+from timer_server.wire.multipart import DONTWAIT, send
+from timer_server.wire.peer_greeting import Hello, Reason, difference, greeting, read_greeting, refusal
+from timer_server.wire.peer_link import HEARTBEAT_MS, SILENCE_MS
+from timer_server.wire.routing_ids import is_chosen
+
+_STRANGERS_AT_ONCE = 50
+"""Messages of those who have not said who they are that are looked at for one that is handed on."""
+
+
+class _Visitor(NamedTuple):
+    """A server that has said who it is, over this connection."""
+
+    incarnation: str
+    public: str
+    connection: Connection
+
+
+class Request(NamedTuple):
+    """What another server asks."""
+
+    incarnation: str
+    body: bytes
+
+
+class PeerPort(EndpointSocket):
+    """The socket bound for other servers. With a gate, they need a key that is marked so. Raises `BindError`.
+
+    Who sends is known by the connection: what a message says of that is never asked. A server has one connection, its
+    newest, and nothing that came over an older one is handed on.
+    """
+
+    _overdue: tuple[Connection, ...]
+
+    def __init__(self, context: Context, endpoint: str, admission: Admission) -> None:
+        self._gate = admission.gate
+        self.refused: Counter[Reason] = Counter()
+        """Connections that were refused or ended, by why."""
+        super().__init__(context, endpoint, 0, self._welcome)
+
+    def receive(self, own: Hello, known: Collection[str]) -> Request | None:
+        """The next message of a server among those that are known; None where there is none, or only strangers'."""
+        for _ in range(_STRANGERS_AT_ONCE):
+            try:
+                frames = self.socket.recv_multipart(DONTWAIT, copy=False)
+            except zmq.Again:
+                return None
+            visitor = self._visitors.get(frames[0].bytes)
+            if visitor is None:
+                self._meet(frames, own, known)
+            elif len(frames) == 2:
+                return Request(visitor.incarnation, frames[1].bytes)
+            else:
+                self._dismiss(frames[0].bytes, "no_greeting")
+        return None
+
+    def reply(self, incarnation: str, body: bytes) -> bool:
+        """Sends a message to a server over the connection that it has now; False where it has none.
+
+        One that does not read is dismissed: it connects anew, and so knows that replies are lost.
+        """
+        routing_id = self._routing_ids.get(incarnation)
+        if routing_id is None:
+            return False
+        try:
+            if self._backlog.send(self.socket, [routing_id, body]):
+                return True
+            reason: Reason = "silent"
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                raise
+            reason = "broken" if error.errno == zmq.EHOSTUNREACH else "silent"
+        self._dismiss(routing_id, reason)
+        return False
+
+    def keep(self, known: Collection[str]) -> None:
+        """Dismisses the servers that are known no longer, or whose key is allowed no longer."""
+        for routing_id, visitor in list(self._visitors.items()):
+            if visitor.incarnation not in known:
+                self._dismiss(routing_id, "not_known")
+            elif not self._is_admitted(visitor.public):
+                self._dismiss(routing_id, "not_admitted")
+
+    def end_overdue(self) -> None:
+        """Ends connections that were there at the last call and still have not said whose they are."""
+        for connection in self._overdue:
+            if self._newcomers.pop(connection, None) is not None:
+                self._end(connection)
+        self._overdue = tuple(self._newcomers)
+
+    def _begin(self, socket: Socket) -> None:
+        super()._begin(socket)
+        self._backlog = Backlog()
+        self._visitors: dict[bytes, _Visitor] = {}
+        self._routing_ids: dict[str, bytes] = {}
+        self._newcomers: dict[Connection, bool] = {}
+        """Who has not said who that is, the oldest first, and whether it was refused."""
+        self._overdue = ()
+
+    def _welcome(self, connection: Connection) -> None:
+        if any(visitor.connection == connection for visitor in self._visitors.values()):
+            return
+        self._newcomers.setdefault(connection, False)
+        if len(self._newcomers) > PEERS_UNGREETED:
+            oldest = next(iter(self._newcomers))
+            del self._newcomers[oldest]
+            self._end(oldest)
+
+    def _meet(self, frames: Sequence[zmq.Frame], own: Hello, known: Collection[str]) -> None:
+        """Answers the greeting of a newcomer, and ends the connection where it sends anything else, or goes on."""
+        routing_id, connection = frames[0].bytes, connection_of(frames[0])
+        other = read_greeting([frame.bytes for frame in frames[1:]])
+        was_refused = self._newcomers.pop(connection, False)
+        if was_refused or is_chosen(routing_id) or other == "no_greeting":
+            self.refused["no_greeting"] += 1
+            self._end(connection)
+            return
+        public = self._public(frames[0])
+        other = self._judged(other, own, known, public)
+        if isinstance(other, str):
+            self._newcomers[connection] = True  # the other one ends it, once it has read why
+            self.refused[other] += 1
+            self._answer(routing_id, refusal(other))
+            return
+        if not self._answer(routing_id, greeting(own)):
+            return  # an older connection, which has broken meanwhile
+        if other.incarnation in self._routing_ids:
+            self._dismiss(self._routing_ids[other.incarnation], "broken")
+        self._visitors[routing_id] = _Visitor(other.incarnation, public, connection)
+        self._routing_ids[other.incarnation] = routing_id
+
+    def _judged(self, other: Hello | Reason, own: Hello, known: Collection[str], public: str) -> Hello | Reason:
+        """A server as it has greeted, or why it is refused."""
+        if isinstance(other, str):
+            return other
+        if (reason := difference(own, other)) is not None:
+            return reason
+        if not self._is_admitted(public):
+            return "not_admitted"
+        return other if other.incarnation in known else "not_known"
+
+    def _answer(self, routing_id: bytes, frames: Sequence[bytes]) -> bool:
+        """Whether the connection stands, and takes so little."""
+        try:
+            send(self.socket, [routing_id, *frames])
+        except zmq.ZMQError:
+            return False
+        return True
+
+    def _dismiss(self, routing_id: bytes, reason: Reason) -> None:
+        visitor = self._visitors.pop(routing_id)
+        del self._routing_ids[visitor.incarnation]
+        self._end(visitor.connection)
+        if reason != "broken":
+            self.refused[reason] += 1
+
+    def _end(self, connection: Connection) -> None:
+        if connection.is_at(self.endpoint):
+            connection.end(by_reset=True)
+
+    def _public(self, frame: zmq.Frame) -> str:
+        return "" if self._gate is None else str(frame.get("User-Id"))
+
+    def _is_admitted(self, public: str) -> bool:
+        return self._gate is None or self._gate.is_server(public)
+
+    def _make(self, context: Context, endpoint: str) -> Socket:
+        socket = new_socket(context, zmq.ROUTER, REPLIES_QUEUED, endpoint)
+        if self._gate is not None:
+            self._gate.guard(socket, PEERS)
+        socket.rcvhwm = 0  # as for requests: see `wire.commands`
+        socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, SILENCE_MS
+        socket.handshake_ivl = SILENCE_MS
+        socket.maxmsgsize = PEER_BYTES
+        socket.router_mandatory = True
+        return socket
