@@ -93,8 +93,8 @@ SUBSCRIBED_BYTES = 4 * 1024 * 1024
 """Bytes of all subscribed topics, each counted once and with 40 more: four of sixty bytes for each of ten thousand
 subscribers. Beyond it the subscriber with the most is cut off."""
 
-PEER_BYTES = 64 * 1024 * 1024
-"""A frame between servers: the largest replies of a turn, four times. A larger one breaks the connection."""
+PEER_BYTES = 32 * 1024 * 1024
+"""A message between servers: the largest reply twice, or more where clients may send more. A larger one is not sent."""
 
 PEER_QUEUED_BYTES = 64 * 1024 * 1024
 """Bytes of forwarded requests held for a server that does not read. Past it ZeroMQ is handed no more, and they wait."""
@@ -107,6 +107,11 @@ SHARDS, SHARDS_MOST = 16, 1_024
 
 LEASE_MS, LEASE_LEAST_MS, LEASE_MOST_MS = 2_000, 1_000, 60_000
 """How long the servers of such a store may be silent before others take their shards: two beats at least."""
+
+
+def peer_maximum_bytes(max_message_bytes: int) -> int:
+    """The largest message between servers: whatever is taken from a client can be passed on."""
+    return max(PEER_BYTES, frame_maximum_bytes(max_message_bytes))
 
 
 def frame_maximum_bytes(max_message_bytes: int) -> int:

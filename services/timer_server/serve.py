@@ -31,6 +31,7 @@ from timer_server.core.places import Places
 from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
 from timer_server.descriptors import raise_limit
+from timer_server.limits import peer_maximum_bytes
 from timer_server.logs import fields, log
 from timer_server.loop.chores import Retention
 from timer_server.loop.clock import Clock, Sources
@@ -266,7 +267,8 @@ def _peers(context: Context, config: Config, admission: Admission) -> Peers | No
             " may speak for every client, so it needs keys (TIMER_CURVE_SERVER_SECRET); without them it must be on the"
             " loopback interface"
         )
-    return Peers(context, bindable(config.peer_bind), admission)
+    most_bytes = peer_maximum_bytes(config.limits.max_message_bytes)
+    return Peers(context, bindable(config.peer_bind), admission, most_bytes)
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import zmq
 
 from campaigns.proxy import Proxy
 from drivers.peers import socket_to
-from drivers.raw_zmtp import message, raw_peer
+from drivers.raw_zmtp import RawPeer, message, raw_peer
 from keys import KeyRing
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
@@ -26,12 +27,17 @@ class Server:
     """One server's connections, driven as its loop would."""
 
     def __init__(
-        self, name: str, gate: Gate | None = None, store: str = "store", endpoint: str = "tcp://127.0.0.1:0"
+        self,
+        name: str,
+        gate: Gate | None = None,
+        store: str = "store",
+        endpoint: str = "tcp://127.0.0.1:0",
+        most_bytes: int = 32 * MIB,
     ) -> None:
         self.name = name
         self.context = zmq.Context()
         self.admission = Admission(self.context, gate)
-        self.peers = Peers(self.context, endpoint, self.admission)
+        self.peers = Peers(self.context, endpoint, self.admission, most_bytes)
         self.peers.introduce(store, name, f"server {name}")
         self.heard: list[Incoming] = []
         self._poller = zmq.Poller()
@@ -89,6 +95,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "SILENCE_MS", 200)
     monkeypatch.setattr(peer_link, "_ANSWER_NS", 200_000_000)
     monkeypatch.setattr("timer_server.wire.peers._LOOK_NS", 100_000_000)
+
+
+def is_ended(peer: RawPeer) -> bool:
+    """Whether the other side has ended a connection, as far as that can be known by now."""
+    try:
+        return not peer.tcp.recv(1000)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def shake_hands(peer: RawPeer, server: Server, **metadata: bytes) -> RawPeer:
+    """Has a raw peer shake hands with a server, which is asked meanwhile whether it may."""
+    with ThreadPoolExecutor(1) as pool:
+        shaken = pool.submit(peer.shake_hands, b"DEALER", **metadata)
+        until(shaken.done, server)
+        return shaken.result()
 
 
 def until(condition: Callable[[], object], *servers: Server) -> None:
@@ -229,7 +253,7 @@ def test_a_server_of_another_protocol_is_refused(start: Start) -> None:
     with raw_peer(a.peers.port.endpoint) as peer:
         newer = greeting(Hello("store", "b", "", b"", b""))
         newer[1] = b"%d" % (PROTOCOL + 1)
-        peer.shake_hands(b"DEALER").send(message(*newer))
+        shake_hands(peer, a).send(message(*newer))
         until(lambda: a.peers.port.refused["other_protocol"], a)
         assert b"other_protocol" in peer.tcp.recv(1000)
 
@@ -307,7 +331,7 @@ class TestStrangers:
         ]
         for frames in bad:
             with raw_peer(a.peers.port.endpoint) as peer:
-                peer.shake_hands(b"DEALER").send(message(*frames))
+                shake_hands(peer, a).send(message(*frames))
                 until(lambda: sum(a.peers.port.refused.values()), a)
                 assert set(a.peers.port.refused) == {"no_greeting"}
                 a.peers.port.refused.clear()
@@ -316,11 +340,37 @@ class TestStrangers:
         assert a.peers.send("b", b"still there")
         until(lambda: b.has("request", b"still there"), a, b)
 
+    @pytest.mark.parametrize(
+        "opening",
+        [b"\x01\x00", b"\xff" + bytes(8) + b"\x7f\x01\x05\x00\x00", b"\xff" + bytes(8) + b"\x7f\x00\x05\x00\x00"],
+        ids=["ZMTP 1", "ZMTP 2", "ZMTP 2 of another revision"],
+    )
+    def test_who_speaks_an_older_zmtp_is_not_let_in(self, start: Start, opening: bytes) -> None:
+        a = start("a")
+        with raw_peer(a.peers.port.endpoint) as peer:
+            peer.send(opening + b"\x00\x05hello" * 10)
+            peer.tcp.settimeout(0.01)
+            until(lambda: is_ended(peer), a)
+        assert not a.peers.port.refused
+
+    def test_what_is_left_of_a_connection_does_no_harm_to_the_next_one(self, start: Start) -> None:
+        a, b = start("a"), start("b")
+        a.follow(b)
+        hello = message(*greeting(Hello("store", "b", "", b"", b"")))
+        with raw_peer(a.peers.port.endpoint) as first:
+            shake_hands(first, a).send(message(b"left behind") * 500)
+            until(lambda: a.peers.port.refused["no_greeting"], a)
+        with raw_peer(a.peers.port.endpoint) as second:  # which may get the descriptor of the first
+            shake_hands(second, a).send(hello)
+            until(lambda: a.peers.port._routing_ids, a)
+            second.send(message(b"heard"))
+            until(lambda: a.has("request", b"heard"), a)
+
     def test_who_names_itself_is_not_met(self, start: Start) -> None:
         a, b = start("a"), start("b")
         a.follow(b)
         with raw_peer(a.peers.port.endpoint) as peer:
-            peer.shake_hands(b"DEALER", Identity=b"chosen").send(message(*greeting(Hello("store", "b", "", b"", b""))))
+            shake_hands(peer, a, Identity=b"chosen").send(message(*greeting(Hello("store", "b", "", b"", b""))))
             until(lambda: a.peers.port.refused["no_greeting"], a)
             assert peer.is_cut_off()
 
@@ -328,7 +378,7 @@ class TestStrangers:
         a, b = start("a"), start("b")
         meet(a, b)
         with raw_peer(a.peers.port.endpoint) as peer:
-            peer.shake_hands(b"DEALER")
+            shake_hands(peer, a)
             peer.tcp.settimeout(0.2)  # the kernel drops what is sent after the cut, until its queue is full
             end_s = time.monotonic() + LIMIT_S
             with suppress(OSError):
@@ -348,7 +398,7 @@ class TestStrangers:
         a, b = start("a"), start("b")
         meet(a, b)
         with ExitStack() as stack:
-            peers = [stack.enter_context(raw_peer(a.peers.port.endpoint)).shake_hands(b"DEALER") for _ in range(5)]
+            peers = [shake_hands(stack.enter_context(raw_peer(a.peers.port.endpoint)), a) for _ in range(5)]
             until(lambda: len(a.peers.port._newcomers) == 3, a)
             assert [peer.is_cut_off() for peer in peers[:2]] == [True, True]
             until(lambda: not a.peers.port._newcomers, a, b)
@@ -359,9 +409,9 @@ class TestStrangers:
         a.follow(b)
         hello = message(*greeting(Hello("store", "b", "", b"", b"")))
         with raw_peer(a.peers.port.endpoint) as first, raw_peer(a.peers.port.endpoint) as second:
-            first.shake_hands(b"DEALER").send(hello)
+            shake_hands(first, a).send(hello)
             until(lambda: a.peers.port._routing_ids, a)
-            second.shake_hands(b"DEALER").send(hello + message(b"second"))
+            shake_hands(second, a).send(hello + message(b"second"))
             until(lambda: a.has("request", b"second"), a)
             assert first.is_cut_off()
             assert len(a.peers.port._visitors) == 1
@@ -392,19 +442,22 @@ class TestBounds:
         a, b = start("a"), start("b")
         a.follow(b)
         with raw_peer(a.peers.port.endpoint) as peer:
-            peer.shake_hands(b"DEALER").send(message(*greeting(Hello("store", "b", "", b"", b""))))
+            shake_hands(peer, a).send(message(*greeting(Hello("store", "b", "", b"", b""))))
             until(lambda: a.peers.port._routing_ids, a)
             sent = next(number for number in range(200) if not a.peers.reply("b", bytes(MIB // 4)))
             assert sent < 100
             assert peer.is_cut_off()
             assert not a.peers.reply("b", b"gone")
 
-    def test_a_frame_that_is_too_large_breaks_the_connection(
-        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    def test_what_is_too_large_is_not_sent_and_breaks_the_connection_where_it_is_all_the_same(
+        self, start: Start
     ) -> None:
-        monkeypatch.setattr(peer_port, "PEER_BYTES", MIB)
-        a, b = start("a"), start("b")
+        a, b = start("a", most_bytes=2 * MIB), start("b", most_bytes=MIB)
         meet(a, b)
+        assert not a.peers.send("b", bytes(2 * MIB + 1))
+        assert a.peers.send("b", bytes(MIB))
+        until(lambda: b.has("request"), a, b)
+        assert not b.peers.reply("a", bytes(MIB + 1))
         assert a.peers.send("b", bytes(MIB + 1))
         until(lambda: a.has("broken"), a, b)
-        assert not b.has("request")
+        assert b.bodies("request") == [bytes(MIB)]

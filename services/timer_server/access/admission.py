@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import zmq
 
-from timer_server.access.gate import Gate
+from timer_server.access.gate import PEERS, Gate
 
 _SUBSCRIBERS = b"subscribers"
 _ENDPOINT = "inproc://zeromq.zap.01"
@@ -55,6 +55,16 @@ class Admission:
         if self.gate is not None:
             self.gate.guard(socket)
         socket.zap_domain = _SUBSCRIBERS
+        socket.zap_enforce_domain = True
+
+    def guard_peers(self, socket: "zmq.Socket[bytes]") -> None:
+        """Has ZeroMQ ask about each server that connects to a socket. It must not be bound yet.
+
+        Then it refuses whoever speaks ZMTP 1 or 2, of whose connections nothing can be known.
+        """
+        if self.gate is not None:
+            self.gate.guard(socket, PEERS)
+        socket.zap_domain = PEERS
         socket.zap_enforce_domain = True
 
     def is_asked(self, ready: Mapping[object, int]) -> bool:

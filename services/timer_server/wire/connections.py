@@ -62,6 +62,8 @@ class Connection(NamedTuple):
             return False
         finally:
             connection.detach()
+        if isinstance(address, bytes):  # a name of Linux's own, and no file
+            return endpoint == f"ipc://@{address[1:].decode(errors='replace')}"
         if isinstance(address, tuple):
             return endpoint.startswith("tcp://") and endpoint.rpartition(":")[2] == str(address[1])
         return bool(endpoint == f"ipc://{address}")

@@ -9,7 +9,7 @@ import zmq
 
 from timer_protocol.durations import NS_PER_MS
 from timer_server.access.gate import Gate
-from timer_server.limits import PEER_BYTES, PEER_QUEUED_BYTES, REPLIES_QUEUED
+from timer_server.limits import PEER_QUEUED_BYTES, REPLIES_QUEUED
 from timer_server.logs import fields, log
 from timer_server.wire.endpoints import Context, Socket, new_socket
 from timer_server.wire.fences import FENCE_BYTES, Fences, send_fence
@@ -47,13 +47,13 @@ class PeerLink:
     way over one that broke is known to be lost, or may be.
     """
 
-    def __init__(self, context: Context, endpoint: str, incarnation: str, gate: Gate | None) -> None:
+    def __init__(self, context: Context, endpoint: str, incarnation: str, gate: Gate | None, most_bytes: int) -> None:
         self.endpoint, self.incarnation = endpoint, incarnation
         self.is_open = False
         """Whether both have said who they are, and messages may be sent."""
         self.reason: Reason | None = None
         """Why there is no connection; None where there is one, and before anything has failed."""
-        self._context, self._gate = context, gate
+        self._context, self._gate, self._most_bytes = context, gate, most_bytes
         self._poller: zmq.Poller | None = None
         self._socket: Socket | None = None
         self._monitor: Monitor
@@ -100,8 +100,9 @@ class PeerLink:
             self._due_ns = now_ns + _LOOK_NS
 
     def send(self, body: bytes) -> bool:
-        """Sends a message; False where there is no connection, or too much is held for a server that does not read."""
-        if not self.is_open or self._socket is None:
+        """Sends a message; False where there is no connection, or too much is held for a server that does not read, or
+        it is too large."""
+        if not self.is_open or self._socket is None or len(body) > self._most_bytes:
             return False
         if self._fences.size >= PEER_QUEUED_BYTES:
             self._fences.settle()
@@ -208,7 +209,7 @@ class PeerLink:
             socket.linger = 0
             socket.reconnect_ivl = -1
             socket.rcvhwm = 0  # as for requests: see `wire.commands`
-            socket.maxmsgsize = PEER_BYTES
+            socket.maxmsgsize = self._most_bytes
             socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, SILENCE_MS
             socket.handshake_ivl = socket.connect_timeout = SILENCE_MS
             if self._gate is not None:

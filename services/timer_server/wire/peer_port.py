@@ -7,8 +7,7 @@ from typing import NamedTuple
 import zmq
 
 from timer_server.access.admission import Admission
-from timer_server.access.gate import PEERS
-from timer_server.limits import PEER_BYTES, PEERS_UNGREETED, REPLIES_QUEUED
+from timer_server.limits import PEERS_UNGREETED, REPLIES_QUEUED
 from timer_server.wire.backlog import Backlog
 from timer_server.wire.connections import Connection, connection_of
 from timer_server.wire.endpoint_socket import EndpointSocket
@@ -46,8 +45,9 @@ class PeerPort(EndpointSocket):
 
     _overdue: tuple[Connection, ...]
 
-    def __init__(self, context: Context, endpoint: str, admission: Admission) -> None:
-        self._gate = admission.gate
+    def __init__(self, context: Context, endpoint: str, admission: Admission, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._admission, self._gate = admission, admission.gate
         self.refused: Counter[Reason] = Counter()
         """Connections that were refused or ended, by why."""
         super().__init__(context, endpoint, 0, self._welcome)
@@ -69,12 +69,12 @@ class PeerPort(EndpointSocket):
         return None
 
     def reply(self, incarnation: str, body: bytes) -> bool:
-        """Sends a message to a server over the connection that it has now; False where it has none.
+        """Sends a message to a server over the connection that it has now; False where it has none, or it is too large.
 
         One that does not read is dismissed: it connects anew, and so knows that replies are lost.
         """
         routing_id = self._routing_ids.get(incarnation)
-        if routing_id is None:
+        if routing_id is None or len(body) > self._most_bytes:
             return False
         try:
             if self._backlog.send(self.socket, [routing_id, body]):
@@ -98,8 +98,10 @@ class PeerPort(EndpointSocket):
     def end_overdue(self) -> None:
         """Ends connections that were there at the last call and still have not said whose they are."""
         for connection in self._overdue:
-            if self._newcomers.pop(connection, None) is not None:
+            if connection in self._newcomers:
+                del self._newcomers[connection]
                 self._end(connection)
+        self._refused_ids.clear()
         self._overdue = tuple(self._newcomers)
 
     def _begin(self, socket: Socket) -> None:
@@ -107,14 +109,16 @@ class PeerPort(EndpointSocket):
         self._backlog = Backlog()
         self._visitors: dict[bytes, _Visitor] = {}
         self._routing_ids: dict[str, bytes] = {}
-        self._newcomers: dict[Connection, bool] = {}
-        """Who has not said who that is, the oldest first, and whether it was refused."""
+        self._newcomers: dict[Connection, None] = {}
+        """Who has yet to say who that is, or was refused; the oldest first."""
+        self._refused_ids: set[bytes] = set()
+        """Those who were refused since the last look: what else they send is no greeting."""
         self._overdue = ()
 
     def _welcome(self, connection: Connection) -> None:
         if any(visitor.connection == connection for visitor in self._visitors.values()):
             return
-        self._newcomers.setdefault(connection, False)
+        self._newcomers[connection] = None
         if len(self._newcomers) > PEERS_UNGREETED:
             oldest = next(iter(self._newcomers))
             del self._newcomers[oldest]
@@ -122,24 +126,22 @@ class PeerPort(EndpointSocket):
 
     def _meet(self, frames: Sequence[zmq.Frame], own: Hello, known: Collection[str]) -> None:
         """Answers the greeting of a newcomer, and ends the connection where it sends anything else, or goes on."""
-        routing_id, connection = frames[0].bytes, connection_of(frames[0])
-        other = read_greeting([frame.bytes for frame in frames[1:]])
-        was_refused = self._newcomers.pop(connection, False)
-        if was_refused or is_chosen(routing_id) or other == "no_greeting":
-            self.refused["no_greeting"] += 1
-            self._end(connection)
-            return
-        public = self._public(frames[0])
-        other = self._judged(other, own, known, public)
+        routing_id, public = frames[0].bytes, self._public(frames[0])
+        other: Hello | Reason = "no_greeting"
+        if routing_id not in self._refused_ids and not is_chosen(routing_id):
+            other = self._judged(read_greeting([frame.bytes for frame in frames[1:5]]), own, known, public)
+        if not self._answer(routing_id, refusal(other) if isinstance(other, str) else greeting(own)):
+            return  # it has ended meanwhile, and its descriptor may be another's
+        connection = connection_of(frames[0])
         if isinstance(other, str):
-            self._newcomers[connection] = True  # the other one ends it, once it has read why
             self.refused[other] += 1
-            self._answer(routing_id, refusal(other))
-            return
-        if not self._answer(routing_id, greeting(own)):
-            return  # an older connection, which has broken meanwhile
+            self._refused_ids.add(routing_id)
+            if other == "no_greeting":
+                self._end(connection)
+            return  # another one ends the connection by itself, once it has read why
         if other.incarnation in self._routing_ids:
             self._dismiss(self._routing_ids[other.incarnation], "broken")
+        self._newcomers.pop(connection, None)
         self._visitors[routing_id] = _Visitor(other.incarnation, public, connection)
         self._routing_ids[other.incarnation] = routing_id
 
@@ -154,11 +156,11 @@ class PeerPort(EndpointSocket):
         return other if other.incarnation in known else "not_known"
 
     def _answer(self, routing_id: bytes, frames: Sequence[bytes]) -> bool:
-        """Whether the connection stands, and takes so little."""
+        """Answers a newcomer, as far as it reads; False where the connection has ended."""
         try:
             send(self.socket, [routing_id, *frames])
-        except zmq.ZMQError:
-            return False
+        except zmq.ZMQError as error:
+            return error.errno != zmq.EHOSTUNREACH
         return True
 
     def _dismiss(self, routing_id: bytes, reason: Reason) -> None:
@@ -180,11 +182,10 @@ class PeerPort(EndpointSocket):
 
     def _make(self, context: Context, endpoint: str) -> Socket:
         socket = new_socket(context, zmq.ROUTER, REPLIES_QUEUED, endpoint)
-        if self._gate is not None:
-            self._gate.guard(socket, PEERS)
+        self._admission.guard_peers(socket)
         socket.rcvhwm = 0  # as for requests: see `wire.commands`
         socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, SILENCE_MS
         socket.handshake_ivl = SILENCE_MS
-        socket.maxmsgsize = PEER_BYTES
+        socket.maxmsgsize = self._most_bytes
         socket.router_mandatory = True
         return socket

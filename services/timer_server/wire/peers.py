@@ -13,6 +13,7 @@ import zmq
 from timer_protocol.durations import NS_PER_MS
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Fingerprints
+from timer_server.limits import PEER_BYTES
 from timer_server.logs import fields, log
 from timer_server.wire.endpoints import Context
 from timer_server.wire.peer_greeting import SENTENCES, Hello, Reason, hello
@@ -47,8 +48,10 @@ class Peers:
     Nobody is connected to, and nobody admitted, before this server has been introduced and told whom to follow.
     """
 
-    def __init__(self, context: Context, endpoint: str, admission: Admission) -> None:
-        self.port = PeerPort(context, endpoint, admission)
+    def __init__(self, context: Context, endpoint: str, admission: Admission, most_bytes: int = PEER_BYTES) -> None:
+        self.most_bytes = most_bytes
+        """What a message may have, either way."""
+        self.port = PeerPort(context, endpoint, admission, most_bytes)
         self._context, self._gate = context, admission.gate
         self._poller: zmq.Poller | None = None
         self._links: dict[str, PeerLink] = {}
@@ -72,7 +75,7 @@ class Peers:
                 self._leave(link)
         for incarnation, endpoint in wanted.items():
             if incarnation not in self._links:
-                link = self._links[incarnation] = PeerLink(self._context, endpoint, incarnation, self._gate)
+                link = self._links[incarnation] = self._link(endpoint, incarnation)
                 link.register(self._poller)
                 self._turns.append(link)
         self.port.keep(self._links)
@@ -90,7 +93,7 @@ class Peers:
         return {link.incarnation: Unreachable(link.endpoint, link.reason) for link in links if link.reason is not None}
 
     def send(self, incarnation: str, body: bytes) -> bool:
-        """Sends a request; False where there is no connection, or the server leaves too much unread."""
+        """Sends a request; False where there is no connection, too much is left unread, or it is too large."""
         link = self._links.get(incarnation)
         return link is not None and link.send(body)
 
@@ -144,6 +147,9 @@ class Peers:
         for link in self._links.values():
             link.close()
         self.port.listener.close()
+
+    def _link(self, endpoint: str, incarnation: str) -> PeerLink:
+        return PeerLink(self._context, endpoint, incarnation, self._gate, self.most_bytes)
 
     def _leave(self, link: PeerLink) -> None:
         if link.is_open:
