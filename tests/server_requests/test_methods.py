@@ -46,6 +46,7 @@ class TestInfo:
             "tzdata": TZDATA_VERSION,
             "servers": [{"name": "one", "commands": "tcp://one:1", "events": "tcp://one:2"}],
             "servers_version": 1,
+            "unreachable": [],
         }
 
     def test_tells_the_limits_that_were_set(self) -> None:
