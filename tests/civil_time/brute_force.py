@@ -32,8 +32,14 @@ class Walk:
         return datetime.fromtimestamp(moment_ms / 1000, self._zone).replace(tzinfo=None)
 
     def _names(self, shown: datetime) -> bool:
-        parts = (shown.minute, shown.hour, shown.day, shown.month, shown.isoweekday() % 7)
-        return all(part in wanted for part, wanted in zip(parts, self._wanted, strict=True))
+        minutes, hours, days, months, weekdays = self._wanted
+        return (
+            shown.minute in minutes
+            and shown.hour in hours
+            and shown.day in days
+            and shown.month in months
+            and shown.isoweekday() % 7 in weekdays
+        )
 
 
 def _minutes_between(after: datetime, until: datetime) -> list[datetime]:

@@ -4,7 +4,6 @@ It is what the engine is compared with, so it shares nothing with it. Requests a
 `("timer", view)` or `("error", number)`. Times are nanoseconds; what leaves is in whole milliseconds.
 """
 
-import copy
 import json
 from typing import Any
 
@@ -13,6 +12,8 @@ NOT_FOUND, CONFLICT, WRONG_STATE, LIMIT, INVALID = -32001, -32002, -32003, -3200
 PENDING = ("running", "paused")
 
 Outcome = tuple[str, Any]
+Kept = tuple[dict[str, dict[str, Any]], list[dict[str, Any]], int, dict[str, set[int]]]
+"""The timers, the log, the place that retention has reached, and the places that each queue holds."""
 
 
 def floor_ms(now_ns: int) -> int:
@@ -43,8 +44,8 @@ class Naive:
         self.waits_at: int | None = None
         self.drafts: list[dict[str, Any]] = []
         self.turn_begins_at = 0
-        self.in_flight: list[tuple[Any, ...]] = []
-        self.saved: tuple[Any, ...] = ({}, [], 0, {})
+        self.in_flight: list[Kept] = []
+        self.saved: Kept = ({}, [], 0, {})
 
     # Requests
 
@@ -219,7 +220,7 @@ class Naive:
     def submit(self) -> None:
         """A commit of what has happened is under way."""
         self.log_drafts()
-        self.in_flight.append(copy.deepcopy((self.timers, self.log, self.horizon, self.queues)))
+        self.in_flight.append(copied((self.timers, self.log, self.horizon, self.queues)))
         self.turn_begins_at = len(self.log)
 
     def land(self) -> None:
@@ -228,7 +229,7 @@ class Naive:
 
     def crash(self) -> None:
         """Back to what is on disk."""
-        self.timers, self.log, self.horizon, self.queues = copy.deepcopy(self.saved)
+        self.timers, self.log, self.horizon, self.queues = copied(self.saved)
         self.waits_at = None
         self.drafts.clear()
         self.turn_begins_at = len(self.log)
@@ -324,6 +325,13 @@ class Naive:
         view["remaining_ms"] = self._remaining_ms(timer, now_ns)
         view["payload"] = json.loads(timer["payload"])
         return "timer", view
+
+
+def copied(kept: Kept) -> Kept:
+    """The same once more, which may change. Entries of a log never do."""
+    timers, log, horizon, queues = kept
+    changeable = {timer_id: {**timer, "keys": list(timer["keys"])} for timer_id, timer in timers.items()}
+    return changeable, list(log), horizon, {queue: set(places) for queue, places in queues.items()}
 
 
 def events_of(log: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ timer is due by the timeline or, `by_wall`, by the wall clock, which is `ahead_m
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,10 @@ class NaivePlans:
 
     def clock(self, by_wall: bool) -> int:
         return self.now_ms + (self.ahead_ms if by_wall else 0)
+
+    def copied(self) -> tuple[dict[str, Plan], dict[str, Timer], list[tuple[str, int, int, int, str]]]:
+        """All that a crash brings back, as it is now."""
+        return deepcopy((self.plans, self.timers, self.rows))
 
     # Rules: a position is the moment, the step that ends there, and its round
 

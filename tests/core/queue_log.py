@@ -1,5 +1,6 @@
 """A log as queues need one: it gives places, keeps what is needed, and is read again after a crash. Plain lists."""
 
+from copy import copy
 from typing import Literal
 
 from drivers.builders import make_timer
@@ -18,6 +19,12 @@ class QueueLog:
         self.horizon = 0
         self.removed: set[int] = set()
         self.has_parts = False
+
+    def __deepcopy__(self, _: object) -> "QueueLog":
+        """Entries never change, so a copy has the same ones."""
+        copied = copy(self)
+        copied.entries, copied.removed = list(self.entries), set(self.removed)
+        return copied
 
     def end(
         self, timer_id: str, state: Literal["fired", "cancelled"], at_ms: int, size: int, queues: Queues
@@ -79,13 +86,12 @@ class QueueLog:
                 continue
             entries = of.setdefault(entry.queue, [])
             entries.append(entry)
-            begins = [number for number, e in enumerate(entries) if e.part is Part.FIRST]
             if entry.part is Part.GONE:
                 kept = len(entries)
             elif entry.part is Part.WHOLE:
                 kept = len(entries) - 1
-            elif entry.part is Part.LAST and begins:
-                kept = begins[-1]
+            elif entry.part is Part.LAST:
+                kept = max((number for number, e in enumerate(entries) if e.part is Part.FIRST), default=0)
             else:
                 continue
             obsolete += entries[:kept]

@@ -4,7 +4,6 @@ After each move both must have started the same timers, count the same, and have
 days of downtime, both days on which clocks are set, a wall clock that steps, and crashes that lose what was not stored.
 """
 
-from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -60,7 +59,7 @@ class PlansMachine(RuleBasedStateMachine):
         wall = WallClock(lambda: self.naive.ahead_ms * NS_PER_MS, lambda *_: 0)
         self.bench = Bench(wall_clock=wall, retention_s=RETENTION_S)
         self.rows: list[tuple[str, int, int, int, str]] = []
-        self.saved = deepcopy(self.naive)
+        self.saved = self.naive.copied()
 
     @property
     def now_ns(self) -> int:
@@ -270,7 +269,7 @@ class PlansMachine(RuleBasedStateMachine):
                     row = decode_standing(entry.body).row
                     assert row is not None
                     self.rows.append((entry.plan, row.first_ms, row.last_ms, row.count, row.reason))
-        self.saved = deepcopy(self.naive)
+        self.saved = self.naive.copied()
         assert by_plan(self.rows) == by_plan(self.naive.rows)
 
     @rule(is_lost=st.booleans(), down_ms=waits_ms)
@@ -278,9 +277,8 @@ class PlansMachine(RuleBasedStateMachine):
         """What was not stored is lost, and nobody was told of it."""
         if not is_lost:
             self.commit()
-        now_ms, ahead_ms = self.naive.now_ms, self.naive.ahead_ms
-        self.naive.__dict__.update(deepcopy(self.saved).__dict__)
-        self.naive.now_ms, self.naive.ahead_ms = now_ms, ahead_ms
+        self.naive.plans, self.naive.timers, self.naive.rows = self.saved
+        self.saved = self.naive.copied()
         self.bench.reload()
         self.wait(down_ms)
 
