@@ -187,6 +187,8 @@ def _load() -> None:
 
 def _serve(requests: socket.socket) -> None:
     """Begins a program in a fork of this process for every request, and tells its pid, and in the end its status."""
+    ended = _Ended()
+    atexit.register(ended.end_now)  # the first to be registered is the last to be called
     _load()
     events = select.poll()
     events.register(requests.fileno(), select.POLLIN)
@@ -209,14 +211,14 @@ def _serve(requests: socket.socket) -> None:
             pid = os.fork()
             if pid == 0:
                 requests.detach()
-                _become(*json.loads(request), files[:3])
+                _become(*json.loads(request), files[:3], ended)
             *streams, told = files
             for stream in streams:
                 os.close(stream)
             _tell(told, pid)
-            ended = os.pidfd_open(pid)
-            running[ended] = pid, told
-            events.register(ended, select.POLLIN)
+            its_end = os.pidfd_open(pid)
+            running[its_end] = pid, told
+            events.register(its_end, select.POLLIN)
 
 
 def _tell(told: int, number: int) -> None:
@@ -224,7 +226,26 @@ def _tell(told: int, number: int) -> None:
         os.write(told, NUMBER.pack(number))
 
 
-def _become(place: str, arguments: list[str], folder: str, variables: dict[str, str], streams: list[int]) -> NoReturn:
+class _Ended:
+    """Ends a fork once all is done that a program does at its end, where that went well.
+
+    Python would take apart all that was loaded, piece by piece, which takes longer than what most programs do here.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code: int | None = None
+
+    def end_now(self) -> None:
+        if self.exit_code is not None:
+            with suppress(OSError, ValueError):  # Python says what is wrong with its streams in its own way
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(self.exit_code)
+
+
+def _become(
+    place: str, arguments: list[str], folder: str, variables: dict[str, str], streams: list[int], ended: _Ended
+) -> NoReturn:
     """Makes of this process what a shell makes of a new one, and runs the program to its end."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -234,7 +255,12 @@ def _become(place: str, arguments: list[str], folder: str, variables: dict[str, 
     os.environ.update(variables)
     time.tzset()
     sys.argv = arguments
-    sys.exit(importlib.import_module(place).main())
+    try:
+        sys.exit(importlib.import_module(place).main())
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            ended.exit_code = end.code or 0
+        raise
 
 
 if __name__ == "__main__":
