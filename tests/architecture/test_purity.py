@@ -1,6 +1,7 @@
 """Who may know what: the core and the protocol do no I/O, one module reads the clock, one reads the environment."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,7 @@ CALENDAR = {
 }
 """What civil time is told in. It is asked about moments that it is given, and never what time it is."""
 
+CLOCK = "timer_server/loop/clock.py"
 CLOCKS = {"time", "datetime", "calendar", "sched"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "dotenv.dotenv_values"}
 
@@ -84,6 +86,12 @@ KNOW_FILE_SYSTEM = {f"timer_server/store/sqlite/{name}.py" for name in ("files",
 """They ask the system about files and room, or write at a place, which is more than to read and write."""
 
 
+def found_in(sources: list[Path], find: Callable[[str, str], set[str]]) -> dict[str, set[str]]:
+    """What is found in each of the sources, given its name and its text, where anything is."""
+    found = {name_of(source): find(name_of(source), source.read_text()) for source in sources}
+    return {name: names for name, names in found.items() if names}
+
+
 def clocks_read(source: str) -> set[str]:
     """What a source uses of the modules that tell the time."""
     found = {name for name in touched(source) if name.partition(".")[0] in CLOCKS and "." in name}
@@ -95,9 +103,8 @@ def environment_read(source: str) -> set[str]:
     return {name for name in touched(source) if any(f"{name}.".startswith(f"{known}.") for known in ENVIRONMENT)}
 
 
-@pytest.mark.parametrize("module", PURE, ids=name_of)
-def test_pure_module_imports_only_what_does_no_io(module: Path) -> None:
-    assert imports(module.read_text()) <= FREE_OF_IO | PURE_MODULES
+def test_pure_modules_import_only_what_does_no_io() -> None:
+    assert found_in(PURE, lambda _, source: imports(source) - FREE_OF_IO - PURE_MODULES) == {}
 
 
 def test_the_contract_of_purity_names_all_of_the_protocol_but_what_asks_outside() -> None:
@@ -107,41 +114,42 @@ def test_the_contract_of_purity_names_all_of_the_protocol_but_what_asks_outside(
     assert {module for module in PURE_MODULES if module.startswith("timer_protocol.")} <= named
 
 
-@pytest.mark.parametrize("module", modules("timer_server/store"), ids=name_of)
-def test_stores_know_no_socket_and_no_clock(module: Path) -> None:
-    may_not = {"zmq", "socket", "time", "datetime", "random", "threading", "os"}
-    if name_of(module) in KNOW_NAME_SERVICE:
-        may_not -= {"socket", "threading"}
-    if name_of(module) in KNOW_FILE_SYSTEM:
-        may_not.remove("os")
-    assert not imports(module.read_text()) & may_not
+def test_stores_know_no_socket_and_no_clock() -> None:
+    def known(module: str, source: str) -> set[str]:
+        may_not = {"zmq", "socket", "time", "datetime", "random", "threading", "os"}
+        if module in KNOW_NAME_SERVICE:
+            may_not -= {"socket", "threading"}
+        if module in KNOW_FILE_SYSTEM:
+            may_not.remove("os")
+        return imports(source) & may_not
+
+    assert found_in(modules("timer_server/store"), known) == {}
 
 
-@pytest.mark.parametrize("module", [*SERVER, *(SERVICES / name for name in TELL_DATES)], ids=name_of)
-def test_only_one_module_reads_the_clock(module: Path) -> None:
-    read = clocks_read(module.read_text())
-    if name_of(module) == "timer_server/loop/clock.py":
-        assert {"time.time_ns", "time.clock_gettime_ns"} <= read
-    elif name_of(module) == "timer_server/logs.py":
-        assert read <= OF_A_LOG_RECORD | {"datetime.datetime"}
-    elif name_of(module).startswith("timer_server/civil_time/") or name_of(module) in TELL_DATES:
-        assert read <= CALENDAR
-    else:
-        assert read <= MEASURING
+def test_only_one_module_reads_the_clock() -> None:
+    def read_besides(module: str, source: str) -> set[str]:
+        if module == CLOCK:
+            return set()
+        if module == "timer_server/logs.py":
+            return clocks_read(source) - OF_A_LOG_RECORD - {"datetime.datetime"}
+        is_civil = module.startswith("timer_server/civil_time/") or module in TELL_DATES
+        return clocks_read(source) - (CALENDAR if is_civil else MEASURING)
+
+    assert found_in([*SERVER, *(SERVICES / name for name in TELL_DATES)], read_besides) == {}
+    assert {"time.time_ns", "time.clock_gettime_ns"} <= clocks_read((SERVICES / CLOCK).read_text())
 
 
-@pytest.mark.parametrize("module", ALL, ids=name_of)
-def test_only_one_module_reads_the_environment(module: Path) -> None:
-    read = environment_read(module.read_text())
-
-    assert bool(read) == (name_of(module) == "timer_protocol/environment.py")
+def test_only_one_module_reads_the_environment() -> None:
+    assert list(found_in(ALL, lambda _, source: environment_read(source))) == ["timer_protocol/environment.py"]
 
 
-@pytest.mark.parametrize("module", SERVER, ids=name_of)
-def test_only_the_store_knows_sql(module: Path) -> None:
-    imported = {name.partition(".")[0] for name in imports(module.read_text())}
-    assert "sqlite3" not in imported or name_of(module) in KNOW_SQL
-    assert "psycopg" not in imported or name_of(module) in KNOW_POSTGRES
+def test_only_the_store_knows_sql() -> None:
+    def known(module: str, source: str) -> set[str]:
+        imported = {name.partition(".")[0] for name in imports(source)}
+        allowed = {"sqlite3"} if module in KNOW_SQL else {"psycopg"} if module in KNOW_POSTGRES else set()
+        return imported & {"sqlite3", "psycopg"} - allowed
+
+    assert found_in(SERVER, known) == {}
 
 
 class TestTheReadingItself:

@@ -42,16 +42,16 @@ def _countdown(label: str = "", **members: object) -> Countdown:
 
 
 @pytest.mark.parametrize("label", LABELS)
-@pytest.mark.parametrize("width", [*range(7, 45), 60, 79, 200])
-def test_the_clock_is_never_cut(label: str, width: int) -> None:
-    terminal = Terminal(width)
-    display = BarDisplay(terminal.console)
-    display.begin(_countdown(label))
-    (row,) = terminal.rows
-    assert row.endswith("0:00:09")
-    assert cells(row) <= width
-    display.leave()
-    assert terminal.rows == []
+def test_the_clock_is_never_cut(label: str) -> None:
+    for width in (*range(7, 45), 60, 79, 200):
+        terminal = Terminal(width)
+        display = BarDisplay(terminal.console)
+        display.begin(_countdown(label))
+        (row,) = terminal.rows
+        assert row.endswith("0:00:09")
+        assert cells(row) <= width
+        display.leave()
+        assert terminal.rows == []
 
 
 def test_what_has_room() -> None:

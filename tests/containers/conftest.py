@@ -14,8 +14,9 @@ TEST_LIMIT_S = BUILD_LIMIT_S + 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = f"{Path(__file__).parent}/"
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if str(item.path).startswith(here):
             item.add_marker(pytest.mark.containers)
             item.add_marker(pytest.mark.timeout(TEST_LIMIT_S, method="signal"))
 
