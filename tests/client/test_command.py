@@ -275,12 +275,22 @@ def test_every_option_that_takes_a_file_may_be_any_bytes() -> None:
     assert texts(["--folder", "k\udcff", "--cursor-file=\udcff", "caf\udcc3\udca9"])[-1] == "café"
 
 
-def test_help_does_not_import_the_heavy_libraries(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], {"zmq", "rich", "tenacity", "asyncio", "dotenv"}),
+        (["start", "1h", "--detach"], {"rich", "asyncio"}),
+        (["list"], {"rich", "asyncio"}),
+    ],
+)
+def test_libraries_are_not_imported_for_nothing(server: LocalServer, arguments: list[str], heavy: set[str]) -> None:
     code = (
-        "import sys\nfrom timer_client.cli import root\nroot.main(['--help'], standalone_mode=False)\n"
-        "print({'zmq', 'rich', 'tenacity', 'asyncio', 'dotenv'} & set(sys.modules), file=sys.stderr)"
+        f"import sys\nfrom timer_client.cli import root\nroot.main({arguments}, standalone_mode=False)\n"
+        f"print({heavy} & set(sys.modules), file=sys.stderr)"
     )
-    ran = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment(server), capture_output=True, text=True, check=True
+    )
     assert ran.stderr == "set()\n"
 
 

@@ -31,6 +31,8 @@ _WIDENS = "\ufe0f"
 class BarDisplay:
     """A line for each timer: its name, a progress bar and the time to go, which is never cut."""
 
+    rings = True
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)

@@ -16,6 +16,9 @@ from timer_protocol.messages import Timer
 class Display(Protocol):
     """Shows countdowns, each from the beginning of its watch to the end of the timer, or of the watch."""
 
+    rings: bool
+    """Whether it rings the terminal's bell when a timer fires."""
+
     def begin(self, countdown: Countdown, /) -> None:
         """A timer as it stands when its watch begins."""
 
@@ -40,6 +43,8 @@ class Display(Protocol):
 
 class LineDisplay:
     """A line for each event, and some for the time to go. No control codes."""
+
+    rings = False
 
     def __init__(self, settings: Settings) -> None:
         self.wait = PauseNotice(settings)
@@ -82,6 +87,8 @@ class LineDisplay:
 
 class JsonDisplay:
     """A timer as a line of JSON when its watch begins, at each event, and at its end."""
+
+    rings = False
 
     def __init__(self, settings: Settings) -> None:
         self.wait = PauseNotice(settings)

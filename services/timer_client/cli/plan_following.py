@@ -13,7 +13,8 @@ from timer_client.cli.interrupts import Interrupted
 from timer_client.cli.plan_text import sentence
 from timer_client.cli.plan_watch import PlanWatch
 from timer_client.cli.printable import printable
-from timer_client.cli.watching import chosen_display, command_line, until_sigterm
+from timer_client.cli.sigterm import until_sigterm
+from timer_client.cli.watching import chosen_display, command_line
 from timer_client.cursor import Cursor
 from timer_client.descriptors import WATCH_DESCRIPTORS, check_descriptors
 from timer_client.settings import Settings

@@ -1,6 +1,5 @@
 """The commands that show a countdown: `start` and `watch`."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Sequence
@@ -11,9 +10,7 @@ import click
 from timer_client.calls import Past, TimerSpec, new_id, start_spec
 from timer_client.cli import end_command
 from timer_client.cli.amounts import Amounts
-from timer_client.cli.bar_display import BarDisplay
 from timer_client.cli.connection import Failure, PauseNotice, connected, failures_told, settings_of
-from timer_client.cli.countdown import watch as watch_timers
 from timer_client.cli.displays import Display
 from timer_client.cli.duration_argument import duration_argument, read_duration
 from timer_client.cli.exit_codes import ExitCode
@@ -27,7 +24,7 @@ from timer_client.cli.prompts import ask_for_amounts
 from timer_client.cli.text import asked, ended_before, on_terminal, show_timer
 from timer_client.cli.timer_ids import timer_ids_argument
 from timer_client.cli.transfer import file_type, start_file
-from timer_client.cli.watching import chosen_display, command_line, until_sigterm
+from timer_client.cli.watching import chosen_display, command_line
 from timer_client.descriptors import WATCH_DESCRIPTORS, check_descriptors
 from timer_client.settings import Settings
 from timer_protocol.durations import MS_PER_SECOND, total_ms
@@ -185,7 +182,7 @@ def _see_off(
     display = chosen_display(settings, as_json=as_json)
     (fired,) = _watch(context, settings, [timer.id], display, command)
     if with_notice:
-        notify(fired, with_bell=not isinstance(display, BarDisplay))  # which has rung already
+        notify(fired, with_bell=not display.rings)
     if command:
         context.exit(end_command.run(command, fired))
 
@@ -194,6 +191,11 @@ def _watch(
     context: click.Context, settings: Settings, timer_ids: Sequence[str], display: Display, command: Sequence[str] = ()
 ) -> list[Timer]:
     """The timers, once all have fired. Ends the command where one was cancelled."""
+    import asyncio  # noqa: PLC0415 - with --detach nothing is watched
+
+    from timer_client.cli.countdown import watch as watch_timers  # noqa: PLC0415 - nor this
+    from timer_client.cli.sigterm import until_sigterm  # noqa: PLC0415 - nor this
+
     try:
         with failures_told():
             check_descriptors(WATCH_DESCRIPTORS)  # asyncio leaves a traceback where it finds too few
