@@ -11,7 +11,7 @@ from typing import Any
 
 from client.fake_server import FakeServer
 from drivers.loaded_programs import loaded_programs
-from drivers.program import Program
+from drivers.program import LoadedProgram, Program
 from drivers.server_process import SERVICES, ServerProcess
 from local_server import LocalServer
 
@@ -49,7 +49,7 @@ def run(
 @contextmanager
 def running(folder: Path, *arguments: str, server: Server, terminal: bool = False) -> Iterator[Program]:
     """Runs a command in the background."""
-    program = Program([*COMMAND, *arguments], environment(server), folder, terminal=terminal)
+    program = LoadedProgram(["timer", *arguments], environment(server), folder, terminal=terminal)
     try:
         yield program
     finally:

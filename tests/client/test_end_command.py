@@ -12,7 +12,7 @@ import pytest
 
 from client.command import COMMAND, environment, run, running
 from client.fake_server import FakeServer, timer
-from drivers.program import Program
+from drivers.program import LoadedProgram
 from local_server import LocalServer
 from timer_client.cli import end_command
 from timer_client.cli.interrupts import Interrupted
@@ -152,7 +152,7 @@ def test_a_timer_that_is_cancelled_or_left_runs_nothing(server: LocalServer, tmp
 def test_a_signal_is_for_the_command_that_runs(
     fake: FakeServer, tmp_path: Path, by: str, command: list[str], code: int | None
 ) -> None:
-    program = Program([*COMMAND, "start", "1m", "--", *command], environment(fake), tmp_path, terminal=True)
+    program = LoadedProgram(["timer", "start", "1m", "--", *command], environment(fake), tmp_path, terminal=True)
     with closing(program):
         program.expect("runs\r\n")
         if by == "Ctrl-C":

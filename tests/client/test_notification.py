@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from client.command import COMMAND, environment, run
+from client.command import environment, run
 from client.fake_server import FakeServer, timer
-from drivers.program import Program
+from drivers.program import LoadedProgram
 from local_server import LocalServer
 from timer_client.cli.notification import terminal_code
 
@@ -45,7 +45,7 @@ def test_one_that_fails_is_told_and_changes_no_exit_code(fake: FakeServer, tmp_p
 def test_the_terminal_shows_it_and_rings_once(server: LocalServer, tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "sh").symlink_to("/bin/sh")
     variables = environment(server, TERM="xterm-kitty", PATH=str(tmp_path))
-    program = Program([*COMMAND, *START, *options], variables, tmp_path, terminal=True)
+    program = LoadedProgram(["timer", *START, *options], variables, tmp_path, terminal=True)
     with closing(program):
         assert program.wait() == 0
     (code,) = re.findall(r"\x1b\]([^\x1b\a]*)\x1b\\", program.output)

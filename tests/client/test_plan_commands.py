@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from client.command import COMMAND, environment
-from drivers.program import Program
+from client.command import environment
+from drivers.program import LoadedProgram, Program
 from timer_client import Countdown, TimerClient
 from timer_client.cli import root
 from timer_client.cli.displays import JsonDisplay, LineDisplay
@@ -90,7 +90,7 @@ def moving(server: TimerServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 def started(server: TimerServer, folder: Path, *arguments: str, terminal: bool = False) -> Program:
     """A command in a process of its own."""
     variables = environment(None, TIMER_SERVER=server.server, TIMER_EVENTS=server.events)
-    return Program([*COMMAND, *arguments], variables, folder, terminal=terminal)
+    return LoadedProgram(["timer", *arguments], variables, folder, terminal=terminal)
 
 
 class TestPut:

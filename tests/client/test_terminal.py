@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from client.command import COMMAND, LIMIT_S, environment, run, running
-from drivers.program import Program
+from client.command import LIMIT_S, environment, run, running
+from drivers.program import LoadedProgram, Program
 from drivers.server_process import ServerProcess
 from local_server import LocalServer
 
@@ -113,7 +113,7 @@ def test_a_terminal_without_control_codes_gets_plain_lines(server: LocalServer, 
         (["start", "2", "--id", "a"], r"Timer a is running: 0:00:02 to go.*0:00:01 to go.*Timer a has fired"),
         (["list", "--all"], "fired"),
     ):
-        program = Program([*COMMAND, *command], environment(server, TERM=kind), tmp_path, terminal=True)
+        program = LoadedProgram(["timer", *command], environment(server, TERM=kind), tmp_path, terminal=True)
         with contextlib.closing(program):
             program.expect(f"(?s){told}")
             assert program.wait() == 0

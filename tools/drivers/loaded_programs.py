@@ -5,6 +5,7 @@ program again takes ten times as long as what such a test is about.
 """
 
 import atexit
+import fcntl
 import functools
 import gc
 import importlib
@@ -17,6 +18,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 import weakref
@@ -68,6 +70,10 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        """Asks it to end."""
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """Ends it at once."""
         self.send_signal(signal.SIGKILL)
@@ -98,7 +104,8 @@ class LoadedPrograms:
     def begin(
         self, program: str, arguments: Sequence[str], folder: Path, variables: dict[str, str], streams: Sequence[int]
     ) -> Forked:
-        """Begins a program on three streams, which stay open here."""
+        """Begins a program on three streams, which stay open here. Where the first is a terminal, it gets it for its
+        own, in a session of its own."""
         told, end = os.pipe()
         request = json.dumps([MAINS[program], [program, *arguments], str(folder), variables]).encode()
         socket.send_fds(self._requests, [request], [*streams, end])
@@ -249,6 +256,10 @@ def _become(
     """Makes of this process what a shell makes of a new one, and runs the program to its end."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
+    if os.isatty(0):
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr] # as a new interpreter has it
     os.closerange(3, max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 1)
     os.chdir(folder)
     os.environ.clear()

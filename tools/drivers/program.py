@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from drivers.loaded_programs import Forked, loaded_programs
+
 STOP_LIMIT_S = 10.0
 
 # The first terminal that a session of its own opens is the one that Ctrl-C comes from.
@@ -21,15 +23,7 @@ class Program:
 
     def __init__(self, command: Sequence[str], env: dict[str, str], cwd: Path, *, terminal: bool = False) -> None:
         self._fd, end = pty.openpty() if terminal else os.pipe()
-        self._process = subprocess.Popen(
-            ["sh", "-c", _ON_TERMINAL, os.ttyname(end), *command] if terminal else command,
-            env=env,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=end,
-            stderr=end,
-            start_new_session=True,
-        )
+        self._process = self._begin(command, env, cwd, end)
         os.close(end)
         self.output = ""
         self._seen = 0
@@ -82,8 +76,22 @@ class Program:
             self._process.wait(STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(STOP_LIMIT_S)
         os.close(self._fd)
+
+    def _begin(
+        self, command: Sequence[str], env: dict[str, str], cwd: Path, end: int
+    ) -> "subprocess.Popen[bytes] | Forked":
+        """The process, which writes to `end`, and reads from it where that is a terminal."""
+        return subprocess.Popen(
+            ["sh", "-c", _ON_TERMINAL, os.ttyname(end), *command] if os.isatty(end) else command,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=end,
+            stderr=end,
+            start_new_session=True,
+        )
 
     def _read(self, limit_s: float) -> bool:
         """Takes in what there is; false when the time is up or the output has ended."""
@@ -96,3 +104,12 @@ class Program:
         self._open = bool(chunk)
         self.output += chunk.decode(errors="replace")
         return self._open
+
+
+class LoadedProgram(Program):
+    """`timer` or `timer-server`, begun in a fork of the process that has loaded both."""
+
+    def _begin(self, command: Sequence[str], env: dict[str, str], cwd: Path, end: int) -> Forked:
+        with Path(os.devnull).open() as nothing:
+            given = end if os.isatty(end) else nothing.fileno()
+            return loaded_programs().begin(command[0], command[1:], cwd, env, (given, end, end))
