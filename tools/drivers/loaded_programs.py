@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import selectors
 import signal
@@ -34,7 +35,8 @@ BEGIN_LIMIT_S = 10.0
 END_LIMIT_S = 10.0
 NUMBER = struct.Struct("i")
 
-MAINS = {"timer": "timer_client.__main__", "timer-server": "timer_server.__main__"}
+MODULES = {"timer": "timer_client", "timer-server": "timer_server"}
+"""The module of each program. Any other program is a module of the tools by its own name, loaded by the fork."""
 
 
 class Forked:
@@ -107,7 +109,7 @@ class LoadedPrograms:
         """Begins a program on three streams, which stay open here. Where the first is a terminal, it gets it for its
         own, in a session of its own."""
         told, end = os.pipe()
-        request = json.dumps([MAINS[program], [program, *arguments], str(folder), variables]).encode()
+        request = json.dumps([MODULES.get(program, program), [program, *arguments], str(folder), variables]).encode()
         socket.send_fds(self._requests, [request], [*streams, end])
         os.close(end)
         return Forked([program, *arguments], told)
@@ -251,7 +253,7 @@ class _Ended:
 
 
 def _become(
-    place: str, arguments: list[str], folder: str, variables: dict[str, str], streams: list[int], ended: _Ended
+    module: str, arguments: list[str], folder: str, variables: dict[str, str], streams: list[int], ended: _Ended
 ) -> NoReturn:
     """Makes of this process what a shell makes of a new one, and runs the program to its end."""
     for number, stream in enumerate(streams):
@@ -267,7 +269,8 @@ def _become(
     time.tzset()
     sys.argv = arguments
     try:
-        sys.exit(importlib.import_module(place).main())
+        runpy.run_module(module, run_name="__main__")  # which is `python -m`
+        sys.exit()
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             ended.exit_code = end.code or 0

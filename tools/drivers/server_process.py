@@ -116,10 +116,9 @@ class ServerProcess:
         variables = {**inherited, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}", **self.environment}
         stderr, end = os.pipe()
         with Path(os.devnull).open() as nothing, os.fdopen(end, "w"):
-            is_plain = self.module == "timer_server" and not self.within and _is_as_any(self.environment)
-            if self.is_forked and is_plain:
+            if self.is_forked and not self.within and _is_as_any(self.environment):
                 streams = nothing.fileno(), STDOUT, end
-                self._process = loaded_programs().begin("timer-server", (), self.folder, variables, streams)
+                self._process = loaded_programs().begin(self.module, (), self.folder, variables, streams)
             else:
                 command = [*self.within, sys.executable, "-m", self.module]
                 self._process = subprocess.Popen(command, cwd=self.folder, env=variables, stdin=nothing, stderr=end)
