@@ -55,18 +55,14 @@ def _typing(shell: str, folder: Path, server: LocalServer) -> Iterator[Program]:
 def test_tab_completes_commands_options_and_ids(shell: str, server: LocalServer, tmp_path: Path) -> None:
     for timer_id in IDS:
         run(tmp_path, "start", "1h", "--id", timer_id, "--label", "tea: green", "--detach", server=server)
-    run(tmp_path, "every", "1h", "--id", "drink", server=server)
-    run(tmp_path, "queue", "put", "orders", "--prefix", "order/", server=server)
     with _typing(shell, tmp_path, server) as program:
         for typed, completed in (
             ("inf\t --js\t", "<info><--json>"),
             ("get order:\t", "<get><order:42>"),
             ("get order:4\t", "<get><order:42>"),
             ("get order/\t", "<get><order/7>"),
-            ("queue sh\tor\t", "<queue><show><orders>"),
             ("get a\t", "<get><a:b:c>"),
             ("get a:b:\t", "<get><a:b:c>"),
-            ("plan sh\t dr\t", "<plan><show><drink>"),
         ):
             program.send(f"timer {typed}\n")
             program.expect(completed)

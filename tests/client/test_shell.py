@@ -165,9 +165,8 @@ def test_a_payload_that_cannot_be_read(server: LocalServer, tmp_path: Path, text
     assert "--payload is not JSON" in ran.stderr
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_letters_that_the_output_lacks(server: LocalServer, tmp_path: Path, encoding: str) -> None:
-    variables = {"PYTHONUTF8": "0", "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+def test_letters_that_the_output_lacks(server: LocalServer, tmp_path: Path) -> None:
+    variables = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     for line in (
         "timer start 0.1 --id a --label $'\\xe7\\xb4\\x85\\xe8\\x8c\\xb6'",
         "timer list --all",

@@ -15,8 +15,10 @@ def test_completion_scripts(tmp_path: Path, shell: str) -> None:
     assert f"_TIMER_COMPLETE={shell}_complete" in ran.stdout
 
 
-def test_completion_knows_commands_and_ids(server: LocalServer, tmp_path: Path) -> None:
+def test_completion_knows_commands_ids_queues_and_plans(server: LocalServer, tmp_path: Path) -> None:
     start_detached(tmp_path, server, "1h", "--id", "order/42", "--label", "tea")
+    run(tmp_path, "every", "1h", "--id", "drink", server=server)
+    run(tmp_path, "queue", "put", "orders", "--prefix", "order/", server=server)
 
     def completed(line: str) -> list[str]:
         words = line.split(" ")
@@ -26,6 +28,9 @@ def test_completion_knows_commands_and_ids(server: LocalServer, tmp_path: Path) 
     assert completed("timer re") == ["plain,resume", "plain,restart"]
     assert completed("timer watch ord") == ["plain,order/42"]
     assert "plain,--detach" in completed("timer start --de")
+    assert completed("timer queue sh") == ["plain,show"]
+    assert completed("timer queue show or") == ["plain,orders"]
+    assert completed("timer plan show dr") == ["plain,drink"]
 
 
 def test_completion_without_a_server_suggests_nothing(tmp_path: Path) -> None:

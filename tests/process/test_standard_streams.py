@@ -126,7 +126,7 @@ def test_arguments_may_be_no_text(tmp_path: Path) -> None:
     assert Path(os.fsdecode(os.fsencode(tmp_path) + b"/k\xff/server.key")).is_file()
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "en_US.ISO-8859-1"])
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "en_US.ISO-8859-1"])
 def test_any_locale_can_show_the_help(tmp_path: Path, locale: str) -> None:
     ran = shell('exec "$@"', tmp_path, "keygen", "--help", LC_ALL=locale, PYTHONIOENCODING="ascii", COLUMNS="80")
 
