@@ -5,7 +5,6 @@ needed and no others: while commits are under way, and after crashes too. Queues
 own; after a crash they are what they were.
 """
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,68 +15,40 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.audit import Audit
+from core.engine_moves import (
+    BACK,
+    CHANGES,
+    LARGE,
+    LIMITS,
+    NS_PER_MS,
+    NS_PER_S,
+    amounts,
+    changes_of_time,
+    ids,
+    keys,
+    payloads,
+    prefixes,
+    queues,
+    shares,
+    steps_ns,
+)
 from core.fake_readers import FakeReaders
-from core.naive import LARGE_PAYLOAD_BYTES, Naive, Outcome, ceil_ms, events_of
+from core.naive import Naive, Outcome, ceil_ms, events_of
 from core.parts import restore_in_parts
+from core.plain_views import entry_view, event_view, timer_view
 from drivers.builders import LOG_ID
 from timer_protocol.errors import Refusal
-from timer_protocol.limits import Limits
-from timer_protocol.messages import (
-    CancelParams,
-    ExtendParams,
-    GetParams,
-    ListParams,
-    PauseParams,
-    RestartParams,
-    ResumeParams,
-    StartParams,
-)
+from timer_protocol.messages import ExtendParams, GetParams, ListParams, StartParams
 from timer_server.core.engine import Engine, TimerParams
-from timer_server.core.entries import OtherEntry, QueueEntry
 from timer_server.core.ledger import LogEnds
 from timer_server.core.listing import Line, Listing, list_page
-from timer_server.core.model import Countdown, Entry, Recall
+from timer_server.core.model import Countdown, Recall
 from timer_server.store.base import Header, Store
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
 
 QUICK_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - where a commit waits for no disk
-
-NS_PER_MS = 1_000_000
-NS_PER_S = 1_000_000_000
-LIMITS = Limits(max_timers=3, max_payload_bytes=LARGE_PAYLOAD_BYTES + 20, max_duration_s=600, retention_s=20)
-
-ids = st.sampled_from(["a", "a", "a", "a/1", "a/1", "b", "B"])
-prefixes = st.sampled_from(["", "a", "a/", "b", "c"])
-shares = st.dictionaries(st.sampled_from(["a", "a/", "b", "ma", "c"]), st.integers(1, 2), max_size=3)
-keys = st.none() | st.sampled_from(["k", "l"])
-LARGE = '"' + LARGE_PAYLOAD_BYTES * "x" + '"'
-TOO_LARGE = '"' + LIMITS.max_payload_bytes * "x" + '"'
-payloads = st.sampled_from(["null", '{"a":1}', '{ "a" : 1 }', '{"a":2}', LARGE, LARGE, " " + LARGE, TOO_LARGE])
-amounts = {
-    "hours": st.sampled_from([0, 0, 0, 1]),
-    "minutes": st.sampled_from([0, 0, 0, 1, 0.5]),
-    "seconds": st.sampled_from([0, 1, 2.5, 0.001, 20, 600]),
-}
-changes_of_time = {
-    "hours": st.just(0),
-    "minutes": st.sampled_from([0, 0, 1, -1]),
-    "seconds": st.sampled_from([0, 1, -1, 0.001, -0.001, -2.5, 540, 600, 1e9, -1e9]),
-}
-steps_ns = (
-    st.integers(0, NS_PER_MS)
-    | st.integers(0, 3000).map(lambda ms: ms * NS_PER_MS)
-    | st.sampled_from([NS_PER_S, 20 * NS_PER_S, 21 * NS_PER_S, 4000 * NS_PER_S])
-)
-CHANGES: dict[str, type[PauseParams | ResumeParams | CancelParams | RestartParams]] = {
-    "pause": PauseParams,
-    "resume": ResumeParams,
-    "cancel": CancelParams,
-    "restart": RestartParams,
-}
-queues = st.sampled_from(["p", "q"])
-BACK = {"pause": "resume", "cancel": "restart"}
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -442,26 +413,6 @@ class EngineMachine(RuleBasedStateMachine):
 
     def naive_seq_at(self, place: int) -> int:
         return len(events_of(self.naive.log[:place]))
-
-
-def entry_view(entry: Entry, log: Log) -> dict[str, Any]:
-    if isinstance(entry, QueueEntry):
-        part, body = entry.part.name.lower(), json.loads(entry.body)
-        return {"place": entry.place, "at_ms": entry.at_ms, "queue": entry.queue, "part": part, "body": body}
-    if isinstance(entry, OtherEntry):
-        return {"place": entry.place, "at_ms": entry.at_ms, "is_start": True}
-    return event_view(entry if isinstance(entry, Countdown) else entry.with_spec_of(log.holder(entry.spec_place)))
-
-
-def timer_view(timer: Countdown, now_ms: int) -> dict[str, Any]:
-    view: dict[str, Any] = json.loads(msgspec.json.encode(timer.view(now_ms)))
-    return view
-
-
-def event_view(event: Countdown) -> dict[str, Any]:
-    view = json.loads(msgspec.json.encode(event.event_view(LOG_ID)))
-    assert view.pop("log") == LOG_ID
-    return {**view, "id": event.id, "place": event.place, "spec_place": event.spec_place or None}
 
 
 TestEngine = EngineMachine.TestCase
