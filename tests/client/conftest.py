@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from client.fake_server import FakeServer
+from client.workers import patient
 from drivers.both_clients import AwaitableDriver, BlockingDriver, Driver
-from timer_client import Settings
+from local_server import LocalServer
+from timer_client import Settings, TimerClient
 
 Connect = Callable[..., Driver]
 
@@ -38,3 +40,10 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
     yield connected
     for driver in drivers:
         driver.end()
+
+
+@pytest.fixture
+def rest(server: LocalServer) -> Iterator[TimerClient]:
+    """Everybody else who uses the server, and is patient."""
+    with TimerClient(settings=patient(server)) as others:
+        yield others
