@@ -37,10 +37,16 @@ unexport PYTHONDONTWRITEBYTECODE
 
 test: test-together test-alone ## Run all tests; container tests where a Docker engine answers
 
+# Otherwise each of the workers would compile all tests for itself, at the same time.
+$(VENV)/tests-compiled: $(VENV)/ready
+	@echo "compiling the tests, once"
+	@$(BIN)/python -m pytest --collect-only --quiet >/dev/null || true # whoever runs them is told what is wrong
+	@touch $@
+
 # Where ARGS chooses tests, one of the two may have none of them, which pytest tells by 5.
 NO_TESTS := $(if $(ARGS),5,0)
 
-test-together: $(VENV)/ready
+test-together: $(VENV)/tests-compiled
 	@$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
 # What judges time would judge the other tests as well.
