@@ -9,7 +9,7 @@ import pytest
 
 from campaigns import __main__ as command
 from campaigns.campaign import Campaign, Length, Report
-from campaigns.catalogue import CAMPAIGNS
+from campaigns.catalogue import BY_NAME, CAMPAIGNS
 from campaigns.history import History
 
 GOOD = Report(faults=1234, requests=5, events=4, figures={"longest call": "0.5 s"})
@@ -30,6 +30,7 @@ def campaign(name: str, report: Report) -> Campaign:
 @pytest.fixture(autouse=True)
 def campaigns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(command, "CAMPAIGNS", (campaign("good", GOOD), campaign("bad", BAD)))
+    monkeypatch.setattr(command, "BY_NAME", (campaign("long", GOOD),))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
@@ -60,9 +61,9 @@ def test_a_seed_draws_the_same_whatever_else_runs(capsys: pytest.CaptureFixture[
 
 
 def test_names_tell_campaigns_apart() -> None:
-    names = [campaign.name for campaign in CAMPAIGNS]
+    names = [campaign.name for campaign in CAMPAIGNS + BY_NAME]
     assert len(set(names)) == len(names)
-    assert all(campaign.claim.endswith(".") for campaign in CAMPAIGNS)
+    assert all(campaign.claim.endswith(".") for campaign in CAMPAIGNS + BY_NAME)
 
 
 def test_an_empty_run_has_not_held(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,21 @@ def test_an_empty_run_has_not_held(capsys: pytest.CaptureFixture[str], monkeypat
 def test_an_unknown_campaign_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         command.main(["nonsense"])
-    assert "there are good, bad" in capsys.readouterr().err
+    assert "there are good, bad, long" in capsys.readouterr().err
+
+
+def test_one_that_runs_by_name_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    command.main([])
+    assert "The claim of long." not in capsys.readouterr().out
+    assert command.main(["long"]) == 0
+    assert "The claim of long." in capsys.readouterr().out
+
+
+def test_what_could_not_be_tried_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Campaign("absent", "A claim.", lambda *_: Report(not_run="not run (no engine)"), least_faults=1)
+    monkeypatch.setattr(command, "CAMPAIGNS", (absent,))
+    assert command.main([]) == 0
+    assert "not run (no engine)" in capsys.readouterr().out
 
 
 def test_a_kept_history_is_judged_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

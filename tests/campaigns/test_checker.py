@@ -170,7 +170,7 @@ def move_a_deadline(told: Retelling) -> None:
 def forget_a_deadline(told: Retelling) -> None:
     end = told.entries[-1]
     assert isinstance(end, Closed)
-    told.replace_entry(end, now_ms=end.now_ms + 2 * HOUR_MS)
+    told.replace_entry(end, now_ms={log: now_ms + 2 * HOUR_MS for log, now_ms in end.now_ms.items()})
 
 
 def live_on_after_the_end(told: Retelling) -> None:

@@ -1,6 +1,23 @@
 """All campaigns, in the order in which they run. A new one is a line here."""
 
-from campaigns import clock, crash, disk, held, herd, hostile, network, plans, queues, rolling, turn_points
+from campaigns import (
+    cancelled_waits,
+    clock,
+    crash,
+    disk,
+    failover,
+    held,
+    herd,
+    hostile,
+    lost_answers,
+    network,
+    no_standby,
+    plans,
+    queues,
+    rolling,
+    takeover,
+    turn_points,
+)
 from campaigns.campaign import Campaign
 
 CAMPAIGNS: tuple[Campaign, ...] = (
@@ -15,4 +32,11 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     held.CAMPAIGN,
     queues.CAMPAIGN,
     plans.CAMPAIGN,
+    failover.CAMPAIGN,
+    no_standby.CAMPAIGN,
+    cancelled_waits.CAMPAIGN,
+    lost_answers.CAMPAIGN,
 )
+
+BY_NAME: tuple[Campaign, ...] = (takeover.CAMPAIGN,)
+"""Those that run where they are asked for by name."""

@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ from timer_client import AsyncTimerClient, Settings, TimerClient
 from timer_client.errors import ServerError
 from timer_client.retry import Pause
 from timer_protocol.messages import Timer
+from timer_protocol.settings import endpoints
 
 REPLY_LIMIT_MS = 300
 RETRY_PAUSE_S = 0.02
@@ -47,6 +49,9 @@ class Client(Protocol):
     def ask(self, requests: Sequence[Request]) -> list[Timer | None]:
         """Carries requests in one message until they are answered."""
 
+    def give_up(self) -> None:
+        """Has it try no longer, from another thread."""
+
     def close(self) -> None:
         """Lets go of the connection."""
 
@@ -64,12 +69,15 @@ def patient(server: str, events: str) -> Settings:
 
 
 class PlainClient:
-    """A DEALER that sends JSON and, after a time-out, the same again from a new socket."""
+    """A DEALER that sends JSON and, after a time-out, the same again from a new socket: to the next server in turn,
+    where it is given several, separated by commas.
+    """
 
     def __init__(self, name: str, history: History, server: str) -> None:
         self._name = name
         self._history = history
-        self._server = server
+        self._servers = cycle(endpoints(server))
+        self._has_given_up = False
         self._context = zmq.Context()
         self._socket = self._connected()
 
@@ -77,7 +85,7 @@ class PlainClient:
         timers: list[Timer | None] = [None] * len(requests)
         calls: dict[int, int | None] = dict.fromkeys(range(len(requests)))
         end_s = time.monotonic() + PATIENCE_S
-        while calls and time.monotonic() < end_s:
+        while calls and time.monotonic() < end_s and not self._has_given_up:
             numbers = {self._note(requests[place], call): place for place, call in calls.items()}
             calls = {place: calls[place] or number for number, place in numbers.items()}
             self._send(numbers, requests)
@@ -90,6 +98,9 @@ class PlainClient:
         if calls:
             self._history.failed(self._name, f"{len(calls)} requests without a final answer within {PATIENCE_S} s")
         return timers
+
+    def give_up(self) -> None:
+        self._has_given_up = True
 
     def close(self) -> None:
         self._socket.close(0)
@@ -124,7 +135,7 @@ class PlainClient:
     def _connected(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
-        socket.connect(self._server)
+        socket.connect(next(self._servers))
         return socket
 
 
@@ -139,6 +150,9 @@ class LibraryClient:
 
     def ask(self, requests: Sequence[Request]) -> list[Timer | None]:
         return [self._ask_one(request) for request in requests]
+
+    def give_up(self) -> None:
+        self._client.close()
 
     def close(self) -> None:
         self._client.close()

@@ -22,6 +22,7 @@ from campaigns.history import CONTINUED, RESTARTED, History
 from campaigns.script import drawn_moment
 from campaigns.trial import Trial
 from campaigns.workload import Load
+from drivers.server_process import ServerProcess
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
@@ -54,7 +55,7 @@ Draw = Callable[["Faults", Random], list[Fault]]
 class Faults:
     """What is done to the clocks of a server under trial, and to the server meanwhile."""
 
-    def __init__(self, trial: Trial, clocks: Clocks) -> None:
+    def __init__(self, trial: Trial[ServerProcess], clocks: Clocks) -> None:
         self._trial = trial
         self._clocks = clocks
 
@@ -137,7 +138,7 @@ def faults_of_a_round(faults: Faults, dice: Random) -> list[Fault]:
     return [*drawn, faults.leap]
 
 
-def begin_crowd(trial: Trial, clocks: Clocks, number: int) -> None:
+def begin_crowd(trial: Trial[ServerProcess], clocks: Clocks, number: int) -> None:
     """Starts timers that nobody touches from then on: as many by the wall clock as by elapsed time."""
     requests = list(_crowd(clocks, trial.dice, number))
     with closing(PlainClient("crowd", trial.history, trial.server.commands)) as client:

@@ -20,7 +20,7 @@ UP_S = (0.0, 0.4)
 
 def storm(folder: Path, dice: Random, kills: int, server: ServerProcess | None = None) -> Report:
     """Kills a server so many times: the given one, or the real one in turns with one whose commits take their time."""
-    with Trial(folder, dice, Load(), server) as trial:
+    with Trial(folder, dice, Load(), server or ServerProcess(folder)) as trial:
         modules = cycle([trial.server.module] if server else [PIPELINED, trial.server.module])
         for module in islice(modules, kills):
             trial.progress(REPLIES_BETWEEN)

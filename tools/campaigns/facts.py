@@ -28,6 +28,14 @@ from timer_protocol.messages import Event, EventKind, Timer
 
 RUN_BEGINS: frozenset[EventKind] = frozenset({"started", "restarted"})
 
+Position = tuple[str, int]
+"""Where an event stands: its log, and its `seq` there."""
+
+
+def position(event: Event) -> Position:
+    """Where an event stands."""
+    return event.log, event.seq
+
 
 @dataclass(frozen=True)
 class Try:
@@ -72,7 +80,7 @@ class Run:
 
 @dataclass
 class Facts:
-    """What there is to know of a history. Events are in the order in which the log gave them.
+    """What there is to know of a history. Events are in the order in which their log gave them.
 
     Where there is an `own_prefix`, those of timers with other ids are not among them.
     """
@@ -146,9 +154,17 @@ class Facts:
         return calls
 
     @cached_property
-    def first_heard_s(self) -> dict[int, float]:
-        """When anybody heard of each event first, by its `seq`."""
-        return {one.event.seq: one.at_s for one in reversed(self.heard)}
+    def logs(self) -> dict[str, list[Event]]:
+        """The events of each log: a store has one for each of its shards."""
+        logs: dict[str, list[Event]] = defaultdict(list)
+        for event in self.log:
+            logs[event.log].append(event)
+        return logs
+
+    @cached_property
+    def first_heard_s(self) -> dict[Position, float]:
+        """When anybody heard of each event first."""
+        return {position(one.event): one.at_s for one in reversed(self.heard)}
 
     @cached_property
     def wall_clock(self) -> WallClock | None:

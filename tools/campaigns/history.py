@@ -113,10 +113,10 @@ class Listed(Struct, tag="listed", frozen=True):
 
 
 class Closed(Struct, tag="closed", frozen=True):
-    """The end, and the server's clock then. Without it the history is not whole."""
+    """The end, and the clock of each log then, by its id. Without it the history is not whole."""
 
     at_s: float
-    now_ms: int
+    now_ms: dict[str, int]
 
 
 Entry = Asked | Answered | Retried | Failed | Among | Watching | Heard | WallSet | Mark | Logged | Listed | Closed
@@ -172,7 +172,7 @@ class History:
         """Notes a fault."""
         self._add(Mark(what, time.monotonic(), passed_s))
 
-    def close(self, log: Sequence[Event], timers: Sequence[Timer], now_ms: int) -> None:
+    def close(self, log: Sequence[Event], timers: Sequence[Timer], now_ms: dict[str, int]) -> None:
         """Notes how everything stands in the end."""
         for event in log:
             self._add(Logged(event))

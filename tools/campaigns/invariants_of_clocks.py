@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
 
-from campaigns.facts import Facts
+from campaigns.facts import Facts, position
 from campaigns.invariants_of_effect import LATE
 from campaigns.wall_clock import Span, WallClock
 from timer_protocol.messages import Event
@@ -51,7 +51,7 @@ def no_wall_bound_before_its_moment(facts: Facts) -> Iterator[str]:
     for event, due_ms in _bound_events(facts, clock):
         if event.kind != "fired":
             continue
-        heard_ms = 1000 * (facts.first_heard_s.get(event.seq, inf) - clock.monotonic_s(event.at_ms))
+        heard_ms = 1000 * (facts.first_heard_s.get(position(event), inf) - clock.monotonic_s(event.at_ms))
         early_ms = min(due_ms) - event.at_ms - min(heard_ms, 1000 * OFF_S)
         if early_ms > ROUNDED_MS:
             yield (
@@ -132,7 +132,7 @@ def _bound_events(facts: Facts, clock: WallClock) -> Iterator[tuple[Event, list[
         moment_ms = facts.bound.get((event.timer.id, event.timer.version))
         if moment_ms is not None:
             at_s = clock.monotonic_s(event.at_ms)
-            until_s = max(at_s + OFF_S, facts.first_heard_s.get(event.seq, 0))
+            until_s = max(at_s + OFF_S, facts.first_heard_s.get(position(event), 0))
             yield event, clock.due_ms(moment_ms, at_s - OFF_S, until_s)
 
 

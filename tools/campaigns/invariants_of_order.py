@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from campaigns.facts import Facts
+from campaigns.facts import Facts, position
 from timer_protocol.messages import Event
 
 ENDS_A_STOP = {"resumed", "restarted"}
@@ -19,15 +19,20 @@ MAY_FOLLOW = {
 
 
 def the_log_is_whole(facts: Facts) -> Iterator[str]:
-    """`seq` rises by one from 1, by any number where others' events are between, and time never goes back."""
-    if facts.log and facts.log[0].seq != 1 and not facts.own_prefix:
-        yield f"the log begins with seq {facts.log[0].seq}; expected 1"
-    for before, event in pairwise(facts.log):
-        if event.seq <= before.seq or (event.seq != before.seq + 1 and not facts.own_prefix):
-            yield f"timer {event.timer.id} seq {event.seq} follows seq {before.seq}; expected {before.seq + 1}"
-        if event.at_ms < before.at_ms:
-            back_ms = before.at_ms - event.at_ms
-            yield f"timer {event.timer.id} seq {event.seq} is {back_ms} ms before seq {before.seq}; expected no less"
+    """`seq` rises by one from 1, by any number where others' events are between, and time never goes back: so in each
+    log.
+    """
+    for log in facts.logs.values():
+        if log[0].seq != 1 and not facts.own_prefix:
+            yield f"the log begins with seq {log[0].seq}; expected 1"
+        for before, event in pairwise(log):
+            if event.seq <= before.seq or (event.seq != before.seq + 1 and not facts.own_prefix):
+                yield f"timer {event.timer.id} seq {event.seq} follows seq {before.seq}; expected {before.seq + 1}"
+            if event.at_ms < before.at_ms:
+                back_ms = before.at_ms - event.at_ms
+                yield (
+                    f"timer {event.timer.id} seq {event.seq} is {back_ms} ms before seq {before.seq}; expected no less"
+                )
 
 
 def lives_are_possible(facts: Facts) -> Iterator[str]:
@@ -68,18 +73,19 @@ def no_fired_after_a_stop(facts: Facts) -> Iterator[str]:
 
 
 def watchers_hear_all_once_in_order(facts: Facts) -> Iterator[str]:
-    """Whoever watches is handed every event of the log once, in the order of `seq`, however often it resumes."""
+    """Whoever watches is handed every event of each log once, in the order of `seq`, however often it resumes."""
     for watcher, after in facts.watching.items():
-        expected = [event for event in facts.log if event.seq > after]
+        expected = {position(event): event for event in facts.log if event.seq > after}
         heard = [one.event for one in facts.heard if one.watcher == watcher]
-        for before, event in pairwise(heard):
-            if event.seq <= before.seq:
-                yield f"{watcher} heard timer {event.timer.id} seq {event.seq} after seq {before.seq}"
-        for seq in sorted({event.seq for event in expected} - {event.seq for event in heard}):
-            yield f"{watcher} never heard seq {seq}; expected every event after {after}"
-        logged = {event.seq: event for event in expected}
+        reached: dict[str, int] = {}
         for event in heard:
-            if logged.get(event.seq) != event:
+            if event.seq <= reached.get(event.log, 0):
+                yield f"{watcher} heard timer {event.timer.id} seq {event.seq} after seq {reached[event.log]}"
+            reached[event.log] = event.seq
+        for _, seq in sorted(expected.keys() - {position(event) for event in heard}):
+            yield f"{watcher} never heard seq {seq}; expected every event after {after}"
+        for event in heard:
+            if expected.get(position(event)) != event:
                 yield f"{watcher} heard {event.kind} of timer {event.timer.id} as seq {event.seq}; the log has another"
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from msgspec import UNSET
 
-from campaigns.facts import Facts, Run, Try
+from campaigns.facts import Facts, Run, Try, position
 from timer_protocol.durations import total_ms
 from timer_protocol.messages import Event
 
@@ -27,7 +27,7 @@ def no_event_before_its_deadline(facts: Facts) -> Iterator[str]:
                 due_at_ms = end.timer.due_at_ms
                 if due_at_ms is None or end.at_ms < due_at_ms:
                     yield f"timer {timer_id} seq {end.seq} fired at {end.at_ms}; expected {due_at_ms} or later"
-                ran_s = _longest_possible_s(facts, run, facts.first_heard_s.get(end.seq))
+                ran_s = _longest_possible_s(facts, run, facts.first_heard_s.get(position(end)))
                 is_elapsed = end.timer.at is UNSET
                 if is_elapsed and ran_s is not None and ran_s + READING_S < end.timer.duration_ms / 1000:
                     yield (
@@ -60,9 +60,10 @@ def no_deadline_moves(facts: Facts) -> Iterator[str]:
 def no_deadline_is_forgotten(facts: Facts) -> Iterator[str]:
     """In the end no timer is still running whose time has long come."""
     for timer_id, timer in facts.listed.items():
-        if facts.closed is None or timer.state != "running" or timer.due_at_ms is None:
+        life = facts.lives.get(timer_id)
+        if facts.closed is None or timer.state != "running" or timer.due_at_ms is None or not life:
             continue
-        late_ms = facts.closed.now_ms - timer.due_at_ms
+        late_ms = facts.closed.now_ms[life[-1].log] - timer.due_at_ms
         if late_ms > OVERDUE_MS:
             yield f"timer {timer_id} was due {late_ms} ms ago and is still running; expected that it has fired"
 

@@ -31,7 +31,7 @@ def load_beside(
     """
     folder.mkdir(exist_ok=True)
     load = Load(plain=1, library=1, watchers=watchers, rest_s=REST_S, own_prefix=PREFIX)
-    with Trial(folder, dice, load, server) as trial:
+    with Trial(folder, dice, load, server or ServerProcess(folder)) as trial:
         yield trial.server
         try:
             trial.progress(REPLIES_AFTERWARDS)

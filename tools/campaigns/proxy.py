@@ -33,6 +33,7 @@ class Proxy:
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
         self._silent = False
         self._lossy: tuple[bytes, bytes] | None = None
+        self._unwanted: bytes | None = None
         self.endpoint = ""
         """Where peers connect to."""
         self.delay_s: Callable[[], float] = float
@@ -41,6 +42,8 @@ class Proxy:
         """Connections accepted so far."""
         self.reply_lost = threading.Event()
         """Set once the reply that `lose_reply` speaks of was lost."""
+        self.request_lost = threading.Event()
+        """The same of `lose_request`."""
 
     def __enter__(self) -> "Proxy":
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -85,6 +88,18 @@ class Proxy:
         """The next request with these bytes passes; the reply with those does not, and its connection is reset."""
         self.reply_lost.clear()
         self._lossy = (request, reply)
+
+    def lose_request(self, request: bytes) -> None:
+        """The next request with these bytes does not pass, and its connection is reset."""
+        self.request_lost.clear()
+        self._unwanted = request
+
+    def has_to_lose(self, sent: bytes) -> bool:
+        """Whether what was sent is not to pass. Told once."""
+        if self._unwanted is None or self._unwanted not in sent:
+            return False
+        self._unwanted = None
+        return True
 
     def reply_to_lose(self, sent: bytes) -> bytes | None:
         """What marks the reply that is to be lost, where the request it answers is in what was sent. Told once."""
@@ -197,6 +212,10 @@ class _Connection:
         return chunk
 
     def _note_request(self, chunk: bytes) -> bytes:
+        if self._proxy.has_to_lose(chunk):
+            self._proxy.request_lost.set()
+            self.reset()
+            return b""
         self._lost_reply = self._lost_reply or self._proxy.reply_to_lose(chunk)
         return chunk
 

@@ -10,6 +10,7 @@ from campaigns.crash import PIPELINED
 from campaigns.history import RESTARTED
 from campaigns.trial import Trial
 from campaigns.workload import Load
+from drivers.server_process import ServerProcess
 
 SHORT_RESTARTS, LONG_RESTARTS = 4, 60
 REPLIES_BETWEEN = 150
@@ -21,7 +22,7 @@ def _run(folder: Path, length: Length, dice: Random) -> Report:
     restarts = length.pick(SHORT_RESTARTS, LONG_RESTARTS)
     exits: list[int] = []
     # All clients are the library's: what reaches their callers is what is tested.
-    with Trial(folder, dice, Load(plain=0, library=3, asynchronous=1, watchers=2)) as trial:
+    with Trial(folder, dice, Load(plain=0, library=3, asynchronous=1, watchers=2), ServerProcess(folder)) as trial:
         # Every other server has turns in flight when it is told to stop.
         for module in islice(cycle([PIPELINED, trial.server.module]), restarts):
             trial.progress(REPLIES_BETWEEN)

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import convert
 
@@ -12,7 +13,6 @@ from campaigns.checker import check, count_lost
 from campaigns.facts import Facts
 from campaigns.history import Answered, History
 from campaigns.workload import Load, Workload
-from drivers.server_process import ServerProcess
 from timer_protocol.messages import Event, EventPage, Timer
 
 HISTORY = "history.jsonl"
@@ -25,30 +25,44 @@ CATCH_UP_LIMIT_S = 20
 PROGRESS_LIMIT_S = 30
 
 
-class Trial:
-    """While entered, a server runs under load. `history` gets everything that happens.
+class Servers(Protocol):
+    """What a trial needs to know of a server, or of several that are one service."""
+
+    @property
+    def commands(self) -> str:
+        """Where requests are taken, with commas between several."""
+
+    @property
+    def events(self) -> str:
+        """Where events are told, likewise."""
+
+    def start(self) -> object:
+        """Starts, and waits until requests are taken."""
+
+    def kill(self) -> None:
+        """Ends at once."""
+
+
+S = TypeVar("S", bound=Servers)
+
+
+class Trial(Generic[S]):
+    """While entered, a server runs under load, or several that are one service. `history` gets everything that happens.
 
     The faults are for the one who enters it; `server` may be killed, stopped, and started again.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        dice: Random,
-        load: Load,
-        server: ServerProcess | None = None,
-        history: History | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, dice: Random, load: Load, server: S, history: History | None = None) -> None:
         self.history = history or History()
         if load.own_prefix:
             self.history.among(load.own_prefix)
-        self.server = server or ServerProcess(folder)
+        self.server = server
         self.dice = dice
         self._folder = folder
         self._load = load
         self._workload: Workload | None = None
 
-    def __enter__(self) -> "Trial":
+    def __enter__(self) -> "Trial[S]":
         self.server.start()
         self._workload = Workload(self._load, self.history, self.server.commands, self.server.events, self.dice)
         self._workload.start()
@@ -59,7 +73,7 @@ class Trial:
         if error is not None:
             self.history.write(self._folder / HISTORY)
         if self._workload is not None:  # it could not be settled; nobody is to go on asking
-            self._workload.stop()
+            self._workload.abandon()
             self._workload.close()
 
     def progress(self, replies: int) -> None:
@@ -74,12 +88,12 @@ class Trial:
         _wait_for_those_due_soon(asker, prefix)
         log = _whole_log(asker, prefix)
         for watcher in self._workload.watchers:
-            watcher.reach(log[-1].seq if log else 0, CATCH_UP_LIMIT_S)
+            watcher.reach({event.log: event.seq for event in log}, CATCH_UP_LIMIT_S)
         self._workload.close()
         self._workload = None
         timers = _all_timers(asker, prefix=prefix)
-        (standing,) = asker.result("server.info")["logs"].values()
-        self.history.close(log, timers, standing["now_ms"])
+        logs = asker.result("server.info")["logs"]
+        self.history.close(log, timers, {log_id: standing["now_ms"] for log_id, standing in logs.items()})
 
     def report(self, faults: int) -> Report:
         """What came of it. The history is kept in the folder."""

@@ -23,7 +23,7 @@ def _run(folder: Path, length: Length, dice: Random) -> Report:
     points *= length.pick(SHORT_ROUNDS, LONG_ROUNDS)
     dice.shuffle(points)
     # Bursts, so that a turn has several replies and events.
-    with Trial(folder, dice, Load(plain=3, library=2, rest_s=0.002)) as trial:
+    with Trial(folder, dice, Load(plain=3, library=2, rest_s=0.002), ServerProcess(folder)) as trial:
         trial.progress(50)
         for point, is_pipelined in points:
             _die_at(point, trial, dice, is_pipelined)
@@ -33,9 +33,9 @@ def _run(folder: Path, length: Length, dice: Random) -> Report:
     return trial.report(len(points))
 
 
-def _die_at(point: str, trial: Trial, dice: Random, is_pipelined: bool) -> None:
+def _die_at(point: str, trial: Trial[ServerProcess], dice: Random, is_pipelined: bool) -> None:
     """Starts a server that is to die at a point, with turns in flight or without, and waits until it has."""
-    server: ServerProcess = trial.server
+    server = trial.server
     server.kill()
     server.module = DOOMED
     server.environment |= {"DOOM_POINT": point, "DOOM_COUNT": str(dice.randint(*PASSES))}

@@ -1,6 +1,7 @@
 """A watcher that is cut off now and then, and resumes where it was."""
 
 import threading
+from collections.abc import Mapping
 from random import Random
 
 from campaigns.history import History
@@ -21,7 +22,7 @@ class Watcher:
         self._dice = dice
         self._cursor = Cursor()
         self._prefix = prefix
-        self._seq = 0
+        self._reached: dict[str, int] = {}
         self._progress = threading.Condition()
         self._closing = self._failed = False
         self._client: TimerClient | None = None
@@ -29,14 +30,17 @@ class Watcher:
 
     def start(self) -> None:
         """Begins to watch."""
-        self._history.watching(self._name, self._seq)
+        self._history.watching(self._name, 0)
         self._thread.start()
 
-    def reach(self, seq: int, limit_s: float) -> bool:
-        """Waits until the watcher has come as far as `seq`; False if it does not in time, or has failed."""
+    def reach(self, ends: Mapping[str, int], limit_s: float) -> bool:
+        """Waits until the watcher has come as far as a `seq` in each log; False where it has not in time, or fails."""
         with self._progress:
-            self._progress.wait_for(lambda: self._seq >= seq or self._failed, limit_s)
-            return self._seq >= seq
+            self._progress.wait_for(lambda: self._has_reached(ends) or self._failed, limit_s)
+            return self._has_reached(ends)
+
+    def _has_reached(self, ends: Mapping[str, int]) -> bool:
+        return all(self._reached.get(log, 0) >= seq for log, seq in ends.items())
 
     def close(self, limit_s: float) -> None:
         """Ends the watcher."""
@@ -71,7 +75,8 @@ class Watcher:
             for event in stream:
                 self._history.heard(self._name, event)
                 with self._progress:
-                    self._cursor, self._seq = stream.cursor or self._cursor, event.seq
+                    self._cursor = stream.cursor or self._cursor
+                    self._reached[event.log] = event.seq
                     self._progress.notify_all()
                 events -= 1
                 if not events:

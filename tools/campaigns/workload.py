@@ -69,6 +69,12 @@ class Workload:
         for client in self._clients:
             client.close()
 
+    def abandon(self) -> None:
+        """Has all clients give up what they have begun: there is no server any more."""
+        for client in self._clients:
+            client.give_up()
+        self.stop()
+
     def close(self) -> None:
         """Ends the watchers."""
         for watcher in self.watchers:

@@ -146,6 +146,13 @@ class Node:
         self.execute(f"alter system set {name} = '{value}'")
         self.execute("select pg_reload_conf()")
 
+    def received(self) -> int:
+        """How far a standby has written down what its primary has sent, in bytes of the write-ahead log."""
+        last = "greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
+        ((count,),) = self.execute(f"select pg_wal_lsn_diff({last}, '0/0')::bigint")
+        assert isinstance(count, int)
+        return count
+
     def add_tablespace(self, name: str, place: Path) -> None:
         """Lets databases be made in a folder, which becomes PostgreSQL's."""
         _give_away(place)
@@ -185,6 +192,8 @@ class Cluster:
         self._settings = {"fsync": "on" if is_fsynced else "off", **settings}
         self.primary = Node(self._folder, "primary", **self._settings)
         self.standbys: list[Node] = []
+        self.fallen: list[Node] = []
+        """Nodes that were the primary once, until they are rebuilt."""
         try:
             _run("initdb", "-D", str(self.primary.folder), "-U", SUPERUSER, "-E", "UTF8", "--no-locale", "--no-sync")
             self._require_passwords()
@@ -231,19 +240,48 @@ class Cluster:
         with (node.folder / "postgresql.auto.conf").open("a") as file:
             file.write(f"primary_conninfo = '{_conninfo(primary, node.name)}'\n")
 
+    def promote_foremost(self) -> Node:
+        """Makes the standby that has most the primary, as a manager has to. Nobody follows it yet."""
+        self.fallen.append(self.primary)
+        self.primary = max(self.standbys, key=Node.received)
+        self.standbys.remove(self.primary)
+        self.primary.promote()
+        return self.primary
+
+    def follow_promoted(self) -> None:
+        """Has all standbys follow the primary that was promoted, and its commits wait for them."""
+        for standby in self.standbys:
+            standby.kill()
+            self.follow(standby, self.primary)
+            standby.start()
+        self.replicate()
+
+    def rebuild(self) -> None:
+        """Makes the nodes that have fallen standbys, each with its port, and none of its data."""
+        while self.fallen:
+            node = self.fallen.pop()
+            node.kill()
+            shutil.rmtree(node.folder)
+            self.standbys.append(node)
+            self._begin_as_standby(node)
+        self.replicate()
+
     def close(self) -> None:
         """Ends all of it, and removes it."""
-        for node in self.nodes:
+        for node in [*self.nodes, *self.fallen]:
             node.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _standby(self, name: str) -> Node:
         node = Node(self._folder, name, **self._settings)
-        conninfo = _conninfo(self.primary, name)
+        self._begin_as_standby(node)
+        return node
+
+    def _begin_as_standby(self, node: Node) -> None:
+        conninfo = _conninfo(self.primary, node.name)
         _run("pg_basebackup", "-D", str(node.folder), "-d", conninfo, "-R", "-X", "stream", "-c", "fast", "--no-sync")
         self.follow(node, self.primary)
         node.start()
-        return node
 
     def _require_passwords(self) -> None:
         lines = (f"host all {SUPERUSER} 127.0.0.1/32 trust", f"host replication {SUPERUSER} 127.0.0.1/32 trust")

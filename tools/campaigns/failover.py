@@ -1,0 +1,70 @@
+"""PostgreSQL's primary dies with all its processes, and a manager promotes the standby that has most."""
+
+import time
+from pathlib import Path
+from random import Random
+
+from campaigns.campaign import Campaign, Length, Report
+from campaigns.facts import Facts
+from campaigns.history import CONTINUED
+from campaigns.on_postgres import judged, trial_of_servers, where_postgres_is
+from campaigns.told_meanwhile import told_again_s, told_meanwhile
+from drivers.postgres import Cluster
+
+SHORT_FAILOVERS, LONG_FAILOVERS = 1, 20
+REPLIES_BETWEEN = 100
+UNCONFIRMED_S = 1.5
+"""How long the promoted node has no standby, and takes every commit by itself."""
+
+BACK_S = 2.0
+"""Within this time of there being a standby again all has to go on, and ends that were due meanwhile be told."""
+
+
+def play(folder: Path, dice: Random, failovers: int, sabotage: str = "", servers: int = 1) -> Report:
+    """So many failovers, after each of which the node that has fallen is rebuilt as a standby."""
+    quiet: list[tuple[float, float]] = []
+    back: list[float] = []
+    with Cluster(standbys=2) as postgres:
+        with trial_of_servers(folder, dice, [postgres.url()] * servers, sabotage) as trial:
+            for _ in range(failovers):
+                trial.progress(REPLIES_BETWEEN)
+                trial.history.mark("primary killed")
+                gone_s = time.monotonic()
+                postgres.primary.kill()
+                postgres.promote_foremost()
+                time.sleep(UNCONFIRMED_S)  # whatever is told meanwhile is what is looked for
+                quiet.append((gone_s, time.monotonic()))
+                postgres.follow_promoted()
+                trial.history.mark(CONTINUED)
+                back.append(time.monotonic())
+                trial.progress(REPLIES_BETWEEN)
+                postgres.rebuild()
+            trial.settle()
+        report = judged(trial, failovers, postgres, BACK_S, forgiven=True)
+    facts = Facts.of(trial.history)
+    for from_s, until_s in quiet:
+        report.violations += told_meanwhile(facts, from_s, until_s)
+    took_s = [told_again_s(facts, at_s) for at_s in back]
+    report.figures["in service again"] = f"{max(took_s):.2f} s after there was a standby"
+    report.violations += [
+        f"the_service_goes_on: nothing was told for {one_s:.2f} s after there was a standby; expected {BACK_S:g} s"
+        for one_s in took_s
+        if one_s > BACK_S
+    ]
+    return report
+
+
+@where_postgres_is
+def _run(folder: Path, length: Length, dice: Random) -> Report:
+    return play(folder, dice, length.pick(SHORT_FAILOVERS, LONG_FAILOVERS))
+
+
+CAMPAIGN = Campaign(
+    "failover",
+    "PostgreSQL's primary is killed with all its processes, and of its two standbys the one that has most is promoted: "
+    "nothing acknowledged is lost, nothing is acknowledged while no standby confirms, and all goes on within 2 s of "
+    "there being one again.",
+    _run,
+    least_faults=SHORT_FAILOVERS,
+    least_requests=200,
+)

@@ -1,0 +1,65 @@
+"""`python -m campaigns.sabotaged_commits`: a server on PostgreSQL with a fault planted in it, which a campaign finds.
+
+`SABOTAGE` names the fault.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from timer_server.__main__ import main
+from timer_server.store.postgres import exchange, session
+from timer_server.store.postgres.exchange import Answer
+from timer_server.store.postgres.pipeline import Pipeline
+from timer_server.store.postgres.primary import Primary
+from timer_server.store.state import LogState
+
+
+def waits_for_no_disk() -> None:
+    """PostgreSQL acknowledges a commit before any disk has it."""
+    on, off = "('synchronous_commit', 'on',", "('synchronous_commit', 'off',"
+    for name in ("_SET", "_READ_BACK"):
+        statement = getattr(session, name)
+        assert on in statement.text
+        setattr(session, name, statement._replace(text=statement.text.replace(on, off)))
+
+
+def trusts_any_primary() -> None:
+    """That PostgreSQL waits for no standby is not looked at once the server has begun."""
+    doubt = Primary._doubt
+
+    def doubt_it_less(self: Primary, answer: Answer) -> str | None:
+        return None if answer.is_confirmed else doubt(self, answer)
+
+    Primary._doubt = doubt_it_less  # type: ignore[method-assign]
+
+
+def takes_a_cancelled_wait_for_done() -> None:
+    """The warning that a commit was not waited for is not seen."""
+    exchange._CANCELLED_WAIT = b"none"
+
+
+def takes_what_was_cut_for_done() -> None:
+    """Of a commit whose answer is lost nobody finds out whether it was done."""
+    raised = Pipeline.raised
+
+    def as_if_done(self: Pipeline, found: Mapping[int, tuple[int, LogState]]) -> None:
+        under_way = {number: commit.state for number, commit in self._under_way.items()}
+        raised(self, {n: (epoch, under_way.get(n, state)) for n, (epoch, state) in found.items()})
+
+    Pipeline.raised = as_if_done  # type: ignore[method-assign]
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {
+    sabotage.__name__: sabotage
+    for sabotage in (
+        waits_for_no_disk,
+        trusts_any_primary,
+        takes_a_cancelled_wait_for_done,
+        takes_what_was_cut_for_done,
+    )
+}
+
+if __name__ == "__main__":
+    SABOTAGES[os.environ["SABOTAGE"]]()
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""A server that owns shards is killed, and another takes them."""
+
+import time
+from pathlib import Path
+from random import Random
+
+from campaigns.campaign import Campaign, Length, Report
+from campaigns.history import RESTARTED
+from campaigns.on_postgres import LEASE_S, SERVERS, judged, trial_of_servers, where_postgres_is
+from drivers.postgres import Cluster
+
+SHORT_KILLS, LONG_KILLS = 3, 20
+REPLIES_BETWEEN = 30
+UP_S = (0.0, 1.0)
+"""Beside the time for those replies, how long all servers are let run."""
+
+LATE_S = LEASE_S + 1
+"""How late an end may be: its owner is missed once its lease is over, and another reads the log."""
+
+
+def play(folder: Path, dice: Random, kills: int, sabotage: str = "", servers: int = SERVERS) -> Report:
+    """So many kills, each of any server; it is started again once the others have served for a while without it."""
+    with Cluster(standbys=1) as postgres:
+        with trial_of_servers(folder, dice, [postgres.url()] * servers, sabotage) as trial:
+            for _ in range(kills):
+                trial.progress(REPLIES_BETWEEN)
+                time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
+                killed = dice.choice(trial.server.servers)
+                trial.history.mark("killed")
+                killed.kill()
+                if servers > 1:
+                    trial.progress(REPLIES_BETWEEN)
+                killed.start()
+                trial.history.mark(RESTARTED)
+            trial.settle()
+        return judged(trial, kills, postgres, LATE_S, forgiven=servers == 1)
+
+
+@where_postgres_is
+def _run(folder: Path, length: Length, dice: Random) -> Report:
+    return play(folder, dice, length.pick(SHORT_KILLS, LONG_KILLS))
+
+
+CAMPAIGN = Campaign(
+    "takeover",
+    "Of three servers under load one after the other is killed: the others take its shards, nothing acknowledged is "
+    "lost, nothing is done twice or early, and no end is told later than the lease and a second.",
+    _run,
+    least_faults=SHORT_KILLS,
+    least_requests=100,
+)
