@@ -7,7 +7,7 @@ from random import Random
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.facts import Facts
 from campaigns.history import CONTINUED
-from campaigns.on_postgres import judged, trial_of_servers, where_postgres_is
+from campaigns.on_postgres import judged, servers_on, trial_of, where_postgres_is
 from campaigns.told_meanwhile import ON_THE_WAY_S, told_meanwhile
 from drivers.postgres import Cluster, Node, frozen
 
@@ -34,7 +34,7 @@ def play(folder: Path, dice: Random, cancels: int, sabotage: str = "", servers: 
     """So many waits are cancelled while the standby stands still."""
     quiet: list[tuple[float, float]] = []
     with Cluster(standbys=1) as postgres:
-        with trial_of_servers(folder, dice, [postgres.url()] * servers, sabotage) as trial:
+        with trial_of(servers_on(folder, [postgres.url()] * servers, sabotage), folder, dice) as trial:
             for _ in range(cancels):
                 trial.progress(REPLIES_BETWEEN)
                 trial.history.mark("wait cancelled")
@@ -47,7 +47,7 @@ def play(folder: Path, dice: Random, cancels: int, sabotage: str = "", servers: 
                 trial.history.mark(CONTINUED)
             trial.progress(REPLIES_BETWEEN)
             trial.settle()
-        report = judged(trial, cancels, postgres, BACK_S, forgiven=True)
+        report = judged(trial, cancels, postgres.url(), BACK_S, forgiven=True)
     facts = Facts.of(trial.history)
     for from_s, until_s in quiet:
         report.violations += told_meanwhile(facts, from_s, until_s)

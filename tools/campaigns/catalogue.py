@@ -15,6 +15,7 @@ from campaigns import (
     plans,
     queues,
     rolling,
+    skewed_clocks,
     takeover,
     turn_points,
 )
@@ -33,10 +34,10 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     queues.CAMPAIGN,
     plans.CAMPAIGN,
     failover.CAMPAIGN,
-    no_standby.CAMPAIGN,
     cancelled_waits.CAMPAIGN,
     lost_answers.CAMPAIGN,
+    skewed_clocks.CAMPAIGN,
 )
 
-BY_NAME: tuple[Campaign, ...] = (takeover.CAMPAIGN,)
+BY_NAME: tuple[Campaign, ...] = (no_standby.CAMPAIGN, takeover.CAMPAIGN)
 """Those that run where they are asked for by name."""

@@ -23,7 +23,12 @@ class Clocks:
 
     def server(self, module: str = CLOCKED_SERVER, **environment: str) -> ServerProcess:
         """A server that goes by them."""
-        return ServerProcess(self._folder, {clocked_server.CLOCK_FILE: str(self._path), **environment}, module)
+        return ServerProcess(self._folder, {**self.environment, **environment}, module)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What has the clocked server go by them."""
+        return {clocked_server.CLOCK_FILE: str(self._path)}
 
     def wall_s(self) -> float:
         """What the wall clock shows, in Unix time."""

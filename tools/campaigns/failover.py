@@ -7,7 +7,7 @@ from random import Random
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.facts import Facts
 from campaigns.history import CONTINUED
-from campaigns.on_postgres import judged, trial_of_servers, where_postgres_is
+from campaigns.on_postgres import judged, servers_on, trial_of, where_postgres_is
 from campaigns.told_meanwhile import told_again_s, told_meanwhile
 from drivers.postgres import Cluster
 
@@ -25,7 +25,7 @@ def play(folder: Path, dice: Random, failovers: int, sabotage: str = "", servers
     quiet: list[tuple[float, float]] = []
     back: list[float] = []
     with Cluster(standbys=2) as postgres:
-        with trial_of_servers(folder, dice, [postgres.url()] * servers, sabotage) as trial:
+        with trial_of(servers_on(folder, [postgres.url()] * servers, sabotage), folder, dice) as trial:
             for _ in range(failovers):
                 trial.progress(REPLIES_BETWEEN)
                 trial.history.mark("primary killed")
@@ -40,7 +40,7 @@ def play(folder: Path, dice: Random, failovers: int, sabotage: str = "", servers
                 trial.progress(REPLIES_BETWEEN)
                 postgres.rebuild()
             trial.settle()
-        report = judged(trial, failovers, postgres, BACK_S, forgiven=True)
+        report = judged(trial, failovers, postgres.url(), BACK_S, forgiven=True)
     facts = Facts.of(trial.history)
     for from_s, until_s in quiet:
         report.violations += told_meanwhile(facts, from_s, until_s)

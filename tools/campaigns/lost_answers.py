@@ -6,7 +6,7 @@ from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.history import CONTINUED
-from campaigns.on_postgres import judged, trial_of_servers, where_postgres_is
+from campaigns.on_postgres import judged, servers_on, trial_of, where_postgres_is
 from campaigns.proxy import Proxy
 from drivers.postgres import Cluster
 
@@ -39,7 +39,7 @@ def play(folder: Path, dice: Random, cuts: int, sabotage: str = "") -> Report:
     lasting = {number for number in range(cuts) if dice.random() < LASTING_SHARE} | {cuts - 1}
     with Cluster(standbys=1) as postgres, Proxy(postgres.primary.address) as proxy:
         url = postgres.url().replace(postgres.primary.address, proxy.endpoint.removeprefix("tcp://"))
-        with trial_of_servers(folder, dice, [url], sabotage) as trial:
+        with trial_of(servers_on(folder, [url], sabotage), folder, dice) as trial:
             for number in range(cuts):
                 trial.progress(REPLIES_BETWEEN)
                 trial.history.mark("commit cut")
@@ -52,7 +52,7 @@ def play(folder: Path, dice: Random, cuts: int, sabotage: str = "") -> Report:
                 trial.history.mark(CONTINUED)
             trial.progress(REPLIES_BETWEEN)
             trial.settle()
-        return judged(trial, cuts, postgres, LATE_S, forgiven=True)
+        return judged(trial, cuts, postgres.url(), LATE_S, forgiven=True)
 
 
 @where_postgres_is

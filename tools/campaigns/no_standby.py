@@ -7,7 +7,7 @@ from random import Random
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.facts import Facts
 from campaigns.history import CONTINUED
-from campaigns.on_postgres import judged, trial_of_servers, where_postgres_is
+from campaigns.on_postgres import judged, servers_on, trial_of, where_postgres_is
 from campaigns.told_meanwhile import told_meanwhile
 from drivers.postgres import Cluster
 
@@ -23,7 +23,7 @@ def play(folder: Path, dice: Random, rounds: int, sabotage: str = "", servers: i
     """In each round all standbys are killed, the primary is told to wait for none, and then both are undone."""
     quiet: list[tuple[float, float]] = []
     with Cluster(standbys=2) as postgres:
-        with trial_of_servers(folder, dice, [postgres.url()] * servers, sabotage) as trial:
+        with trial_of(servers_on(folder, [postgres.url()] * servers, sabotage), folder, dice) as trial:
             for _ in range(rounds):
                 trial.progress(REPLIES_BETWEEN)
                 trial.history.mark("standbys killed")
@@ -40,7 +40,7 @@ def play(folder: Path, dice: Random, rounds: int, sabotage: str = "", servers: i
                 trial.history.mark(CONTINUED)
             trial.progress(REPLIES_BETWEEN)
             trial.settle()
-        report = judged(trial, 2 * rounds, postgres, BACK_S, forgiven=True)
+        report = judged(trial, 2 * rounds, postgres.url(), BACK_S, forgiven=True)
     facts = Facts.of(trial.history)
     for from_s, until_s in quiet:
         report.violations += told_meanwhile(facts, from_s, until_s)

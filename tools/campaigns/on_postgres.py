@@ -17,7 +17,7 @@ from campaigns.lateness_of_ends import latenesses_s
 from campaigns.stored_log import StoredLog
 from campaigns.trial import PROGRESS_LIMIT_S, Trial
 from campaigns.workload import Load
-from drivers.postgres import Cluster, is_required, postgres_fault
+from drivers.postgres import is_required, postgres_fault
 from drivers.server_cluster import ServerCluster
 
 LOAD = Load(plain=2, library=1, watchers=1)
@@ -77,18 +77,16 @@ class ServersTrial(Trial[ServerCluster]):
                 assert LOST not in str(line), f"a server says: {line}"
 
 
-@contextmanager
-def trial_of_servers(
-    folder: Path, dice: Random, stores: Sequence[str], sabotage: str = "", load: Load = LOAD
-) -> Iterator[ServersTrial]:
-    """A trial of one server for each store; with a fault planted in it, where `sabotage` names one.
-
-    That the service does not go on is a finding.
-    """
+def servers_on(folder: Path, stores: Sequence[str], sabotage: str = "") -> ServerCluster:
+    """A server for each store; with a fault planted in it, where `sabotage` names one."""
     if sabotage:
-        servers = ServerCluster(folder, stores, {"SABOTAGE": sabotage}, SABOTAGED)
-    else:
-        servers = ServerCluster(folder, stores)
+        return ServerCluster(folder, stores, {"SABOTAGE": sabotage}, SABOTAGED)
+    return ServerCluster(folder, stores)
+
+
+@contextmanager
+def trial_of(servers: ServerCluster, folder: Path, dice: Random, load: Load = LOAD) -> Iterator[ServersTrial]:
+    """A trial of servers. That they do not go on is a finding."""
     trial = ServersTrial(folder, dice, load, servers)
     try:
         with trial:
@@ -97,13 +95,13 @@ def trial_of_servers(
         trial.history.failed("the campaign", f"the service does not go on: {error}")
 
 
-def judged(trial: ServersTrial, faults: int, postgres: Cluster, late_s: float, *, forgiven: bool) -> Report:
-    """What came of a trial that has ended, and what the tables say to it.
+def judged(trial: ServersTrial, faults: int, url: str, late_s: float, *, forgiven: bool) -> Report:
+    """What came of a trial that has ended, and what the tables of the database say to it.
 
     No end may be heard later than `late_s`; where outages are `forgiven`, that is counted from the end of each.
     """
     report = trial.report(faults)
-    stored = StoredLog(postgres.url(postgres.primary))
+    stored = StoredLog(url)
     facts = Facts.of(trial.history)
     if facts.closed is None:
         report.violations = [f"the_service_goes_on: {failure.what}" for failure in facts.failed]

@@ -6,7 +6,7 @@ from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.history import RESTARTED
-from campaigns.on_postgres import LEASE_S, SERVERS, judged, trial_of_servers, where_postgres_is
+from campaigns.on_postgres import LEASE_S, SERVERS, judged, servers_on, trial_of, where_postgres_is
 from drivers.postgres import Cluster
 
 SHORT_KILLS, LONG_KILLS = 3, 20
@@ -21,7 +21,7 @@ LATE_S = LEASE_S + 1
 def play(folder: Path, dice: Random, kills: int, sabotage: str = "", servers: int = SERVERS) -> Report:
     """So many kills, each of any server; it is started again once the others have served for a while without it."""
     with Cluster(standbys=1) as postgres:
-        with trial_of_servers(folder, dice, [postgres.url()] * servers, sabotage) as trial:
+        with trial_of(servers_on(folder, [postgres.url()] * servers, sabotage), folder, dice) as trial:
             for _ in range(kills):
                 trial.progress(REPLIES_BETWEEN)
                 time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
@@ -33,7 +33,7 @@ def play(folder: Path, dice: Random, kills: int, sabotage: str = "", servers: in
                 killed.start()
                 trial.history.mark(RESTARTED)
             trial.settle()
-        return judged(trial, kills, postgres, LATE_S, forgiven=servers == 1)
+        return judged(trial, kills, postgres.url(), LATE_S, forgiven=servers == 1)
 
 
 @where_postgres_is
