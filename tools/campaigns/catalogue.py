@@ -9,15 +9,22 @@ from campaigns import (
     held,
     herd,
     hostile,
+    joining,
+    keyless,
     lost_answers,
+    mixture,
     network,
     no_standby,
+    partitions,
     plans,
     queues,
     rolling,
+    rolling_servers,
     skewed_clocks,
+    stopped_servers,
     takeover,
     turn_points,
+    two_primaries,
 )
 from campaigns.campaign import Campaign
 
@@ -39,5 +46,15 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     skewed_clocks.CAMPAIGN,
 )
 
-BY_NAME: tuple[Campaign, ...] = (no_standby.CAMPAIGN, takeover.CAMPAIGN)
+BY_NAME: tuple[Campaign, ...] = (
+    no_standby.CAMPAIGN,
+    takeover.CAMPAIGN,
+    stopped_servers.CAMPAIGN,
+    partitions.CAMPAIGN,
+    two_primaries.CAMPAIGN,
+    rolling_servers.CAMPAIGN,
+    joining.CAMPAIGN,
+    keyless.CAMPAIGN,
+    mixture.CAMPAIGN,
+)
 """Those that run where they are asked for by name."""

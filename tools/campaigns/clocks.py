@@ -7,7 +7,7 @@ from campaigns import clocked_server
 from campaigns.history import History
 from drivers.server_process import ServerProcess
 
-CLOCKED_SERVER = "campaigns.clocked_server"
+REAL_SERVER, CLOCKED_SERVER = "timer_server", "campaigns.clocked_server"
 
 
 class Clocks:
@@ -55,3 +55,12 @@ class Clocks:
         begun_s = time.monotonic()
         clocked_server.write(self._path, self._setting)
         self._history.wall_set(begun_s, self._setting.wall_ahead_s)
+
+
+def clocks_of(server: ServerProcess) -> Clocks:
+    """Clocks of its own for a server that is yet to start. What they do to timers that they bind is not recorded."""
+    clocks = Clocks(server.folder, History())
+    server.environment |= clocks.environment
+    if server.module == REAL_SERVER:
+        server.module = CLOCKED_SERVER
+    return clocks

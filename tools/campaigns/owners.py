@@ -1,23 +1,21 @@
-"""Which server owns which shards, as the tables say."""
+"""Which servers live and own which shards, as the tables say."""
 
 from collections import Counter
 
 from drivers.postgres import OWNER, Cluster
-from drivers.server_cluster import ServerCluster
-from drivers.server_process import ServerProcess
 
-_OWNERS = (
+_LIVING = "select name, incarnation::text from timer_server where not dead"
+_OWNED = (
     "select timer_server.name, count(*) from timer_shard"
     " join timer_server on timer_server.incarnation = timer_shard.owner where not timer_server.dead group by 1"
 )
 
 
+def living(postgres: Cluster) -> dict[str, str]:
+    """The incarnation of each server that was not declared dead, by its name."""
+    return {str(name): str(incarnation) for name, incarnation in postgres.primary.execute(_LIVING, database=OWNER)}
+
+
 def owned(postgres: Cluster) -> Counter[str]:
-    """How many shards each server owns that is not dead, by its name."""
-    rows = postgres.primary.execute(_OWNERS, database=OWNER)
-    return Counter({str(name): int(str(count)) for name, count in rows})
-
-
-def running(servers: ServerCluster) -> list[ServerProcess]:
-    """The servers that run."""
-    return [server for server in servers.servers if not server.has_ended]
+    """How many shards each of them owns, by its name."""
+    return Counter({str(name): int(str(count)) for name, count in postgres.primary.execute(_OWNED, database=OWNER)})

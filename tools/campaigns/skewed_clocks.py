@@ -4,8 +4,8 @@ from pathlib import Path
 from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
-from campaigns.clocks import CLOCKED_SERVER, Clocks
-from campaigns.history import CONTINUED, History
+from campaigns.clocks import clocks_of
+from campaigns.history import CONTINUED
 from campaigns.on_postgres import judged, servers_on, trial_of, where_postgres_is
 from campaigns.skewed_postgres import SkewedPostgres
 from drivers.postgres import Cluster
@@ -15,19 +15,14 @@ SHORT_ROUNDS, LONG_ROUNDS = 2, 10
 REPLIES_BETWEEN = 60
 LATE_S = 2.0
 
-SABOTAGED_CLOCKS = "campaigns.sabotaged_server"
-
 
 def play(folder: Path, dice: Random, rounds: int, sabotage: str = "", servers: int = 1) -> Report:
     """In each round the wall clock of one server is set, and then a node is promoted whose clock is wrong: an hour
     ahead and an hour behind in turns."""
-    clocks = Clocks(folder, History())  # what they do to timers that they bind is another campaign's
     with Cluster(standbys=2) as postgres:
         skewed = SkewedPostgres(postgres)
-        company = servers_on(folder, [skewed.url] * servers)
-        clocked = company.servers[0]
-        clocked.module = SABOTAGED_CLOCKS if sabotage else CLOCKED_SERVER
-        clocked.environment |= {**clocks.environment, "SABOTAGE": sabotage}
+        company = servers_on(folder, [skewed.url] * servers, sabotage)
+        clocks = clocks_of(company.servers[0])
         sign = dice.choice((1, -1))
         with trial_of(company, folder, dice) as trial:
             for _ in range(rounds):

@@ -32,13 +32,14 @@ class StoredLog:
         ]
 
     def differences(self, facts: Facts) -> list[str]:
-        """Where the tables hold other events than servers have told in the end."""
+        """Where the tables hold other events than servers have told in the end, of timers that are recorded."""
+        stored = {place: what for place, what in self._events.items() if what[1].startswith(facts.own_prefix)}
         told = {position(event): (str(event.kind), event.timer.id, event.timer.version) for event in facts.log}
         return [
-            f"tables_and_log_agree: {place[0]} seq {place[1]} is {self._events.get(place)} in the tables; "
+            f"tables_and_log_agree: {place[0]} seq {place[1]} is {stored.get(place)} in the tables; "
             f"servers tell {told.get(place)}"
-            for place in sorted(self._events.keys() | told.keys())
-            if self._events.get(place) != told.get(place)
+            for place in sorted(stored.keys() | told.keys())
+            if stored.get(place) != told.get(place)
         ]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
-from campaigns.history import RESTARTED
+from campaigns.faults_of_servers import FaultsOfServers
 from campaigns.on_postgres import LEASE_S, SERVERS, judged, servers_on, trial_of, where_postgres_is
 from drivers.postgres import Cluster
 
@@ -21,17 +21,13 @@ LATE_S = LEASE_S + 1
 def play(folder: Path, dice: Random, kills: int, sabotage: str = "", servers: int = SERVERS) -> Report:
     """So many kills, each of any server; it is started again once the others have served for a while without it."""
     with Cluster(standbys=1) as postgres:
-        with trial_of(servers_on(folder, [postgres.url()] * servers, sabotage), folder, dice) as trial:
+        company = servers_on(folder, [postgres.url()] * servers, sabotage)
+        with trial_of(company, folder, dice) as trial:
+            faults = FaultsOfServers(trial, postgres, {}, dice)
             for _ in range(kills):
                 trial.progress(REPLIES_BETWEEN)
                 time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
-                killed = dice.choice(trial.server.servers)
-                trial.history.mark("killed")
-                killed.kill()
-                if servers > 1:
-                    trial.progress(REPLIES_BETWEEN)
-                killed.start()
-                trial.history.mark(RESTARTED)
+                faults.kill()
             trial.settle()
         return judged(trial, kills, postgres.url(), LATE_S, forgiven=servers == 1)
 

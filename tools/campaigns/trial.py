@@ -86,7 +86,7 @@ class Trial(Generic[S]):
         self._workload.stop()
         asker, prefix = Asker(self.server.commands), self._load.own_prefix
         _wait_for_those_due_soon(asker, prefix)
-        log = _whole_log(asker, prefix)
+        log = whole_log(asker, prefix)
         for watcher in self._workload.watchers:
             watcher.reach({event.log: event.seq for event in log}, CATCH_UP_LIMIT_S)
         self._workload.close()
@@ -139,7 +139,7 @@ def _wait_for_those_due_soon(asker: Asker, prefix: str) -> None:
         asker.result("timer.wait", id=last.id, wait_ms=SOON_MS + 1_000)
 
 
-def _whole_log(asker: Asker, prefix: str) -> list[Event]:
+def whole_log(asker: Asker, prefix: str) -> list[Event]:
     events: list[Event] = []
     after: dict[str, int] = {}
     while True:
