@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from drivers.builders import LOG_ID
-from drivers.postgres import OWNER, Cluster, is_required, postgres_fault
+from drivers.postgres import Cluster, is_required, postgres_fault
 from timer_server.limits import SHARDS_MOST
 from timer_server.store.postgres.database import Database
 from timer_server.store.postgres.recent import RecentBlocks
@@ -41,11 +41,7 @@ def close_shared_cluster() -> None:
 def new_place(name: str, cluster: Cluster | None = None) -> str:
     """Makes an empty schema in a cluster, the shared one unless another is given, and returns a URL for which it is the
     database: it costs less."""
-    cluster = cluster or shared_cluster()
-    primary = cluster.primary
-    primary.execute(f"drop schema if exists {name} cascade", database=OWNER)
-    primary.execute(f"create schema {name} authorization {OWNER}", database=OWNER)
-    return f"{cluster.url()}?options=-csearch_path%3D{name}"
+    return (cluster or shared_cluster()).new_place(name)
 
 
 class FreshShards:

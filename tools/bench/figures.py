@@ -11,6 +11,7 @@ from bench import (
     lateness,
     loaded_lateness,
     memory_per_timer,
+    on_postgres,
     one_client,
     plans,
     queues,
@@ -37,5 +38,8 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 }
 """Those of the run that the page shows."""
 
-APART: dict[str, Callable[[Run], Figure]] = {"plans": plans.measure}
+APART: dict[str, Callable[[Run], Figure]] = {
+    "plans": plans.measure,
+    "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
+}
 """Those that are measured where they are asked for by name."""

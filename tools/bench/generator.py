@@ -5,9 +5,11 @@ import select
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 
 from bench.replies import LineReplies, Replies, ZmtpReplies
 from drivers.raw_zmtp import RawPeer, frame
@@ -43,6 +45,8 @@ class Outcome:
     messages: int
     took_s: float
     last_reply: bytes
+    latencies_s: list[float]
+    """How long each reply took, where replies come in the order of their requests."""
 
     @property
     def rate(self) -> float:
@@ -51,32 +55,46 @@ class Outcome:
 
 
 class _Connection:
-    __slots__ = ("replies", "tcp")
+    __slots__ = ("replies", "sent_s", "tcp")
 
     def __init__(self, target: Target) -> None:
         self.tcp = target.connect(target.endpoint)
         self.replies = target.replies()
+        self.sent_s: deque[float] = deque()
+        """When those were sent that are not answered."""
 
 
-def drive(target: Target, messages: Sequence[bytes], connections: int, in_flight: int) -> Outcome:
-    """Sends all messages over some connections, each of which keeps so many in flight."""
+def drive(
+    target: Target, messages: Sequence[bytes], connections: int, in_flight: int, others: Sequence[Target] = ()
+) -> Outcome:
+    """Sends all messages over some connections, each of which keeps so many in flight.
+
+    Where there are `others` of the same kind, these have their share of the connections.
+    """
     waiting = iter([target.framed(message) for message in messages])
+    targets = cycle([target, *others])
+    latencies_s: list[float] = []
     with ExitStack() as stack:
         peers = {}
         poll = stack.enter_context(select.epoll())
         for _ in range(connections):
-            peer = _Connection(target)
+            peer = _Connection(next(targets))
             stack.callback(peer.tcp.close)
             peers[peer.tcp.fileno()] = peer
             poll.register(peer.tcp.fileno(), select.EPOLLIN)
         with undisturbed():
             begun = time.perf_counter()
-            last = _exchange(peers, poll, waiting, len(messages), in_flight)
-            return Outcome(len(messages), time.perf_counter() - begun, last)
+            last = _exchange(peers, poll, waiting, len(messages), in_flight, latencies_s)
+            return Outcome(len(messages), time.perf_counter() - begun, last, latencies_s)
 
 
 def _exchange(
-    peers: dict[int, _Connection], poll: select.epoll, waiting: Iterator[bytes], how_many: int, in_flight: int
+    peers: dict[int, _Connection],
+    poll: select.epoll,
+    waiting: Iterator[bytes],
+    how_many: int,
+    in_flight: int,
+    latencies_s: list[float],
 ) -> bytes:
     for _ in range(in_flight):
         for peer in peers.values():
@@ -94,6 +112,8 @@ def _exchange(
                 raise ConnectionError(f"cut off after {answered} of {how_many} replies")
             if completed := peer.replies.feed(data):
                 answered += completed
+                now_s = time.perf_counter()
+                latencies_s += [now_s - peer.sent_s.popleft() for _ in range(completed)]
                 last = peer.replies.last
                 _send(peer, waiting, completed)
     return last
@@ -104,6 +124,7 @@ def _send(peer: _Connection, waiting: Iterator[bytes], how_many: int) -> None:
         message = next(waiting, None)
         if message is None:
             return
+        peer.sent_s.append(time.perf_counter())
         peer.tcp.sendall(message)
 
 

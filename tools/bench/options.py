@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES.format(figures=", ".join([*FIGURES, *APART])),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("figures", nargs="*", metavar="FIGURE", help="which figures; without one all but plans")
+    made.add_argument(
+        "figures", nargs="*", metavar="FIGURE", help=f"which figures; without one all but {' and '.join(APART)}"
+    )
     made.add_argument("--repeats", type=_positive, default=3, metavar="N", help="repetitions of each figure (3)")
     made.add_argument("--quick", action="store_true", help="small sizes; the figures are no measure of anything")
     made.add_argument("--peers", action="store_true", help="measure the peers too, in the same run")

@@ -11,6 +11,7 @@ from campaigns.clients import AsyncLibraryClient, Client, LibraryClient, PlainCl
 from campaigns.history import History
 from campaigns.script import Script
 from campaigns.watcher import Watcher
+from timer_protocol.settings import endpoints
 
 STOP_LIMIT_S = 60
 TASKS = 4
@@ -42,7 +43,7 @@ class Workload:
         self._stopped = threading.Event()
         self._settings = patient(server, events)
         self._clients: list[Client] = [
-            *(PlainClient(f"plain/{number}", history, server) for number in range(load.plain)),
+            *(PlainClient(f"plain/{number}", history, _beginning_at(number, server)) for number in range(load.plain)),
             *(LibraryClient(f"library/{number}", history, self._settings) for number in range(load.library)),
         ]
         self.watchers = [
@@ -106,6 +107,13 @@ class Workload:
             requests = self._script.next(dice)
             self._script.learn(requests, await client.ask(requests))
             await asyncio.sleep(dice.expovariate(1 / self._rest_s))
+
+
+def _beginning_at(number: int, server: str) -> str:
+    """The addresses of servers in another order for each client, so that all of them are asked."""
+    several = endpoints(server)
+    first = number % len(several)
+    return ",".join(several[first:] + several[:first])
 
 
 def _own(dice: Random) -> Random:

@@ -224,6 +224,12 @@ class Cluster:
         hosts = ",".join(node.address for node in nodes or self.nodes)
         return f"postgresql://{user}{f':{password}' if password else ''}@{hosts}/{database}"
 
+    def new_place(self, name: str) -> str:
+        """Makes an empty schema, and returns a URL for which it is the database: it costs less."""
+        self.primary.execute(f"drop schema if exists {name} cascade", database=OWNER)
+        self.primary.execute(f"create schema {name} authorization {OWNER}", database=OWNER)
+        return f"{self.url()}?options=-csearch_path%3D{name}"
+
     def replicate(self, names: str = "") -> None:
         """Has commits of the primary wait for standbys, by default for any one, and waits until they follow."""
         self.primary.set("synchronous_standby_names", names or f"ANY 1 ({', '.join(s.name for s in self.standbys)})")

@@ -32,6 +32,11 @@ def concurrent(run: Run) -> list[Alternative]:
     ]
 
 
+def on_postgres(run: Run) -> list[Alternative]:
+    """Starts in batches, beside those of servers on PostgreSQL."""
+    return redis_starts.in_bulk(run) if has_redis(run) else []
+
+
 def one_client(run: Run) -> list[Alternative]:
     """Starts of one client."""
     made: list[Alternative] = []
