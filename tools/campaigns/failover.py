@@ -17,8 +17,9 @@ REPLIES_BETWEEN = 100
 UNCONFIRMED_S = 1.5
 """How long the promoted node has no standby, and takes every commit by itself."""
 
-BACK_S = 2.0
-"""Within this time of there being a standby again all has to go on, and ends that were due meanwhile be told."""
+BACK_S, BESIDE_TESTS_S = 2.0, 5.0
+"""Within this time of there being a standby again all has to go on, and ends that were due meanwhile be told. Where
+tests run on the same processors, it may take longer."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def fail_over(trial: ServersTrial, postgres: Cluster) -> Failover:
     return Failover(gone_s, unconfirmed_until_s, time.monotonic())
 
 
-def play(folder: Path, dice: Random, failovers: int, sabotage: str = "", servers: int = 1) -> Report:
+def play(
+    folder: Path, dice: Random, failovers: int, sabotage: str = "", servers: int = 1, back_s: float = BACK_S
+) -> Report:
     """So many failovers, after each of which the node that has fallen is rebuilt as a standby."""
     done: list[Failover] = []
     with Cluster(standbys=2) as postgres:
@@ -54,23 +57,24 @@ def play(folder: Path, dice: Random, failovers: int, sabotage: str = "", servers
                 trial.progress(REPLIES_BETWEEN)
                 postgres.rebuild()
             trial.settle()
-        report = judged(trial, failovers, postgres.url(), BACK_S, forgiven=True)
+        report = judged(trial, failovers, postgres.url(), back_s, forgiven=True)
     facts = Facts.of(trial.history)
     for one in done:
         report.violations += told_meanwhile(facts, one.gone_s, one.unconfirmed_until_s)
     took_s = [told_again_s(facts, one.back_s) for one in done]
     report.figures["in service again"] = f"{max(took_s):.2f} s after there was a standby"
     report.violations += [
-        f"the_service_goes_on: nothing was told for {one_s:.2f} s after there was a standby; expected {BACK_S:g} s"
+        f"the_service_goes_on: nothing was told for {one_s:.2f} s after there was a standby; expected {back_s:g} s"
         for one_s in took_s
-        if one_s > BACK_S
+        if one_s > back_s
     ]
     return report
 
 
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
-    return play(folder, dice, length.pick(SHORT_FAILOVERS, LONG_FAILOVERS))
+    back_s = BESIDE_TESTS_S if length is Length.SHORT else BACK_S
+    return play(folder, dice, length.pick(SHORT_FAILOVERS, LONG_FAILOVERS), back_s=back_s)
 
 
 CAMPAIGN = Campaign(

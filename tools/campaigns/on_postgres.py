@@ -3,6 +3,7 @@
 Beside all invariants that is what the tables hold in the end, and how late ends were heard.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,11 @@ class ServersTrial(Trial[ServerCluster]):
         self._look()
         super().settle()
 
+    def keep_logs(self) -> None:
+        """Keeps what the servers have logged beside the history."""
+        for server in self.server.servers:
+            (server.folder / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in server.lines))
+
     def _wait(self, replies: int) -> None:
         total = len(self.history.all_of(Answered)) + replies
         until_s = time.monotonic() + PROGRESS_LIMIT_S
@@ -101,6 +107,7 @@ def judged(trial: ServersTrial, faults: int, url: str, late_s: float, *, forgive
     No end may be heard later than `late_s`; where outages are `forgiven`, that is counted from the end of each.
     """
     report = trial.report(faults)
+    trial.keep_logs()
     stored = StoredLog(url)
     facts = Facts.of(trial.history)
     if facts.closed is None:

@@ -87,6 +87,22 @@ class Retelling:
             if isinstance(entry, Logged | Heard):
                 self.entries[at] = replace(entry, event=replace(entry.event, seq=numbers[entry.event.seq]))
 
+    def split(self, *timer_ids: str) -> None:
+        """Lets some timers be in a log of their own, as those of another shard are."""
+        seqs: dict[tuple[str, int], tuple[str, int]] = {}
+        ends: dict[str, int] = {}
+        for event in self._log():
+            log = "another log" if event.timer.id in timer_ids else event.log
+            ends[log] = ends.get(log, 0) + 1
+            seqs[event.log, event.seq] = log, ends[log]
+        for at, entry in enumerate(self.entries):
+            if isinstance(entry, Logged | Heard):
+                log, seq = seqs[entry.event.log, entry.event.seq]
+                self.entries[at] = replace(entry, event=replace(entry.event, log=log, seq=seq))
+            elif isinstance(entry, Closed):
+                (now_ms,) = entry.now_ms.values()
+                self.entries[at] = replace(entry, now_ms=dict.fromkeys(ends, now_ms))
+
     def _all_asked(self, timer_id: str, method: str) -> list[Asked]:
         asked = [entry for entry in self.entries if isinstance(entry, Asked)]
         return [entry for entry in asked if entry.method == method and entry.params["id"] == timer_id]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from campaigns import clocked_server
 from campaigns.sabotaged_server import CLOCK_SABOTAGES
 from timer_server.__main__ import main
-from timer_server.store.postgres import exchange, primary, session, statements
+from timer_server.store.postgres import exchange, session
 from timer_server.store.postgres.exchange import Answer
 from timer_server.store.postgres.pipeline import Pipeline
 from timer_server.store.postgres.primary import Primary
@@ -52,15 +52,6 @@ def takes_what_was_cut_for_done() -> None:
     Pipeline.raised = as_if_done  # type: ignore[method-assign]
 
 
-def writes_without_a_fence() -> None:
-    """A commit does not look at whose the shard is."""
-    fence = "timer_shard.epoch = given.epoch and timer_shard.owner = $1 and timer_shard.last_place = given.last_place"
-    assert fence in statements.COMMIT.text
-    unfenced = statements.COMMIT.text.replace(fence, "$1 is not null")
-    primary.COMMIT = statements.COMMIT._replace(text=unfenced)
-    primary.OF_COMMITS = (primary.COMMIT, *statements.OF_COMMITS[1:])
-
-
 SABOTAGES: dict[str, Callable[[], None]] = {
     sabotage.__name__: sabotage
     for sabotage in (
@@ -68,7 +59,6 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         trusts_any_primary,
         takes_a_cancelled_wait_for_done,
         takes_what_was_cut_for_done,
-        writes_without_a_fence,
     )
 }
 

@@ -19,7 +19,7 @@ class StoredLog:
     """All events of timers that the tables hold. No server has to run."""
 
     def __init__(self, url: str) -> None:
-        self._events = dict(_stored(url))
+        self._events = dict(stored_events(url))
 
     def lost(self, facts: Facts) -> list[str]:
         """What clients were told of timers, in replies and as events, and the tables do not hold."""
@@ -43,7 +43,8 @@ class StoredLog:
         ]
 
 
-def _stored(url: str) -> Iterator[tuple[Position, What]]:
+def stored_events(url: str) -> Iterator[tuple[Position, What]]:
+    """All events of timers that the tables hold, log by log."""
     with closing(Database(parse(url), "none")) as database:
         database.open(None, lambda: "none")
         for row in database.ask(SHARDS).rows:

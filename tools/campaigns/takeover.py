@@ -5,12 +5,19 @@ from pathlib import Path
 from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
+from campaigns.crowd import LONGEST_MS, Crowd, ear
+from campaigns.crowd_verdict import CrowdVerdict
 from campaigns.faults_of_servers import FaultsOfServers
 from campaigns.on_postgres import LEASE_S, SERVERS, judged, servers_on, trial_of, where_postgres_is
+from campaigns.script import PREFIX
+from campaigns.workload import Load
 from drivers.postgres import Cluster
 
 SHORT_KILLS, LONG_KILLS = 3, 20
 REPLIES_BETWEEN = 30
+SHORT_RATE, LONG_RATE = 300, 6_000
+"""Starts a second of the crowd."""
+
 UP_S = (0.0, 1.0)
 """Beside the time for those replies, how long all servers are let run."""
 
@@ -18,23 +25,42 @@ LATE_S = LEASE_S + 1
 """How late an end may be: its owner is missed once its lease is over, and another reads the log."""
 
 
-def play(folder: Path, dice: Random, kills: int, sabotage: str = "", servers: int = SERVERS) -> Report:
+ALONE_LATE_S = 10.0
+"""The same where nobody is left to take them, and the server is started again."""
+
+LOAD = Load(plain=1, library=1, watchers=1, own_prefix=PREFIX)
+"""Beside the crowd, judged by all invariants."""
+
+
+def play(
+    folder: Path, dice: Random, kills: int, sabotage: str = "", servers: int = SERVERS, rate: int = SHORT_RATE
+) -> Report:
     """So many kills, each of any server; it is started again once the others have served for a while without it."""
+    is_alone = servers == 1
     with Cluster(standbys=1) as postgres:
         company = servers_on(folder, [postgres.url()] * servers, sabotage)
-        with trial_of(company, folder, dice) as trial:
+        with trial_of(company, folder, dice, LOAD) as trial:
             faults = FaultsOfServers(trial, postgres, {}, dice)
-            for _ in range(kills):
-                trial.progress(REPLIES_BETWEEN)
-                time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
-                faults.kill()
+            with ear(folder, company.commands, company.events) as ends:
+                with Crowd(company.commands, rate) as crowd:
+                    for _ in range(kills):
+                        trial.progress(REPLIES_BETWEEN)
+                        time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
+                        faults.kill()
+                time.sleep(LONGEST_MS / 1000)  # all of them are due by then
+                ends.wait_for(sum(at_s > 0 for at_s in crowd.answered_s))
             trial.settle()
-        return judged(trial, kills, postgres.url(), LATE_S, forgiven=servers == 1)
+        report = judged(trial, kills, postgres.url(), LATE_S, forgiven=is_alone)
+        verdict = CrowdVerdict(crowd, ends.heard(), postgres.url(), ALONE_LATE_S if is_alone else LATE_S)
+    report.violations += verdict.violations
+    report.figures |= verdict.figures
+    return report
 
 
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
-    return play(folder, dice, length.pick(SHORT_KILLS, LONG_KILLS))
+    rate = length.pick(SHORT_RATE, LONG_RATE)
+    return play(folder, dice, length.pick(SHORT_KILLS, LONG_KILLS), rate=rate)
 
 
 CAMPAIGN = Campaign(
