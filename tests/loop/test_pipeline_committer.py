@@ -2,7 +2,7 @@
 
 A machine of Hypothesis is PostgreSQL: it answers statements late, loses connections before, during and after them, does
 what it was asked when nobody waits for it any more, fails over to a standby with or without the last commit, and lets
-another server take shards.
+another server take shards. The server gives shards away as well, and is given others.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from drivers.builders import NS_PER_MS
 from store.stores import changes, event
 from timer_protocol.messages import StateCounts
+from timer_server.cluster.outcomes import Given, Raised
 from timer_server.loop.pipeline_committer import SILENCE_MS, PipelineCommitter
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import ShardLost
@@ -23,7 +24,9 @@ from timer_server.store.blocks import entries_of
 from timer_server.store.postgres.commit import ShardCommit, Write, compose
 from timer_server.store.postgres.exchange import Steps, Wait
 from timer_server.store.postgres.line import Line
-from timer_server.store.postgres.primary import Primary, Reply
+from timer_server.store.postgres.membership import Handover
+from timer_server.store.postgres.own_session import Reply
+from timer_server.store.postgres.primary import Primary
 from timer_server.store.postgres.sentences import Failed, Fault, Lost
 from timer_server.store.state import LogState
 
@@ -77,11 +80,21 @@ class Postgres:
                 done[number] = row.epoch, row.state
         return done
 
+    def hand_over(self, shards: Sequence[Handover]) -> frozenset[int]:
+        done = []
+        for number, epoch, last_place, *_ in shards:
+            row = self.rows[number]
+            if row.is_mine and (row.epoch, row.state.ends.last_place) == (epoch, last_place):
+                row.is_mine, row.epoch = False, row.epoch + 1
+                done.append(number)
+        return frozenset(done)
+
 
 class Session:
     """Stands in for `Primary`: what is asked is done, or not, when the test says so."""
 
     socket = None
+    backend = None
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -101,6 +114,9 @@ class Session:
 
     def raising(self, shards: Sequence[tuple[int, int]]) -> Steps[Any]:
         return self._under_way(lambda: self._postgres.raise_epochs(shards))
+
+    def handing_over(self, shards: Sequence[Handover]) -> Steps[Any]:
+        return self._under_way(lambda: self._postgres.hand_over(shards))
 
     def is_lost(self) -> bool:
         return self.is_broken
@@ -175,6 +191,8 @@ class Commits(RuleBasedStateMachine):
         """Shards of which PostgreSQL has lost what it had acknowledged."""
         self.left_behind: list[Callable[[], Any]] = []
         """Statements of earlier sessions that may be done yet."""
+        self.giving: set[int] = set()
+        self.given: set[int] = set()
 
     def new_log_id(self) -> str:
         self.ids += 1
@@ -185,7 +203,7 @@ class Commits(RuleBasedStateMachine):
         """With 0 it writes what has no place."""
         writes: list[tuple[Shard, Writes]] = []
         for number, count in counts.items():
-            if number not in self.lost:
+            if number not in self.lost and number not in self.giving | self.given:
                 places = range(self.places[number] + 1, self.places[number] + count + 1)
                 self.places[number] += count
                 part = Writes(changes(*map(event, places)), None, COUNTS)
@@ -195,6 +213,27 @@ class Commits(RuleBasedStateMachine):
             self.submitted.append({shard.number: self.places[shard.number] for shard, _ in writes})
             assert ticket == len(self.submitted)
             self.look()
+
+    @rule(number=st.sampled_from(SHARDS))
+    def a_shard_is_given(self, number: int) -> None:
+        if number not in self.lost and number not in self.giving | self.given:
+            self.giving.add(number)
+            self.committer.give(number, "another", lambda: self.now_ns)
+            self.look()
+
+    @rule(number=st.sampled_from(SHARDS))
+    def a_shard_comes_back(self, number: int) -> None:
+        """Its log was read after it was taken."""
+        if number not in self.lost and number not in self.given:
+            return
+        row = self.postgres.rows[number]
+        row.is_mine, row.epoch = True, row.epoch + 1
+        self.postgres.replicate()
+        self.lost.pop(number, None)
+        self.given.discard(number)
+        self.has_forgotten.discard(number)
+        self.places[number], self.commits[number] = row.state.ends.last_place, row.state.commits
+        self.committer.add(ShardInMemory(number, row))
 
     @rule(times=st.integers(1, 4))
     def it_answers(self, times: int) -> None:
@@ -281,6 +320,7 @@ class Commits(RuleBasedStateMachine):
         assert self.told == len(self.submitted)
         assert not self.session.asked
         assert not self.committer.is_away
+        assert not self.giving
         for number in SHARDS:
             if number not in self.lost and number not in self.has_forgotten:
                 assert self.postgres.standby[number].places == list(range(1, self.places[number] + 1))
@@ -295,6 +335,7 @@ class Commits(RuleBasedStateMachine):
                 (number,) = lost.numbers
                 assert number not in self.lost
                 self.lost[number] = lost.events
+                self.let_go(number)
                 if (row := self.postgres.rows[number]).is_mine:
                     assert number in self.has_forgotten
                     assert f"log {number}" in row.state.ancestors
@@ -308,6 +349,20 @@ class Commits(RuleBasedStateMachine):
                     self.commits[number] += 1
                     assert row.state.commits >= self.commits[number]
         self.told = told
+        for outcome in self.committer.take_outcomes():
+            if isinstance(outcome, Given):
+                assert outcome.number in self.giving
+                self.let_go(outcome.number)
+                self.given.add(outcome.number)
+            elif isinstance(outcome, Raised):
+                self.giving.discard(outcome.number)
+
+    def let_go(self, number: int) -> None:
+        """Nothing more is told of what was written to a shard. All of it was told where it was given away."""
+        is_given = number in self.giving and number not in self.lost
+        for places in self.submitted[self.told :]:
+            assert places.pop(number, None) is None or not is_given
+        self.giving.discard(number)
 
 
 TestCommits = Commits.TestCase

@@ -4,20 +4,22 @@ One statement is on its way at a time. `store.postgres.pipeline` decides which, 
 it; here is when: at once, or a moment after something has failed.
 """
 
-import select
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import zmq
 
 from timer_protocol.durations import NS_PER_MS
+from timer_server.cluster.outcomes import Given, Lost, Raised
 from timer_server.logs import fields, log
 from timer_server.loop.committer import Ticket
+from timer_server.loop.watched import Watched
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import ShardLost, StoreAway
 from timer_server.store.postgres.database import Database
 from timer_server.store.postgres.line import Ended, Line
-from timer_server.store.postgres.pipeline import Commit, Pipeline, Raise, ShardLog
+from timer_server.store.postgres.pipeline import Commit, Give, Pipeline, Raise, ShardLog
 from timer_server.store.postgres.primary import Primary
 
 MOST_IN_FLIGHT = 32
@@ -57,7 +59,10 @@ class PipelineCommitter:
         self._then: Callable[[Any], None] = self._pipeline.committed
         """What to do with what the exchange under way returns."""
         self._is_open = False
+        self._begun_ns = 0
+        """When the exchange under way has begun."""
         self._ticket = Ticket(0)
+        self._lost: list[Lost] = []
         self._failures = 0
         self._pause_until_ns = 0
         self._away_since_ns: int | None = None
@@ -65,9 +70,7 @@ class PipelineCommitter:
         self._reads = reads
         self._reads_line = Line(SILENCE_MS * NS_PER_MS)
         self._reads_pause_until_ns = 0
-        self._pollers: list[zmq.Poller] = []
-        self._watched: dict[int, int] = {}
-        """The sockets that they poll, and for what."""
+        self._watched = Watched()
 
     @property
     def is_away(self) -> bool:
@@ -85,8 +88,48 @@ class PipelineCommitter:
         self._go_on()
         if self._pipeline.lost:
             number, reason, events = self._pipeline.lost.pop(0)
+            self._lost.append(Lost(number))
             raise ShardLost({number}, reason, events)
         return Ticket(self._pipeline.settled)
+
+    def add(self, shard_log: ShardLog) -> None:
+        """Takes up a shard that this server owns."""
+        self._pipeline.add(shard_log)
+
+    def remove(self, number: int) -> None:
+        """Forgets a shard. What is to be written in it may become durable or not."""
+        self._pipeline.remove(number)
+
+    def give(self, number: int, to: str | None, timeline_ns: Callable[[], int]) -> None:
+        """Gives a shard to another server, or to nobody, behind all that was submitted of it: nothing more may be.
+
+        `timeline_ns` tells what time it is in it. What comes of it is told by `take_outcomes`.
+        """
+        self._pipeline.give(number, to, timeline_ns)
+        if not self._line.is_busy:
+            self._go_on()
+
+    def begin_anew(self, owner: UUID) -> None:
+        """Commits as another incarnation from now on, once it has no shards."""
+        self._primary.owner = owner
+        self.take_outcomes()
+
+    def take_outcomes(self) -> list[Given | Raised | Lost]:
+        """What has come of shards since the last call, beside commits."""
+        pipeline, lost = self._pipeline, self._lost
+        raised = [Raised(*epoch) for epoch in pipeline.epochs]
+        given = [Given(number) for number in pipeline.given]
+        pipeline.epochs, pipeline.given, self._lost = [], [], []
+        return [*raised, *given, *lost]
+
+    def waits_since_ns(self) -> int | None:
+        """When the statement under way has begun; None where none is."""
+        return self._begun_ns if self._line.is_busy and self._is_open else None
+
+    @property
+    def backend(self) -> int | None:
+        """The process of PostgreSQL that executes its statements; None where there is none."""
+        return self._primary.backend
 
     def next_due_ns(self) -> int | None:
         due_ns = self._line.next_due_ns()
@@ -96,9 +139,7 @@ class PipelineCommitter:
         return due_ns if reads_ns is None or (due_ns is not None and due_ns < reads_ns) else reads_ns
 
     def register(self, poller: zmq.Poller) -> None:
-        self._pollers.append(poller)
-        for watched in self._watched.items():
-            poller.register(*watched)
+        self._watched.register(poller)
 
     def close(self) -> None:
         """Ends the session. What is on its way may become durable or not."""
@@ -115,12 +156,13 @@ class PipelineCommitter:
             self._begin(now_ns)
         if self._reads is not None and self._is_open:
             self._keep_reading(self._reads, now_ns)
-        self._watch()
+        self._watched.follow((self._line, self._reads_line), self._primary.socket)
 
     def _begin(self, now_ns: int) -> None:
         """Begins with what is to be done next, if anything is."""
         if self._line.is_busy or now_ns < self._pause_until_ns:
             return
+        self._begun_ns = now_ns
         if not self._is_open:
             self._line.begin(self._primary.opening(), now_ns)
             return
@@ -132,6 +174,9 @@ class PipelineCommitter:
         if isinstance(action, Raise):
             self._line.begin(self._primary.raising(action.shards), now_ns)
             self._then = self._pipeline.raised
+        elif isinstance(action, Give):
+            self._line.begin(self._primary.handing_over(action.shards), now_ns)
+            self._then = self._pipeline.handed
         elif isinstance(action, Commit):
             send = self._primary.renaming if action.is_renaming else self._primary.committing
             self._line.begin(send(action.commits), now_ns)
@@ -150,9 +195,9 @@ class PipelineCommitter:
             self._pipeline.doubt()
             self._fail(ended.value.doubt, now_ns)
         else:
-            is_commit = self._then == self._pipeline.committed
+            is_written = self._then != self._pipeline.raised
             self._then(ended.value.value)
-            if is_commit:  # not where epochs were raised: it may be that nothing else can be written
+            if is_written:  # not where epochs were raised: it may be that nothing else can be written
                 self._recover(now_ns)
 
     def _break(self, reason: str, now_ns: int) -> None:
@@ -191,28 +236,3 @@ class PipelineCommitter:
             away_ms = (now_ns - self._away_since_ns) // NS_PER_MS
             log.info("PostgreSQL acknowledges again", extra=fields(away_ms=away_ms))
             self._away_since_ns = None
-
-    def _watch(self) -> None:
-        """Has the pollers wait for what the lines wait for, or else for the end of the session."""
-        watched: dict[int, int] = {}
-        if (socket := self._primary.socket) is not None:
-            watched[socket] = zmq.POLLIN
-        for line in (self._line, self._reads_line):
-            if (wait := line.wait) is not None:
-                watched[wait.socket] = _FLAGS[wait.events]
-        if watched == self._watched:
-            return
-        for poller in self._pollers:
-            for socket in self._watched.keys() - watched.keys():
-                poller.unregister(socket)
-            for socket, flags in watched.items():
-                poller.register(socket, flags)
-        self._watched = watched
-
-
-_FLAGS = {
-    select.POLLIN: zmq.POLLIN,
-    select.POLLOUT: zmq.POLLOUT,
-    select.POLLIN | select.POLLOUT: zmq.POLLIN | zmq.POLLOUT,
-}
-"""What `zmq.Poller` calls the events of `select.poll`."""

@@ -16,12 +16,13 @@ from drivers.builders import LOG_ID
 from postgres_store import new_place
 from timer_server.store.membership import Moment, Offer, ServerRow, ShardRow, Told
 from timer_server.store.postgres import membership
-from timer_server.store.postgres.database import Database
-from timer_server.store.postgres.exchange import Steps, finish, preparing
-from timer_server.store.postgres.membership import Handover, Owned, Pulse
+from timer_server.store.postgres.database import Database, Replication
+from timer_server.store.postgres.exchange import Steps, finish
+from timer_server.store.postgres.membership import Beats, Changes, Handover, Owned, Pulse, Rescue
+from timer_server.store.postgres.membership_statements import HAND_OVER
+from timer_server.store.postgres.own_session import Reply
 from timer_server.store.postgres.schema import FORMAT, Shape
 from timer_server.store.postgres.sentences import Unfit
-from timer_server.store.postgres.session import Session, opening
 from timer_server.store.postgres.url import parse
 
 T = TypeVar("T")
@@ -29,39 +30,57 @@ LIMIT_S = 10
 S_NS = 1_000_000_000
 
 
-class Server:
-    """A server that runs one statement after the other, in a session that has prepared all."""
+class Sessions(Beats, Changes, Rescue):
+    """All sessions of a server in one."""
 
-    def __init__(self, url: str, name: str = "somebody") -> None:
+    statements = (*Beats.statements, *Changes.statements, *Rescue.statements, HAND_OVER)
+
+
+class Server:
+    """A server that runs one statement after the other."""
+
+    def __init__(self, url: str, name: str = "somebody", replication: Replication = "none") -> None:
         self.me = str(uuid4())
         self.name = name
-        self.session: Session = finish(opening(parse(url)), LIMIT_S * 1_000)
-        statements = (*membership.OF_BEATS, *membership.OF_MEMBERSHIP, *membership.OF_RESCUE, membership.HAND_OVER)
-        self.run(preparing(self.session.connection, statements))
+        self.session = Sessions(parse(url), f"timer-server {self.me}", replication)
+        finish(self.session.opening(), LIMIT_S * 1_000)
 
-    def run(self, steps: Steps[T]) -> T:
-        return finish(steps, LIMIT_S * 1_000)
+    def run(self, steps: Steps[Reply[T]]) -> T:
+        reply = finish(steps, LIMIT_S * 1_000)
+        assert reply.doubt is None
+        return reply.value
+
+    def doubt(self, steps: Steps[Reply[T]]) -> str | None:
+        return finish(steps, LIMIT_S * 1_000).doubt
 
     def join(self, formats: tuple[int, ...] = (FORMAT,), told: Told = Told()) -> Pulse:  # noqa: B008 - immutable
-        return self.run(membership.joining(self.session.connection, self.me, self.name, formats, told))
+        return self.run(self.session.joining(self.me, self.name, formats, told))
 
     def beat(self, told: Told = Told()) -> Pulse:  # noqa: B008
-        return self.run(membership.beating(self.session.connection, self.me, told))
+        return self.run(self.session.beating(self.me, told))
 
     def declare_dead(self, *servers: ServerRow) -> frozenset[str]:
-        return self.run(membership.declaring_dead(self.session.connection, servers))
+        return self.run(self.session.declaring_dead(servers))
 
     def claim(self, *claims: tuple[int, int, int]) -> list[Owned]:
-        return self.run(membership.claiming(self.session.connection, self.me, claims))
+        return self.run(self.session.claiming(self.me, claims))
 
     def give(self, *shards: Handover) -> frozenset[int]:
-        return self.run(membership.handing_over(self.session.connection, self.me, shards))
+        return self.run(membership.handing_over(self.session, self.me, shards))
+
+    def depart(self) -> None:
+        self.run(self.session.departing(self.me))
+
+    def raise_format(self, wanted: int) -> bool:
+        assert self.session.session is not None
+        return finish(membership.raising_format(self.session.session.connection, wanted), LIMIT_S * 1_000)
 
     def end_blockers_of(self, other: "Server") -> list[tuple[int, bool]]:
-        return self.run(membership.ending_blockers(self.session.connection, other.session.about.backend))
+        assert other.session.backend is not None
+        return self.run(self.session.ending_blockers(other.session.backend))
 
     def close(self) -> None:
-        self.session.connection.finish()
+        self.session.close()
 
 
 @pytest.fixture
@@ -217,12 +236,12 @@ def test_dead_servers_are_forgotten_once_they_own_nothing(servers: list[Server])
         server.join()
     b.claim((0, 0, 0))
     for server in (b, c):
-        server.run(membership.departing(server.session.connection, server.me))
+        server.depart()
 
-    a.run(membership.forgetting(a.session.connection))
+    a.run(a.session.forgetting())
     assert {row.incarnation for row in a.beat().view.servers} == {a.me, b.me}
     a.claim((0, 1, 0))
-    a.run(membership.forgetting(a.session.connection))
+    a.run(a.session.forgetting())
     assert {row.incarnation for row in a.beat().view.servers} == {a.me}
     assert c.beat().joined is None
 
@@ -232,12 +251,9 @@ def test_the_format_is_raised_once_all_can_read_it_and_who_cannot_does_not_join(
     a.join((FORMAT, FORMAT + 1))
     b.join((FORMAT,))
 
-    def raised() -> bool:
-        return a.run(membership.raising_format(a.session.connection, FORMAT + 1))
-
-    assert not raised()
-    b.run(membership.departing(b.session.connection, b.me))
-    assert raised()
+    assert not a.raise_format(FORMAT + 1)
+    b.depart()
+    assert a.raise_format(FORMAT + 1)
     with pytest.raises(Unfit, match=f"format {FORMAT + 1}, and this release reads {FORMAT}$"):
         c.join((FORMAT,))
     c.join((FORMAT, FORMAT + 1))
@@ -249,10 +265,7 @@ def test_the_format_is_not_raised_over_one_who_joins_just_then(url: str, servers
     with transaction(url) as joining:
         joining.execute("select from timer_store for share")
         raised: list[bool] = []
-        raising = threading.Thread(
-            target=lambda: raised.append(a.run(membership.raising_format(a.session.connection, FORMAT + 1))),
-            daemon=True,
-        )
+        raising = threading.Thread(target=lambda: raised.append(a.raise_format(FORMAT + 1)), daemon=True)
         raising.start()
         wait_for_lock(url)
         late = "insert into timer_server (incarnation, name, formats) values (gen_random_uuid(), 'late', %s)"
@@ -260,6 +273,22 @@ def test_the_format_is_not_raised_over_one_who_joins_just_then(url: str, servers
     raising.join(LIMIT_S)
 
     assert raised == [False]
+
+
+def test_what_is_on_one_machine_alone_is_in_doubt(url: str) -> None:
+    """There is no synchronous standby here, and one is required."""
+    with closing(Server(url, "a", "required")) as a:
+        session, me = a.session, a.me
+        doubts = [
+            a.doubt(session.joining(me, "a", (FORMAT,), Told())),
+            a.doubt(session.beating(me, Told())),
+            a.doubt(session.claiming(me, [(0, 0, 0)])),
+            a.doubt(membership.handing_over(session, me, [Handover(0, 1, 0, None, 0)])),
+            a.doubt(session.declaring_dead([ServerRow(me, 1, beat=1)])),
+            a.doubt(session.departing(me)),
+        ]
+
+    assert all("has no synchronous standby" in (doubt or "") for doubt in doubts)
 
 
 class TestWhatDoesNotHold:

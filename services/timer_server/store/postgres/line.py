@@ -59,6 +59,12 @@ class Line:
             return self._end(Ended(None, fault))
         return None
 
+    def abandon(self) -> None:
+        """Ends the exchange under way, of which nothing more will be heard."""
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = self.wait = None
+
     def _await(self, wait: Wait | None, now_ns: int) -> None:
         self.wait, self._due_ns = wait, now_ns + self._silence_ns
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from timer_server.store.postgres.commit import ShardCommit, Write
+from timer_server.store.postgres.membership import Handover
 from timer_server.store.state import LogState
 
 
@@ -43,12 +44,25 @@ class Commit(NamedTuple):
     is_renaming: bool = False
 
 
+class Give(NamedTuple):
+    """Shards to give away, of which nothing is left to write."""
+
+    shards: list[Handover]
+
+
 class Loss(NamedTuple):
     """A shard that is served no longer: why, and how many of its acknowledged events PostgreSQL has lost."""
 
     number: int
     reason: str
     events: int = 0
+
+
+class _Receiver(NamedTuple):
+    """Who is to have a shard, None for nobody, and what tells the time in it."""
+
+    to: str | None
+    timeline_ns: Callable[[], int]
 
 
 class _Submission(Struct):
@@ -59,13 +73,19 @@ class _Submission(Struct):
 
 
 class Pipeline:
-    """All shards of a server. Tickets are numbers that rise by one."""
+    """All shards of a server, which come and go. Tickets are numbers that rise by one."""
 
     def __init__(self, logs: Iterable[ShardLog], new_log_id: Callable[[], str]) -> None:
         self._logs = {log.number: log for log in logs}
         self._new_log_id = new_log_id
+        self._giving: dict[int, _Receiver] = {}
+        """Shards to give away behind what is to be written in them."""
+        self._handed: frozenset[int] = frozenset()
+        """Those among them that the statement under way gives."""
         self._asked: dict[int, int] = {}
-        """The highest epoch that was asked for, where it is not known whether that was done."""
+        """The highest epoch that was asked for, where it is not known whether that was done, or will be."""
+        self._raising: list[tuple[int, int]] = []
+        """What the RAISE under way asks for."""
         self._unsettled: deque[_Submission] = deque()
         self._sent = 0
         """How many of them, the oldest, the commit under way holds."""
@@ -75,12 +95,34 @@ class Pipeline:
         self._is_in_doubt = False
         self._last = 0
         self.lost: list[Loss] = []
-        """Shards that were lost and that nobody has taken note of yet."""
+        """Shards that were lost and that nobody has taken note of yet, as with those that follow."""
+        self.given: list[int] = []
+        """Shards that were given away."""
+        self.epochs: list[tuple[int, int]] = []
+        """Shards whose epochs were raised, each with its epoch. They are served on, and given away no more."""
 
     @property
     def settled(self) -> int:
         """The ticket up to which all is durable, but for what was lost."""
         return self._unsettled[0].ticket - 1 if self._unsettled else self._last
+
+    def add(self, log: ShardLog) -> None:
+        """Takes up a shard."""
+        self._logs[log.number] = log
+
+    def remove(self, number: int) -> None:
+        """Forgets a shard, and what is to be written in it."""
+        if self._logs.pop(number, None) is not None:
+            self._forget(number)
+            self._settle()
+
+    def give(self, number: int, to: str | None, timeline_ns: Callable[[], int]) -> None:
+        """Gives a shard away, once all that was gathered for it is durable. Nothing more may be gathered for it.
+
+        `timeline_ns` tells what time it is in it.
+        """
+        if number in self._logs:
+            self._giving[number] = _Receiver(to, timeline_ns)
 
     def gather(self, ticket: int, writes: Mapping[int, Write]) -> None:
         """Takes in what a turn writes. What is of a lost shard is left out."""
@@ -88,12 +130,18 @@ class Pipeline:
         self._unsettled.append(_Submission(ticket, {n: part for n, part in writes.items() if n in self._logs}))
         self._settle()
 
-    def next(self) -> Raise | Commit | None:
+    def next(self) -> Raise | Commit | Give | None:
         """What to send now that nothing is under way; None for nothing. Raises `StoreError`."""
+        if not self._logs:
+            self._is_in_doubt = False
         if self._is_in_doubt:
             for number, log in self._logs.items():
-                self._asked[number] = self._asked.get(number, log.epoch) + 1
-            return Raise([*self._asked.items()]) if self._asked else None
+                self._asked[number] = max(self._asked.get(number, 0), log.epoch) + 1
+            self._raising = [(number, self._asked[number]) for number in self._logs]
+            return Raise(self._raising)
+        if self._giving and not self._fallen and (given := self._to_give()):
+            self._handed = frozenset(handover.number for handover in given)
+            return Give(given)
         if self._fallen:
             commits = [self._renaming(self._logs[number]) for number in self._fallen]
         else:
@@ -108,10 +156,17 @@ class Pipeline:
 
     def committed(self, shards: Iterable[int]) -> None:
         """The commit under way is durable in these shards. It has written nothing in the others, which is in doubt."""
-        for number in shards:
+        for number in self._under_way.keys() & set(shards):  # some may have been removed meanwhile
             self._land(number)
         self._is_in_doubt = bool(self._under_way)
         self._settle()
+
+    def handed(self, shards: Iterable[int]) -> None:
+        """What is under way has given these shards away, durably. The others, which it was to give, are in doubt."""
+        handed, self._handed = self._handed, frozenset()
+        for number in shards:
+            self._part_with(number)
+        self._is_in_doubt = not handed.issubset(shards)
 
     def doubt(self) -> None:
         """Of what was under way it is not known whether it is durable."""
@@ -119,20 +174,47 @@ class Pipeline:
 
     def raised(self, found: Mapping[int, tuple[int, LogState]]) -> None:
         """Epochs were raised, durably: the epoch and the state of each shard that is still this server's."""
-        for number, log in [*self._logs.items()]:
-            if number not in found:
-                self._lose(Loss(number, f"another server has taken shard {number}"))
+        for number, _ in self._raising:
+            log = self._logs.get(number)
+            if log is None:
                 continue
+            if number not in found:
+                if number in self._giving and number not in self._written():
+                    self._part_with(number)
+                else:
+                    self._lose(Loss(number, f"another server has taken shard {number}"))
+                continue
+            self._giving.pop(number, None)
+            del self._asked[number]
             log.epoch, state = found[number]
+            self.epochs.append((number, log.epoch))
             if number in self._under_way and state == self._under_way[number].state:
                 self._land(number)
             elif state.commits < log.state.commits:
                 self._fall(log, state)
             elif state != log.state:
                 self._lose(Loss(number, f"shard {number} was written to by nobody knows whom"))
-        self._asked.clear()
-        self._under_way, self._sent, self._is_in_doubt = {}, 0, False
+        self._under_way, self._sent, self._handed, self._is_in_doubt = {}, 0, frozenset(), False
         self._settle()
+
+    def _to_give(self) -> list[Handover]:
+        """What can be given away now."""
+        written = self._written()
+        ready = [(self._logs[number], self._giving[number]) for number in sorted(self._giving.keys() - written)]
+        return [
+            Handover(log.number, log.epoch, log.state.ends.last_place, receiver.to, receiver.timeline_ns())
+            for log, receiver in ready
+        ]
+
+    def _written(self) -> set[int]:
+        """The shards in which something is to be written."""
+        return {number for submission in self._unsettled for number in submission.writes}
+
+    def _part_with(self, number: int) -> None:
+        """A shard was given away."""
+        if self._logs.pop(number, None) is not None:
+            self._forget(number)
+            self.given.append(number)
 
     def _land(self, number: int) -> None:
         """Takes what is under way of a shard for durable."""
@@ -157,13 +239,13 @@ class Pipeline:
 
     def _lose(self, loss: Loss) -> None:
         del self._logs[loss.number]
-        self._fallen.pop(loss.number, None)
         self._forget(loss.number)
         self.lost.append(loss)
 
     def _forget(self, number: int) -> None:
-        """Forgets what turns have written in a shard."""
-        self._under_way.pop(number, None)
+        """Forgets what turns have written in a shard, and all else about it."""
+        for known in (self._fallen, self._giving, self._under_way):
+            known.pop(number, None)
         for submission in self._unsettled:
             submission.writes.pop(number, None)
 

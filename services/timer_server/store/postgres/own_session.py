@@ -1,0 +1,100 @@
+"""A session that a server keeps with the primary for one kind of work, and whether what it has written is durable."""
+
+from collections.abc import Iterable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
+
+from timer_server.store.postgres.database import Replication
+from timer_server.store.postgres.exchange import Answer, Steps, asking, is_lost, preparing, socket_of
+from timer_server.store.postgres.sentences import Fault, moved, not_confirmed, not_replicated, sentence
+from timer_server.store.postgres.session import About, Session, opening
+from timer_server.store.postgres.statements import TAKE_PLACE, Statement
+from timer_server.store.postgres.url import Url
+
+T = TypeVar("T")
+
+
+class Reply(NamedTuple, Generic[T]):
+    """What a statement has done, and why that is not known to be durable; None where it is."""
+
+    value: T
+    doubt: str | None = None
+
+
+class Seen(Struct):
+    """What the newest session has said of PostgreSQL. The sessions of a server share it: none takes an older primary
+    than another has seen."""
+
+    newest: About | None = None
+
+
+class OwnSession:
+    """At most one session is open. A statement that writes has rows that end with `synchronous_standby_names` and the
+    process of PostgreSQL that has executed it."""
+
+    statements: Iterable[Statement] = ()
+    """What it prepares."""
+
+    def __init__(self, url: Url, name: str, replication: Replication, seen: Seen | None = None) -> None:
+        """`name` is what PostgreSQL shows. A session that opens ends those of the same name."""
+        self._url = url
+        self._name = name
+        self._replication = replication
+        self._seen = seen or Seen()
+        self.session: Session | None = None
+        """The session; None where it is not open."""
+
+    @property
+    def socket(self) -> int | None:
+        """The socket of the session, which can be read where it is lost; None where there is none."""
+        return None if self.session is None else socket_of(self.session.connection)
+
+    @property
+    def backend(self) -> int | None:
+        """The process of PostgreSQL that serves it; None where it is not open."""
+        return None if self.session is None else self.session.about.backend
+
+    def opening(self) -> Steps[None]:
+        """Opens the session with the primary, and ends those that this server had before. Raises a `Fault`."""
+        self.close()
+        session = yield from opening(self._url, self._seen.newest)
+        self._seen.newest = session.about
+        try:
+            yield from asking(session.connection, TAKE_PLACE, [self._name.encode()])
+            yield from preparing(session.connection, self.statements)
+        except BaseException:
+            session.connection.finish()
+            raise
+        self.session = session
+
+    def asking(self, statement: Statement, values: Sequence[bytes] = ()) -> Steps[Answer]:
+        """Executes a statement. Raises a `Fault`."""
+        assert self.session is not None
+        return (yield from asking(self.session.connection, statement, values))
+
+    def doubt(self, answer: Answer) -> str | None:
+        """Why what a statement has written is not known to be durable; None where it is, or where nothing was."""
+        assert self.session is not None
+        if not answer.is_confirmed:
+            return not_confirmed(self._url.shown)
+        if not answer.rows:
+            return None
+        *_, standbys, backend = answer.rows[0]
+        if self._replication == "required" and not standbys:
+            return not_replicated(self._url.shown)
+        return None if int.from_bytes(backend, "big") == self.session.about.backend else moved(self._url.shown)
+
+    def is_lost(self) -> bool:
+        """Whether the session was found to be lost, while nothing was asked."""
+        return self.session is None or is_lost(self.session.connection)
+
+    def explain(self, fault: Fault) -> str:
+        """A sentence for the operator."""
+        return str(sentence("write", self._url.shown, fault))
+
+    def close(self) -> None:
+        """Ends the session. What was asked last may be done or not."""
+        if self.session is not None:
+            self.session.connection.finish()
+            self.session = None
