@@ -57,6 +57,7 @@ class Exporter(Collector):
         for reason in get_args(Reason):
             unreachable.add_metric([reason], metrics.unreachable[reason])
         yield unreachable
+        yield from _shard_metrics(metrics)
         yield CounterMetricFamily("timer_log_lines_dropped", "Log lines that could not be written", lines_dropped())
         about = "From a deadline to the moment its end was durable and could be told"
         yield _histogram("timer_lateness_seconds", about, metrics.lateness)
@@ -73,6 +74,16 @@ class Exporter(Collector):
         for reason, count in metrics.skipped.items():
             skipped.add_metric([reason], count)
         yield skipped
+
+
+def _shard_metrics(metrics: Metrics) -> Iterator[Metric]:
+    yield GaugeMetricFamily("timer_shards_served", "Shards that this server serves", len(metrics.counts))
+    about = "Shards that this server owns and does not serve: their logs are not whole"
+    yield GaugeMetricFamily("timer_shards_refused", about, len(metrics.refused))
+    about = "Shards taken from other servers, which had not given them"
+    yield CounterMetricFamily("timer_shards_taken_over", about, metrics.takeovers)
+    about = "Beats to the other servers of the store that failed or took too long: where they all do, a lease is lost"
+    yield CounterMetricFamily("timer_beats_late", about, metrics.beats_late)
 
 
 def _queue_metrics(queues: Sequence[Queue]) -> Iterator[Metric]:

@@ -38,6 +38,12 @@ class Metrics:
         self.is_store_away = False
         self.unreachable: Counter[Reason] = Counter()
         """Servers with which there is no connection, by why."""
+        self.takeovers = 0
+        """Shards taken from other servers, which did not give them."""
+        self.beats_late = 0
+        """Beats to the other servers of the store that have failed, or took so long that a lease was at stake."""
+        self.refused: set[int] = set()
+        """Shards that this server owns and does not serve, as their logs are not whole."""
         self.lateness = Distribution()
         self.commit = Distribution()
 
@@ -55,7 +61,8 @@ class Metrics:
         events = self.events
         for shard, part in writes:
             changes, now_s = part.changes, shard.at(now_ns) / _NS_PER_S
-            self.counts[shard.number] = part.counts
+            if shard.number in self.counts:  # it may have been given away meanwhile
+                self.counts[shard.number] = part.counts
             for event in changes.events:
                 kind_number = event.kind_number
                 events[kind_number] += 1
@@ -68,6 +75,10 @@ class Metrics:
     def lost(self, events: int) -> None:
         """Counts acknowledged events that the store has lost."""
         self.events_lost += events
+
+    def take_up(self, number: int, counts: StateCounts) -> None:
+        """Counts the timers of a shard from now on."""
+        self.counts[number] = counts
 
     def drop(self, number: int) -> None:
         """Counts the timers of a shard no longer."""

@@ -55,7 +55,7 @@ from timer_server.requests.shard import Shard
 from timer_server.settings import Config
 from timer_server.store.base import Header, Notice, Store
 from timer_server.store.log import Log
-from timer_server.stores import Stopped, named_stores, once_there, postgres_committer
+from timer_server.stores import Stopped, named_stores, once_there, open_postgres
 from timer_server.wire.advertised import Endpoints, advertised
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, Context, bindable, is_local
@@ -69,6 +69,8 @@ from timer_server.wire.routing_ids import begin_anywhere
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
 
+    from timer_server.joining import Candidate
+
 RESTORED_AT_ONCE = 1_000
 """Entries of the log that are read before a server that starts looks whether it is told to stop."""
 
@@ -80,12 +82,13 @@ FORGET_FIRST_BUDGET = 32
 
 
 class Recovered(NamedTuple):
-    """The parts of a server that come from its store."""
+    """The parts of a server that come from its store. A candidate has yet to join the others that may share it."""
 
     clock: Clock
     shards: Shards
     places: Places
     committer: Committer
+    candidate: "Candidate | None" = None
 
 
 class Sockets(NamedTuple):
@@ -127,15 +130,17 @@ def serve(
     # Addresses come first: a start that fails because one is in use leaves no store behind.
     with _sockets(config) as sockets, ExitStack() as closing_all:
         try:
-            stores = named_stores(config, signals, closing_all) if make_stores is None else make_stores(config)
-            for store in stores:
-                closing_all.callback(store.close)
-            recovered = _recover(stores, config, sources, signals, closing_all)
+            if config.store_url:
+                recovered = _share(config, sources, signals, closing_all)
+            else:
+                stores = named_stores(config) if make_stores is None else make_stores(config)
+                for store in stores:
+                    closing_all.callback(store.close)
+                recovered = _recover(stores, config, sources, signals)
+            with _policy(make_garbage_policy) as garbage:
+                _run(config, recovered, sockets, garbage, signals, make_loop)
         except Stopped:
             log.info("told to stop before anybody was served")
-        else:
-            with _policy(make_garbage_policy) as garbage:
-                _run(config, recovered, sockets, garbage, lambda parts: make_loop(parts, signals))
     log.info("stopped")
 
 
@@ -144,9 +149,23 @@ def make_committer(stores: Mapping[str, Store]) -> Committer:
     return InlineCommitter(stores)
 
 
-def _recover(
-    stores: Sequence[Store], config: Config, sources: Sources, signals: OperatorSignals, closing_all: ExitStack
-) -> Recovered:
+def _share(config: Config, sources: Sources, signals: OperatorSignals, closing_all: ExitStack) -> Recovered:
+    """Opens a store that others may share, of which this server owns nothing yet. Raises `StoreError` and `Stopped`."""
+    from timer_server.joining import Candidate  # noqa: PLC0415 - most servers need none of it
+
+    database = open_postgres(config, signals, closing_all)
+    clock, parked, places = Clock(sources, None), Parked(), Places(config.limits.max_timers)
+    candidate = Candidate(
+        database,
+        clock.now_ns,
+        lambda number, read: _shard(number, read, candidate.wall_ahead_ns, config.limits, parked, places),
+        closing_all,
+    )
+    shards = Shards([], database.shape.shards, parked, new_id)
+    return Recovered(clock, shards, places, candidate.committer, candidate)
+
+
+def _recover(stores: Sequence[Store], config: Config, sources: Sources, signals: OperatorSignals) -> Recovered:
     """Opens the stores and reads their logs. Raises `StoreError` and `Stopped`."""
     begun = time.perf_counter()
     headers = [once_there(store.open, signals) for store in stores]
@@ -155,13 +174,10 @@ def _recover(
     clock = Clock(sources, headers[0].anchor, max(header.last_at_ms for header in headers) * NS_PER_MS)
     parked, places = Parked(), Places(config.limits.max_timers)
     owned = [
-        _shard(number, Log(store, header), clock, config.limits, parked, places)
+        _shard(number, Log(store, header), clock.ahead_ns, config.limits, parked, places)
         for number, (store, header) in enumerate(zip(stores, headers, strict=True))
     ]
-    if config.store_url:
-        committer = postgres_committer(stores, clock.now_ns, closing_all)
-    else:
-        committer = make_committer({header.log_id: store for store, header in zip(stores, headers, strict=True)})
+    committer = make_committer({header.log_id: store for store, header in zip(stores, headers, strict=True)})
     for shard, store, header in zip(owned, stores, headers, strict=True):
         _restore(shard, store, header, clock, signals)
         if header.is_short_of_room:
@@ -175,11 +191,13 @@ def _recover(
     return Recovered(clock, shards, places, committer)
 
 
-def _shard(number: int, log_read: Log, clock: Clock, limits: Limits, parked: Parked, places: Places) -> Shard:
-    """A shard that has yet to be restored."""
+def _shard(
+    number: int, log_read: Log, wall_ahead_ns: Callable[[], int], limits: Limits, parked: Parked, places: Places
+) -> Shard:
+    """A shard that has yet to be restored. `wall_ahead_ns` is by how much the wall clock is ahead of the server's."""
     queues = Queues(random.random)
     civil = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
-    wall_clock = WallClock(lambda: clock.ahead_ns() - shard.ahead_ns, moment_ms)
+    wall_clock = WallClock(lambda: wall_ahead_ns() - shard.ahead_ns, moment_ms)
     engine = Engine(limits, new_id, wall_clock, queues, civil, log_read.event, places=places)
     shard = Shard(engine, queues, log_read, number, parked)
     return shard
@@ -276,9 +294,10 @@ def _run(
     recovered: Recovered,
     sockets: Sockets,
     garbage: GarbagePolicy | None,
-    make_loop: Callable[[Parts], Loop],
+    signals: OperatorSignals,
+    make_loop: Callable[[Parts, OperatorSignals], Loop],
 ) -> None:
-    clock, shards, places, committer = recovered
+    clock, shards, places, committer, candidate = recovered
     if (gate := sockets.admission.gate) is not None:
         places.share_out(gate.shares())
     metrics = Metrics({shard.number: shard.engine.counts() for shard in shards.owned})
@@ -293,14 +312,16 @@ def _run(
         Codec(METHODS), handlers, shards.parked, config.limits, shards.new_id, queue_methods.prefix_of
     )
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
+    commands, events, admission, peers = sockets
+    made = (dispatcher, commands, events, admission, metrics, servers, garbage, peers)
+    parts = Parts(clock, shards, places, queue_rules, committer, *made)
+    if candidate is not None:
+        parts = parts._replace(membership=candidate.join(parts, told, signals))
     for one in (sockets.commands, sockets.events, *sockets.ports):
         _listen(one.listener)
     _say_listening(config, sockets, told, itself.name, exporter)
     try:
-        commands, events, admission, peers = sockets
-        made = (dispatcher, commands, events, admission, metrics, servers, garbage, peers)
-        parts = Parts(clock, shards, places, queue_rules, committer, *made)
-        make_loop(parts).run()
+        make_loop(parts, signals).run()
     finally:
         if exporter is not None:
             exporter.server_close()

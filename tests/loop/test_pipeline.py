@@ -32,6 +32,7 @@ from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
+from timer_server.requests.answers import Answer
 from timer_server.requests.methods import Handler
 from timer_server.requests.placement import Shards
 from timer_server.requests.room import ReplyRoom
@@ -116,16 +117,42 @@ class SlowCommitter:
             parts[:] = [(other, part) for other, part in parts if other != number]
 
 
+class Lease:
+    """Stands in for the membership: whether the lease holds is for the test to say."""
+
+    has_left = False
+
+    def __init__(self) -> None:
+        self.holds = True
+        self.lost: list[ShardLost] = []
+
+    def tells(self, _: int) -> bool:
+        return self.holds
+
+    def step(self, _: int) -> list[ShardLost]:
+        lost, self.lost = self.lost, []
+        return lost
+
+    def next_due_ns(self) -> None: ...
+
+    def register(self, poller: zmq.Poller) -> None: ...
+
+    def leave(self, now_ns: int) -> None: ...
+
+
 class Wire(QuietWire):
     """Stands in for both sockets, and judges what leaves by them."""
 
-    def __init__(self, store: Recording, other: Recording) -> None:
+    def __init__(self, store: Recording, other: Recording, lease: Lease) -> None:
         self._store = store
+        self._lease = lease
         self._stores = {LOG_ID: store, OTHER_LOG_ID: other}
         self.requests: deque[bytes] = deque()
         self.answered: list[Any] = []
         self.messages: list[bytes] = []
         self.errors: list[str] = []
+        self.succeeded: set[Any] = set()
+        """The requests that were answered with a result."""
         self.published = {log: store.last_seq for log, store in self._stores.items()}
         self.lost: set[str] = set()
 
@@ -153,6 +180,8 @@ class Wire(QuietWire):
                 self.errors.append(response["error"]["data"]["name"])
             else:
                 assert LOG_ID not in self.lost
+                assert self._lease.holds
+                self.succeeded.add(response["id"])
                 self._judge(response["result"])
         return True
 
@@ -185,7 +214,8 @@ class Server(Desk):
         self.served = Shards([self.shard, self.other.shard], 2, self.parked, self._new_id)
         self.boot_ns = boot_ns
         self.committer = SlowCommitter([store, other])
-        self.wire = Wire(store, other)
+        self.lease = Lease()
+        self.wire = Wire(store, other, self.lease)
         self.metrics = Metrics({shard.number: shard.engine.counts() for shard in self.served.owned})
         sources = Sources(lambda: Boot("boot"), self._read, lambda: WallNs(1_700_000_000 * NS_PER_S + self.boot_ns))
         clock = Clock(sources, header.anchor, header.last_at_ms * NS_PER_MS)
@@ -203,6 +233,7 @@ class Server(Desk):
             self.wire.admission,
             self.metrics,
             self.servers,
+            membership=self.lease,
         )
         self.clock = clock
         self.loop = Loop(parts, self.signals)
@@ -213,6 +244,7 @@ class Server(Desk):
 
     def step(self, *ready: str) -> None:
         """A step of the loop, which begins a turn if one may begin."""
+        self.loop._attend(self.lease)
         if self.is_full:
             self.loop._tell_settled()
             self.loop._hold(dict.fromkeys(ready, 1))
@@ -242,6 +274,11 @@ class Server(Desk):
 def ids_of(message: Any) -> list[Any]:
     """The ids in a message, or in a batch of them."""
     return [one["id"] for one in (message if isinstance(message, list) else [message])]
+
+
+def ids_in(answer: Answer) -> list[Any]:
+    """The ids of the requests that an answer is to."""
+    return ids_of(json.loads(answer.frames()[-1]))
 
 
 calls = st.one_of(
@@ -326,6 +363,20 @@ class Pipeline(RuleBasedStateMachine):
     def what_has_settled_is_told(self) -> None:
         self.server.loop._tell_settled()
 
+    @rule(holds=st.booleans())
+    def the_lease_runs_out_or_goes_on(self, holds: bool) -> None:
+        self.server.lease.holds = holds
+        self.server.step()
+
+    @rule()
+    def the_server_was_declared_dead(self) -> None:
+        """It has joined again. Nothing that it computed before may be told."""
+        asked = {number for turn in self.server.loop.in_flight for answer in turn.answers for number in ids_in(answer)}
+        self.server.lease.lost.append(ShardLost((), "declared dead"))
+        self.server.lease.holds = True
+        self.server.step()
+        assert not asked & self.server.wire.succeeded
+
     @rule()
     def connections_have_to_be_cut(self) -> None:
         """Those who wait are told so, perhaps with a part of their reply that is in flight."""
@@ -358,6 +409,7 @@ class Pipeline(RuleBasedStateMachine):
         told = len(server.wire.messages)
         while server.committer.waiting:
             server.committer.settle_next()
+        server.lease.holds = True
         self.store.fault = StoreError("the log cannot be read")
         try:
             server.loop._tell_settled()

@@ -19,7 +19,7 @@ from timer_protocol.messages import StateCounts
 from timer_server.cluster.outcomes import Given, Raised
 from timer_server.loop.pipeline_committer import SILENCE_MS, PipelineCommitter
 from timer_server.requests.shard import Shard, Writes
-from timer_server.store.base import ShardLost
+from timer_server.store.base import ShardLost, StoreError
 from timer_server.store.blocks import entries_of
 from timer_server.store.postgres.commit import ShardCommit, Write, compose
 from timer_server.store.postgres.exchange import Steps, Wait
@@ -121,8 +121,8 @@ class Session:
     def is_lost(self) -> bool:
         return self.is_broken
 
-    def explain(self, fault: Fault) -> str:
-        return str(fault)
+    def explain(self, fault: Fault) -> StoreError:
+        return StoreError(str(fault))
 
     def close(self) -> None: ...
 

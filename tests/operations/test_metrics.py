@@ -73,6 +73,22 @@ def test_what_the_store_does_to_a_server_is_told() -> None:
     assert {"timer_store_away 1.0", "timer_acknowledged_events_lost_total 3.0"} <= set(told(metrics))
 
 
+def test_shards_that_come_and_go_are_told() -> None:
+    metrics = Metrics({})
+    metrics.take_up(4, Bench().engine.counts())
+    metrics.take_up(5, Bench().engine.counts())
+    metrics.drop(4)
+    metrics.refused.add(7)
+    metrics.takeovers, metrics.beats_late = 2, 3
+
+    assert {
+        "timer_shards_served 1.0",
+        "timer_shards_refused 1.0",
+        "timer_shards_taken_over_total 2.0",
+        "timer_beats_late_total 3.0",
+    } <= set(told(metrics))
+
+
 def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
     desk = Desk()
     desk.result("queue.put", queue="q000", prefix="")

@@ -12,6 +12,7 @@ from drivers.server_process import ServerProcess, timer_server
 from keys import KeyRing
 from postgres_store import new_place, shared_cluster
 from timer_server import stores as stores_module
+from timer_server.limits import SHARDS
 from timer_server.loop.signals import OperatorSignals
 from timer_server.store.base import StoreAway, StoreError
 from timer_server.stores import once_there
@@ -38,6 +39,7 @@ def test_timers_are_there_after_a_crash_in_all_shards(tmp_path: Path, url: str) 
             rpc.call("timer.cancel", id=ids[7])
         server.kill()
         server.start()
+        server.wait_for_shards(SHARDS)  # once the first run was silent for a lease
         with requester(server.commands) as rpc:
             assert [timer["id"] for timer in rpc.call("timer.list", limit=100, state="running")["timers"]] == sorted(
                 set(ids) - {ids[7]}

@@ -170,6 +170,18 @@ class TestTogether:
         assert desk.call("timer.start", id=ids[3], seconds=60)["error"]["code"] == ErrorCode.LIMIT_REACHED
         assert [timer["id"] for timer in desk.result("timer.list")["timers"]] == sorted(ids[:3])
 
+    def test_timers_of_other_servers_take_places_too(self) -> None:
+        desk = ShardedDesk(2, max_timers=3)
+        desk.places.elsewhere = 2
+        desk.result("timer.start", id="a", seconds=60)
+
+        error = desk.call("timer.start", id="b", seconds=60)["error"]
+
+        assert (error["code"], error["data"]["limit"]) == (ErrorCode.LIMIT_REACHED, "max_timers")
+        assert "3 timers are pending" in error["data"]["reason"]
+        desk.places.elsewhere = 0
+        desk.result("timer.start", id="b", seconds=60)
+
     def test_places_for_requests_that_wait_are_those_of_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(parked_module, "PARKED_MAXIMUM", 4)
         desk = ShardedDesk(4)

@@ -134,6 +134,11 @@ class ServerProcess:
             if line["event"] == event:
                 return line
 
+    def wait_for_shards(self, count: int) -> None:
+        """Waits until the server says next that it serves so many shards of a store that others may share."""
+        while self.wait_for_log("shards served")["count"] != count:
+            pass
+
     def kill(self) -> None:
         """Ends the process at once, as a crash would."""
         self.signal(signal.SIGKILL)

@@ -163,6 +163,10 @@ class Engine:
         """Takes its timers out of `places`: the shard is another server's from now on."""
         self.places.leave(self._ledger)
 
+    def come_back(self) -> None:
+        """Counts its timers again, as the shard stays with this server after all."""
+        self.places.join(self._ledger)
+
     # Requests
 
     def handle(self, params: TimerParams, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall:

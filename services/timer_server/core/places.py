@@ -37,7 +37,7 @@ class Places:
     remembered. Holders count these themselves while they change.
     """
 
-    __slots__ = ("_holders", "ended", "kept", "maximum", "pending", "shares")
+    __slots__ = ("_holders", "elsewhere", "ended", "kept", "maximum", "pending", "shares")
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
@@ -45,6 +45,8 @@ class Places:
         self.pending = 0
         self.kept = 0
         self.ended = 0
+        self.elsewhere = 0
+        """Places taken in shards of other servers, as these have told last."""
         self.shares: PrefixShares | None = None
         """What some prefixes may have of the pending timers; None where none is limited."""
         self._holders: list[Holder] = []
@@ -82,7 +84,7 @@ class Places:
 
     def has_place(self) -> bool:
         """Whether one more timer may be pending, beside the places that plans keep."""
-        return self.pending + self.kept < self.maximum
+        return self.pending + self.kept + self.elsewhere < self.maximum
 
     def check(self, timer_id: str, begun: Mapping[str, int] = NONE_BEGUN) -> None:
         """Raises `Refusal` (limit_reached) unless one more timer may be pending, also below the prefixes with a share.
@@ -92,7 +94,7 @@ class Places:
         if self.shares is not None:
             self.shares.check(timer_id, begun)
         pending = self.pending + begun[""] if begun else self.pending
-        if pending + self.kept >= self.maximum:
+        if pending + self.kept + self.elsewhere >= self.maximum:
             raise self._no_place(pending)
 
     def forgets_early(self, holder: Holder) -> bool:
@@ -110,6 +112,7 @@ class Places:
 
     def _no_place(self, pending: int) -> Refusal:
         kept = self.kept
+        pending += self.elsewhere
         beside = f", {counted(kept, 'place is kept', 'places are kept')} for plans," if kept else ""
         what = f"{counted(pending, 'timer is', 'timers are')} pending{beside} and max_timers allows no more"
         return limit_reached("max_timers", self.maximum, what, later=True)

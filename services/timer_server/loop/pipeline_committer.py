@@ -187,7 +187,7 @@ class PipelineCommitter:
     def _take(self, ended: Ended, now_ns: int) -> None:
         """Takes what an exchange has come to."""
         if ended.fault is not None:
-            self._break(self._primary.explain(ended.fault), now_ns)
+            self._break(str(self._primary.explain(ended.fault)), now_ns)
         elif not self._is_open:
             self._is_open = True
             self._pipeline.doubt()  # whatever was on its way in the last session, if there was one

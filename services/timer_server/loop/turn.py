@@ -31,6 +31,7 @@ from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
 from timer_server.loop.peering import Peering
 from timer_server.loop.signals import OperatorSignals
+from timer_server.loop.standing import Standing
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
 from timer_server.requests.answers import STORE_AWAY, Answer
@@ -58,6 +59,9 @@ _SETTLE_LIMIT_MS = 5_000
 _SETTLE_LOOK_MS = 100
 """How often it has the committer go on meanwhile, for what that has to do by the clock."""
 
+_LEAVE_LIMIT_MS = 10_000
+"""How long it takes at most to give its shards to other servers, while it serves on."""
+
 _STOPPING = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
 _NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
 
@@ -70,6 +74,7 @@ class Loop:
         self._shards, self._parked = parts.shards, parts.shards.parked
         self._committer = parts.committer
         self._settles_late = not parts.committer.is_inline
+        self._membership = parts.membership
         self._dispatcher = parts.dispatcher
         self._commands, self._events, self._admission = parts.commands, parts.events, parts.admission
         self._metrics = parts.metrics
@@ -109,6 +114,8 @@ class Loop:
         try:
             while not self._signals.stop_is_wanted:
                 self._step()
+            if self._membership is not None:
+                self._leave(self._membership)
             self._settle_all()
             self._say_goodbye()
         except StoreError as error:
@@ -128,6 +135,8 @@ class Loop:
         is_quiet = self._alarm.is_all_of(ready)
         if self._signals.fileno() in ready and self._signals.take_reload():
             self._upkeep.reload()
+        if self._membership is not None:
+            self._attend(self._membership)
         if self._settles_late:
             self._tell_settled()
         if is_full:
@@ -140,7 +149,8 @@ class Loop:
         now_ns = self._clock.now_ns()
         due_ns = self._commit_care.next_due_ns()
         beat_ns = self._upkeep.next_due_ns()
-        timeout_ms = self._alarm.set(beat_ns if due_ns is None else min(beat_ns, due_ns), now_ns)
+        member_ns = None if self._membership is None else self._membership.next_due_ns()
+        timeout_ms = self._alarm.set(min(ns for ns in (beat_ns, due_ns, member_ns) if ns is not None), now_ns)
         return dict((self._poller if self._commit_care.is_overdue(now_ns) else self._settling).poll(timeout_ms))
 
     def _hold(self, ready: Mapping[object, int]) -> None:
@@ -238,6 +248,8 @@ class Loop:
                 self._drop(lost)
                 settled = self._settled()
             settled_ns = now_ns = self._clock.now_ns()
+            if self._membership is not None and not self._membership.tells(now_ns):
+                return
             if now_ns < not_before_ns:
                 now_ns = self._clock.wait_until(not_before_ns)
             while self.in_flight and self.in_flight[0].ticket <= settled:
@@ -250,21 +262,41 @@ class Loop:
             self._upkeep.cut_connections()
 
     def _settled(self) -> Ticket:
-        """The ticket up to which all has settled, once what was lost has been dropped. Raises `StoreError`."""
+        """The ticket up to which all may be told, once what was lost has been dropped. Raises `StoreError`."""
         while True:
             try:
-                return self._committer.settled()
+                settled = self._committer.settled()
             except ShardLost as lost:
                 self._drop(lost)
+                continue
+            if self.in_flight and self._membership is not None and not self._membership.tells(self._clock.now_ns()):
+                return Ticket(self.in_flight[0].ticket - 1)
+            return settled
+
+    def _attend(self, membership: Standing) -> None:
+        """Goes on with the membership, and drops what it has lost."""
+        for lost in membership.step(self._clock.now_ns()):
+            self._drop(lost)
+
+    def _leave(self, membership: Standing) -> None:
+        """Serves on while the shards are given to other servers, as long as that may come to an end."""
+        now_ns = self._clock.now_ns()
+        until_ns = now_ns + _LEAVE_LIMIT_MS * NS_PER_MS
+        membership.leave(now_ns)
+        while not membership.has_left and membership.tells(now_ns) and now_ns < until_ns:
+            self._step()
+            now_ns = self._clock.now_ns()
 
     def _drop(self, lost: ShardLost) -> None:
         """Serves some shards no longer. What is in flight of them is told nobody, nor what may have been read of it."""
-        log.warning("shards lost", extra=fields(shards=",".join(map(str, sorted(lost.numbers))), reason=str(lost)))
+        if lost.numbers:
+            log.warning("shards lost", extra=fields(shards=",".join(map(str, sorted(lost.numbers))), reason=str(lost)))
         self._metrics.lost(lost.events)
-        for number in lost.numbers:
-            self._shards.remove(number)
-            self._metrics.drop(number)
-        has_lost = False
+        for shard in self._shards.owned:
+            if shard.number in lost.numbers:
+                self._shards.remove(shard.number)
+                self._metrics.drop(shard.number)
+        has_lost = self._membership is not None  # then what was only read may be told no more either
         for turn in self.in_flight:
             kept = [(shard, part) for shard, part in turn.writes if shard.number not in lost.numbers]
             has_lost |= len(kept) < len(turn.writes)
@@ -311,6 +343,8 @@ class Loop:
     def _timeout_ms(self) -> int:
         """How long `poll` may sleep. The alarm is set for what is due next, for ends with a head start."""
         next_ns, due_ns = self._other_chores.look(), self._ends.look()
+        if self._membership is not None and (member_ns := self._membership.next_due_ns()) is not None:
+            next_ns = min(next_ns, member_ns)
         if due_ns <= next_ns:
             next_ns = due_ns - self._head_start.ns if self._committer.is_inline else due_ns
         return self._alarm.set(next_ns, self._clock.now_ns())
@@ -324,6 +358,8 @@ class Loop:
             self._admission.register(poller)
         poller.register(self._signals.fileno(), zmq.POLLIN)
         self._committer.register(poller)
+        if self._membership is not None:
+            self._membership.register(poller)
         self._alarm.register(poller)
         return poller
 
@@ -337,6 +373,8 @@ class Loop:
             if left_ms <= 0:
                 raise StoreError(f"what was to be stored was not durable within {_SETTLE_LIMIT_MS} ms")
             settling.poll(min(left_ms, _SETTLE_LOOK_MS))
+            if self._membership is not None:
+                self._attend(self._membership)
             self._tell_settled()
 
     def _say_goodbye(self) -> None:

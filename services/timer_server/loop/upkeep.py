@@ -26,7 +26,7 @@ class Upkeep:
 
     def __init__(self, parts: Parts, teller: Teller) -> None:
         self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
-        self._servers = parts.servers
+        self._servers, self._membership = parts.servers, parts.membership
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
         self._peers = parts.peers
         self._sockets: list[EndpointSocket] = [parts.commands, parts.events]
@@ -38,6 +38,8 @@ class Upkeep:
         self.has_queues_to_note = False
         """Whether the metrics are to be told how the queues stand, once nothing is in flight."""
         self._beat_at_ns = 0
+        self._told_of = parts.shards.owned
+        """The shards of the last beat."""
         self._reason_to_cut = ""
         self._cut_again_at_ns = 0
         self._are_descriptors_left = True
@@ -46,7 +48,9 @@ class Upkeep:
         self.intake = Intake(self._events_so_far())
 
     def next_due_ns(self) -> int:
-        """When the next beat is due, or subscribers have to be cut off."""
+        """When the next beat is due, or subscribers have to be cut off. A beat tells at once of shards that came."""
+        if self._told_of is not self._shards.owned:
+            return 0
         return min(self._beat_at_ns, self._cut_again_at_ns) if self._events.reason_to_reopen else self._beat_at_ns
 
     def step(self, now_ns: int, _budget: int = 0) -> None:
@@ -55,6 +59,9 @@ class Upkeep:
             self._reopen(
                 (self._events,), "all subscribers are cut off and may connect again", self._events.reason_to_reopen
             )
+        if self._told_of is not self._shards.owned:
+            self._told_of, self._beat_at_ns = self._shards.owned, 0
+            self.intake.note(is_empty=True)  # their timers take memory, and are no requests that wait
         if now_ns < self._beat_at_ns:
             return
         self._beat_at_ns = now_ns + BEAT_INTERVAL_MS * NS_PER_MS
@@ -62,6 +69,8 @@ class Upkeep:
         shards = self._shards.owned
         for shard in shards:
             shard.anchor = shard.anchor if anchor is None else shard.tied(anchor)
+        if self._membership is not None and not self._membership.tells(now_ns):
+            shards = ()  # they may be another server's
         # The beat tells what is durable, and so may be behind the engine.
         standings = ((shard.log, LogStanding(shard.log.durable_seq, shard.at(now_ns) // NS_PER_MS)) for shard in shards)
         self._events.beat(Beat({log.id: standing for log, standing in standings}, self._servers.version))
@@ -170,4 +179,4 @@ class Upkeep:
                 log.error("cannot listen now; it is tried again", extra=fields(reason=str(error), help=_HELP))
 
     def _events_so_far(self) -> int:
-        return sum(shard.engine.last_seq for shard in self._shards.owned)
+        return sum(self._metrics.events)

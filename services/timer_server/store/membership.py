@@ -82,3 +82,10 @@ class View(Struct, frozen=True, gc=False):
 
     servers: tuple[ServerRow, ...]
     shards: tuple[ShardRow, ...]
+
+
+class Owner(NamedTuple):
+    """The living server that serves a shard, by its incarnation, and the epoch in which it does."""
+
+    incarnation: str
+    epoch: int

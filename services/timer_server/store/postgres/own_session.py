@@ -5,6 +5,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
+from timer_server.store.base import StoreError
 from timer_server.store.postgres.database import Replication
 from timer_server.store.postgres.exchange import Answer, Steps, asking, is_lost, preparing, socket_of
 from timer_server.store.postgres.sentences import Fault, moved, not_confirmed, not_replicated, sentence
@@ -35,6 +36,9 @@ class OwnSession:
 
     statements: Iterable[Statement] = ()
     """What it prepares."""
+
+    doing = "write"
+    """What it is for, as operators are told: to read or to write."""
 
     def __init__(self, url: Url, name: str, replication: Replication, seen: Seen | None = None) -> None:
         """`name` is what PostgreSQL shows. A session that opens ends those of the same name."""
@@ -89,9 +93,9 @@ class OwnSession:
         """Whether the session was found to be lost, while nothing was asked."""
         return self.session is None or is_lost(self.session.connection)
 
-    def explain(self, fault: Fault) -> str:
-        """A sentence for the operator."""
-        return str(sentence("write", self._url.shown, fault))
+    def explain(self, fault: Fault) -> StoreError:
+        """A sentence for the operator. It is `StoreAway` where the fault may end by itself."""
+        return sentence(self.doing, self._url.shown, fault)
 
     def close(self) -> None:
         """Ends the session. What was asked last may be done or not."""
