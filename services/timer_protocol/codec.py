@@ -105,6 +105,10 @@ class Codec:
         """The type of the calls of a method."""
         return self._calls[method]
 
+    def params_of(self, method: str, params: bytes) -> Any:
+        """The params of a method from JSON that a server has written. Raises an error of msgspec's."""
+        return self._params[method].decode(params)
+
     def decode(self, body: bytes, max_batch: int) -> Parsed | list[Parsed]:
         """A single request as one item, a batch as a list of at least one.
 

@@ -39,6 +39,13 @@ PARKED_BYTES = 64 * 1024 * 1024
 """Bytes of envelopes and results kept for batches with waiting requests. A single request keeps no more than its
 envelope and its `id`, and is bounded by the number of those that wait."""
 
+FORWARDED_MAXIMUM = 100_000
+"""Requests for shards of other servers that wait at once: four seconds of the fastest honest load, until another server
+has taken the shards of one that died."""
+
+FORWARDED_BYTES = 256 * 1024 * 1024
+"""Bytes of the params of such requests, and of the results that are kept until the rest of their batch is answered."""
+
 CONNECTION_PERCENT = 50
 """The share of one connection in what waits: thousands of tasks of one client fit, and as much is left for others."""
 

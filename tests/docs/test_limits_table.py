@@ -16,6 +16,8 @@ OF_CONSTANTS = {
     "parked_bytes": "PARKED_BYTES",
     "percent of these two for one connection": "CONNECTION_PERCENT",
     "percent of these two for all connections of one key": "KEY_PERCENT",
+    "forwarded_requests": "FORWARDED_MAXIMUM",
+    "forwarded_bytes": "FORWARDED_BYTES",
     "a request waits at least, ms": "PARKED_LEAST_MS",
     "requests that give way to one message": "GIVING_WAY_MOST",
     "bytes of the envelope": "ENVELOPE_BYTES",

@@ -84,6 +84,8 @@ SHOWN: dict[str, str] = {
     "percent of these two for all connections of one key": (
         "server/test_shares.py::test_one_key_has_three_quarters_of_them"
     ),
+    "forwarded_requests": "server_requests/test_forwards.py::test_on_requests_of_one_connection_and_of_all",
+    "forwarded_bytes": "server_requests/test_forwards.py::test_on_bytes",
     "a request waits at least, ms": (
         "server_requests/test_shares.py::test_what_has_waited_for_a_second_is_answered_as_it_stands"
     ),

@@ -7,6 +7,7 @@ from timer_server.core.places import Places
 from timer_server.loop.clock import Clock
 from timer_server.loop.committer import Committer
 from timer_server.loop.garbage import GarbagePolicy
+from timer_server.loop.peer_traffic import PeerTraffic
 from timer_server.loop.standing import Standing
 from timer_server.metrics import Metrics
 from timer_server.requests.dispatch import Dispatcher
@@ -22,6 +23,7 @@ class Parts(NamedTuple):
     """All parts. `places` are those of the timers of all shards. Without a garbage policy Python's own is in force.
 
     `peers` are the other servers of a store that these may share, and `membership` that of this one among them.
+    `peer_traffic` goes with them, and the dispatcher is a `ForwardingDispatcher` then.
     """
 
     clock: Clock
@@ -38,3 +40,4 @@ class Parts(NamedTuple):
     garbage: GarbagePolicy | None = None
     peers: Peers | None = None
     membership: Standing | None = None
+    peer_traffic: PeerTraffic | None = None

@@ -9,8 +9,9 @@ from timer_server.core.effects import OFFSET_NOTED_MS
 from timer_server.core.model import Countdown
 from timer_server.core.plans.hints import skipped_moments
 from timer_server.logs import fields, log
+from timer_server.loop.peer_traffic import PeerTraffic
 from timer_server.metrics import Metrics
-from timer_server.requests.answers import Answer
+from timer_server.requests.answers import Answer, PeerAnswer
 from timer_server.requests.parked import Parked
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import Anchor
@@ -26,8 +27,11 @@ _DROPS_LOGGED_EVERY_NS = 10_000_000_000
 class Teller:
     """Sends replies and events, which have to be durable."""
 
-    def __init__(self, commands: Commands, events: Events, metrics: Metrics) -> None:
+    def __init__(
+        self, commands: Commands, events: Events, metrics: Metrics, peer_traffic: PeerTraffic | None = None
+    ) -> None:
         self._commands = commands
+        self._peer_traffic = peer_traffic
         self._events = events
         self._metrics = metrics
         self._dropped = 0
@@ -35,10 +39,15 @@ class Teller:
 
     def send(self, answers: Iterable[Answer]) -> None:
         """Sends replies, and counts those that no peer takes."""
+        to_servers: list[PeerAnswer] = []
         for answer in answers:
-            if not self._commands.reply(answer.frames()):
+            if isinstance(answer, PeerAnswer):
+                to_servers.append(answer)
+            elif not self._commands.reply(answer.frames()):
                 self._dropped += 1
                 self._metrics.dropped()
+        if to_servers and self._peer_traffic is not None:
+            self._peer_traffic.reply(to_servers)
 
     def fail(self, answers: Sequence[Answer], refusal: Refusal) -> None:
         """Sends an error in place of each answer."""

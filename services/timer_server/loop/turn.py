@@ -25,7 +25,7 @@ from timer_server.loop.chores import (
     WallBound,
     in_each_shard,
 )
-from timer_server.loop.commit_care import CommitCare, Turn
+from timer_server.loop.commit_care import ANSWER_WITHIN_MS, CommitCare, Turn
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.parts import Parts
@@ -35,6 +35,7 @@ from timer_server.loop.standing import Standing
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
 from timer_server.requests.answers import STORE_AWAY, Answer
+from timer_server.requests.dispatch import NOT_STORED
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import ShardLost, StoreError
 from timer_server.wire.endpoint_socket import EndpointSocket
@@ -63,7 +64,6 @@ _LEAVE_LIMIT_MS = 10_000
 """How long it takes at most to give its shards to other servers, while it serves on."""
 
 _STOPPING = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
-_NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
 
 
 class Loop:
@@ -80,7 +80,8 @@ class Loop:
         self._metrics = parts.metrics
         self._peering = _peering(parts)
         self._signals = signals
-        self._teller = Teller(parts.commands, parts.events, parts.metrics)
+        self._peer_traffic = parts.peer_traffic
+        self._teller = Teller(parts.commands, parts.events, parts.metrics, parts.peer_traffic)
         self._upkeep = Upkeep(parts, self._teller)
         self._answers: list[Answer] = []
         self.in_flight: deque[Turn] = deque()
@@ -98,6 +99,7 @@ class Loop:
                 *([self._commit_care] if self._settles_late else []),
                 *([self._peering] if self._peering is not None else []),
                 self._upkeep,
+                *([] if parts.peer_traffic is None else [parts.peer_traffic.forwards]),
             ]
         )
         self._ticket = self._committer.settled()
@@ -183,6 +185,10 @@ class Loop:
             self._receive()
         else:
             self._upkeep.intake.note(is_empty=True)
+        if self._peer_traffic is not None:
+            self._answers += self._peer_traffic.take_answers()
+            if self._dispatcher.failure is not None:
+                raise self._dispatcher.failure
         now_ns = self._clock.now_ns()
         self._ends.step(now_ns, CHORE_BUDGET)
         self._other_chores.step(now_ns, CHORE_BUDGET)
@@ -301,13 +307,18 @@ class Loop:
             kept = [(shard, part) for shard, part in turn.writes if shard.number not in lost.numbers]
             has_lost |= len(kept) < len(turn.writes)
             turn.writes[:] = kept
-            if has_lost:  # an answer does not say which shards it is about, nor does one that waits
-                for answer in turn.answers:
-                    answer.fail(_NOT_STORED)
-        for answer in self._answers:
-            answer.fail(_NOT_STORED)
-        self._parked.fail_all(_NOT_STORED)
-        self._teller.fail(self._parked.take_ready(), _NOT_STORED)
+            if has_lost:
+                until_ns = turn.begun_ns + ANSWER_WITHIN_MS * NS_PER_MS
+                turn.answers[:] = self._applied_again(turn.answers, lost, until_ns)
+        self._answers = self._applied_again(self._answers, lost)
+        ready = self._applied_again(self._parked.take_ready(), lost)
+        self._parked.ready += ready
+        self._dispatcher.wait_again(lost.numbers, self._clock.now_ns())
+
+    def _applied_again(self, answers: list[Answer], lost: ShardLost, until_ns: int | None = None) -> list[Answer]:
+        """The answers that may be told once what they tell of lost shards is applied anew by others."""
+        now_ns = self._clock.now_ns()
+        return [answer for answer in answers if self._dispatcher.again(answer, lost.numbers, now_ns, until_ns)]
 
     def _tell(self, turn: Turn, settled_ns: int, now_ns: int) -> None:
         self._teller.send(turn.answers)  # before those who are woken read the log, which may fail
@@ -393,11 +404,12 @@ class Loop:
     def _give_up(self, error: StoreError) -> None:
         """Answers everything in flight and after it with an error, since none of it is known to be durable."""
         log.error("the store failed; the server ends", extra=fields(reason=str(error)))
-        self._fail_all(_NOT_STORED)
+        self._fail_all(NOT_STORED)
 
     def _fail_all(self, refusal: Refusal) -> None:
         """Answers everybody with an error who waits for something."""
-        self._parked.fail_all(refusal)  # answers with a waiting part may hold changes that are not durable either
+        # Answers with a waiting part may hold changes that are not durable either.
+        self._dispatcher.fail_waiting(refusal)
         self._answers += self._parked.take_ready()
         for answers in (*(turn.answers for turn in self.in_flight), self._answers):
             self._teller.fail(answers, refusal)
@@ -405,7 +417,8 @@ class Loop:
 
 
 def _peering(parts: Parts) -> Peering | None:
-    """The other servers' part in the loop; nobody is followed yet, so nothing comes of them."""
+    """The other servers' part in the loop."""
     if parts.peers is None:
         return None
-    return Peering(parts.peers, parts.clock, parts.metrics, parts.servers, lambda _: None)
+    deliver = (lambda _: None) if parts.peer_traffic is None else parts.peer_traffic.deliver
+    return Peering(parts.peers, parts.clock, parts.metrics, parts.servers, deliver)

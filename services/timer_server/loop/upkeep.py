@@ -26,7 +26,7 @@ class Upkeep:
 
     def __init__(self, parts: Parts, teller: Teller) -> None:
         self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
-        self._servers, self._membership = parts.servers, parts.membership
+        self._servers, self._membership, self._dispatcher = parts.servers, parts.membership, parts.dispatcher
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
         self._peers = parts.peers
         self._sockets: list[EndpointSocket] = [parts.commands, parts.events]
@@ -112,8 +112,8 @@ class Upkeep:
             self._reason_to_cut = "a key was taken away or narrowed"
 
     def dismiss_parked(self, refusal: Refusal) -> None:
-        """Answers all parked requests with an error."""
-        self._shards.parked.fail_all(refusal)
+        """Answers all requests that wait with an error."""
+        self._dispatcher.fail_waiting(refusal)
         self._teller.send(self._shards.parked.take_ready())
 
     @property

@@ -1,28 +1,41 @@
 """Answers, one for each message that gets a reply. An answer is sent once it is complete."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from timer_protocol.codec import Failure, RequestId, Result, encode
-from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.codec import Failure, MethodCall, RequestId, Result, encode
+from timer_protocol.errors import ErrorCode, Refusal, RpcError
+from timer_protocol.sender import Sender
+from timer_server.requests.between_servers import PeerError, PeerMoved, PeerReply, PeerResult, PeerWaiting
 from timer_server.requests.room import ReplyRoom
 
 STORE_AWAY = Refusal(ErrorCode.STORAGE_FAILED, "the store does not answer now; send the request again")
 """For a request while the store is away. It may have been applied in part."""
 
 
+_OPEN = object()
+"""Stands in a slot for the result that is still to come."""
+
+
 class JsonAnswer:
     """The answer to a JSON-RPC message: a response, or an array of them in the order of the requests.
 
     `missing` counts the responses that are still to come; `room` is what may still be added.
+
+    Where there are other servers, `applied` has the calls that were applied here, by slot, with their order and
+    senders: if a shard is lost before the answer is told, they are applied anew. `is_handed_out` says there that all
+    requests have been applied or sent on: before, the answer is in the dispatcher's hands.
     """
 
-    __slots__ = ("_replies", "envelope", "is_batch", "missing", "room")
+    __slots__ = ("_replies", "applied", "envelope", "is_batch", "is_handed_out", "missing", "room")
 
     def __init__(self, envelope: list[bytes], is_batch: bool) -> None:
         self.envelope = envelope
         self.missing = 0
         self.room = ReplyRoom()
         self.is_batch = is_batch
+        self.applied: dict[int, tuple[int, MethodCall, Sender]] | None = None
+        self.is_handed_out = False
         self._replies: list[Result | Failure] = []
 
     @property
@@ -37,14 +50,38 @@ class JsonAnswer:
     def hold_slot(self, request_id: RequestId) -> int:
         """Reserves a slot for a response that will come later, and returns its number."""
         self.missing += 1
-        self._replies.append(Result(None, request_id))
+        self._replies.append(Result(_OPEN, request_id))
         return len(self._replies) - 1
 
+    def note(self, order: int, call: MethodCall, sender: Sender, slot: int | None = None) -> None:
+        """Keeps a call that was applied, and is told in a slot: by default the last one, added or reserved.
+
+        `order` says which of the calls of all messages was applied first.
+        """
+        if slot is None:
+            slot = len(self._replies) - 1
+        if self.applied is None:
+            self.applied = {slot: (order, call, sender)}
+        else:
+            self.applied[slot] = order, call, sender
+
+    def reopen_slot(self, slot: int) -> None:
+        """Reserves the slot of a response again that has been put there: it will come anew."""
+        self._replies[slot] = Result(_OPEN, self._replies[slot].id)
+        self.missing += 1
+
+    def is_open(self, slot: int) -> bool:
+        """Whether the response of a slot is still to come."""
+        reply = self._replies[slot]
+        return isinstance(reply, Result) and reply.result is _OPEN
+
     def fill_slot(self, slot: int, outcome: object) -> bool:
-        """Puts a result or a `Refusal` in a reserved slot; True if nothing is missing any more."""
+        """Puts a result, a `Refusal` or an `RpcError` in a reserved slot; True if nothing is missing any more."""
         request_id = self._replies[slot].id
         if isinstance(outcome, Refusal):
             self._replies[slot] = Failure(outcome.to_error(), request_id)
+        elif isinstance(outcome, RpcError):
+            self._replies[slot] = Failure(outcome, request_id)
         else:
             self._replies[slot] = Result(outcome, request_id)
         self.missing -= 1
@@ -52,7 +89,8 @@ class JsonAnswer:
 
     def size(self) -> int:
         """Bytes of the message so far."""
-        return sum(map(len, self.frames()))
+        replies = [Result(None, reply.id) if self.is_open(slot) else reply for slot, reply in enumerate(self._replies)]
+        return sum(map(len, self.envelope)) + len(encode(replies))
 
     def fail(self, refusal: Refusal) -> None:
         """Turns every response into an error."""
@@ -83,4 +121,98 @@ class TextAnswer:
         return [*self.envelope, *self._texts]
 
 
-Answer = JsonAnswer | TextAnswer
+class PeerAnswer:
+    """The answer to a request that another server has sent on: its reader is that server.
+
+    `peer` is its incarnation, `number` that of the request, and `shards` are those it was applied in. `envelope` names
+    the connection of the client.
+    """
+
+    __slots__ = ("envelope", "missing", "number", "peer", "reply", "room", "shards")
+
+    is_batch = False
+
+    def __init__(
+        self,
+        peer: str,
+        number: int,
+        connection: bytes,
+        shards: frozenset[int] = frozenset(),
+        room: ReplyRoom | None = None,
+    ) -> None:
+        """`room` is shared by all requests of one message of the client."""
+        self.peer = peer
+        self.number = number
+        self.envelope = [connection]
+        self.shards = shards
+        self.room = ReplyRoom() if room is None else room
+        self.missing = 0
+        self.reply: PeerReply = PeerMoved(number)
+
+    def hold_slot(self, _: RequestId = None) -> int:
+        """Reserves the only slot."""
+        self.missing = 1
+        return 0
+
+    def fill_slot(self, _: int, outcome: object) -> bool:
+        """Puts a result or a `Refusal` in the slot. Nothing is missing any more then."""
+        self.missing = 0
+        if isinstance(outcome, Refusal):
+            self.fail(outcome)
+        else:
+            self.reply = PeerResult(self.number, encode(outcome))
+        return True
+
+    def size(self) -> int:
+        """Bytes of the answer so far: none, since it has one part."""
+        return 0
+
+    def fail(self, refusal: Refusal) -> None:
+        """Turns the answer into an error."""
+        self.reply = PeerError(self.number, refusal.to_error())
+
+    def move(self) -> None:
+        """Has the other server look for the owner anew."""
+        self.missing = 0
+        self.reply = PeerMoved(self.number)
+
+    def waiting(self, seq: int | None) -> "PeerAnswer":
+        """What to tell the other server while the request waits. `seq` is that of the last event by now."""
+        told = PeerAnswer(self.peer, self.number, self.envelope[0], self.shards, self.room)
+        told.reply = PeerWaiting(self.number, seq)
+        return told
+
+
+class PartAnswer(ABC):
+    """The answer to a part of a question, whose reader is in this server: it is told as soon as it is there."""
+
+    is_batch = False
+
+    def __init__(self, connection: bytes, room: ReplyRoom) -> None:
+        self.envelope = [connection]
+        self.room = room
+        self.missing = 0
+
+    def hold_slot(self, _: RequestId = None) -> int:
+        """Reserves the only slot."""
+        self.missing = 1
+        return 0
+
+    def fill_slot(self, _: int, outcome: object) -> bool:
+        """Tells a result or a `Refusal`. Nothing is missing any more then."""
+        self.missing = 0
+        self.tell(outcome)
+        return True
+
+    def size(self) -> int:
+        """Bytes of the answer so far: none, since it has one part."""
+        return 0
+
+    @abstractmethod
+    def tell(self, outcome: object) -> None:
+        """Tells the reader."""
+
+
+Answer = JsonAnswer | TextAnswer | PeerAnswer
+Waiting = JsonAnswer | PeerAnswer | PartAnswer
+"""Answers of which a part may be still to come."""

@@ -1,6 +1,6 @@
 """Applying messages: from the frames of one to its answer. Nothing that a peer sends makes it raise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from msgspec import UNSET, Struct
@@ -11,6 +11,7 @@ from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.frames import Message, is_json, split_envelope
 from timer_protocol.limits import Limits
 from timer_protocol.messages import StartParams
+from timer_protocol.methods import Method
 from timer_protocol.plurals import counted
 from timer_protocol.rights import narrow
 from timer_protocol.sender import NOBODY, Sender
@@ -23,6 +24,7 @@ from timer_server.requests.parked import Parked, Wait
 from timer_server.requests.room import ReplyRoom
 from timer_server.store.base import StoreAway, StoreError
 
+NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")
 _NOT_ADMITTED = Refusal(
     ErrorCode.NOT_PERMITTED,
     "this client's key is allowed no longer, or its socket has a routing id of its own; leave ZMQ_ROUTING_ID unset",
@@ -91,6 +93,24 @@ class Dispatcher:
             answer.fail(refusal)
         return answer
 
+    def again(self, answer: Answer, _lost: Collection[int], _now_ns: int, _until_ns: int | None = None, /) -> bool:
+        """Has what an answer tells of lost shards applied anew. Returns whether it may be told.
+
+        Where there is nobody else to apply it, that is refused, as an answer does not say which shards it is about.
+        """
+        answer.fail(NOT_STORED)
+        return True
+
+    def wait_again(self, _lost: Collection[int], _now_ns: int, /) -> None:
+        """Has what waits for something of lost shards wait for it elsewhere, or refuses it."""
+        self._parked.fail_all(NOT_STORED)
+        for answer in self._parked.ready:  # other parts of a batch may tell of lost shards
+            answer.fail(NOT_STORED)
+
+    def fail_waiting(self, refusal: Refusal) -> None:
+        """Answers all that waits with an error."""
+        self._parked.fail_all(refusal)
+
     def _parse(self, body: bytes) -> Parsed | list[Parsed]:
         if len(body) > self._limits.max_message_bytes:
             maximum = self._limits.max_message_bytes
@@ -129,18 +149,14 @@ class Dispatcher:
             answer.add(Failure(refusal.to_error(), request_id))
             log.debug("refused", extra=fields(method=self._codec.method_of(call).name, reason=refusal.reason))
         except Exception as error:
-            answer.add(Failure(self._failed(error).to_error(), request_id))
+            answer.add(Failure(self.failed(error).to_error(), request_id))
 
     def _apply_unanswered(
         self, handler: Handler, call: MethodCall, room: ReplyRoom, now_ns: int, sender: Sender
     ) -> None:
-        """Applies a notification. Its result takes no room in the reply, and nobody is told of an error.
-
-        One that only reads is not applied: it would cost as much as a request, and show its result to nobody. Nor is
-        one that would hand something out.
-        """
+        """Applies a notification. Its result takes no room in the reply, and nobody is told of an error."""
         method = self._codec.method_of(call)
-        if method.needs_answer or method.right in (None, "read"):
+        if not is_applied_unanswered(method):
             return
         left_bytes = room.left_bytes
         try:
@@ -148,7 +164,7 @@ class Dispatcher:
         except Refusal as refusal:
             log.debug("refused", extra=fields(method=method.name, reason=refusal.reason))
         except Exception as error:
-            self._failed(error)
+            self.failed(error)
         room.left_bytes = left_bytes
 
     def _start(self, sender: Sender, now_ns: int, params: StartParams) -> object:
@@ -164,7 +180,7 @@ class Dispatcher:
             queue_prefix = sender.prefix  # to name a queue that is not there touches nothing
         return narrow(method, params, sender, partial(self._new_id, now_ns // NS_PER_MS), queue_prefix)
 
-    def _failed(self, error: Exception) -> Refusal:
+    def failed(self, error: Exception) -> Refusal:
         """The error for a request that failed in the server."""
         if isinstance(error, StoreAway):
             return STORE_AWAY
@@ -181,3 +197,12 @@ class Dispatcher:
             if not isinstance(item, Ignored) and item.id is not UNSET:
                 answer.add(Result(None, item.id))
         return answer if answer.is_owed else None
+
+
+def is_applied_unanswered(method: Method) -> bool:
+    """Whether a notification is applied.
+
+    One that only reads is not: it would cost as much as a request, and show its result to nobody. Nor is one that would
+    hand something out.
+    """
+    return not method.needs_answer and method.right not in (None, "read")

@@ -20,7 +20,7 @@ from timer_protocol.errors import Refusal
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.core.model import Countdown
 from timer_server.limits import GIVING_WAY_MOST, PAGE_BYTES, PARKED_BYTES, PARKED_MAXIMUM
-from timer_server.requests.answers import STORE_AWAY, Answer, JsonAnswer
+from timer_server.requests.answers import STORE_AWAY, Answer, PartAnswer, Waiting
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shares import Claimant, SharedLimit
 from timer_server.store.base import StoreAway
@@ -80,20 +80,22 @@ class WaitForDelivery(WaitInLine, frozen=True, kw_only=True):
 class _Message(Claimant):
     """A message with waiting requests, and its answer.
 
-    `is_held` says that all its other requests have been applied: before, its answer is in the dispatcher's hands.
+    `waiting` counts the requests that wait yet. `is_held` says that all its other requests have been applied: before,
+    its answer is in the dispatcher's hands.
     """
 
-    __slots__ = ("answer", "held_bytes", "is_held", "waiters")
+    __slots__ = ("answer", "held_bytes", "is_held", "waiters", "waiting")
 
-    def __init__(self, answer: JsonAnswer, sender: Sender, since_ns: int) -> None:
+    def __init__(self, answer: Waiting, sender: Sender, since_ns: int) -> None:
         super().__init__(answer.envelope[0], None if sender is EVERYBODY else sender.name, since_ns)
         self.answer = answer
-        self.waiters: list[_Waiter] = []
+        self.waiters: list[Waiter] = []
+        self.waiting = 0
         self.held_bytes = 0
         self.is_held = False
 
 
-class _Waiter:
+class Waiter:
     """A parked request. Until an event wakes it, it is in `index` under `key`, with others that wait for the same."""
 
     __slots__ = ("after_seq", "event", "index", "is_done", "key", "message", "number", "place", "slot", "wait")
@@ -107,7 +109,7 @@ class _Waiter:
         self.slot = slot
         self.is_done = False
         self.event: Countdown | None = None
-        self.index: dict[str, dict[int, _Waiter]] = {}
+        self.index: dict[str, dict[int, Waiter]] = {}
         self.key = ""
         self.after_seq = 0
 
@@ -116,16 +118,16 @@ class Parked:
     """All requests that wait for the timers of one log, and the answers that are complete but not taken yet."""
 
     def __init__(self) -> None:
-        self._for_end: dict[str, dict[int, _Waiter]] = {}
-        self._for_event: dict[str, dict[int, _Waiter]] = {}
-        self._in_line: dict[str, dict[int, _Waiter]] = {}
+        self._for_end: dict[str, dict[int, Waiter]] = {}
+        self._for_event: dict[str, dict[int, Waiter]] = {}
+        self._in_line: dict[str, dict[int, Waiter]] = {}
         """Takes by queue, and others by their lines, in the order in which they are served."""
-        self._keyed: dict[tuple[str, str], _Waiter] = {}
+        self._keyed: dict[tuple[str, str], Waiter] = {}
         """Takes with a key, by queue and key."""
         self._to_serve: dict[str, None] = {}
         """Queues that may have something for the takes that wait."""
-        self._by_time: list[tuple[int, int, _Waiter]] = []
-        self._woken: deque[_Waiter] = deque()
+        self._by_time: list[tuple[int, int, Waiter]] = []
+        self._woken: deque[Waiter] = deque()
         self._count = 0
         self._number = 0
         self._places: SharedLimit[_Message] = SharedLimit(
@@ -137,13 +139,24 @@ class Parked:
         self._applied: _Message | None = None
         """The message that is being applied, once one of its requests waits."""
         self.ready: list[Answer] = []
-        """The answers that are complete and not taken yet."""
+        """The answers that are complete and not taken yet, this list as long as the server runs."""
 
     def __len__(self) -> int:
         return self._count
 
-    def park(self, wait: Wait, answer: JsonAnswer, request_id: RequestId, sender: Sender, now_ns: int) -> None:
-        """Lets a request wait, with a slot reserved in its answer. Raises `Refusal` (limit_reached)."""
+    def park(
+        self,
+        wait: Wait,
+        answer: Waiting,
+        request_id: RequestId,
+        sender: Sender,
+        now_ns: int,
+        slot: int | None = None,
+    ) -> Waiter:
+        """Lets a request wait, with a slot reserved in its answer unless one is given.
+
+        Raises `Refusal` (limit_reached).
+        """
         message = self._applied
         if message is None or message.answer is not answer:
             message = _Message(answer, sender, now_ns)
@@ -152,8 +165,9 @@ class Parked:
         self._applied = message
         self._count += 1
         self._number += 1
-        waiter = _Waiter(self._number, wait, message, answer.hold_slot(request_id))
+        waiter = Waiter(self._number, wait, message, answer.hold_slot(request_id) if slot is None else slot)
         message.waiters.append(waiter)
+        message.waiting += 1
         if isinstance(wait, WaitForEnd):
             waiter.index, waiter.key, waiter.after_seq = self._for_end, wait.timer_id, wait.after_seq
         elif isinstance(wait, WaitForEvent):
@@ -164,15 +178,17 @@ class Parked:
                 self._replace_copy(waiter, wait, wait.timed_out(now_ns, answer.room))
         waiter.index.setdefault(waiter.key, {})[waiter.place] = waiter
         heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
+        return waiter
 
-    def hold(self, answer: JsonAnswer) -> None:
-        """Keeps an answer with missing responses until they are there. Call it once all others are in it.
+    def hold(self, answer: Waiting) -> None:
+        """Keeps an answer with missing responses until they are there, if one of its requests waits here. Call it once
+        all others are in it.
 
         Where there is no room for so many bytes, the requests that wait are refused, and the answer is complete.
         """
         message, self._applied = self._applied, None
-        assert message is not None
-        assert message.answer is answer
+        if message is None or message.answer is not answer:
+            return
         message.is_held = True
         if answer.is_batch:
             size = answer.size()
@@ -187,7 +203,8 @@ class Parked:
 
     def take_ready(self) -> list[Answer]:
         """The answers that have become complete since the last call."""
-        ready, self.ready = self.ready, []
+        ready = [*self.ready]
+        self.ready.clear()  # others hold it, to put in what they have completed
         return ready
 
     def next_due_ns(self) -> int | None:
@@ -298,6 +315,18 @@ class Parked:
             waiter = self._by_time[0][2]
             self._finish(waiter, _outcome(waiter, now_ns, waiter.message.answer.room))
 
+    def give_up(self, waiter: Waiter) -> None:
+        """Ends a wait without an answer, if it has none yet."""
+        if not waiter.is_done:
+            self._end(waiter)
+
+    def take_back(self, is_lost: Callable[[Waiter], bool]) -> list[Waiter]:
+        """Ends the waits that `is_lost` says it of, without an answer, and returns them in the order of their times."""
+        lost = [waiter for _, _, waiter in sorted(self._by_time) if not waiter.is_done and is_lost(waiter)]
+        for waiter in lost:
+            self._end(waiter)
+        return lost
+
     def fail_all(self, refusal: Refusal) -> None:
         """Answers all requests with an error."""
         for _, _, waiter in list(self._by_time):
@@ -319,7 +348,7 @@ class Parked:
                 outcome = _outcome(waiter, message.since_ns, message.answer.room)
                 self._finish(waiter, outcome, is_counted=False)  # as the others end with it, it is kept for no time
 
-    def _take_for(self, waiter: _Waiter, now_ns: int) -> object:
+    def _take_for(self, waiter: Waiter, now_ns: int) -> object:
         """What a take that waits gets now; None for nothing. Nothing is taken where there would be no room to keep it
         until the rest of its batch is answered."""
         message, wait = waiter.message, waiter.wait
@@ -333,7 +362,7 @@ class Parked:
         except StoreAway:
             return STORE_AWAY
 
-    def _replace_copy(self, waiter: _Waiter, wait: WaitForDelivery, outcome: object) -> None:
+    def _replace_copy(self, waiter: Waiter, wait: WaitForDelivery, outcome: object) -> None:
         """Gives a take the place of the one with its key that waits already, which is answered."""
         assert wait.take_key is not None
         earlier = self._keyed.get((wait.line, wait.take_key))
@@ -343,7 +372,7 @@ class Parked:
             waiter.index[wait.line][waiter.place] = waiter
             self._finish(earlier, outcome)
 
-    def _leave_index(self, waiter: _Waiter) -> None:
+    def _leave_index(self, waiter: Waiter) -> None:
         group = waiter.index[waiter.key]
         if group.get(waiter.place) is waiter:  # another take may have its place by now
             del group[waiter.place]
@@ -355,24 +384,31 @@ class Parked:
             if self._keyed.get(known) is waiter:
                 del self._keyed[known]
 
-    def _finish(self, waiter: _Waiter, outcome: object, is_counted: bool = True) -> None:
+    def _finish(self, waiter: Waiter, outcome: object, is_counted: bool = True) -> None:
         """Ends a wait. Where the rest of its message is still to come, its outcome counts as bytes that are kept."""
+        message = waiter.message
+        answer = message.answer
+        if is_counted and message.is_held and answer.missing > 1:
+            outcome = self._kept(message, outcome)
+        self._end(waiter)
+        if answer.fill_slot(waiter.slot, outcome) and message.is_held and not isinstance(answer, PartAnswer):
+            self.ready.append(answer)
+
+    def _end(self, waiter: Waiter) -> None:
+        """Takes a waiter out of all it is in. Once none of its message waits, what that has taken is given back."""
         waiter.is_done = True
         self._count -= 1
         if waiter.event is None:
             self._leave_index(waiter)
         message = waiter.message
-        answer = message.answer
-        if is_counted and message.is_held and answer.missing > 1:
-            outcome = self._kept(message, outcome)
-        is_complete = answer.fill_slot(waiter.slot, outcome)
-        self._places.give_back(message, 1, is_all=is_complete)
-        if is_complete:
+        message.waiting -= 1
+        is_last = not message.waiting
+        self._places.give_back(message, 1, is_all=is_last)
+        if is_last:
             message.waiters.clear()  # a cycle would outlive the request: the garbage policy sets old objects aside
             if message.held_bytes:
                 self._bytes.give_back(message, message.held_bytes, is_all=True)
-            if message.is_held:
-                self.ready.append(answer)
+                message.held_bytes = 0
         if len(self._by_time) > 2 * self._count + _SLACK:
             self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
             heapify(self._by_time)
@@ -392,7 +428,7 @@ class Parked:
         message.held_bytes += size
 
 
-def _outcome(waiter: _Waiter, now_ns: int, room: ReplyRoom) -> object:
+def _outcome(waiter: Waiter, now_ns: int, room: ReplyRoom) -> object:
     """The outcome for a waiter: from the event that woke it, or that its time is up."""
     try:
         if waiter.event is not None:

@@ -20,6 +20,17 @@ def shard_number(timer_id: str, count: int) -> int:
     return crc32(timer_id.partition(PLAN_MARK)[0].encode()) % count
 
 
+class Elsewhere(Refusal):
+    """A request is about shards that this server does not own: those with these numbers in the store.
+
+    Where nobody sends it on to their owners, it is refused (shutting_down).
+    """
+
+    def __init__(self, what: str, numbers: Iterable[int]) -> None:
+        super().__init__(ErrorCode.SHUTTING_DOWN, f"no server has {what} now; send the request again")
+        self.numbers = frozenset(numbers)
+
+
 class Shards:
     """The shards that this server owns, of the `count` that its store has. They may come and go while it runs.
 
@@ -42,31 +53,40 @@ class Shards:
         """In the order of their numbers. A change makes another tuple, so somebody may go over one meanwhile."""
 
     def of(self, timer_id: str) -> Shard:
-        """The shard that a timer or a plan belongs to. Raises `Refusal` (shutting_down) where it is not owned."""
-        shard = self._by_number.get(shard_number(timer_id, self.count))
+        """The shard that a timer or a plan belongs to. Raises `Elsewhere` where it is not owned."""
+        number = shard_number(timer_id, self.count)
+        shard = self._by_number.get(number)
         if shard is None:
-            raise _not_owned(f"the shard of {timer_id!r}")
+            raise Elsewhere(f"the shard of {timer_id!r}", [number])
         return shard
 
     def all(self) -> tuple[Shard, ...]:
-        """All shards of the store. Raises `Refusal` (shutting_down) where one is not owned."""
+        """All shards of the store. Raises `Elsewhere` where one is not owned."""
         if len(self.owned) < self.count:
-            raise _not_owned(f"one of the {self.count} shards")
+            raise Elsewhere(f"one of the {self.count} shards", set(range(self.count)) - self._by_number.keys())
         return self.owned
 
     def any(self) -> Shard:
-        """Some shard, for what is the same in all. Raises `Refusal` (shutting_down) where none is owned."""
+        """Some shard, for what is the same in all. Raises `Elsewhere` where none is owned."""
         if not self.owned:
-            raise _not_owned("a shard")
+            raise Elsewhere("a shard", range(self.count))
         return self.owned[0]
 
+    def has(self, number: int) -> bool:
+        """Whether the shard of a number is owned."""
+        return number in self._by_number
+
+    def numbered(self, number: int) -> Shard | None:
+        """The shard of a number; None where it is not owned."""
+        return self._by_number.get(number)
+
     def new_id(self, now_ms: int, prefix: str = "") -> str:
-        """A new id that begins with a prefix, in a shard that is owned. Raises `Refusal` (shutting_down)."""
+        """A new id that begins with a prefix, in a shard that is owned where there is one."""
         for _ in range(_TRIES * self.count):
             timer_id = prefix + self._make_id(now_ms)
-            if len(self.owned) == self.count or shard_number(timer_id, self.count) in self._by_number:
-                return timer_id
-        raise _not_owned("the shard of a new id")
+            if len(self.owned) in (0, self.count) or shard_number(timer_id, self.count) in self._by_number:
+                break
+        return timer_id
 
     def serve_takes(self, now_ns: int) -> None:
         """Serves takes that wait for what has become ready in any shard: a part of this turn. Raises `StoreError`."""
@@ -99,7 +119,3 @@ class OneShard(Shards):
 
     def of(self, _: str) -> Shard:
         return self._shard
-
-
-def _not_owned(what: str) -> Refusal:
-    return Refusal(ErrorCode.SHUTTING_DOWN, f"no server has {what} now; send the request again")

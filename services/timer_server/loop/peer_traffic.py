@@ -1,0 +1,78 @@
+"""What goes between this server and the others: their requests and replies, and what their requests came to."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from msgspec import DecodeError
+
+from timer_server.logs import fields, log
+from timer_server.requests.answers import PeerAnswer
+from timer_server.requests.between_servers import PeerReply, PeerResult, packed, unpacked_replies
+from timer_server.requests.forwards import MESSAGE_BYTES, Forwards
+from timer_server.requests.peer_dispatch import PeerDispatcher
+from timer_server.wire.peers import Incoming
+
+
+class PeerTraffic:
+    """Takes what comes of other servers, and sends them what their requests came to."""
+
+    def __init__(
+        self,
+        reply: Callable[[str, bytes], bool],
+        now_ns: Callable[[], int],
+        forwards: Forwards,
+        dispatcher: PeerDispatcher,
+    ) -> None:
+        """`reply` sends replies to a server, by its incarnation, and says whether there is a connection."""
+        self.forwards = forwards
+        self._reply = reply
+        self._now_ns = now_ns
+        self._dispatcher = dispatcher
+        self._answers: list[PeerAnswer] = []
+
+    def deliver(self, incoming: Incoming) -> None:
+        """Takes something that has come of another server: applies requests, and passes replies on."""
+        try:
+            self._take(incoming)
+        except DecodeError as error:
+            what = fields(server=incoming.incarnation, reason=str(error))
+            log.error("a message of another server cannot be read", extra=what)
+
+    def take_answers(self) -> list[PeerAnswer]:
+        """What other servers are to be told of what was delivered since the last call, once it is durable."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def reply(self, answers: Iterable[PeerAnswer]) -> None:
+        """Sends what requests of other servers came to, in one message to each if that is not too large."""
+        by_server: dict[str, list[PeerReply]] = {}
+        for answer in answers:
+            by_server.setdefault(answer.peer, []).append(answer.reply)
+        for incarnation, replies in by_server.items():
+            for part in _parts(replies):
+                if not self._reply(incarnation, packed(part)):
+                    self._dispatcher.gone(incarnation)
+
+    def _take(self, incoming: Incoming) -> None:
+        server = incoming.incarnation
+        match incoming.kind:
+            case "request":
+                self._answers += self._dispatcher.handle(server, incoming.body, self._now_ns())
+            case "reply":
+                self.forwards.replied(server, unpacked_replies(incoming.body))
+            case "connected":
+                self.forwards.connected(server)
+            case "broken":
+                self.forwards.broken(server)
+                self._dispatcher.gone(server)
+
+
+def _parts(replies: Sequence[PeerReply]) -> Iterator[Sequence[PeerReply]]:
+    """The replies in messages that are not too large."""
+    begun = size = 0
+    for at, reply in enumerate(replies):
+        size += len(reply.result) if isinstance(reply, PeerResult) else 0
+        if size > MESSAGE_BYTES:
+            yield replies[begun : at + 1]
+            begun, size = at + 1, 0
+    if begun < len(replies):
+        yield replies[begun:]

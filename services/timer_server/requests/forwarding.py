@@ -1,0 +1,348 @@
+"""Applying messages where there are other servers: what is for shards of others is sent on, and nothing depends on who
+applies it.
+
+A dispatcher fills in what the client has left out, the id of a start and the key of a change, before anything is
+applied or sent: so each request can be repeated. It keeps what it has applied with the answer. Where a shard is lost
+before that is told, it is applied anew, by the next owner.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import get_args
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from timer_protocol.codec import Codec, MethodCall, Parsed, Result, encode
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.errors import Refusal
+from timer_protocol.limits import Limits
+from timer_protocol.messages import StartParams
+from timer_protocol.methods import METHODS, Method
+from timer_protocol.sender import EVERYBODY, Sender
+from timer_server.core.engine import TimerParams
+from timer_server.logs import fields, log
+from timer_server.requests.answers import Answer, JsonAnswer, PeerAnswer
+from timer_server.requests.between_servers import peer_sender
+from timer_server.requests.dispatch import NOT_STORED, Dispatcher, is_applied_unanswered
+from timer_server.requests.errands import Errand
+from timer_server.requests.forward_room import ClientMessage
+from timer_server.requests.forwards import FORWARD_WITHIN_MS, Forwards
+from timer_server.requests.gathering import Dialogue, Gather, PartKinds
+from timer_server.requests.gatherings import Gatherings, LocalPart, Question
+from timer_server.requests.methods import Handler
+from timer_server.requests.missed_ends import waited_for
+from timer_server.requests.open_requests import OpenRequest
+from timer_server.requests.parked import Parked, Wait, Waiter, WaitForEnd
+from timer_server.requests.placement import Shards, shard_number
+from timer_server.requests.room import ReplyRoom
+
+_GRACE_MS = 1_000
+"""How long the answer to a request that says how long it waits may take beyond that."""
+
+
+_SLACK = 64
+
+_METHODS = {method.name: method for method in METHODS}
+
+
+_SENT_ON = object()
+"""Stands for the result of a request that others apply."""
+
+
+class _Kind(Struct, frozen=True, gc=False):
+    """What a dispatcher looks at in each request of a method, found by the type of its calls.
+
+    `id_name` is the parameter with the id whose shard a request is about; None for those about several shards.
+    `is_of_shard` says that the shard itself applies it.
+    """
+
+    method: Method
+    id_name: str | None
+    is_of_shard: bool
+    is_keyed: bool
+    is_start: bool
+    is_applied_unanswered: bool
+
+
+def _kind(method: Method) -> _Kind:
+    id_name = {"id": "id", "plan": "plan"}.get(method.scope)
+    is_keyed = "key" in method.params.__struct_fields__
+    return _Kind(
+        method,
+        id_name,
+        method.params in get_args(TimerParams),
+        is_keyed,
+        method.params is StartParams,
+        is_applied_unanswered(method),
+    )
+
+
+class Forward(Errand):
+    """A request about one id, to be applied by the owner of its shard."""
+
+    __slots__ = ("body", "ready", "request")
+
+    def __init__(self, message: ClientMessage, shard: int, request: OpenRequest, ready: list[Answer]) -> None:
+        """`ready` is where the answer goes once it is complete."""
+        super().__init__(request.order, message, request.method.name, (shard,))
+        self.request = request
+        self.body = encode(request.call.params)
+        self.ready = ready
+        self.after_seq = request.after_seq
+
+    def left_ms(self, now_ns: int) -> int:
+        return self.request.left_ms(now_ns, self.until_ns)
+
+    def params(self, _: tuple[tuple[int, int], ...]) -> bytes:
+        return self.body
+
+    def tell(self, _: frozenset[int], outcome: object) -> bool:
+        self.request.answer_with(outcome, self.ready)
+        return True
+
+    def expire(self, refusal: Refusal, _: int) -> None:
+        self.request.answer_with(refusal, self.ready)
+
+
+class ForwardingDispatcher(Dispatcher):
+    """A dispatcher of one server among several. `forwards` has what it sends on."""
+
+    def __init__(  # noqa: PLR0913 - those of a dispatcher, and what it knows of other servers
+        self,
+        codec: Codec,
+        handlers: Mapping[str, Handler],
+        parked: Parked,
+        limits: Limits,
+        new_id: Callable[[int, str], str],
+        queue_prefix: Callable[[str], str | None],
+        *,
+        shards: Shards,
+        forwards: Forwards,
+        parts: PartKinds,
+        new_key: Callable[[], str],
+    ) -> None:
+        """`new_key` makes a key for a change that has none."""
+        super().__init__(codec, handlers, parked, limits, new_id, queue_prefix)
+        self._shards = shards
+        self._forwards = forwards
+        self._lines = forwards.lines.by_key
+        self._kinds = {codec.call_type(name): _kind(method) for name, method in _METHODS.items() if name in handlers}
+        self._new_key = new_key
+        self._open_batches: set[JsonAnswer] = set()
+        """Batches of which a part waits, and some that are complete by now."""
+        self._open_most = _SLACK
+        self._messages = 0
+        self._message: ClientMessage | None = None
+        self._message_of: JsonAnswer | None = None
+        self._gatherings = Gatherings(parts, shards, parked, forwards, self.failed)
+        forwards.apply = self._apply_here
+
+    def _answer(
+        self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, sender: Sender
+    ) -> JsonAnswer | None:
+        answer = super()._answer(parsed, envelope, now_ns, sender)
+        if answer is not None:
+            answer.is_handed_out = True
+            if answer.missing and answer.is_batch:
+                self._note_open(answer)
+        return answer
+
+    def _apply(self, handler: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
+        kind = self._kinds[type(call)]
+        is_request = call.id is not UNSET
+        if not (is_request or kind.is_applied_unanswered):
+            return
+        try:
+            result = self._result(handler, call, kind, answer, now_ns, sender)
+        except Refusal as refusal:
+            self._opened(call, kind, sender, answer, now_ns).answer_with(refusal, self._parked.ready)
+            log.debug("refused", extra=fields(method=kind.method.name, reason=refusal.reason))
+        except Exception as error:
+            self._opened(call, kind, sender, answer, now_ns).answer_with(self.failed(error), self._parked.ready)
+        else:
+            if isinstance(result, Wait):
+                self._wait(result, self._opened(call, kind, sender, answer, now_ns), now_ns)
+            elif is_request and result is not _SENT_ON:
+                answer.add(Result(result, call.id))  # type: ignore[arg-type]  # it is set
+                answer.note(self._forwards.next_order(), call, sender)
+
+    def _result(
+        self, handler: Handler, call: MethodCall, kind: _Kind, answer: JsonAnswer, now_ns: int, sender: Sender
+    ) -> object:
+        """Applies a request in shards of this server; or sends it on, where it is for others or in line behind such."""
+        room = answer.room
+        if call.id is UNSET:
+            room = ReplyRoom()
+        else:
+            room.check()
+        if sender.is_restricted:
+            call.params = self._narrow(call, sender, now_ns)
+        # What the client has left out is filled in, so that the request can be repeated.
+        if kind.is_keyed and call.params.key is None:
+            call.params = replace(call.params, key=self._new_key())
+        elif kind.is_start and call.params.id is None:
+            call.params = replace(call.params, id=self._new_id(now_ns // NS_PER_MS, ""))
+        if kind.id_name is not None:
+            number = shard_number(getattr(call.params, kind.id_name), self._shards.count)
+            shard = self._shards.numbered(number)
+            if shard is None or (self._lines and (answer.envelope[0], number) in self._lines):
+                self._send_on(self._opened(call, kind, sender, answer, now_ns), now_ns)
+                return _SENT_ON
+            if kind.is_of_shard:
+                return shard.timer(call.params, now_ns, room)
+        return handler(call.params, now_ns, room)
+
+    def again(self, answer: Answer, lost: Collection[int], now_ns: int, until_ns: int | None = None, /) -> bool:
+        """Has what an answer tells of lost shards applied anew. Returns whether it is complete nevertheless.
+
+        Its requests wait until a moment at most, by default as long as new ones.
+        """
+        if isinstance(answer, PeerAnswer):
+            if not answer.shards.isdisjoint(lost):
+                answer.move()
+        elif not isinstance(answer, JsonAnswer):
+            answer.fail(NOT_STORED)
+        else:
+            applied, answer.applied = answer.applied, {}
+            for slot, (order, call, sender) in (applied or {}).items():
+                kind = self._kinds[type(call)]
+                shard = self._shard_of(kind, call.params)
+                if answer.is_open(slot) or (shard is not None and shard not in lost):
+                    answer.note(order, call, sender, slot)
+                else:
+                    answer.reopen_slot(slot)
+                    self._once_more(OpenRequest(order, call, kind.method, sender, answer, slot), now_ns, until_ns)
+            if answer.missing and answer.is_batch:
+                self._note_open(answer)
+            return not answer.missing
+        return True
+
+    def wait_again(self, lost: Collection[int], now_ns: int, /) -> None:
+        """Has what waits for something of lost shards wait for it at their next owners, and what batches of which a
+        part waits have done there be done anew."""
+
+        def is_lost(waiter: Waiter) -> bool:
+            answer, wait = waiter.message.answer, waiter.wait
+            if isinstance(answer, PeerAnswer | LocalPart):
+                return not answer.shards.isdisjoint(lost)
+            return not isinstance(wait, WaitForEnd) or shard_number(wait.timer_id, self._shards.count) in lost
+
+        for batch in [*self._open_batches]:
+            if batch.missing:
+                self.again(batch, lost, now_ns)
+        for waiter in self._parked.take_back(is_lost):
+            answer = waiter.message.answer
+            if isinstance(answer, PeerAnswer):
+                answer.move()
+                self._parked.ready.append(answer)
+            elif isinstance(answer, LocalPart):
+                self._forwards.come_back(answer.question, answer.shards)
+            elif isinstance(answer, JsonAnswer) and answer.applied is not None:
+                order, call, sender = answer.applied.pop(waiter.slot)
+                seq = waiter.after_seq if isinstance(waiter.wait, WaitForEnd) else None
+                method, until_ns = self._kinds[type(call)].method, waiter.wait.until_ns
+                self._once_more(OpenRequest(order, call, method, sender, answer, waiter.slot, until_ns, seq), now_ns)
+
+    def begin_aside(self, dialogue: Dialogue, now_ns: int) -> None:
+        """Runs a dialogue that no client waits for. Raises `Refusal` (limit_reached)."""
+        self._messages += 1
+        self._gatherings.begin_aside(dialogue, ClientMessage(self._messages, b"", peer_sender(EVERYBODY)), now_ns)
+
+    def fail_waiting(self, refusal: Refusal) -> None:
+        self._forwards.fail_all(refusal)
+        super().fail_waiting(refusal)
+
+    # Parts
+
+    def _note_open(self, batch: JsonAnswer) -> None:
+        if len(self._open_batches) >= self._open_most:
+            self._open_batches = {other for other in self._open_batches if other.missing}
+            self._open_most = 2 * len(self._open_batches) + _SLACK
+        self._open_batches.add(batch)
+
+    def _shard_of(self, kind: _Kind, params: Struct) -> int | None:
+        """The shard of a request about one id; None for others."""
+        return None if kind.id_name is None else shard_number(getattr(params, kind.id_name), self._shards.count)
+
+    def _opened(self, call: MethodCall, kind: _Kind, sender: Sender, answer: JsonAnswer, now_ns: int) -> OpenRequest:
+        """A request that is being applied, with a slot in its answer."""
+        slot = None if call.id is UNSET else answer.hold_slot(call.id)
+        wait_ms = getattr(call.params, "wait_ms", None)
+        wait_until_ns = None if wait_ms is None else now_ns + wait_ms * NS_PER_MS
+        return OpenRequest(self._forwards.next_order(), call, kind.method, sender, answer, slot, wait_until_ns)
+
+    def _send_on(
+        self, request: OpenRequest, now_ns: int, until_ns: int | None = None, *, was_applied: bool = False
+    ) -> None:
+        """Sends a request to the owner of its shard, or refuses it where too much is on its way."""
+        shard = self._shard_of(self._kinds[type(request.call)], request.call.params)
+        assert shard is not None
+        message = self._message_for(request)
+        forward = Forward(message, shard, request, self._parked.ready)
+        forward.was_sent = was_applied
+        if request.wait_until_ns is not None:
+            until_ns = max(request.wait_until_ns + _GRACE_MS * NS_PER_MS, now_ns + FORWARD_WITHIN_MS * NS_PER_MS)
+        try:
+            self._forwards.take(forward, len(forward.body), now_ns, until_ns)
+        except Refusal as refusal:
+            request.answer_with(refusal, self._parked.ready)
+
+    def _message_for(self, request: OpenRequest) -> ClientMessage:
+        """The message of a request, as other servers are told of it."""
+        if self._message is None or self._message_of is not request.answer:
+            self._messages += 1
+            connection = request.answer.envelope[0]
+            self._message = ClientMessage(self._messages, connection, peer_sender(request.sender))
+            self._message_of = request.answer
+        return self._message
+
+    def _once_more(self, request: OpenRequest, now_ns: int, until_ns: int | None = None) -> None:
+        """Applies a request anew: by the owner of its shard, or by the owners of all."""
+        if self._kinds[type(request.call)].id_name is None:
+            self._apply_open(request, now_ns)
+        else:
+            self._send_on(request, now_ns, until_ns, was_applied=True)
+
+    def _apply_here(self, errand: Errand, shards: frozenset[int], now_ns: int) -> None:
+        """Does an errand in shards that have become this server's."""
+        if isinstance(errand, Question):
+            self._gatherings.apply(errand, shards, now_ns)
+        elif isinstance(errand, Forward):
+            self._forwards.told(errand, is_done=True)
+            errand.request.after_seq = errand.after_seq
+            self._apply_open(errand.request, now_ns)
+
+    def _apply_open(self, request: OpenRequest, now_ns: int) -> None:
+        """Applies a request here whose slot is open."""
+        call, params = request.call, request.call.params
+        handler, room = self._handlers[type(call)], ReplyRoom() if request.slot is None else request.answer.room
+        if request.wait_until_ns is not None:
+            params = replace(params, wait_ms=request.left_ms(now_ns, request.wait_until_ns))
+        try:
+            if request.after_seq is None:
+                result = handler(params, now_ns, room)
+            else:
+                result = waited_for(handler, self._shards.of(params.id), params, request.after_seq, now_ns, room)
+        except Refusal as refusal:
+            result = refusal
+        except Exception as error:
+            result = self.failed(error)
+        if isinstance(result, Wait):
+            self._wait(result, request, now_ns)
+            self._parked.hold(request.answer)
+            return
+        if request.slot is not None:
+            request.answer.note(request.order, call, request.sender, request.slot)
+        request.answer_with(result, self._parked.ready)
+
+    def _wait(self, wait: Wait, request: OpenRequest, now_ns: int) -> None:
+        """Lets a request wait for what it has to, or for what other servers tell."""
+        answer, slot, sender = request.answer, request.slot, request.sender
+        try:
+            if isinstance(wait, Gather):
+                self._gatherings.begin(wait, request, self._message_for(request), now_ns)
+            elif slot is not None:
+                answer.note(request.order, request.call, sender, slot)
+                self._parked.park(wait, answer, None, sender, now_ns, slot)
+        except Refusal as refusal:
+            request.answer_with(refusal, self._parked.ready)

@@ -1,0 +1,155 @@
+"""What goes between servers in a turn of the loop."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from typing import cast
+
+import pytest
+
+from drivers.several_servers import Server, SharedStore
+from loop.hall import Machine, Wire
+from timer_server.loop import peer_traffic
+from timer_server.loop.clock import Clock
+from timer_server.loop.committer import InlineCommitter
+from timer_server.loop.parts import Parts
+from timer_server.loop.signals import OperatorSignals
+from timer_server.loop.turn import Loop
+from timer_server.metrics import Metrics
+from timer_server.requests.answers import PeerAnswer
+from timer_server.requests.between_servers import PeerResult, unpacked_replies, unpacked_requests
+from timer_server.requests.servers import Servers
+from timer_server.wire.commands import Commands
+from timer_server.wire.events import Events
+from timer_server.wire.peers import Incoming
+
+
+@pytest.fixture
+def store() -> SharedStore:
+    store = SharedStore(2)
+    store.start("a")
+    store.start("b")
+    store.give(0, "a")
+    store.give(1, "b")
+    store.follow()
+    return store
+
+
+@pytest.fixture
+def b(store: SharedStore) -> Server:
+    return store.servers["b"]
+
+
+def answers(*results: bytes) -> list[PeerAnswer]:
+    found = []
+    for number, result in enumerate(results):
+        answer = PeerAnswer("a", number, b"c")
+        answer.reply = PeerResult(number, result)
+        found.append(answer)
+    return found
+
+
+def test_a_message_that_cannot_be_read_is_logged_and_harms_no_other(
+    store: SharedStore, b: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        b.peers.inbox += [Incoming("a", kind, b"\xc1") for kind in ("request", "reply")]
+        store.servers["a"].call("timer.start", id=store.name_in(1), seconds=60)
+        store.run()
+    assert len(caplog.records) == 2
+    assert len(store.servers["a"].take_told()) == 1
+
+
+def test_replies_to_one_server_are_one_message_unless_that_is_too_large(
+    store: SharedStore, b: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_traffic, "MESSAGE_BYTES", 10)
+    b.traffic.reply(answers(b"1" * 6, b"2" * 6, b"3"))
+    sent = [[reply.number for reply in unpacked_replies(body)] for body in store.link("a", "b").replies]
+    assert sent == [[0, 1], [2]]
+
+
+def test_what_waits_for_a_server_that_takes_no_reply_is_given_up(store: SharedStore, b: Server) -> None:
+    name = store.name_in(1)
+    for method, params in (("timer.start", {"seconds": 60}), ("timer.wait", {"wait_ms": 60_000})):
+        store.servers["a"].call(method, id=name, **params)
+    store.run()
+    assert len(b.parked) == 1
+
+    store.link("a", "b").is_up = False
+    b.traffic.reply(answers(b"1"))
+    assert len(b.parked) == 0
+
+
+class Joined:
+    """The loop of `b`. What `a` sends and gets is the test's to deliver."""
+
+    def __init__(self, store: SharedStore) -> None:
+        self.server = server = store.servers["b"]
+        self.machine = Machine()
+        self.wire = Wire(self.machine)
+        parts = Parts(
+            Clock(self.machine.sources(), None),
+            server.shards,
+            server.places,
+            server.queue_rules,
+            InlineCommitter({shard.log.id: store.stores[shard.number] for shard in server.shards.owned}),
+            server.dispatcher,
+            cast("Commands", self.wire),
+            cast("Events", self.wire),
+            self.wire.admission,
+            Metrics({shard.number: shard.engine.counts() for shard in server.shards.owned}),
+            Servers(()),
+            peer_traffic=server.traffic,
+        )
+        self.signals = OperatorSignals()
+        self.loop = Loop(parts, self.signals)
+
+    def turn(self) -> None:
+        while self.server.peers.inbox:
+            self.server.traffic.deliver(self.server.peers.inbox.popleft())
+        self.loop._timeout_ms()
+        self.loop._turn({self.wire.socket: 1})
+
+    def close(self) -> None:
+        self.loop.close()
+        self.signals.close()
+
+
+@pytest.fixture
+def joined(store: SharedStore) -> Iterator[Joined]:
+    with closing(Joined(store)) as joined:
+        yield joined
+
+
+def test_the_loop_answers_other_servers_once_it_is_durable(store: SharedStore, joined: Joined) -> None:
+    store.servers["a"].call("timer.start", id=store.name_in(1), seconds=60)
+    store.servers["a"].turn()
+    store.deliver("a", "b", "requests")
+    joined.turn()
+
+    (body,) = store.link("a", "b").replies
+    (reply,) = unpacked_replies(body)
+    assert isinstance(reply, PeerResult)
+    assert json.loads(reply.result)["id"] == store.name_in(1)
+    assert [event.kind for event in store.events(1)] == ["started"]
+
+
+def test_the_loop_sends_what_is_for_others_at_the_end_of_its_turn(store: SharedStore, joined: Joined) -> None:
+    names = [store.name_in(0, begin) for begin in ("x", "y")]
+    joined.wire.requests = [
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "timer.start", "params": {"id": name, "seconds": 60}}).encode()
+        for name in names
+    ]
+    joined.turn()
+    (body,) = store.link("b", "a").requests
+    assert len(unpacked_requests(body).requests) == 2
+    assert joined.wire.replied_ns == []
+
+    store.deliver("b", "a", "requests")
+    store.servers["a"].turn()
+    store.servers["a"].settle_all()
+    store.deliver("b", "a", "replies")
+    joined.turn()
+    assert len(joined.wire.replied_ns) == 2

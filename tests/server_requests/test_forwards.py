@@ -1,0 +1,513 @@
+"""Requests for shards of other servers, rule by rule. The server `a` owns shard 0, `b` shard 1; nobody owns shard 2."""
+
+from typing import Any
+
+import pytest
+
+from drivers.several_servers import Server, SharedStore
+from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.sender import ALL_RIGHTS, Sender
+from timer_server.requests import forward_room
+from timer_server.requests import parked as parked_module
+from timer_server.requests.between_servers import PeerCancel, PeerRequest, unpacked_requests
+from timer_server.requests.forwards import FORWARD_WITHIN_MS
+
+
+@pytest.fixture
+def store() -> SharedStore:
+    store = SharedStore(3)
+    for incarnation in ("a", "b", "c"):
+        store.start(incarnation)
+    store.give(0, "a")
+    store.give(1, "b")
+    store.follow()
+    return store
+
+
+@pytest.fixture
+def a(store: SharedStore) -> Server:
+    return store.servers["a"]
+
+
+@pytest.fixture
+def b(store: SharedStore) -> Server:
+    return store.servers["b"]
+
+
+@pytest.fixture
+def c(store: SharedStore) -> Server:
+    return store.servers["c"]
+
+
+@pytest.fixture
+def theirs(store: SharedStore) -> str:
+    """An id of a shard of `b`."""
+    return store.name_in(1)
+
+
+@pytest.fixture
+def nobodys(store: SharedStore) -> str:
+    """An id of the shard that nobody owns."""
+    return store.name_in(2)
+
+
+def started(server: Server, timer_id: str) -> None:
+    """Starts a timer, and has that told."""
+    server.call("timer.start", id=timer_id, seconds=60)
+    server.store.run(4)
+    (told,) = server.take_told()
+    assert told["result"]["id"] == timer_id
+
+
+def kinds(store: SharedStore, number: int) -> list[str]:
+    return [event.kind for event in store.events(number)]
+
+
+def sent(server: Server) -> list[list[PeerRequest | PeerCancel]]:
+    """What each message of a server to others had since the last call."""
+    bodies, server.peers.sent = server.peers.sent, []
+    return [list(unpacked_requests(body).requests) for body in bodies]
+
+
+def code(told: Any) -> int:
+    error: int = told["error"]["code"]
+    return error
+
+
+class TestSendingOn:
+    def test_one_message_a_turn_and_server_has_them_in_order(self, store: SharedStore, a: Server, theirs: str) -> None:
+        for number in range(3):
+            a.call("timer.start", request_id=number, id=f"{theirs}~{number}", seconds=60)
+        store.run()
+
+        (message,) = sent(a)
+        assert [request.number for request in message] == [1, 2, 3]
+
+    def test_the_result_is_passed_on_as_the_owner_wrote_it(self, store: SharedStore, a: Server, theirs: str) -> None:
+        payload = {"number": 12345678901234567890, "float": 1.0, "text": "ü"}
+        a.call("timer.start", id=theirs, seconds=60, payload=payload, request_id="x")
+        store.run()
+
+        (told,) = a.take_told()
+        assert (told["id"], told["result"]["payload"]) == ("x", payload)
+
+    def test_an_error_comes_back_as_the_owner_gave_it(self, store: SharedStore, a: Server, theirs: str) -> None:
+        a.call("timer.get", id=theirs)
+        store.run()
+
+        (told,) = a.take_told()
+        assert code(told) == ErrorCode.TIMER_NOT_FOUND
+        assert told["error"]["data"]["retryable"] is False
+
+    def test_a_batch_keeps_the_order_of_its_responses(self, store: SharedStore, a: Server, theirs: str) -> None:
+        ours = store.name_in(0)
+        starts = [
+            {"id": at, "method": "timer.start", "params": {"id": name, "seconds": 60}}
+            for at, name in enumerate([theirs, ours])
+        ]
+        a.send(b"c", *starts, {"id": 2, "method": "timer.get", "params": {"id": theirs}})
+        store.run()
+
+        (told,) = a.take_told()
+        assert [response["result"]["id"] for response in told] == [theirs, ours, theirs]
+
+    def test_plans_go_to_the_owner_of_their_shard(self, store: SharedStore, a: Server, b: Server, theirs: str) -> None:
+        a.call("plan.put", plan=theirs, every={"seconds": 60})
+        store.run()
+
+        (told,) = a.take_told()
+        assert told["result"]["plan"] == theirs
+        assert len(b.shards.owned[0].engine.plans) == 1
+
+    def test_notifications_are_sent_on_without_a_reply(self, store: SharedStore, a: Server, theirs: str) -> None:
+        started(a, theirs)
+        a.send(b"c", {"method": "timer.pause", "params": {"id": theirs}})
+        a.send(b"c", {"method": "timer.get", "params": {"id": theirs}})
+        store.run()
+
+        assert kinds(store, 1) == ["started", "paused"]
+        assert a.take_told() == []
+        assert len(a.forwards) == 0
+
+    def test_a_server_without_shards_starts_timers_of_others(self, store: SharedStore, c: Server) -> None:
+        store.give(2, "b")
+        store.follow()
+        c.call("timer.start", seconds=60)
+        store.run()
+
+        (told,) = c.take_told()
+        assert told["result"]["id"].startswith("made/c")
+
+    def test_a_start_without_id_gets_one_of_an_own_shard(self, store: SharedStore, a: Server) -> None:
+        a.call("timer.start", seconds=60)
+        store.run()
+
+        assert len(a.take_told()) == 1
+        assert sent(a) == []
+
+    def test_rights_and_prefix_are_looked_at_where_the_request_comes_in(self, store: SharedStore, a: Server) -> None:
+        sender = Sender("k", "mine/", ALL_RIGHTS)
+        a.send(b"c", {"id": 1, "method": "timer.get", "params": {"id": store.name_in(1)}}, sender=sender)
+        store.run()
+
+        assert code(a.take_told()[0]) == ErrorCode.NOT_PERMITTED
+        assert sent(a) == []
+
+
+class TestLines:
+    def test_what_has_no_owner_waits_in_order(self, store: SharedStore, a: Server, nobodys: str) -> None:
+        a.call("timer.start", id=nobodys, seconds=60)
+        a.call("timer.pause", id=nobodys)
+        a.call("timer.resume", id=nobodys)
+        store.run()
+        assert a.take_told() == []
+
+        store.give(2, "c")
+        store.follow()
+        store.run()
+        assert kinds(store, 2) == ["started", "paused", "resumed"]
+        assert len(a.take_told()) == 3
+
+    def test_what_has_become_this_servers_own_is_applied_here(
+        self, store: SharedStore, a: Server, nobodys: str
+    ) -> None:
+        a.call("timer.start", id=nobodys, seconds=60)
+        store.run()
+        store.give(2, "a")
+        a.call("timer.pause", id=nobodys)  # behind the start
+        store.run()
+
+        assert kinds(store, 2) == ["started", "paused"]
+        assert len(a.take_told()) == 2
+        assert sent(a) == []
+
+    def test_nothing_overtakes_what_is_in_flight_to_the_owner_before(
+        self, store: SharedStore, a: Server, theirs: str
+    ) -> None:
+        started(a, theirs)
+        a.call("timer.pause", id=theirs)
+        a.turn()
+        store.give(1, "c")
+        store.follow()
+        a.call("timer.resume", id=theirs)
+        a.turn()
+        assert len(sent(a)) == 2  # the start and the pause
+
+        store.run()
+        assert kinds(store, 1) == ["started", "paused", "resumed"]
+
+    def test_other_connections_do_not_wait_for_it(
+        self, store: SharedStore, a: Server, nobodys: str, theirs: str
+    ) -> None:
+        a.call("timer.start", connection=b"1", id=nobodys, seconds=60)
+        a.call("timer.start", connection=b"1", id=theirs, seconds=60)
+        a.call("timer.get", connection=b"2", id=theirs)
+        store.run()
+
+        assert [told["result"]["id"] for told in a.take_told()] == [theirs, theirs]
+
+    def test_a_wait_holds_up_nothing_behind_it(self, store: SharedStore, a: Server, theirs: str) -> None:
+        started(a, theirs)
+        a.call("timer.wait", id=theirs, wait_ms=60_000)
+        store.run()
+        store.give(1, "b")  # another epoch, of the same owner
+        store.follow()
+        a.call("timer.pause", id=theirs)
+        store.run()
+
+        assert kinds(store, 1) == ["started", "paused"]
+        assert len(a.take_told()) == 1
+
+
+class TestOwnersThatChange:
+    def test_who_serves_it_no_longer_says_so_and_the_next_owner_gets_it(
+        self, store: SharedStore, a: Server, b: Server, theirs: str
+    ) -> None:
+        started(a, theirs)
+        store.give(1, "c")
+        b.settle()  # has noticed
+        a.call("timer.pause", id=theirs)
+        store.run()
+        assert a.take_told() == []
+        sent(a)
+        store.run()
+        assert sent(a) == []  # it does not ask the same owner again and again
+
+        store.follow()
+        store.run()
+        assert [told["result"]["state"] for told in a.take_told()] == ["paused"]
+
+    def test_a_forward_is_not_forwarded(self, store: SharedStore, a: Server, b: Server, theirs: str) -> None:
+        store.give(1, "c")
+        b.settle()
+        b.follow()
+        a.call("timer.get", id=theirs)
+        store.run()
+
+        assert a.take_told() == []
+        assert sent(b) == []
+
+    def test_another_epoch_of_the_same_owner_is_another_owner(self, store: SharedStore, a: Server, theirs: str) -> None:
+        started(a, theirs)
+        store.give(1, "b")
+        a.call("timer.pause", id=theirs)
+        store.run()
+        assert a.take_told() == []
+
+        store.follow()
+        store.run()
+        assert kinds(store, 1) == ["started", "paused"]
+
+    def test_what_a_dead_server_had_goes_to_the_next_owner(self, store: SharedStore, a: Server, theirs: str) -> None:
+        started(a, theirs)
+        for _ in range(2):
+            a.call("timer.extend", id=theirs, seconds=1)
+        a.turn()
+        store.deliver_all()
+        store.servers["b"].turn()
+        store.servers["b"].settle_all()  # it has done that, and nobody hears of it
+        store.kill("b")
+        store.give(1, "c")
+        store.follow()
+        store.run()
+
+        assert [told["result"]["duration_ms"] for told in a.take_told()] == [62_000, 62_000]
+        assert kinds(store, 1) == ["started", "extended", "extended"]
+
+    def test_what_a_lost_connection_had_is_sent_again_and_done_once(
+        self, store: SharedStore, a: Server, theirs: str
+    ) -> None:
+        started(a, theirs)
+        a.call("timer.extend", id=theirs, seconds=1)
+        a.turn()
+        store.cut("a", "b", is_late=True)
+        store.run()
+        assert a.take_told() == []
+
+        store.connect("a", "b")
+        store.run()
+        assert [told["result"]["duration_ms"] for told in a.take_told()] == [61_000]
+        assert kinds(store, 1) == ["started", "extended"]
+
+    def test_the_reply_to_an_earlier_sending_is_dropped(self, store: SharedStore, a: Server, theirs: str) -> None:
+        started(a, theirs)
+        a.call("timer.get", id=theirs, request_id=7)
+        a.turn()
+        store.deliver_all()
+        store.servers["b"].turn()
+        store.servers["b"].settle_all()
+        a.forwards.broken("b")
+        a.forwards.connected("b")
+        store.run()
+
+        assert [told["id"] for told in a.take_told()] == [7]
+
+
+class TestLostShards:
+    def test_what_the_fence_rejected_is_done_by_the_next_owner(
+        self, store: SharedStore, b: Server, theirs: str
+    ) -> None:
+        started(b, theirs)
+        b.call("timer.extend", id=theirs, seconds=1)
+        b.turn()
+        store.give(1, "c")
+        b.settle()
+        assert b.take_told() == []
+
+        store.follow()
+        store.run()
+        assert [told["result"]["duration_ms"] for told in b.take_told()] == [61_000]
+        assert kinds(store, 1) == ["started", "extended"]
+
+    def test_what_was_done_in_other_shards_is_told_as_it_is(self, store: SharedStore, b: Server, theirs: str) -> None:
+        store.give(2, "b")
+        kept = store.name_in(2)
+        b.call("timer.start", id=theirs, seconds=60, request_id=1)
+        b.call("timer.start", id=kept, seconds=60, request_id=2)
+        b.turn()
+        store.give(1, "c")
+        b.settle()
+
+        assert [told["id"] for told in b.take_told()] == [2]
+
+    def test_of_a_batch_only_what_was_lost_is_done_anew(self, store: SharedStore, b: Server, theirs: str) -> None:
+        store.give(2, "b")
+        kept = store.name_in(2)
+        started(b, kept)
+        calls = [{"id": at, "method": "timer.extend", "params": {"id": kept, "seconds": 1}} for at in range(2)]
+        b.send(b"c", calls[0], {"id": 9, "method": "timer.start", "params": {"id": theirs, "seconds": 60}}, calls[1])
+        b.turn()
+        store.give(1, "a")
+        b.settle()
+        assert kinds(store, 2) == ["started", "extended", "extended"]
+
+        store.follow()
+        store.run()
+        (told,) = b.take_told()
+        assert [response["id"] for response in told] == [0, 9, 1]
+        assert kinds(store, 2) == ["started", "extended", "extended"]
+        assert kinds(store, 1) == ["started"]
+
+    def test_what_another_server_sent_on_is_moved(self, store: SharedStore, a: Server, b: Server, theirs: str) -> None:
+        started(a, theirs)
+        a.call("timer.pause", id=theirs)
+        a.turn()
+        store.deliver_all()
+        b.turn()
+        store.give(1, "c")
+        b.settle()
+        store.follow()
+        store.run()
+
+        assert [told["result"]["state"] for told in a.take_told()] == ["paused"]
+
+    @pytest.mark.parametrize("of", ["a", "b"])
+    def test_a_wait_goes_on_at_the_next_owner_for_the_time_that_is_left(
+        self, store: SharedStore, of: str, theirs: str
+    ) -> None:
+        """Also the wait that a server has begun itself."""
+        server = store.servers[of]
+        started(server, theirs)
+        server.call("timer.wait", id=theirs, wait_ms=10_000)
+        store.run()
+        store.pass_time(6_000)
+        store.give(1, "c")
+        store.run()
+        store.follow()
+        store.run()
+        assert len(store.servers["c"].parked) == 1
+
+        store.pass_time(4_000)
+        store.run()
+        assert [told["result"]["state"] for told in server.take_told()] == ["running"]
+
+    @pytest.mark.parametrize("of", ["a", "b"])
+    def test_a_wait_misses_no_end_between_two_owners(self, store: SharedStore, of: str, theirs: str) -> None:
+        server = store.servers[of]
+        started(server, theirs)
+        server.call("timer.wait", id=theirs, wait_ms=60_000)
+        store.run()
+        store.kill("b") if of == "a" else store.give(1, "c")
+        store.owners.pop(1, None)
+        store.give(1, "c")
+        taker = store.servers["c"]
+        taker.call("timer.cancel", id=theirs)
+        taker.call("timer.restart", id=theirs)
+        taker.turn()
+        taker.settle_all()
+        taker.take_told()
+        store.run(1)
+        store.follow()
+        store.run()
+
+        assert [told["result"]["state"] for told in server.take_told()] == ["cancelled"]
+
+
+class TestTime:
+    def test_what_was_never_sent_is_refused_as_not_done(self, store: SharedStore, a: Server, nobodys: str) -> None:
+        a.call("timer.start", id=nobodys, seconds=60)
+        store.run()
+        store.pass_time(FORWARD_WITHIN_MS - 1)
+        store.run()
+        assert a.take_told() == []
+
+        store.pass_time(1)
+        store.run()
+        assert [code(told) for told in a.take_told()] == [ErrorCode.SHUTTING_DOWN]
+        assert len(a.forwards.lines) == 0
+
+    def test_what_was_sent_may_have_been_done(self, store: SharedStore, a: Server, theirs: str) -> None:
+        a.call("timer.start", id=theirs, seconds=60)
+        a.turn()
+        store.pass_time(FORWARD_WITHIN_MS)
+        a.turn()
+        a.settle()
+
+        assert [code(told) for told in a.take_told()] == [ErrorCode.STORAGE_FAILED]
+        store.run()
+        assert a.take_told() == []
+
+    def test_a_wait_has_its_own_time(self, store: SharedStore, a: Server, theirs: str) -> None:
+        started(a, theirs)
+        a.call("timer.wait", id=theirs, wait_ms=30_000)
+        store.run()
+        store.pass_time(29_999)
+        store.run()
+        assert a.take_told() == []
+
+        store.pass_time(1)
+        store.run()
+        assert [told["result"]["state"] for told in a.take_told()] == ["running"]
+
+    def test_an_owner_that_does_not_answer_a_wait_is_told_that_nobody_waits(
+        self, store: SharedStore, a: Server, b: Server, theirs: str
+    ) -> None:
+        started(a, theirs)
+        a.call("timer.wait", id=theirs, wait_ms=30_000)
+        store.run()
+        a.dispatcher.fail_waiting(Refusal(ErrorCode.SHUTTING_DOWN, "nobody waits any longer"))
+        assert len(b.parked) == 1
+
+        store.run()
+        assert len(b.parked) == 0
+        assert [code(told) for told in a.take_told()] == [ErrorCode.STORAGE_FAILED]
+
+    def test_what_waits_for_a_server_without_connection_is_given_up(
+        self, store: SharedStore, a: Server, b: Server, theirs: str
+    ) -> None:
+        started(a, theirs)
+        a.call("timer.wait", id=theirs, wait_ms=30_000)
+        store.run()
+        store.cut("a", "b")
+        store.run()
+        assert len(b.parked) == 0
+
+        store.connect("a", "b")
+        store.run()
+        assert len(b.parked) == 1
+
+
+class TestLimits:
+    def test_on_requests_of_one_connection_and_of_all(
+        self, store: SharedStore, a: Server, nobodys: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(forward_room, "FORWARDED_MAXIMUM", 4)
+        for connection in (b"1", b"1", b"1", b"2", b"2", b"3"):
+            a.call("timer.start", connection=connection, id=nobodys, seconds=60)
+        store.run()
+
+        refused = [told["error"]["data"] for told in a.take_told()]
+        assert [(data["limit"], data["maximum"], data["scope"]) for data in refused] == [
+            ("forwarded_requests", 2, "connection"),
+            ("forwarded_requests", 4, "server"),
+        ]
+
+    def test_on_bytes(self, store: SharedStore, a: Server, nobodys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(forward_room, "FORWARDED_BYTES", 2000)
+        for connection in (b"1", b"2"):
+            a.call("timer.start", connection=connection, id=nobodys, seconds=60, payload="x" * 400)
+            a.call("timer.start", connection=connection, id=nobodys, seconds=60, payload="x" * 400)
+        store.run()
+
+        assert [told["error"]["data"]["limit"] for told in a.take_told()] == ["forwarded_bytes"] * 2
+        store.pass_time(FORWARD_WITHIN_MS)
+        store.run()
+        assert a.forwards.room.bytes == 0
+
+    def test_waits_count_for_the_clients_key_at_the_owner(
+        self, store: SharedStore, a: Server, theirs: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parked_module, "PARKED_MAXIMUM", 4)
+        store.kill("b")
+        store.start("b2").follow()
+        store.give(1, "b2")
+        store.follow()
+        started(a, theirs)
+        key = Sender("k", "", ALL_RIGHTS)
+        for number in range(4):
+            wait = {"id": number, "method": "timer.wait", "params": {"id": theirs, "wait_ms": 30_000}}
+            a.send(b"%d" % number, wait, sender=key)
+        store.run()
+
+        (told,) = a.take_told()
+        assert (told["error"]["data"]["limit"], told["error"]["data"]["scope"]) == ("parked_requests", "key")
