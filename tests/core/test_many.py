@@ -13,7 +13,7 @@ from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.many import Action, ChangeManyParams, StartManyParams
 from timer_protocol.messages import STATES, CancelParams, GetParams, ListParams, StartParams
-from timer_server.core.many import _CHANGES, Timers, TimersOf, change_many, start_many
+from timer_server.core.many import _CHANGES, Timers, TimersOf, change_many, select, start_many
 from timer_server.core.model import STARTED, Countdown, Recall
 
 LATER_NS = BEGIN_NS + 5 * NS_PER_S + 1
@@ -123,13 +123,15 @@ def pages(bench: Bench, params: ChangeManyParams) -> tuple[int, int, list[str]]:
     """What all pages come to: how many are changed, how many unchanged, and which are refused."""
     changed, unchanged, refused = 0, 0, []
     while True:
-        page = change_many(timers_of(bench), bench.list_page, params, 6, 10_000).result
+        selection = select(bench.list_page, params, 6)
+        page = change_many(timers_of(bench), selection.ids, params, 10_000)
         changed, unchanged = changed + page.changed, unchanged + page.unchanged
         refused += [change.id for change in page.refused]
-        if page.next is None:
+        following = selection.next_after(page.done)
+        if following is None:
             return changed, unchanged, refused
-        assert page.next > (params.after or "")
-        params = replace(params, after=page.next)
+        assert following > (params.after or "")
+        params = replace(params, after=following)
 
 
 def tally(bench: Bench, params: ChangeManyParams, ids: list[str]) -> tuple[int, int, list[str]]:
@@ -234,9 +236,19 @@ def test_page_ends_where_payloads_come_to_its_bytes() -> None:
         bench.start(timer_id, payload=b'"' + 98 * b"x" + b'"')
 
     timers = timers_of(bench, BEGIN_NS)
-    page = change_many(timers, bench.list_page, ChangeManyParams("pause", prefix=""), 100, 150)
+    params = ChangeManyParams("pause", prefix="")
+    selection = select(bench.list_page, params, 100)
+    page = change_many(timers, selection.ids, params, 150)
 
-    assert (page.result.changed, page.result.next, page.payload_bytes) == (2, "a/1", 200)
+    assert (page.changed, selection.next_after(page.done), page.payload_bytes) == (2, "a/1", 200)
+
+
+def test_one_that_is_forgotten_before_its_turn_is_no_refusal_unless_it_was_named() -> None:
+    bench = Bench()
+    by_prefix, by_ids = ChangeManyParams("pause", prefix=""), ChangeManyParams("pause", ids=["gone"])
+
+    assert change_many(timers_of(bench), ["gone"], by_prefix, 100) == (0, 0, [], 1, 0)
+    assert [one.id for one in change_many(timers_of(bench), ["gone"], by_ids, 100).refused] == ["gone"]
 
 
 @pytest.mark.parametrize(
@@ -254,5 +266,5 @@ def test_params_that_make_no_sense_together_change_nothing(params: dict[str, Any
     bench = Bench()
     bench.start("a")
     with pytest.raises(Refusal, match=fault):
-        change_many(timers_of(bench), bench.list_page, ChangeManyParams(**params), 100, 100)
+        select(bench.list_page, ChangeManyParams(**params), 100)
     assert bench.get("a").version == 1

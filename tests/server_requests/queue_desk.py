@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Raw
 
+from drivers.cluster_desk import ClusterDesk
 from drivers.sharded_desk import BUDGET, ShardedDesk, body
 from timer_protocol.messages import StartParams
 from timer_server.core.model import Countdown
@@ -26,22 +27,22 @@ class QueueDesk(ShardedDesk):
         for shard in self.all:
             shard.engine.start_server(shard.at(self.now_ns))
 
-    def ask(self, method: str, **params: Any) -> Answer:
+    def ask(self: ShardedDesk, method: str, **params: Any) -> Answer:
         """The answer to a request, which may have to wait."""
         answer = self.send((method, params))
         assert answer is not None
         return answer
 
-    def call(self, method: str, **params: Any) -> Any:  # type: ignore[override]
+    def call(self: ShardedDesk, method: str, **params: Any) -> Any:  # type: ignore[override]
         """The response to a request. Where it has to wait, turns end until it is there, at the same moment."""
-        answer = self.ask(method, **params)
+        answer = QueueDesk.ask(self, method, **params)
         for _ in range(5):
             if answer.missing:
                 self.turn()
         assert not answer.missing
         return body(answer)
 
-    def begin(self, timer_id: str, payload: bytes = b"null") -> None:
+    def begin(self: ShardedDesk, timer_id: str, payload: bytes = b"null") -> None:
         """Starts a timer of a second."""
         shard = self.shards.of(timer_id)
         shard.engine.handle(StartParams(timer_id, seconds=1, payload=Raw(payload)), shard.at(self.now_ns))
@@ -68,3 +69,23 @@ class QueueDesk(ShardedDesk):
     def ready_in(self, name: str) -> list[int]:
         """How many ends of a queue are ready in each shard."""
         return [shard.queues.find(name).state.ready_count for shard in self.all]
+
+
+class QueueCluster(ClusterDesk):
+    """The same for several servers. `told` are the events of the last turn by shard."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, max_payload_bytes=PAYLOAD_BYTES)
+        self.told: list[list[Countdown]] = []
+
+    def reload(self) -> None:
+        super().reload()
+        for shard in self.shards.owned:
+            shard.engine.start_server(shard.at(self.now_ns))
+
+    ask, call, begin = QueueDesk.ask, QueueDesk.call, QueueDesk.begin
+
+    def turn(self) -> list[Answer]:
+        """One turn: does what is due, stores it, and returns the answers that have become complete."""
+        self.told = self.step()
+        return self.parked_answers()

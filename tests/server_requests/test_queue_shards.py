@@ -417,6 +417,6 @@ class TestBounds:
         take(desk, 2, key="k")
         desk.result("queue.delete", queue="q")
 
-        assert desk.queue_methods._deliveries._turn_of == {}
+        assert desk.queue_methods.deliveries.turn_of == {}
         assert not desk.queue_rules._news
         assert len(desk.parked) == 0

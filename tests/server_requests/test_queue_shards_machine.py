@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from core.naive_queues import NaiveQueue, ceil_ms
 from drivers.sharded_desk import body
-from server_requests.queue_desk import QueueDesk
+from server_requests.queue_desk import QueueCluster, QueueDesk
 from timer_server.core.model import Countdown
 from timer_server.core.queues.changes import Settings
 from timer_server.requests.answers import Answer
@@ -31,7 +31,7 @@ class ShardsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = QueueDesk(self.count)
+        self.desk = self.open()
         self.naive = [NaiveQueue(dict(DEFAULTS)) for _ in range(self.count)]
         self.version = 0
         self.serial = 0
@@ -48,6 +48,10 @@ class ShardsMachine(RuleBasedStateMachine):
         """With one timeline for all shards, or with several, seconds apart."""
         self.desk.spread(step_ms)
         self.put({"lease_ms": lease_ms, "max_deliveries": max_deliveries, "backoff_ms": [1_000]})
+
+    def open(self) -> QueueDesk | QueueCluster:
+        """The servers that are played with."""
+        return QueueDesk(self.count)
 
     # The queue
 
@@ -300,6 +304,17 @@ def view(event: Countdown) -> dict[str, Any]:
     }
 
 
+class ClusterMachine(ShardsMachine):
+    """Over three servers, which divide the shards. Nobody waits: what others have leased for a take that waits, and
+    give back, has a new number, so that a late receipt of the lease before settles nothing any more."""
+
+    count = 8
+    wait_for_some = None  # type: ignore[assignment]
+
+    def open(self) -> QueueCluster:
+        return QueueCluster(self.count)
+
+
 class ThreeShardsMachine(ShardsMachine):
     count = 3
 
@@ -308,9 +323,9 @@ class SixteenShardsMachine(ShardsMachine):
     count = 16
 
 
-TestOneShard, TestThreeShards, TestSixteenShards = (
-    machine.TestCase for machine in (ShardsMachine, ThreeShardsMachine, SixteenShardsMachine)
+TestOneShard, TestThreeShards, TestSixteenShards, TestCluster = (
+    machine.TestCase for machine in (ShardsMachine, ThreeShardsMachine, SixteenShardsMachine, ClusterMachine)
 )
-TestOneShard.settings = TestThreeShards.settings = TestSixteenShards.settings = settings(
+TestOneShard.settings = TestThreeShards.settings = TestSixteenShards.settings = TestCluster.settings = settings(
     max_examples=20, stateful_step_count=25
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from drivers.builders import NS_PER_MS
+from drivers.cluster_desk import ClusterDesk
 from drivers.sharded_desk import ShardedDesk, body
 from timer_server.requests.answers import Answer
 
@@ -284,5 +285,23 @@ def told(value: Any, desk: ShardedDesk) -> Any:
     return fields
 
 
-TestShards = ShardsMachine.TestCase
+class ClusterMachine(ShardsMachine):
+    """A server beside three that divide the shards.
+
+    Limits are those of each server, and not compared. Nor is what wakes who waits for an event: that is told of the
+    logs of one server.
+    """
+
+    share_out = places_are_counted = wait_for_an_event = None  # type: ignore[assignment]
+
+    @initialize(step_ms=st.sampled_from([0, 2_501]))
+    def begin(self, step_ms: int) -> None:  # type: ignore[override]
+        self.desks = [ShardedDesk(1, max_timers=PLENTY, **LIMITS), ClusterDesk(8, max_timers=PLENTY, **LIMITS)]
+        for desk in self.desks:
+            desk.spread(step_ms)
+        self.has_one_timeline = not step_ms
+
+
+TestShards, TestCluster = ShardsMachine.TestCase, ClusterMachine.TestCase
+TestCluster.settings = settings(max_examples=settings.default.max_examples // 4)
 TestShards.settings = settings(max_examples=settings.default.max_examples // 2)

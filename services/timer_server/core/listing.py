@@ -33,13 +33,20 @@ class Line(NamedTuple):
 class Listing(NamedTuple):
     """A page of timers. `next` is the id to go on after, None at the end.
 
-    In the order of deadlines there is one page, and `is_complete` says whether it has all that was asked for.
+    In the order of deadlines there is one page. `due_ns` are the deadlines by the common clock, and it has all that was
+    asked for up to `reached_ns`, or all where that is None.
     """
 
     entries: list[Countdown | Recall]
     next: str | None
     scanned: int
-    is_complete: bool = True
+    due_ns: Sequence[int] = ()
+    reached_ns: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a page in the order of deadlines has all that was asked for."""
+        return self.reached_ns is None
 
 
 def list_page(lines: Sequence[Line], params: ListParams, scan: int) -> Listing:
@@ -64,14 +71,16 @@ def list_page(lines: Sequence[Line], params: ListParams, scan: int) -> Listing:
 
 def _by_deadline(lines: Sequence[Line], params: ListParams, scan: int) -> Listing:
     entries: list[Countdown | Recall] = []
-    scanned = 0
-    for _, timer in in_order([line.by_deadline(params.prefix, params.due_before_ms) for line in lines]):
+    due_ns: list[int] = []
+    scanned, reached_ns = 0, 0
+    for moment_ns, timer in in_order([line.by_deadline(params.prefix, params.due_before_ms) for line in lines]):
         if scanned == scan or (timer is not None and len(entries) == params.limit):
-            return Listing(entries, None, scanned, is_complete=False)
-        scanned += 1
+            return Listing(entries, None, scanned, due_ns, reached_ns)
+        scanned, reached_ns = scanned + 1, moment_ns
         if timer is not None:
             entries.append(timer)
-    return Listing(entries, None, scanned)
+            due_ns.append(moment_ns)
+    return Listing(entries, None, scanned, due_ns)
 
 
 def _states(params: ListParams) -> Collection[State]:

@@ -10,7 +10,6 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import LABEL_CHARACTERS
 from timer_protocol.many import (
     Action,
-    ChangedMany,
     ChangeManyParams,
     RefusedChange,
     RefusedStart,
@@ -92,6 +91,7 @@ def start_many(timers_of: TimersOf, params: StartManyParams) -> StartedMany:
     started = 0
     existing: list[int] = []
     refused: list[RefusedStart] = []
+    check_columns(params)
     rows = zip(timers_of(params.ids), _rows(params), strict=False)
     for index, (timers, (timer_id, seconds, label, payload)) in enumerate(rows):
         try:
@@ -107,32 +107,52 @@ def start_many(timers_of: TimersOf, params: StartManyParams) -> StartedMany:
     return StartedMany(started, existing, refused)
 
 
-class ChangedPage(NamedTuple):
-    """What a page of changes comes to, the ids that were looked at for it, and the bytes of the payloads handled."""
+class Selection(NamedTuple):
+    """The timers to change: their ids in order, the id to go on after, and how many ids were looked at."""
 
-    result: ChangedMany
+    ids: list[str]
+    next: str | None
     scanned: int
+
+    def next_after(self, done: int) -> str | None:
+        """The id to go on after where only the first `done` were changed."""
+        return self.next if done == len(self.ids) else self.ids[done - 1]
+
+
+class Changed(NamedTuple):
+    """What became of the first `done` of some timers, and the bytes of the payloads handled for that."""
+
+    changed: int
+    unchanged: int
+    refused: list[RefusedChange]
+    done: int
     payload_bytes: int
 
 
-def change_many(
-    timers_of: TimersOf, list_page: ListPage, params: ChangeManyParams, scan: int, most_bytes: int
-) -> ChangedPage:
-    """Changes a page of timers in the order of their ids. It ends after `scan` ids, or that many bytes of payloads.
+def select(list_page: ListPage, params: ChangeManyParams, scan: int) -> Selection:
+    """A page of the timers that a change is for, found among the next `scan` ids.
 
-    Raises `Refusal` (invalid_params) for params that make no sense together; then nothing is changed.
+    Raises `Refusal` (invalid_params) for params that make no sense together.
     """
-    _check_change(params)
-    ids, next_id, scanned = _selected(list_page, params, scan)
+    check_change(params)
+    if params.ids is not None:
+        asked = sorted({timer_id for timer_id in params.ids if params.after is None or timer_id > params.after})
+        ids = asked[: params.limit]
+        return Selection(ids, ids[-1] if len(asked) > len(ids) else None, len(ids))
+    listing = list_page(ListParams(params.prefix or "", None, params.after, params.limit, params.states), scan)
+    return Selection([entry.id for entry in listing.entries], listing.next, listing.scanned)
+
+
+def change_many(timers_of: TimersOf, ids: Sequence[str], params: ChangeManyParams, most_bytes: int) -> Changed:
+    """Changes timers that were selected, in the order of their ids. It ends after that many bytes of payloads."""
     changes = _Changes(params)
-    last = None
+    done = 0
     for timers, timer_id in zip(timers_of(ids), ids, strict=False):
         if changes.payload_bytes > most_bytes:
-            next_id = last
             break
         changes.apply(timers, timer_id)
-        last = timer_id
-    return ChangedPage(changes.result(next_id), scanned, changes.payload_bytes)
+        done += 1
+    return changes.so_far(done)
 
 
 class _Changes:
@@ -154,11 +174,12 @@ class _Changes:
             self.payload_bytes += len(found.payload)
             self._change(timers, found)
         except Refusal as refusal:
-            self._refused.append(RefusedChange(timer_id, refusal.to_error()))
+            if self._params.ids is not None or refusal.code is not ErrorCode.TIMER_NOT_FOUND:  # else just forgotten
+                self._refused.append(RefusedChange(timer_id, refusal.to_error()))
 
-    def result(self, next_id: str | None) -> ChangedMany:
-        """The result of the page, given the id to go on after."""
-        return ChangedMany(self._changed, self._unchanged, self._refused, next_id)
+    def so_far(self, done: int) -> Changed:
+        """What has become of as many timers."""
+        return Changed(self._changed, self._unchanged, self._refused, done, self.payload_bytes)
 
     def _change(self, timers: Timers, found: Countdown) -> None:
         params, engine = self._params, timers.engine
@@ -179,18 +200,7 @@ class _Changes:
         self._unchanged += not has_changed
 
 
-def _selected(list_page: ListPage, params: ChangeManyParams, scan: int) -> tuple[list[str], str | None, int]:
-    """The ids to change, the id to go on after behind them, and how many ids were looked at."""
-    if params.ids is not None:
-        asked = sorted({timer_id for timer_id in params.ids if params.after is None or timer_id > params.after})
-        ids = asked[: params.limit]
-        return ids, ids[-1] if len(asked) > len(ids) else None, len(ids)
-    wanted = ListParams(params.prefix or "", None, params.after, params.limit, params.states)
-    listing = list_page(wanted, scan)
-    return [entry.id for entry in listing.entries], listing.next, listing.scanned
-
-
-def _check_change(params: ChangeManyParams) -> None:
+def check_change(params: ChangeManyParams) -> None:
     """Raises `Refusal` (invalid_params) where params are missing, or are for something else."""
     action = params.action
     if (params.prefix is None) == (params.ids is None):
@@ -206,14 +216,19 @@ def _check_change(params: ChangeManyParams) -> None:
     raise Refusal(ErrorCode.INVALID_PARAMS, fault)
 
 
-def _rows(params: StartManyParams) -> Iterator[tuple[str, int | float, str, Raw]]:
-    """What is asked of each timer. Raises `Refusal` (invalid_params) where the columns differ in length."""
+def check_columns(params: StartManyParams) -> None:
+    """Raises `Refusal` (invalid_params) where the columns differ in length."""
     count = len(params.ids)
     columns = {"seconds": params.seconds, "labels": params.labels, "payloads": params.payloads}
     for name, column in columns.items():
         if isinstance(column, list) and len(column) != count:
             what = f"{name} has {counted(len(column), 'element')} for {counted(count, 'id')}: it needs one for each"
             raise Refusal(ErrorCode.INVALID_PARAMS, what)
+
+
+def _rows(params: StartManyParams) -> Iterator[tuple[str, int | float, str, Raw]]:
+    """What is asked of each timer."""
+    count = len(params.ids)
     seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * count
     labels = [""] * count if params.labels is None else params.labels
     payloads = [NULL] * count if params.payloads is None else params.payloads

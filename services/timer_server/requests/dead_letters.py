@@ -1,9 +1,7 @@
 """Dead letters over all shards, in the order in which they died, and what may be done with them."""
 
 import re
-from collections.abc import Iterable, Sequence
-from heapq import merge
-from itertools import islice
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from timer_protocol.errors import ErrorCode, Refusal
@@ -14,8 +12,9 @@ from timer_server.core.queues.receipts import Receipts
 from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES
 from timer_server.requests.deliveries import events_of
+from timer_server.requests.pages import PagePart, merged
 from timer_server.requests.placement import Shards
-from timer_server.requests.queue_receipts import Part, by_shard, outcome
+from timer_server.requests.queue_receipts import Outcome, Part, by_shard, outcome
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
 
@@ -51,34 +50,84 @@ def death_at(after: str | None) -> Death:
     return Death(*map(int, match.groups()))
 
 
-class DeadPart(NamedTuple):
-    """The dead letters of one shard after a death, in order, and whether there are more."""
-
-    letters: list[tuple[Death, Delivery]]
-    has_more: bool
-
-
-def letters_of(shard: Shard, queue: str, after: Death, most: int) -> DeadPart:
+def letters_of(shard: Shard, queue: str, after: Death, most: int) -> PagePart[Death, Delivery]:
     """Up to `most` dead letters of one shard that died after a death, which may be that of another shard."""
     if shard.queues.standing(queue) is None:
-        return DeadPart([], has_more=False)
+        return PagePart([], [], None)
     if shard.number == after.shard:
         death = after.death
     else:  # of those that died in the same millisecond, shards are in the order of their numbers
         death = shard.queues.deaths_before(queue, after.died_at_ms + (shard.number < after.shard))
     found, following = shard.queues.dead(queue, death, most)
-    return DeadPart(
-        [(Death(letter.at_ms, shard.number, death), letter) for death, letter in found], following is not None
+    keys = [Death(letter.at_ms, shard.number, death) for death, letter in found]
+    return PagePart(keys, [letter for _, letter in found], None if following is None else keys[-1])
+
+
+def page_of_deaths(shards: Sequence[Shard], params: DeadParams | MoveDeadParams) -> PagePart[Death, Delivery]:
+    """A page of the dead letters of some shards. Raises `Refusal` (invalid_params) for a cursor that is none."""
+    after = death_at(params.after)
+    return merged([letters_of(shard, params.queue, after, params.limit) for shard in shards], params.limit)
+
+
+def receipts_of(shards: Sequence[Shard], queue: str, page: PagePart[Death, Delivery]) -> PagePart[Death, str]:
+    """The receipts of the dead letters on a page."""
+    of = {shard.number: Receipts(shard.log.id, queue) for shard in shards}
+    receipts = [of[death.shard].text(letter.number) for death, letter in zip(page.keys, page.items, strict=True)]
+    return PagePart(page.keys, receipts, page.next)
+
+
+def read_part(shards: Sequence[Shard], params: DeadParams, room: ReplyRoom) -> PagePart[Death, DeadLetter]:
+    """A page of the dead letters of some shards, with their ends. Large payloads end it early."""
+    page = page_of_deaths(shards, params)
+    kept, page_bytes = 0, min(PAGE_BYTES, room.left_bytes)
+    for letter in page.items:
+        if kept and page_bytes < letter.payload_bytes:
+            break
+        kept += 1
+        page_bytes -= letter.payload_bytes
+    if kept < len(page.items):
+        page = PagePart(page.keys[:kept], page.items[:kept], page.keys[kept - 1])
+    events = _events(shards, page, room)
+    dead = [
+        DeadLetter(receipt, letter.attempts, letter.reason, letter.at_ms, events[death])
+        for death, letter, receipt in zip(
+            page.keys, page.items, receipts_of(shards, params.queue, page).items, strict=True
+        )
+    ]
+    return PagePart(page.keys, dead, page.next)
+
+
+def page_of(parts: Sequence[PagePart[Death, DeadLetter]], limit: int) -> DeadPage:
+    """The page that its parts come to."""
+    page = merged(parts, limit)
+    return DeadPage(page.items, cursor_of(page.next))
+
+
+def cursor_of(death: Death | None) -> str | None:
+    """What to pass as `after` to go on behind a death; None at the end."""
+    return None if death is None else death.cursor()
+
+
+def revive_parts(parts: Sequence[Part], params: MoveDeadParams, receipts: Sequence[str], now_ns: int) -> Outcome:
+    """Makes dead letters ready again. Raises `Refusal` (limit_reached); then none is."""
+    for part in parts:
+        part.shard.engine.take_room(ENTRY_BYTES)
+    name = params.queue
+    return outcome(
+        receipts, parts, lambda part: part.shard.queues.revive(name, part.known(), part.shard.at(now_ns)).done
     )
 
 
-def merged(parts: Sequence[DeadPart], most: int) -> DeadPart:
-    """The first `most` letters of several shards."""
-    if len(parts) == 1:
-        return parts[0]
-    letters = list(islice(merge(*(part.letters for part in parts)), most))
-    has_more = any(part.has_more for part in parts) or sum(len(part.letters) for part in parts) > len(letters)
-    return DeadPart(letters, has_more)
+def drop_parts(parts: Sequence[Part], params: MoveDeadParams, receipts: Sequence[str], now_ns: int) -> Outcome:
+    """Forgets dead letters."""
+    name = params.queue
+    return outcome(receipts, parts, lambda part: part.shard.queues.drop(name, part.known(), part.shard.at(now_ns)).done)
+
+
+def check_choice(params: MoveDeadParams) -> None:
+    """Raises `Refusal` (invalid_params) where both a page and receipts say which letters are meant."""
+    if params.receipts is not None and params.after is not None:
+        raise Refusal(ErrorCode.INVALID_PARAMS, "either receipts or after: it goes on with a page of all")
 
 
 class DeadLetterMethods:
@@ -89,72 +138,37 @@ class DeadLetterMethods:
 
     def dead(self, params: DeadParams, _: int, room: ReplyRoom) -> DeadPage:
         """A page of dead letters. Large payloads end it early."""
-        page = self._page(params)
-        letters: list[tuple[Death, Delivery]] = []
-        page_bytes, has_more = min(PAGE_BYTES, room.left_bytes), page.has_more
-        for death, letter in page.letters:
-            if letters and page_bytes < letter.payload_bytes:
-                has_more = True
-                break
-            letters.append((death, letter))
-            page_bytes -= letter.payload_bytes
-        events = self._events(letters, room)
-        dead = [
-            DeadLetter(receipt, letter.attempts, letter.reason, letter.at_ms, events[death])
-            for (death, letter), receipt in zip(letters, self._receipts(params.queue, letters), strict=True)
-        ]
-        return DeadPage(dead, letters[-1][0].cursor() if has_more else None)
+        self._shards.of(params.queue).queues.find(params.queue)
+        return page_of([read_part(self._shards.all(), params, room)], params.limit)
 
     def revive(self, params: MoveDeadParams, now_ns: int, _: ReplyRoom) -> DeadMoved:
         """Makes dead letters ready again."""
         receipts, parts, after = self._chosen(params)
-        for part in parts:
-            part.shard.engine.take_room(ENTRY_BYTES)
-
-        def revive(part: Part) -> Sequence[int]:
-            return part.shard.queues.revive(params.queue, part.known(), part.shard.at(now_ns)).done
-
-        return DeadMoved(*outcome(receipts, parts, revive), after)
+        return DeadMoved(*revive_parts(parts, params, receipts, now_ns), after)
 
     def drop(self, params: MoveDeadParams, now_ns: int, _: ReplyRoom) -> DeadMoved:
         """Forgets dead letters."""
         receipts, parts, after = self._chosen(params)
-
-        def drop(part: Part) -> Sequence[int]:
-            return part.shard.queues.drop(params.queue, part.known(), part.shard.at(now_ns)).done
-
-        return DeadMoved(*outcome(receipts, parts, drop), after)
-
-    # Parts
-
-    def _page(self, params: DeadParams | MoveDeadParams) -> DeadPart:
-        self._shards.of(params.queue).queues.find(params.queue)
-        after, limit = death_at(params.after), params.limit
-        return merged([letters_of(shard, params.queue, after, limit) for shard in self._shards.all()], limit)
+        return DeadMoved(*drop_parts(parts, params, receipts, now_ns), after)
 
     def _chosen(self, params: MoveDeadParams) -> tuple[Sequence[str], list[Part], str | None]:
         """The receipts of the dead letters that are meant, by shard too, and the cursor to go on after."""
+        check_choice(params)
+        home, shards = self._shards.of(params.queue), self._shards.owned
+        home.queues.find(params.queue)
         if params.receipts is not None:
-            if params.after is not None:
-                raise Refusal(ErrorCode.INVALID_PARAMS, "either receipts or after: it goes on with a page of all")
-            home = self._shards.of(params.queue)
-            home.queues.find(params.queue)
-            return params.receipts, by_shard(self._shards, home, params.queue, params.receipts), None
-        page = self._page(params)
-        receipts = self._receipts(params.queue, page.letters)
-        after = page.letters[-1][0].cursor() if page.has_more else None
-        return receipts, by_shard(self._shards, self._shards.of(params.queue), params.queue, receipts), after
+            return params.receipts, by_shard(shards, home, params.queue, params.receipts), None
+        shards = self._shards.all()
+        page = receipts_of(shards, params.queue, page_of_deaths(shards, params))
+        return page.items, by_shard(shards, home, params.queue, page.items), cursor_of(page.next)
 
-    def _receipts(self, queue: str, letters: Iterable[tuple[Death, Delivery]]) -> list[str]:
-        of = {shard.number: Receipts(shard.log.id, queue) for shard in self._shards.owned}
-        return [of[death.shard].text(letter.number) for death, letter in letters]
 
-    def _events(self, letters: Sequence[tuple[Death, Delivery]], room: ReplyRoom) -> dict[Death, Event]:
-        """The end of each letter; those of a shard are read together."""
-        found: dict[Death, Event] = {}
-        for shard in self._shards.owned:
-            own = [(death, letter) for death, letter in letters if death.shard == shard.number]
-            if own:
-                events = events_of(shard, [letter for _, letter in own], room)
-                found.update(zip((death for death, _ in own), events, strict=True))
-        return found
+def _events(shards: Sequence[Shard], page: PagePart[Death, Delivery], room: ReplyRoom) -> dict[Death, Event]:
+    """The end of each letter; those of a shard are read together."""
+    found: dict[Death, Event] = {}
+    for shard in shards:
+        own = [(death, one) for death, one in zip(page.keys, page.items, strict=True) if death.shard == shard.number]
+        if own:
+            events = events_of(shard, [letter for _, letter in own], room)
+            found.update(zip((death for death, _ in own), events, strict=True))
+    return found

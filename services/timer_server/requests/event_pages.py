@@ -1,12 +1,57 @@
 """Pages of events, as `events.read` gives them: from all logs together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
+from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import Event, EventPage, ReadEventsParams
-from timer_server.limits import SCAN_MAXIMUM
+from timer_server.limits import PAGE_BYTES, PARKED_PAGE_BYTES, SCAN_MAXIMUM
+from timer_server.requests.event_parts import EventsPart
+from timer_server.requests.parked import WaitForEvent
 from timer_server.requests.positions import start_reading
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+
+
+def read_part(shards: Sequence[Shard], params: ReadEventsParams, room: ReplyRoom, page_bytes: int) -> EventsPart[Event]:
+    """A page of the logs of some shards: of the cursor counts what they know. Raises `StoreError`."""
+    known = {name for shard in shards for name in (shard.log.id, *shard.log.ancestors)}
+    named = [name for name in params.after if name in known]
+    if params.after and not named:
+        return EventsPart([], {shard.log.id: shard.engine.last_seq for shard in shards}, False, False, [])
+    if len(named) < len(params.after):
+        params = replace(params, after={name: params.after[name] for name in named})
+    page = read_page(shards, params, room, page_bytes)
+    return EventsPart(page.events, page.next, page.more, page.truncated, named)
+
+
+def read_or_wait(
+    shards: Callable[[], Sequence[Shard]],
+    params: ReadEventsParams,
+    now_ns: int,
+    room: ReplyRoom,
+    page_of: Callable[[EventsPart[Event], ReadEventsParams], EventPage | EventsPart[Event]],
+) -> object:
+    """What `page_of` makes of a page of the logs of some shards, if there is something to tell; otherwise the wait for
+    an event in any."""
+    part = read_part(shards(), params, room, PAGE_BYTES)
+    page = page_of(part, params)
+    if page.events or page.truncated or page.more or params.wait_ms == 0:
+        return page
+    # There is nothing for this request up to `next`, so the log is not searched there again.
+    rest = replace(params, after=part.next)
+
+    def woken(room: ReplyRoom) -> object:
+        room.check()  # a batch may have used it up meanwhile
+        return page_of(read_part(shards(), rest, room, PARKED_PAGE_BYTES), rest)
+
+    return WaitForEvent(
+        until_ns=now_ns + params.wait_ms * NS_PER_MS,
+        woken=lambda _, __, room: woken(room),
+        timed_out=lambda _, __: page,
+        prefix=params.prefix,
+    )
 
 
 def read_page(shards: Sequence[Shard], params: ReadEventsParams, room: ReplyRoom, page_bytes: int) -> EventPage:

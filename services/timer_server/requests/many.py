@@ -3,18 +3,35 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
+from typing import NamedTuple
 
 from timer_protocol.errors import Refusal, limit_reached
 from timer_protocol.limits import Limits
 from timer_protocol.many import ChangedMany, ChangeManyParams, StartedMany, StartManyParams
 from timer_protocol.plurals import counted
-from timer_server.core.many import EventAt, NoTimers, Timers, change_many, start_many
+from timer_server.core.many import Changed, EventAt, NoTimers, Selection, Timers, change_many, select, start_many
 from timer_server.core.model import Countdown
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
 from timer_server.requests.listing import list_page
-from timer_server.requests.placement import Shards, shard_number
+from timer_server.requests.placement import Shards, finder, shard_number
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+
+
+class Where(NamedTuple):
+    """Where timers are looked for, in a store of `of_count` shards.
+
+    `shard_of` finds the shard of an id, or raises `Refusal`; `only` is the one that is meant with all ids.
+    """
+
+    shard_of: Callable[[str], Shard]
+    of_count: int
+    only: Shard | None
+
+    @classmethod
+    def among(cls, shards: Sequence[Shard], count: int) -> "Where":
+        """Some shards, in which all timers are that are asked for."""
+        return cls(finder(shards, count), count, shards[0] if len(shards) == 1 else None)
 
 
 class ManyMethods:
@@ -27,60 +44,80 @@ class ManyMethods:
     def __init__(self, shards: Shards, limits: Limits) -> None:
         self._shards = shards
         self._limits = limits
+        self._where = Where(shards.of, shards.count, shards.only)
 
     def start(self, params: StartManyParams, now_ns: int, room: ReplyRoom) -> StartedMany:
         """Starts timers. Raises `Refusal` (limit_reached, invalid_params); then none is started."""
         room.check()
-        count = len(params.ids)
-        if count > self._limits.max_batch:
-            raise limit_reached("max_batch", self._limits.max_batch, f"ids has {counted(count, 'element')}")
-
-        def reading(shard: Shard) -> EventAt:
-            def event_at(place: int) -> Countdown:
-                room.check()
-                event = shard.log.event(place)
-                room.left_bytes -= len(event.payload)
-                return event
-
-            return event_at
-
-        result = start_many(partial(self._timers_of, reading, now_ns), params)
-        room.take_page(count, count)
-        return result
+        check_batch(params, self._limits)
+        return start_part(self._where, params, now_ns, room)
 
     def change(self, params: ChangeManyParams, now_ns: int, room: ReplyRoom) -> ChangedMany:
         """Changes a page of timers. Large payloads end it early. Raises `Refusal` (limit_reached, invalid_params)."""
         room.check()
-        scan, most_bytes = min(SCAN_MAXIMUM, room.left_entries), min(PAGE_BYTES, room.left_bytes)
-        timers_of, page_of_all = partial(self._timers_of, _reading_freely, now_ns), partial(list_page, self._shards)
-        page = change_many(timers_of, page_of_all, params, scan, most_bytes)
-        result = page.result
-        room.take_page(page.scanned, result.changed + result.unchanged + len(result.refused))
-        room.left_bytes -= page.payload_bytes
-        return result
+        selection = select_part(self._shards.all, params, room)
+        changed = change_part(self._where, selection.ids, params, now_ns, room)
+        next_id = selection.next_after(changed.done)
+        return ChangedMany(changed.changed, changed.unchanged, changed.refused, next_id)
 
-    def _timers_of(self, reading: Callable[[Shard], EventAt], now_ns: int, ids: Sequence[str]) -> Iterable[Timers]:
-        """The timers of the shard of each id at a moment. The log is read as `reading` says."""
-        only = self._shards.only
-        if only is not None:
-            return repeat(Timers(only.engine, now_ns, reading(only)))
 
-        def timers(shard: Shard) -> Timers:
-            return Timers(shard.engine, shard.at(now_ns), reading(shard))
+def check_batch(params: StartManyParams, limits: Limits) -> None:
+    """Raises `Refusal` (limit_reached) for more timers than one request may start."""
+    count = len(params.ids)
+    if count > limits.max_batch:
+        raise limit_reached("max_batch", limits.max_batch, f"ids has {counted(count, 'element')}")
 
-        found: dict[int, Timers] = {}
-        return [self._found(timer_id, timers, found) for timer_id in ids]
 
-    def _found(self, timer_id: str, timers: Callable[[Shard], Timers], found: dict[int, Timers]) -> Timers:
-        """The timers of the shard of an id, made once for each shard."""
-        number = shard_number(timer_id, self._shards.count)
+def start_part(where: Where, params: StartManyParams, now_ns: int, room: ReplyRoom) -> StartedMany:
+    """Starts the timers of some shards. Raises `Refusal` (invalid_params); then none is started."""
+
+    def reading(shard: Shard) -> EventAt:
+        def event_at(place: int) -> Countdown:
+            room.check()
+            event = shard.log.event(place)
+            room.left_bytes -= len(event.payload)
+            return event
+
+        return event_at
+
+    result = start_many(partial(_timers_of, where, reading, now_ns), params)
+    room.take_page(len(params.ids), len(params.ids))
+    return result
+
+
+def select_part(all_shards: Callable[[], Sequence[Shard]], params: ChangeManyParams, room: ReplyRoom) -> Selection:
+    """The timers that a change is for: a page of those of some shards. Raises `Refusal`."""
+    selection = select(
+        lambda wanted, scan: list_page(all_shards(), wanted, scan), params, min(SCAN_MAXIMUM, room.left_entries)
+    )
+    room.left_entries -= selection.scanned
+    return selection
+
+
+def change_part(where: Where, ids: Sequence[str], params: ChangeManyParams, now_ns: int, room: ReplyRoom) -> Changed:
+    """Changes timers of some shards that were selected, up to a page of payloads."""
+    timers_of = partial(_timers_of, where, lambda shard: shard.log.event, now_ns)
+    changed = change_many(timers_of, ids, params, min(PAGE_BYTES, room.left_bytes))
+    room.take_page(0, changed.changed + changed.unchanged + len(changed.refused))
+    room.left_bytes -= changed.payload_bytes
+    return changed
+
+
+def _timers_of(where: Where, reading: Callable[[Shard], EventAt], now_ns: int, ids: Sequence[str]) -> Iterable[Timers]:
+    """The timers of the shard of each id at a moment. The log is read as `reading` says."""
+    only = where.only
+    if only is not None:
+        return repeat(Timers(only.engine, now_ns + only.ahead_ns, reading(only)))
+    found: dict[int, Timers] = {}
+
+    def timers(timer_id: str) -> Timers:
+        number = shard_number(timer_id, where.of_count)
         if number not in found:
             try:
-                found[number] = timers(self._shards.of(timer_id))
+                shard = where.shard_of(timer_id)
             except Refusal as refusal:
                 return NoTimers(refusal)
+            found[number] = Timers(shard.engine, shard.at(now_ns), reading(shard))
         return found[number]
 
-
-def _reading_freely(shard: Shard) -> EventAt:
-    return shard.log.event
+    return map(timers, ids)

@@ -1,6 +1,6 @@
 """The methods of the protocol: each asks the engine, reads the log where it must, and shapes the result."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,11 +13,9 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
 from timer_protocol.messages import (
     DiscoverParams,
-    EventPage,
     GetParams,
     InfoParams,
     ListParams,
-    LogStanding,
     ReadEventsParams,
     ServerInfo,
     StartParams,
@@ -26,16 +24,17 @@ from timer_protocol.messages import (
     WaitParams,
 )
 from timer_server.core.engine import TimerParams
-from timer_server.limits import PAGE_BYTES, PARKED_PAGE_BYTES
-from timer_server.requests.event_pages import read_page
-from timer_server.requests.listing import read_timers
+from timer_server.requests.event_pages import read_or_wait
+from timer_server.requests.event_parts import page_of as page_of_events
+from timer_server.requests.listing import page_of, read_part
 from timer_server.requests.many import ManyMethods
 from timer_server.requests.openrpc import describe
-from timer_server.requests.parked import WaitForEnd, WaitForEvent
+from timer_server.requests.parked import WaitForEnd
 from timer_server.requests.placement import Shards
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.servers import Servers
 from timer_server.requests.shard import total
+from timer_server.requests.standing import Standing, standing_of
 
 Handler = Callable[[Any, int, ReplyRoom], object]
 """Applies a call, given its params, the time and the room in the reply; returns the result or a `Wait`.
@@ -92,7 +91,7 @@ class Methods:
 
     def list_timers(self, params: ListParams, now_ns: int, room: ReplyRoom) -> TimerPage:
         """A page of timers."""
-        return read_timers(self._shards, params, now_ns, room)
+        return page_of([read_part(self._shards.all(), self._shards.count, params, now_ns, room)], params)
 
     def wait(self, params: WaitParams, now_ns: int, room: ReplyRoom) -> Timer | WaitForEnd:
         """The timer if it has ended or there is no time to wait; otherwise the wait for its end."""
@@ -108,37 +107,26 @@ class Methods:
             after_seq=shard.engine.last_seq,
         )
 
-    def read_or_wait(self, params: ReadEventsParams, now_ns: int, room: ReplyRoom) -> EventPage | WaitForEvent:
+    def read_or_wait(self, params: ReadEventsParams, now_ns: int, room: ReplyRoom) -> object:
         """A page of events if there is something to tell; otherwise the wait for an event."""
-        page = read_page(self._shards.all(), params, room, PAGE_BYTES)
-        if page.events or page.truncated or page.more or params.wait_ms == 0:
-            return page
-        # There is nothing for this request up to `next`, so the log is not searched there again.
-        rest = replace(params, after=page.next)
-        return WaitForEvent(
-            until_ns=now_ns + params.wait_ms * NS_PER_MS,
-            woken=lambda _, __, room: self._read_woken(rest, room),
-            timed_out=lambda _, __: page,
-            prefix=params.prefix,
-        )
-
-    def _read_woken(self, params: ReadEventsParams, room: ReplyRoom) -> EventPage:
-        room.check()  # a batch may have used it up meanwhile
-        return read_page(self._shards.all(), params, room, PARKED_PAGE_BYTES)
+        return read_or_wait(self._shards.all, params, now_ns, room, lambda part, asked: page_of_events([part], asked))
 
     def info(self, _: InfoParams, now_ns: int, __: ReplyRoom) -> ServerInfo:
         """The server about itself."""
-        shards = self._shards.all()
-        logs = {shard.log.id: LogStanding(shard.engine.last_seq, shard.at(now_ns) // NS_PER_MS) for shard in shards}
+        return self.info_of([standing_of(self._shards.all(), now_ns)])
+
+    def info_of(self, parts: Sequence[Standing]) -> ServerInfo:
+        """The server about itself, and how all shards stand."""
+        logs = {log_id: standing for part in parts for log_id, standing in part.logs.items()}
         return ServerInfo(
             version=__version__,
             protocol=PROTOCOL,
             logs=logs,
             cursor={log_id: standing.seq for log_id, standing in logs.items()},
-            counts=total([shard.engine.counts() for shard in shards]),
+            counts=total([part.counts for part in parts]),
             limits=self._limits,
-            plans=sum(len(shard.engine.plans) for shard in shards),
-            tzdata=shards[0].engine.plans.civil.release,
+            plans=sum(part.plans for part in parts),
+            tzdata=parts[0].tzdata,
             servers=self._servers.listed,
             servers_version=self._servers.version,
             unreachable=self._servers.unreachable,

@@ -175,7 +175,7 @@ class Parked:
         elif isinstance(wait, WaitInLine):
             waiter.index, waiter.key = self._in_line, wait.line
             if isinstance(wait, WaitForDelivery) and wait.take_key is not None:
-                self._replace_copy(waiter, wait, wait.timed_out(now_ns, answer.room))
+                self._replace_copy(waiter, wait, now_ns)
         waiter.index.setdefault(waiter.key, {})[waiter.place] = waiter
         heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
         return waiter
@@ -295,16 +295,16 @@ class Parked:
             turn.left_entries -= left_entries - room.left_entries + _TAKE_COST
         return True
 
-    def end_take(self, queue: str, key: str, outcome: object) -> None:
-        """Answers the take of a queue that waits and has this key, if there is one."""
+    def end_take(self, queue: str, key: str, now_ns: int) -> None:
+        """Answers the take of a queue that waits and has this key, if there is one, as if its time were up."""
         waiter = self._keyed.get((queue, key))
         if waiter is not None:
-            self._finish(waiter, outcome)
+            self._finish(waiter, _outcome(waiter, now_ns, waiter.message.answer.room))
 
-    def end_takes(self, queue: str, outcome: object) -> None:
-        """Answers all takes that wait for a queue."""
+    def end_takes(self, queue: str, now_ns: int, refusal: Refusal | None = None) -> None:
+        """Answers all takes that wait for a queue: with a refusal, or as if their time were up."""
         for waiter in list(self._in_line.get(queue, {}).values()):
-            self._finish(waiter, outcome)
+            self._finish(waiter, refusal or _outcome(waiter, now_ns, waiter.message.answer.room))
 
     def expire(self, now_ns: int, most: int) -> None:
         """Answers up to `most` requests whose time is up, with the event that woke them if there was one."""
@@ -362,7 +362,7 @@ class Parked:
         except StoreAway:
             return STORE_AWAY
 
-    def _replace_copy(self, waiter: Waiter, wait: WaitForDelivery, outcome: object) -> None:
+    def _replace_copy(self, waiter: Waiter, wait: WaitForDelivery, now_ns: int) -> None:
         """Gives a take the place of the one with its key that waits already, which is answered."""
         assert wait.take_key is not None
         earlier = self._keyed.get((wait.line, wait.take_key))
@@ -370,7 +370,7 @@ class Parked:
         if earlier is not None:
             waiter.place = earlier.place
             waiter.index[wait.line][waiter.place] = waiter
-            self._finish(earlier, outcome)
+            self._finish(earlier, _outcome(earlier, now_ns, earlier.message.answer.room))
 
     def _leave_index(self, waiter: Waiter) -> None:
         group = waiter.index[waiter.key]

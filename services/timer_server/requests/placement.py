@@ -1,6 +1,6 @@
 """Where timers are: the shard of a store that an id belongs to, and the shards that this server owns."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from zlib import crc32
 
 from timer_protocol.errors import ErrorCode, Refusal
@@ -29,6 +29,14 @@ class Elsewhere(Refusal):
     def __init__(self, what: str, numbers: Iterable[int]) -> None:
         super().__init__(ErrorCode.SHUTTING_DOWN, f"no server has {what} now; send the request again")
         self.numbers = frozenset(numbers)
+
+
+def finder(shards: Sequence[Shard], count: int) -> Callable[[str], Shard]:
+    """What finds, among some shards of a store that has `count`, the one of a timer or a plan there."""
+    if len(shards) == 1:
+        return lambda _: shards[0]
+    by_number = {shard.number: shard for shard in shards}
+    return lambda timer_id: by_number[shard_number(timer_id, count)]
 
 
 class Shards:
@@ -65,6 +73,15 @@ class Shards:
         if len(self.owned) < self.count:
             raise Elsewhere(f"one of the {self.count} shards", set(range(self.count)) - self._by_number.keys())
         return self.owned
+
+    @property
+    def are_all_here(self) -> bool:
+        """Whether all shards of the store are owned."""
+        return len(self.owned) == self.count
+
+    def is_here(self, timer_id: str) -> bool:
+        """Whether the shard that a timer, a plan or a queue belongs to is owned."""
+        return shard_number(timer_id, self.count) in self._by_number
 
     def any(self) -> Shard:
         """Some shard, for what is the same in all. Raises `Elsewhere` where none is owned."""

@@ -26,10 +26,14 @@ from timer_server.core.plans.rules import Cron, Rule
 from timer_server.core.plans.standing import Plan, Settings, encode
 from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
+from timer_server.requests.asking import Asking
+from timer_server.requests.gathering import Dialogue
 from timer_server.requests.methods import Handler
-from timer_server.requests.placement import Shards
+from timer_server.requests.pages import PagePart, merged
+from timer_server.requests.placement import Shards, finder
 from timer_server.requests.plan_views import check_plan_id, next_moments, plan_view, rule_of, settings_of
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.shard import Shard
 
 _PLAN_WEIGHT = 100
 """Entries that might be looked at for a page in the time that a request about a plan takes."""
@@ -88,19 +92,7 @@ class PlanMethods:
 
     def list_plans(self, params: ListPlansParams, now_ns: int, room: ReplyRoom) -> PlanPage:
         """A page of plans. Large payloads end it early."""
-        scan = min(SCAN_MAXIMUM, room.left_entries)
-        lines = [shard.engine.plans.by_id(params.after, params.prefix) for shard in self._shards.all()]
-        found, after, looked_at = page_of_plans(lines, params.limit, scan)
-        room.take_page(looked_at, 2 * len(found))
-        shown: list[messages.Plan] = []
-        page_bytes = min(PAGE_BYTES, room.left_bytes)
-        for plan in found:
-            if shown and page_bytes < 0:
-                return PlanPage(shown, shown[-1].plan)
-            page_bytes -= _take_bytes(plan, room)
-            plans, then_ns = self._standing(plan.id, now_ns)
-            shown.append(plan_view(plans, plan, then_ns // NS_PER_MS, None))
-        return PlanPage(shown, after)
+        return page_of([read_part(self._shards.all(), self._shards.count, params, now_ns, room)], params)
 
     def preview(self, params: PreviewPlanParams, now_ns: int, room: ReplyRoom) -> PlanPreview:
         """The moments of a rule, from now or from a moment that is given."""
@@ -146,6 +138,39 @@ class PlanMethods:
         """The same for what adds to the log. Raises `Refusal` (limit_reached) too."""
         self._shards.of(plan_id).engine.take_room(ENTRY_BYTES)
         return self._standing(plan_id, now_ns)
+
+
+def read_part(
+    shards: Sequence[Shard], count: int, params: ListPlansParams, now_ns: int, room: ReplyRoom
+) -> PagePart[str, messages.Plan]:
+    """A page of the plans of some shards of a store that has `count`."""
+    scan = min(SCAN_MAXIMUM, room.left_entries)
+    lines = [shard.engine.plans.by_id(params.after, params.prefix) for shard in shards]
+    found, after, looked_at = page_of_plans(lines, params.limit, scan)
+    room.take_page(looked_at, 2 * len(found))
+    shard_of = finder(shards, count)
+    keys: list[str] = []
+    shown: list[messages.Plan] = []
+    page_bytes = min(PAGE_BYTES, room.left_bytes)
+    for plan in found:
+        if shown and page_bytes < 0:
+            return PagePart(keys, shown, keys[-1])
+        page_bytes -= _take_bytes(plan, room)
+        shard = shard_of(plan.id)
+        keys.append(plan.id)
+        shown.append(plan_view(shard.engine.plans, plan, shard.at(now_ns) // NS_PER_MS, None))
+    return PagePart(keys, shown, after)
+
+
+def page_of(parts: Sequence[PagePart[str, messages.Plan]], params: ListPlansParams) -> PlanPage:
+    """The page that its parts come to."""
+    page = merged(parts, params.limit)
+    return PlanPage(page.items, page.next)
+
+
+def list_over_servers(params: ListPlansParams, asking: Asking) -> Dialogue:
+    """The page of all servers. Raises `Refusal`."""
+    return page_of(asking.values((yield asking.same("shards.plans", params))), params)
 
 
 def _view(plans: Plans, plan: Plan, now_ns: int, room: ReplyRoom) -> messages.Plan:

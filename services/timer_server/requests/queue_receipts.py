@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from timer_protocol.limits import LOG_ID_CHARACTERS
 from timer_server.core.queues.receipts import Receipts
-from timer_server.requests.placement import Shards
 from timer_server.requests.shard import Shard
 
 Outcome = tuple[list[str], list[str]]
@@ -35,14 +34,14 @@ class Part(NamedTuple):
         )
 
 
-def by_shard(shards: Shards, home: Shard, queue: str, receipts: Sequence[str]) -> list[Part]:
+def by_shard(shards: Sequence[Shard], home: Shard, queue: str, receipts: Sequence[str]) -> list[Part]:
     """Receipts of a queue by shard. Raises `Refusal` (invalid_params) for other texts, before anything is applied.
 
     One that names no log of these, or one that has yet to hear of the queue, goes to the queue's home: it is lost.
     """
-    if shards.count == 1:
+    if len(shards) == 1:
         return [_part(home, queue, receipts)]
-    of_log = {shard.log.id: shard for shard in shards.owned if shard.queues.standing(queue) is not None}
+    of_log = {shard.log.id: shard for shard in shards if shard.queues.standing(queue) is not None}
     found: dict[Shard, list[str]] = {}
     for receipt in receipts:
         found.setdefault(of_log.get(receipt[:LOG_ID_CHARACTERS], home), []).append(receipt)
@@ -53,8 +52,12 @@ def outcome(receipts: Sequence[str], parts: Sequence[Part], found: Callable[[Par
     """What becomes of receipts: `found` does to each part what was asked, and returns the numbers of those done."""
     if len(parts) == 1:
         return parts[0].parted(found(parts[0]))
-    outcomes = [part.parted(found(part)) for part in parts]
-    done = {receipt for some, _ in outcomes for receipt in some}
+    return joined(receipts, [part.parted(found(part))[0] for part in parts])
+
+
+def joined(receipts: Sequence[str], found: Sequence[Sequence[str]]) -> Outcome:
+    """What becomes of receipts, of which several have found some each."""
+    done = {receipt for some in found for receipt in some}
     return (
         [receipt for receipt in dict.fromkeys(receipts) if receipt in done],
         [receipt for receipt in dict.fromkeys(receipts) if receipt not in done],

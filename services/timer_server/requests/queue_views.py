@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from timer_protocol.durations import NS_PER_MS
@@ -35,16 +36,38 @@ def queue_view(state: QueueState, now_ms: int) -> Queue:
     )
 
 
-def view_of(home: Shard, shards: Sequence[Shard], name: str, now_ns: int) -> Queue:
-    """A queue as its home has it, with what it holds in all shards that know it. Raises `Refusal` (queue_not_found)."""
+class Held(Struct, frozen=True):
+    """A queue with what some shards hold of it, and whether its home is one of them: others may have it as it was."""
 
-    def view(shard: Shard) -> Queue:
-        return queue_view(shard.queues.find(name).state, shard.at(now_ns) // NS_PER_MS)
+    queue: Queue
+    is_of_home: bool
 
-    if len(shards) == 1:
-        return view(home)
-    others = [shard for shard in shards if shard is not home and shard.queues.standing(name) is not None]
-    return _sum(view(home), [view(shard) for shard in others])
+
+def held(shards: Sequence[Shard], home: int, name: str, now_ns: int) -> Held | None:
+    """What some shards hold of a queue, given the number of its home; None where none of them knows it.
+
+    Raises `Refusal` (queue_not_found) where its home is one of them and does not know it.
+    """
+    knowing: list[Shard] = []
+    for shard in shards:
+        if shard.number == home:
+            shard.queues.find(name)
+            knowing.insert(0, shard)
+        elif shard.queues.standing(name) is not None:
+            knowing.append(shard)
+    if not knowing:
+        return None
+    first, *others = [queue_view(shard.queues.find(name).state, shard.at(now_ns) // NS_PER_MS) for shard in knowing]
+    return Held(_sum(first, others) if others else first, is_of_home=knowing[0].number == home)
+
+
+def whole(parts: Sequence[Held | None]) -> Queue | None:
+    """A queue as its home has it, with what all shards hold; None where its home is not among them."""
+    known = sorted((part for part in parts if part is not None), key=lambda part: not part.is_of_home)
+    if not known or not known[0].is_of_home:
+        return None
+    first, *others = known
+    return _sum(first.queue, [part.queue for part in others]) if others else first.queue
 
 
 def own_queues(shards: Sequence[Shard], most: int, now_ns: int) -> list[Queue]:
@@ -52,7 +75,8 @@ def own_queues(shards: Sequence[Shard], most: int, now_ns: int) -> list[Queue]:
     if not shards:
         return []
     found, _ = shards[0].queues.page("", None, most)
-    return [view_of(shards[0], shards, queue.state.name, now_ns) for queue in found]
+    views = (held(shards, shards[0].number, queue.state.name, now_ns) for queue in found)
+    return [view.queue for view in views if view is not None]
 
 
 def _sum(first: Queue, others: Sequence[Queue]) -> Queue:

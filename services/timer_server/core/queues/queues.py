@@ -214,6 +214,11 @@ class Queues:
         queue = self._registry.get(name)
         return queue is not None and queue.has_ready(now_ns)
 
+    def ready_count(self, name: str, now_ns: int) -> int:
+        """How many ends a take finds in a queue now, or one where it may find some that are about to be ready."""
+        queue = self._registry.get(name)
+        return 0 if queue is None or not queue.has_ready(now_ns) else max(queue.state.ready_count, 1)
+
     def knows_take(self, name: str, key: str, now_ns: int) -> bool:
         """Whether a take with this key is remembered; False where there is no such queue."""
         queue = self._registry.get(name)
