@@ -21,19 +21,23 @@ from timer_server.core.queues.queues import Queues
 from timer_server.loop.chores import Expiry, PlanCare, QueueCare, Schedule, Waking, in_each_shard
 from timer_server.loop.peer_traffic import PeerTraffic
 from timer_server.requests.answers import Answer, JsonAnswer, PeerAnswer
+from timer_server.requests.aside import Aside
 from timer_server.requests.errands import Owner
 from timer_server.requests.forwarding import ForwardingDispatcher
 from timer_server.requests.forwards import Forwards
 from timer_server.requests.gathering import PartKinds
 from timer_server.requests.methods import Handler, Methods
+from timer_server.requests.over_servers import OverServers
 from timer_server.requests.parked import Parked
 from timer_server.requests.peer_dispatch import PeerDispatcher
 from timer_server.requests.placement import Shards, shard_number
 from timer_server.requests.plans import PlanMethods
+from timer_server.requests.queue_parts import QueueParts
 from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
 from timer_server.requests.servers import Servers
 from timer_server.requests.shard import Shard, Writes
+from timer_server.requests.timer_parts import timer_parts
 from timer_server.store.log import Log
 from timer_server.store.memory import MemoryStore
 from timer_server.wire.peers import Incoming
@@ -85,8 +89,11 @@ class SharedStore:
         count: int,
         handlers: Callable[["Server"], dict[str, Handler]] | None = None,
         parts: PartKinds | None = None,
+        are_joined: bool = False,
         **limits: int,
     ) -> None:
+        """With `are_joined` the servers answer requests about several shards together."""
+        self.are_joined = are_joined
         self.limits = Limits(**limits)
         self.stores = [MemoryStore(f"log{number:08}") for number in range(count)]
         self.owners: dict[int, Owner] = {}
@@ -216,9 +223,15 @@ class Server:
         self.shards = Shards((), len(store.stores), self.parked, self._make_id)
         self.peers = FakePeers(store, incarnation)
         self.forwards = Forwards(self.shards, self.peers.send)
-        self.queue_rules = rules = QueueRules(self.shards)
+        self._aside = Aside()
+        self.queue_rules = rules = QueueRules(self.shards, self._aside if store.are_joined else None)
         queues, methods = QueueMethods(self.shards, rules), Methods(self.shards, store.limits, Servers(()))
         handlers = {**methods.handlers(), **queues.handlers(), **PlanMethods(self.shards, store.limits).handlers()}
+        over = OverServers(self.shards, store.limits, methods, queues, self._aside, lambda: self._make_id(0))
+        count, parts = len(store.stores), dict(store.parts)
+        if store.are_joined:
+            handlers.update(over.handlers(handlers))
+            parts.update({**timer_parts(count), **QueueParts(count, queues, rules).by_name()})
         if store.more_handlers is not None:
             handlers.update(store.more_handlers(self))
         self.dispatcher = ForwardingDispatcher(
@@ -230,10 +243,10 @@ class Server:
             queues.prefix_of,
             shards=self.shards,
             forwards=self.forwards,
-            parts=store.parts,
+            parts=parts,
             new_key=lambda: self._make_id(0),
         )
-        peer_dispatcher = PeerDispatcher(CODEC, handlers, store.parts, self.shards, self.parked, self.dispatcher.failed)
+        peer_dispatcher = PeerDispatcher(CODEC, handlers, parts, self.shards, self.parked, self.dispatcher.failed)
         self.traffic = PeerTraffic(self.peers.reply, lambda: store.now_ns, self.forwards, peer_dispatcher)
         chores = [*(in_each_shard(kind, self.shards) for kind in (Expiry, PlanCare)), rules]
         self._chores = Schedule([*chores, in_each_shard(QueueCare, self.shards), Waking(self.parked), self.forwards])
@@ -296,6 +309,8 @@ class Server:
         self.receive()
         self._chores.look()
         self._chores.step(now_ns, BUDGET)
+        for dialogue in self._aside.take():
+            self.dispatcher.begin_aside(dialogue, now_ns)
         self.shards.serve_takes(now_ns)
         writes = []
         for shard in self.shards.owned:

@@ -1,0 +1,162 @@
+"""Requests about several shards as servers ask each other: over a network, while owners change."""
+
+from typing import Any
+
+import pytest
+
+from drivers.several_servers import Server, SharedStore
+from timer_protocol.errors import ErrorCode
+
+COUNT = 6
+
+
+@pytest.fixture
+def store() -> SharedStore:
+    """Three servers of two shards each, which have compared their queues."""
+    store = SharedStore(COUNT, are_joined=True)
+    servers = "abc"
+    for incarnation in servers:
+        store.start(incarnation)
+    for number in range(COUNT):
+        store.give(number, servers[number // 2])
+    store.follow()
+    store.run()
+    return store
+
+
+def asked(store: SharedStore, at: str, method: str, **params: Any) -> Any:
+    """What a server answers."""
+    server = store.servers[at]
+    server.call(method, **params)
+    store.run(16)
+    (told,) = server.take_told()
+    return told
+
+
+def result(store: SharedStore, at: str, method: str, **params: Any) -> Any:
+    told = asked(store, at, method, **params)
+    assert "result" in told, told
+    return told["result"]
+
+
+def end(store: SharedStore, *numbers: int) -> list[str]:
+    """Lets timers of some shards fire, and returns their ids."""
+    ids = [store.name_in(number, f"e/{store.now_ns}/{at}/") for at, number in enumerate(numbers)]
+    assert result(store, "a", "timer.start_many", ids=ids, seconds=1)["started"] == len(ids)
+    store.pass_time(1_000)
+    store.run()
+    return ids
+
+
+def test_pages_and_changes_are_those_of_all(store: SharedStore) -> None:
+    ids = sorted(store.name_in(number, f"{at}/") for number in range(COUNT) for at in range(3))
+    assert result(store, "b", "timer.start_many", ids=ids, seconds=60)["started"] == len(ids)
+
+    page = result(store, "a", "timer.list", limit=5)
+    assert ([timer["id"] for timer in page["timers"]], page["next"]) == (ids[:5], ids[4])
+    changed = result(store, "c", "timer.change_many", action="pause", prefix="", limit=7)
+    assert (changed["changed"], changed["next"]) == (7, ids[6])
+    assert result(store, "b", "server.info")["counts"]["paused"] == 7
+    events = result(store, "a", "events.read", after={}, limit=1000)["events"]
+    assert len(events) == len(ids) + 7
+
+
+def test_a_page_waits_for_shards_without_owner_and_leaves_none_out(store: SharedStore) -> None:
+    ids = sorted(store.name_in(number, "t") for number in range(COUNT))
+    result(store, "a", "timer.start_many", ids=ids, seconds=60)
+    store.kill("c")
+    store.follow()
+    server: Server = store.servers["a"]
+    server.call("timer.list")
+    store.run()
+    assert server.take_told() == []
+
+    for number in (4, 5):
+        store.give(number, "b")
+    store.follow()
+    store.run()
+
+    (told,) = server.take_told()
+    assert [timer["id"] for timer in told["result"]["timers"]] == ids
+
+
+def test_a_page_that_waits_too_long_is_refused(store: SharedStore) -> None:
+    store.kill("c")
+    store.follow()
+    store.servers["a"].call("timer.list")
+    store.pass_time(4_000)
+    store.run()
+
+    (told,) = store.servers["a"].take_told()
+    assert told["error"]["code"] in (ErrorCode.SHUTTING_DOWN, ErrorCode.STORAGE_FAILED)
+    assert told["error"]["data"]["retryable"]
+
+
+def test_events_that_are_waited_for_come_from_any_server(store: SharedStore) -> None:
+    cursor = result(store, "a", "server.info")["cursor"]
+    for number in range(COUNT):
+        server = store.servers["a"]
+        server.call("events.read", after=cursor, wait_ms=10_000)
+        store.run()
+        store.servers["c"].call("timer.start", id=store.name_in(number, "w"), seconds=60)
+        store.run()
+        store.servers["c"].take_told()
+        (told,) = server.take_told()
+        (event,) = told["result"]["events"]
+        assert event["timer"]["id"] == store.name_in(number, "w")
+        cursor = told["result"]["next"]
+    assert all(len(server.parked) == 0 for server in store.servers.values())
+
+
+def test_a_queue_is_made_everywhere_and_its_takes_go_to_all(store: SharedStore) -> None:
+    name = store.name_in(3, "q")
+    assert result(store, "a", "queue.put", queue=name, prefix="", lease_ms=10_000)["version"] == 1
+    for server in store.servers.values():
+        assert all(shard.queues.standing(name) is not None for shard in server.shards.owned)
+    ids = end(store, *range(COUNT))
+
+    taken = result(store, "c", "queue.take", queue=name, max=4, key="k")["deliveries"]
+    again = result(store, "b", "queue.take", queue=name, max=4, key="k")["deliveries"]
+    rest = result(store, "a", "queue.take", queue=name, max=4)["deliveries"]
+
+    assert sorted(one["receipt"] for one in again) == sorted(one["receipt"] for one in taken)
+    assert sorted(one["event"]["timer"]["id"] for one in taken + rest) == sorted(ids)
+    receipts = [one["receipt"] for one in taken + rest]
+    assert result(store, "b", "queue.ack", queue=name, receipts=receipts) == {"done": receipts, "lost": []}
+
+
+def test_a_take_that_waits_gets_one_end_and_the_others_are_given_back(store: SharedStore) -> None:
+    result(store, "a", "queue.put", queue="q", prefix="", lease_ms=10_000)
+    server = store.servers["a"]
+    server.call("queue.take", connection=b"w", queue="q", wait_ms=60_000)
+    store.run()
+    end(store, 2, 4)
+    store.run()
+
+    (told,) = server.take_told()
+    assert len(told["result"]["deliveries"]) == 1
+    queue = result(store, "b", "queue.get", queue="q")
+    assert (queue["ready"], queue["leased"]) == (1, 1)
+    (rest,) = result(store, "c", "queue.take", queue="q")["deliveries"]
+    assert rest["attempt"] == 1
+    assert all(len(server.parked) == 0 for server in store.servers.values())
+
+
+def test_a_put_waits_for_a_shard_without_owner_which_hears_of_it_when_it_comes(store: SharedStore) -> None:
+    store.kill("c")
+    store.follow()
+    name = store.name_in(0, "q")
+    server = store.servers["b"]
+    server.call("queue.put", queue=name, prefix="")
+    store.run()
+    assert server.take_told() == []
+
+    for number in (4, 5):
+        store.give(number, "a")
+    store.follow()
+    store.run(12)
+
+    (told,) = server.take_told()
+    assert told["result"]["version"] == 1
+    for owner in store.servers.values():
+        assert all(shard.queues.standing(name) is not None for shard in owner.shards.owned)
