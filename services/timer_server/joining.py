@@ -83,8 +83,9 @@ class Candidate:
             incarnation=self._incarnation,
             lease_ms=database.shape.lease_ms,
             sessions=sessions,
-            ownership=Ownership(loading, parts.shards, self.committer, parts.metrics),
+            ownership=Ownership(loading, parts.shards, self.committer, parts.metrics, parts.dispatcher),
             parts=parts,
+            followers=parts.peer_traffic.forwards if parts.peer_traffic is not None else None,
             presence=Presence(database.identity, parts.servers.listed[0].name, told),
             new_incarnation=new_incarnation,
         )

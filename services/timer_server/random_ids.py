@@ -7,6 +7,8 @@ from timer_protocol.ids import ENTROPY_BITS, uuid7
 
 _LOG_ID_BYTES = 8
 
+_KEY_BYTES = 12
+
 
 def new_id(now_ms: int) -> str:
     """A unique id for a timer, which sorts by the time it was made."""
@@ -21,6 +23,11 @@ def new_log_id() -> str:
     while (log_id := secrets.token_urlsafe(_LOG_ID_BYTES)).startswith("-"):
         pass
     return log_id
+
+
+def new_key() -> str:
+    """A key for a change or a take whose request has none: 96 random bits."""
+    return secrets.token_urlsafe(_KEY_BYTES)
 
 
 def new_incarnation() -> UUID:

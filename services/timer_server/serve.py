@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import zmq
 
 from timer_protocol import __version__
-from timer_protocol.codec import Codec
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
 from timer_protocol.messages import ServerAddresses
-from timer_protocol.methods import METHODS
 from timer_protocol.settings import SettingError, without_password
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
@@ -31,6 +29,7 @@ from timer_server.core.places import Places
 from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
 from timer_server.descriptors import raise_limit
+from timer_server.handling import handle_alone, handle_among_others
 from timer_server.limits import peer_maximum_bytes
 from timer_server.logs import fields, log
 from timer_server.loop.chores import Retention
@@ -43,13 +42,8 @@ from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
 from timer_server.process import give_large_blocks_back
 from timer_server.random_ids import new_id
-from timer_server.requests.dispatch import Dispatcher
-from timer_server.requests.methods import Methods
 from timer_server.requests.parked import Parked
 from timer_server.requests.placement import OneShard, Shards
-from timer_server.requests.plans import PlanMethods
-from timer_server.requests.queue_rules import QueueRules
-from timer_server.requests.queues import QueueMethods
 from timer_server.requests.servers import Servers
 from timer_server.requests.shard import Shard
 from timer_server.settings import Config
@@ -304,17 +298,15 @@ def _run(
     told = advertised(config.advertise, sockets.bound, socket.gethostname())
     itself = ServerAddresses(config.name or socket.gethostname(), told.commands, told.events)
     servers = Servers((itself,))
-    methods, plan_methods = Methods(shards, config.limits, servers), PlanMethods(shards, config.limits)
-    queue_rules = QueueRules(shards)
-    queue_methods = QueueMethods(shards, queue_rules)
-    handlers = {**methods.handlers(), **queue_methods.handlers(), **plan_methods.handlers()}
-    dispatcher = Dispatcher(
-        Codec(METHODS), handlers, shards.parked, config.limits, shards.new_id, queue_methods.prefix_of
-    )
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     commands, events, admission, peers = sockets
+    if peers is None:
+        handling = handle_alone(shards, config.limits, servers)
+    else:
+        handling = handle_among_others(shards, config.limits, servers, peers, clock.now_ns)
+    dispatcher, queue_rules, peer_traffic = handling
     made = (dispatcher, commands, events, admission, metrics, servers, garbage, peers)
-    parts = Parts(clock, shards, places, queue_rules, committer, *made)
+    parts = Parts(clock, shards, places, queue_rules, committer, *made, peer_traffic=peer_traffic)
     if candidate is not None:
         parts = parts._replace(membership=candidate.join(parts, told, signals))
     for one in (sockets.commands, sockets.events, *sockets.ports):

@@ -22,7 +22,6 @@ from timer_server.loop.chores import Expiry, PlanCare, QueueCare, Schedule, Waki
 from timer_server.loop.peer_traffic import PeerTraffic
 from timer_server.requests.answers import Answer, JsonAnswer, PeerAnswer
 from timer_server.requests.aside import Aside
-from timer_server.requests.errands import Owner
 from timer_server.requests.forwarding import ForwardingDispatcher
 from timer_server.requests.forwards import Forwards
 from timer_server.requests.gathering import PartKinds
@@ -39,6 +38,7 @@ from timer_server.requests.servers import Servers
 from timer_server.requests.shard import Shard, Writes
 from timer_server.requests.timer_parts import timer_parts
 from timer_server.store.log import Log
+from timer_server.store.membership import Owner
 from timer_server.store.memory import MemoryStore
 from timer_server.wire.peers import Incoming
 
@@ -223,11 +223,11 @@ class Server:
         self.shards = Shards((), len(store.stores), self.parked, self._make_id)
         self.peers = FakePeers(store, incarnation)
         self.forwards = Forwards(self.shards, self.peers.send)
-        self._aside = Aside()
-        self.queue_rules = rules = QueueRules(self.shards, self._aside if store.are_joined else None)
+        aside = Aside()
+        self.queue_rules = rules = QueueRules(self.shards, aside if store.are_joined else None)
         queues, methods = QueueMethods(self.shards, rules), Methods(self.shards, store.limits, Servers(()))
         handlers = {**methods.handlers(), **queues.handlers(), **PlanMethods(self.shards, store.limits).handlers()}
-        over = OverServers(self.shards, store.limits, methods, queues, self._aside, lambda: self._make_id(0))
+        over = OverServers(self.shards, store.limits, methods, queues, aside, lambda: self._make_id(0))
         count, parts = len(store.stores), dict(store.parts)
         if store.are_joined:
             handlers.update(over.handlers(handlers))
@@ -247,9 +247,11 @@ class Server:
             new_key=lambda: self._make_id(0),
         )
         peer_dispatcher = PeerDispatcher(CODEC, handlers, parts, self.shards, self.parked, self.dispatcher.failed)
-        self.traffic = PeerTraffic(self.peers.reply, lambda: store.now_ns, self.forwards, peer_dispatcher)
+        self.traffic = PeerTraffic(
+            self.peers.reply, lambda: store.now_ns, self.forwards, peer_dispatcher, aside, self.dispatcher
+        )
         chores = [*(in_each_shard(kind, self.shards) for kind in (Expiry, PlanCare)), rules]
-        self._chores = Schedule([*chores, in_each_shard(QueueCare, self.shards), Waking(self.parked), self.forwards])
+        self._chores = Schedule([*chores, in_each_shard(QueueCare, self.shards), Waking(self.parked), self.traffic])
         self._answers: list[Answer] = []
         self.in_flight: deque[Turn] = deque()
 
@@ -309,8 +311,7 @@ class Server:
         self.receive()
         self._chores.look()
         self._chores.step(now_ns, BUDGET)
-        for dialogue in self._aside.take():
-            self.dispatcher.begin_aside(dialogue, now_ns)
+        self.traffic.step(now_ns)
         self.shards.serve_takes(now_ns)
         writes = []
         for shard in self.shards.owned:

@@ -2,26 +2,32 @@
 
 from collections.abc import Callable
 
-from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.loading import Loading
 from timer_server.loop.pipeline_committer import PipelineCommitter
 from timer_server.metrics import Metrics
+from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.placement import Shards
 from timer_server.requests.shard import Shard
 from timer_server.store.base import ShardLost
-
-_GIVEN = Refusal(ErrorCode.SHUTTING_DOWN, "a shard goes to another server; send the request again")
 
 
 class Ownership:
     """What is done with shards as the member of the cluster decides."""
 
-    def __init__(self, loading: Loading, shards: Shards, committer: PipelineCommitter, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        loading: Loading,
+        shards: Shards,
+        committer: PipelineCommitter,
+        metrics: Metrics,
+        dispatcher: Dispatcher,
+    ) -> None:
         self.loading = loading
         self.committer = committer
         self._shards = shards
         self._metrics = metrics
+        self._dispatcher = dispatcher
         self._giving: dict[int, Shard] = {}
 
     @property
@@ -49,7 +55,7 @@ class Ownership:
         """Serves a shard no longer, and gives it to another server, or to nobody, once all of it is durable."""
         shard = self._giving[number] = self._shards.remove(number)
         self._metrics.drop(number)
-        self._shards.parked.fail_all(_GIVEN)  # they do not say which shards they are about
+        self._dispatcher.wait_again({number}, now_ns())
         self.committer.give(number, to, lambda: shard.at(now_ns()))
 
     def given(self, number: int) -> None:

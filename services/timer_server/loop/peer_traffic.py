@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import DecodeError
 
+from timer_protocol.errors import Refusal
 from timer_server.logs import fields, log
 from timer_server.requests.answers import PeerAnswer
+from timer_server.requests.aside import Aside
 from timer_server.requests.between_servers import PeerReply, PeerResult, packed, unpacked_replies
+from timer_server.requests.forwarding import ForwardingDispatcher
 from timer_server.requests.forwards import MESSAGE_BYTES, Forwards
 from timer_server.requests.peer_dispatch import PeerDispatcher
 from timer_server.wire.peers import Incoming
@@ -21,9 +24,16 @@ class PeerTraffic:
         now_ns: Callable[[], int],
         forwards: Forwards,
         dispatcher: PeerDispatcher,
+        aside: Aside,
+        own_dispatcher: ForwardingDispatcher,
     ) -> None:
-        """`reply` sends replies to a server, by its incarnation, and says whether there is a connection."""
+        """`reply` sends replies to a server, by its incarnation, and says whether there is a connection.
+
+        `own_dispatcher` runs the dialogues that are begun `aside`.
+        """
         self.forwards = forwards
+        self._aside = aside
+        self._own_dispatcher = own_dispatcher
         self._reply = reply
         self._now_ns = now_ns
         self._dispatcher = dispatcher
@@ -41,6 +51,20 @@ class PeerTraffic:
         """What other servers are to be told of what was delivered since the last call, once it is durable."""
         answers, self._answers = self._answers, []
         return answers
+
+    def next_due_ns(self) -> int | None:
+        """When there is something to do for requests that were sent on, or are to be: 0 is now."""
+        return self.forwards.next_due_ns()
+
+    def step(self, now_ns: int, _budget: int = 0) -> None:
+        """Begins the dialogues that no client waits for, and sends on what the turn has come to so far."""
+        for dialogue in self._aside.take():
+            try:
+                self._own_dispatcher.begin_aside(dialogue, now_ns)
+            except Refusal as refusal:
+                log.debug("a dialogue with other servers is put off", extra=fields(reason=refusal.reason))
+                dialogue.close()
+        self.forwards.step(now_ns)
 
     def reply(self, answers: Iterable[PeerAnswer]) -> None:
         """Sends what requests of other servers came to, in one message to each if that is not too large."""

@@ -99,7 +99,7 @@ class Loop:
                 *([self._commit_care] if self._settles_late else []),
                 *([self._peering] if self._peering is not None else []),
                 self._upkeep,
-                *([] if parts.peer_traffic is None else [parts.peer_traffic.forwards]),
+                *([] if parts.peer_traffic is None else [parts.peer_traffic]),
             ]
         )
         self._ticket = self._committer.settled()
@@ -160,6 +160,8 @@ class Loop:
         now_ns = self._clock.now_ns()
         self._upkeep.step(now_ns)
         self._commit_care.step(now_ns)
+        if self._peer_traffic is not None:
+            self._peer_traffic.step(now_ns)
         if not self._commit_care.is_overdue(now_ns):
             return
         self._let_in(ready)
@@ -192,6 +194,8 @@ class Loop:
         now_ns = self._clock.now_ns()
         self._ends.step(now_ns, CHORE_BUDGET)
         self._other_chores.step(now_ns, CHORE_BUDGET)
+        if self._peer_traffic is not None:
+            self._peer_traffic.step(now_ns)  # what came up in this turn goes out with it
         self._shards.serve_takes(now_ns)
         self._submit()
         self._tell_settled()

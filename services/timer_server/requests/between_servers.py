@@ -1,7 +1,8 @@
 """The messages between servers: requests sent on to the owners of shards, and what those reply.
 
 Each server sends another at most one message of requests a turn, and one of replies. They are msgpack; params, results
-and payloads stay the JSON that the client wrote or will read.
+and payloads stay the JSON that the client wrote or will read. A change here needs another number of the protocol in
+`wire.peer_greeting`: servers compare it when they connect.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,6 @@ from msgspec import Struct
 
 from timer_protocol.errors import RpcError
 from timer_protocol.sender import ALL_RIGHTS, EVERYBODY, Right, Sender
-
-PEER_PROTOCOL = 1
-"""The number of this protocol. Servers compare it when they connect, and those that differ do not talk."""
 
 
 class PeerSender(Struct, frozen=True, array_like=True):

@@ -7,21 +7,14 @@ epoch at a time; after some came back the others are waited for, and all are sen
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.requests.forward_room import ClientMessage
+from timer_server.store.membership import Owner
 
 NEVER_SENT = Refusal(ErrorCode.SHUTTING_DOWN, "no server has served its shard in time; send the request again")
 SENT = Refusal(ErrorCode.STORAGE_FAILED, "the server of its shard has not answered in time; send the request again")
-
-
-class Owner(NamedTuple):
-    """The server that owns a shard, by its incarnation, and the epoch in which it does."""
-
-    incarnation: str
-    epoch: int
 
 
 class Errand(ABC):

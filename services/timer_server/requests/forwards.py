@@ -24,9 +24,10 @@ from timer_server.requests.between_servers import (
     Requests,
     packed,
 )
-from timer_server.requests.errands import NEVER_SENT, SENT, Errand, Lines, Owner
+from timer_server.requests.errands import NEVER_SENT, SENT, Errand, Lines
 from timer_server.requests.forward_room import ForwardRoom
 from timer_server.requests.placement import Shards
+from timer_server.store.membership import Owner
 
 FORWARD_WITHIN_MS = 4_000
 """How long a request for a shard of another server waits for its answer, unless it says how long."""

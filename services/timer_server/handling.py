@@ -1,0 +1,85 @@
+"""What handles the requests to a server: its methods, and the dispatcher that calls them."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from timer_protocol.codec import Codec
+from timer_protocol.limits import Limits
+from timer_protocol.methods import METHODS
+from timer_server.loop.peer_traffic import PeerTraffic
+from timer_server.random_ids import new_key
+from timer_server.requests.aside import Aside
+from timer_server.requests.dispatch import Dispatcher
+from timer_server.requests.forwarding import ForwardingDispatcher
+from timer_server.requests.forwards import Forwards
+from timer_server.requests.methods import Handler, Methods
+from timer_server.requests.over_servers import OverServers
+from timer_server.requests.peer_dispatch import PeerDispatcher
+from timer_server.requests.placement import Shards
+from timer_server.requests.plans import PlanMethods
+from timer_server.requests.queue_parts import QueueParts
+from timer_server.requests.queue_rules import QueueRules
+from timer_server.requests.queues import QueueMethods
+from timer_server.requests.servers import Servers
+from timer_server.requests.timer_parts import timer_parts
+from timer_server.wire.peers import Peers
+
+
+class Handling(NamedTuple):
+    """The parts. `peer_traffic` is there where other servers may share the store."""
+
+    dispatcher: Dispatcher
+    queue_rules: QueueRules
+    peer_traffic: PeerTraffic | None = None
+
+
+class _Methods(NamedTuple):
+    """All methods on the shards that are here."""
+
+    of_timers: Methods
+    of_queues: QueueMethods
+    of_plans: PlanMethods
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {**self.of_timers.handlers(), **self.of_queues.handlers(), **self.of_plans.handlers()}
+
+
+def handle_alone(shards: Shards, limits: Limits, servers: Servers) -> Handling:
+    """For a server that has its store to itself."""
+    rules = QueueRules(shards)
+    methods = _methods(shards, limits, servers, rules)
+    new_id, prefix_of = shards.new_id, methods.of_queues.prefix_of
+    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shards.parked, limits, new_id, prefix_of)
+    return Handling(dispatcher, rules)
+
+
+def handle_among_others(
+    shards: Shards, limits: Limits, servers: Servers, peers: Peers, now_ns: Callable[[], int]
+) -> Handling:
+    """For a server whose store others may share: what is for their shards is sent on, and what they send on applied."""
+    aside = Aside()
+    rules = QueueRules(shards, aside)
+    methods = _methods(shards, limits, servers, rules)
+    here = methods.handlers()
+    over_servers = OverServers(shards, limits, methods.of_timers, methods.of_queues, aside, new_key)
+    handlers = {**here, **over_servers.handlers(here)}
+    parts = {**timer_parts(shards.count), **QueueParts(shards.count, methods.of_queues, rules).by_name()}
+    codec, parked, forwards = Codec(METHODS), shards.parked, Forwards(shards, peers.send)
+    dispatcher = ForwardingDispatcher(
+        codec,
+        handlers,
+        parked,
+        limits,
+        shards.new_id,
+        methods.of_queues.prefix_of,
+        shards=shards,
+        forwards=forwards,
+        parts=parts,
+        new_key=new_key,
+    )
+    peer_dispatcher = PeerDispatcher(codec, handlers, parts, shards, parked, dispatcher.failed)
+    return Handling(dispatcher, rules, PeerTraffic(peers.reply, now_ns, forwards, peer_dispatcher, aside, dispatcher))
+
+
+def _methods(shards: Shards, limits: Limits, servers: Servers, rules: QueueRules) -> _Methods:
+    return _Methods(Methods(shards, limits, servers), QueueMethods(shards, rules), PlanMethods(shards, limits))
