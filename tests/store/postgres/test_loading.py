@@ -203,6 +203,42 @@ def test_what_was_read_ahead_and_is_still_so_is_not_read_again(
     assert of_blocks == [("timer_some_blocks", 1), ("timer_some_blocks", 0)]
 
 
+@pytest.mark.usefixtures("sizes")
+def test_reading_ahead_ends_though_the_owner_never_pauses(
+    store: PostgresStore, connection: PGconn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived = Lived(store)
+    read = 0
+
+    def read_while_another_is_written(*arguments: Any) -> Steps[Any]:
+        nonlocal read
+        read += 1
+        assert read < 200
+        lived.start(f"another-{read}")
+        lived.commit()
+        return (yield from blocks_after(*arguments))
+
+    blocks_after = module._blocks_after
+    monkeypatch.setattr(module, "_blocks_after", read_while_another_is_written)
+    ahead = finish(reading_ahead(connection, store.number), LIMIT_MS)
+    monkeypatch.undo()
+
+    assert ahead.last_place == lived.engine.last_place
+    assert loaded(Taker(store, connection), ahead) == at_once(store)
+
+
+def test_no_more_is_read_ahead_than_may_be_kept(
+    store: PostgresStore, connection: PGconn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived = Lived(store)
+    monkeypatch.setattr(module, "_BLOCKS", 2)
+    monkeypatch.setattr(module, "_AHEAD_BYTES", 1)
+    ahead = finish(reading_ahead(connection, store.number), LIMIT_MS)
+
+    assert 0 < ahead.last_place < lived.engine.last_place
+    assert loaded(Taker(store, connection), ahead) == at_once(store)
+
+
 def test_of_a_shard_that_is_in_another_epoch_nothing_is_loaded(store: PostgresStore, connection: PGconn) -> None:
     lived = Lived(store)
     taker = Taker(store, connection)

@@ -37,6 +37,9 @@ _BLOCKS = 256
 _BYTES = 1024 * 1024
 """What is read at once: so many blocks, or those that begin within so many bytes."""
 
+_AHEAD_BYTES = 256 * 1024 * 1024
+"""What is read ahead of a shard at most, as it is kept until the shard is loaded. The rest is read then."""
+
 _KEYS = 512
 """Blocks that are compared at once with what was read ahead."""
 
@@ -58,10 +61,19 @@ class Ahead:
 
 
 def reading_ahead(connection: PGconn, number: int) -> Steps[Ahead]:
-    """Reads the log of a shard that another server writes to. Raises a `Fault`."""
+    """Reads the log of a shard that another server writes to. Raises a `Fault`.
+
+    It ends where one reading has found all there was: a server that writes without a pause always adds something.
+    """
     rows: list[Row] = []
-    while some := (yield from _blocks_after(connection, number, rows[-1][0] if rows else 0)):
+    size = 0
+    while size < _AHEAD_BYTES:
+        some = yield from _blocks_after(connection, number, rows[-1][0] if rows else 0)
+        some_size = sum(len(row[2]) for row in some)
         rows += some
+        size += some_size
+        if len(some) < _BLOCKS and some_size < _BYTES:
+            break
         yield None
     return Ahead(rows)
 
