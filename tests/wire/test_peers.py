@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import zmq
@@ -229,6 +230,28 @@ def test_a_name_that_is_not_found_is_told(start: Start, monkeypatch: pytest.Monk
     monkeypatch.setattr("timer_server.wire.lookup.numbered", lambda _: [b.peers.port.endpoint])
     b.follow(a)
     until(lambda: a.has("connected"), a, b)
+
+
+def test_a_name_for_which_no_thread_is_left_is_tried_again(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = start("a")
+    with monkeypatch.context() as patch:
+        patch.setattr("threading.Thread.start", Mock(side_effect=RuntimeError("can't start new thread")))
+        a.peers.follow({"b": "tcp://nobody.invalid:1"})
+        until(lambda: a.reasons() == {"b": "no_address"}, a)
+    b = start("b")
+    monkeypatch.setattr("timer_server.wire.lookup.numbered", lambda _: [b.peers.port.endpoint])
+    b.follow(a)
+    until(lambda: a.has("connected"), a, b)
+
+
+def test_what_is_known_without_a_message_is_taken_in_at_once(start: Start) -> None:
+    a, b = start("a"), start("b")
+    meet(a, b)
+    assert a.peers.next_due_ns() > time.monotonic_ns()
+    a.peers.follow({})
+    assert a.peers.next_due_ns() == 0
+    until(lambda: a.has("broken"), a)
+    assert a.peers.next_due_ns() > 0
 
 
 def test_another_server_at_the_address_is_not_taken_for_the_one_meant(start: Start) -> None:

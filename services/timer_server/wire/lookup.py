@@ -16,7 +16,10 @@ class Lookup:
         self._endpoint = endpoint
         self.found: Sequence[str] | None = None if has_name(endpoint) else (endpoint,)
         if self.found is None:
-            threading.Thread(target=self._look, name="lookup", daemon=True).start()
+            try:
+                threading.Thread(target=self._look, name="lookup", daemon=True).start()
+            except RuntimeError:  # as many as the system allows; it is tried again with the next connection
+                self.found = ()
 
     def _look(self) -> None:
         try:

@@ -130,7 +130,9 @@ class Peers:
         return bool(self._told) or self.port.socket in ready or any(link.is_in(ready) for link in self._links.values())
 
     def next_due_ns(self) -> int:
-        """When `step` is to be called."""
+        """When `step` is to be called, or 0 where there is something to receive that no poller tells."""
+        if self._told:
+            return 0
         return min([self._look_ns, *(link.next_due_ns() for link in self._links.values())])
 
     def step(self, now_ns: int, _budget: int = 0) -> None:

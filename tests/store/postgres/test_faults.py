@@ -1,10 +1,12 @@
 """What can be wrong with PostgreSQL or be done to it: one sentence each, and nothing counts as durable that is not."""
 
+import errno
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 from uuid import UUID
 
 import psycopg
@@ -89,6 +91,22 @@ class TestConnecting:
             address = f"127.0.0.1:{silent.getsockname()[1]}"
 
             assert f"{address}: no answer in time" in str(fault_of(f"postgresql://me@{address}/x"))
+
+    @pytest.mark.parametrize(
+        ("needed", "fault", "said"),
+        [
+            ("socket.socketpair", OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+            ("threading.Thread.start", RuntimeError("can't start new thread"), "no thread is left for it"),
+        ],
+    )
+    def test_a_name_that_cannot_be_looked_up_now_is_tried_again(
+        self, needed: str, fault: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(needed, Mock(side_effect=fault))
+        found = fault_of("postgresql://me@somewhere.invalid/x")
+
+        assert isinstance(found, StoreAway)
+        assert f"somewhere.invalid: the name cannot be looked up: {said}" in str(found)
 
     def test_no_connection_is_left_for_it(self) -> None:
         primary = shared_cluster().primary

@@ -7,14 +7,22 @@ from timer_server.store.postgres.sentences import Lost
 
 
 class Lookup:
-    """One lookup. `fileno` can be read once it is done; a thread that takes too long is left alone."""
+    """One lookup. `fileno` can be read once it is done; a thread that takes too long is left alone. Raises `Lost`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._found: list[str] = []
         self._fault = "it has no address"
-        self._reader, self._writer = socket.socketpair()
-        threading.Thread(target=self._look_up, name="timer-server-lookup", daemon=True).start()
+        try:
+            self._reader, self._writer = socket.socketpair()
+        except OSError as error:
+            raise Lost(f"the name cannot be looked up: {error.strerror}") from None
+        try:
+            threading.Thread(target=self._look_up, name="timer-server-lookup", daemon=True).start()
+        except RuntimeError:  # as many as the system allows
+            self._reader.close()
+            self._writer.close()
+            raise Lost("the name cannot be looked up: no thread is left for it") from None
 
     def fileno(self) -> int:
         """The descriptor to poll."""
