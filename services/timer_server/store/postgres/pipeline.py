@@ -16,6 +16,10 @@ from timer_server.store.postgres.commit import ShardCommit, Write
 from timer_server.store.postgres.membership import Handover
 from timer_server.store.state import LogState
 
+_TURNS_AT_ONCE = 1_024
+"""Turns that one commit holds, more than are ever in flight. After one that has failed it is a single one, and twice as
+many each time: what is too large for one statement, or for the time that it has, goes in parts."""
+
 
 class ShardLog(Protocol):
     """What it needs of the store of a shard. `epoch` and `state` are what its row is known to hold, durably."""
@@ -89,6 +93,7 @@ class Pipeline:
         self._unsettled: deque[_Submission] = deque()
         self._sent = 0
         """How many of them, the oldest, the commit under way holds."""
+        self._turns_at_once = _TURNS_AT_ONCE
         self._under_way: dict[int, ShardCommit] = {}
         self._fallen: dict[int, int] = {}
         """Shards that are to get a new log id, and how many acknowledged events PostgreSQL has lost of each."""
@@ -146,11 +151,12 @@ class Pipeline:
             commits = [self._renaming(self._logs[number]) for number in self._fallen]
         else:
             writes: dict[int, list[Write]] = {}
-            for submission in self._unsettled:
+            for submission in islice(self._unsettled, self._turns_at_once):
                 for number, part in submission.writes.items():
                     writes.setdefault(number, []).append(part)
             commits = [self._logs[number].compose(parts) for number, parts in sorted(writes.items())]
-            self._sent = len(self._unsettled)
+            self._sent = min(len(self._unsettled), self._turns_at_once)
+            self._turns_at_once = min(2 * self._turns_at_once, _TURNS_AT_ONCE)
         self._under_way = {commit.number: commit for commit in commits}
         return Commit(commits, is_renaming=bool(self._fallen)) if commits else None
 
@@ -171,6 +177,8 @@ class Pipeline:
     def doubt(self) -> None:
         """Of what was under way it is not known whether it is durable."""
         self._is_in_doubt = True
+        if self._sent:
+            self._turns_at_once = 1
 
     def raised(self, found: Mapping[int, tuple[int, LogState]]) -> None:
         """Epochs were raised, durably: the epoch and the state of each shard that is still this server's."""
