@@ -238,6 +238,13 @@ class TestGiving:
         assert driven.member.is_over
 
 
+def test_an_offer_of_a_shard_that_there_is_not_is_passed_over() -> None:
+    offered = (Offer(7, ME), Offer(-1, ME), Offer(0, ME))
+    driven = Driven(*owned(OTHER), others=(other(1, told=Told(offers=offered)),))
+
+    assert driven.actions == [do.ReadAhead(0)]
+
+
 class TestBalance:
     @pytest.mark.parametrize("seed", range(20))
     def test_whatever_the_beginning_all_own_equally_many_or_one_more(self, seed: int) -> None:

@@ -41,7 +41,8 @@ class Outlook:
         """What the others offer, and own."""
         for row in self.others():
             for offer in row.told.offers:
-                if self.shards[offer.number].owner == row.incarnation:
+                shard = self.shards.get(offer.number)
+                if shard is not None and shard.owner == row.incarnation:
                     yield offer
 
     def loads(self, among: Collection[str], own_offers: Iterable[Offer]) -> Counter[str]:

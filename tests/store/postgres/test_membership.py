@@ -145,6 +145,15 @@ def test_a_beat_reads_what_all_have_written_down(servers: list[Server]) -> None:
     assert row_of(seen, b).formats == (FORMAT, FORMAT + 1)
 
 
+def test_a_row_that_cannot_be_read_tells_nothing(url: str, servers: list[Server]) -> None:
+    a, b, _ = servers
+    a.join(told=Told(is_leaving=True))
+    b.join()
+    for told in (r"\x01", r"\x91a178"):
+        execute(url, f"update timer_server set told = '{told}' where name = 'a'")
+        assert row_of(b.beat(), a).told == Told()
+
+
 def test_who_has_beaten_since_is_not_declared_dead_and_who_is_dead_beats_no_more(servers: list[Server]) -> None:
     a, b, c = servers
     for server in servers:

@@ -156,7 +156,7 @@ def _pulse(rows: Sequence[tuple[bytes, ...]]) -> Pulse:
             case 0:
                 joined, clock_ns = _number(age) if age else None, _number(moment_ns)
             case 1:
-                tells = _decode(told) if told else Told()
+                tells = _read_told(told)
                 row = ServerRow(
                     str(UUID(bytes=key)), _number(age), name.decode(), _number(a), bool(_number(number)),
                     _number(moment_ns), _numbers(formats), tells,
@@ -167,6 +167,14 @@ def _pulse(rows: Sequence[tuple[bytes, ...]]) -> Pulse:
                 owner = str(UUID(bytes=key)) if key else None
                 shards.append(ShardRow(_number(number), _number(age), owner, _number(a), tie))
     return Pulse(joined, clock_ns, View(tuple(servers), tuple(shards)))
+
+
+def _read_told(told: bytes) -> Told:
+    """What a server tells. What cannot be read tells nothing: the row of one must not stop all others."""
+    try:
+        return _decode(told) if told else Told()
+    except msgspec.MsgspecError:
+        return Told()
 
 
 def _number(value: bytes) -> int:
