@@ -5,10 +5,13 @@ what it was asked when nobody waits for it any more, fails over to a standby wit
 another server take shards. The server gives shards away as well, and is given others.
 """
 
+import select
+import socket
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
+import zmq
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -22,6 +25,7 @@ from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import ShardLost, StoreError
 from timer_server.store.blocks import entries_of
 from timer_server.store.postgres.commit import ShardCommit, Write, compose
+from timer_server.store.postgres.database import Database
 from timer_server.store.postgres.exchange import Steps, Wait
 from timer_server.store.postgres.line import Line
 from timer_server.store.postgres.membership import Handover
@@ -166,6 +170,42 @@ class NumberedShard:
 
     def __init__(self, number: int) -> None:
         self.number = number
+
+
+class Reads:
+    """Stands in for the connection for reads, which is never opened again."""
+
+    is_away = True
+
+    def __init__(self, silent: socket.socket) -> None:
+        self._silent = silent
+
+    def reconnecting(self) -> Steps[None]:
+        yield Wait(self._silent.fileno(), select.POLLIN)
+
+    def close(self) -> None: ...
+
+
+def test_while_the_primary_is_away_nothing_wakes_the_loop_up_for_reads() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        session, now_ns = Session(Postgres()), 1
+        primary, reads, line = cast("Primary", session), cast("Database", Reads(ours)), LineToSession(session)
+        committer = PipelineCommitter([], primary, str, lambda: now_ns, reads, line)
+        poller = zmq.Poller()
+        committer.register(poller)
+        committer.settled()
+        session.outcome = Reply(None)
+        committer.settled()
+        assert ours.fileno() in dict(poller.sockets)
+
+        session.is_broken = True
+        committer.settled()
+        for _ in range(3):
+            assert ours.fileno() not in dict(poller.sockets)
+            now_ns += (SILENCE_MS + 1) * NS_PER_MS
+            committer.settled()
+            assert (committer.next_due_ns() or 0) > now_ns
 
 
 class Commits(RuleBasedStateMachine):

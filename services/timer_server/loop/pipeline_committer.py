@@ -206,6 +206,7 @@ class PipelineCommitter:
         self._is_open = False
         if self._reads is not None:
             self._reads.close()  # what is read in vain would hold the loop up
+            self._reads_line.abandon()  # nobody goes on with it, and its socket would wake up the loop all the time
         self._fail(reason, now_ns)
 
     def _keep_reading(self, reads: Database, now_ns: int) -> None:
