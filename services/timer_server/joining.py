@@ -21,9 +21,10 @@ from timer_server.store.log import Log
 from timer_server.store.postgres.database import Database, Replication
 from timer_server.store.postgres.loads import Loads
 from timer_server.store.postgres.membership import Beats, Changes, Rescue
-from timer_server.store.postgres.own_session import OwnSession, Seen
+from timer_server.store.postgres.own_session import OwnSession
 from timer_server.store.postgres.primary import Primary
 from timer_server.store.postgres.recent import RecentBlocks
+from timer_server.store.postgres.session import Seen
 from timer_server.store.postgres.store import PostgresStore
 from timer_server.store.postgres.url import Url
 from timer_server.stores import WAIT_LIMIT_S, Stopped
@@ -51,8 +52,7 @@ class Candidate:
         self._now_ns = now_ns
         self._make_shard = make_shard
         self._closing_all = closing_all
-        self._seen = Seen()
-        primary = self._open(Primary(database.url, self._incarnation, database.replication, self._seen))
+        primary = self._open(Primary(database.url, self._incarnation, database.replication, database.seen))
         self.committer = PipelineCommitter([], primary, new_log_id, now_ns, database)
         self._membership: Membership | None = None
 
@@ -93,7 +93,7 @@ class Candidate:
     def _of(self, work: str) -> tuple[Url, str, Replication, Seen]:
         """What a session for some work is made of."""
         database = self._database
-        return database.url, f"timer-server {work} {self._incarnation}", database.replication, self._seen
+        return database.url, f"timer-server {work} {self._incarnation}", database.replication, database.seen
 
     def _open(self, session: S) -> S:
         """Has a session closed at the end."""

@@ -21,12 +21,16 @@ from store.stores import changes, event, places
 from timer_server.store.base import StoreAway, StoreError
 from timer_server.store.postgres import database as database_module
 from timer_server.store.postgres.database import Database, Replication
+from timer_server.store.postgres.exchange import finish
+from timer_server.store.postgres.primary import Primary
 from timer_server.store.postgres.recent import RecentBlocks
 from timer_server.store.postgres.schema import Shape
+from timer_server.store.postgres.sentences import Lost
 from timer_server.store.postgres.store import PostgresStore
 from timer_server.store.postgres.url import parse
 
 ME = UUID(int=1)
+LIMIT_MS = 10_000
 
 
 def fault_of(url: str, replication: Replication = "none") -> StoreError:
@@ -245,15 +249,30 @@ def test_another_primary_than_before_is_refused_where_it_is_older(monkeypatch: p
     """One that was cut off while another was promoted, and another database altogether."""
     with closing(Database(parse(shared_cluster().url()), "none")) as database:
         database.open(Shape(1), lambda: "log")
-        seen = database._seen
+        seen = database.seen.newest
         assert seen is not None
         for other, said in (
             (seen._replace(timeline=seen.timeline + 1), "this is an old primary .timeline 1., another was promoted"),
             (seen._replace(system="1"), "this is another database system"),
         ):
             database.close()
-            database._seen = other
+            database.seen.newest = other
             with pytest.raises(StoreError, match=said):
                 database.reconnect()
-        database._seen = seen._replace(timeline=seen.timeline - 1)
+        database.seen.newest = seen._replace(timeline=seen.timeline - 1)
         database.reconnect()
+
+
+def test_a_session_with_a_primary_is_lost_once_another_session_has_seen_a_newer_one() -> None:
+    url = parse(shared_cluster().url())
+    with closing(Database(url, "none")) as database:
+        database.open(Shape(1), lambda: "log")
+        with closing(Primary(url, ME, "none", database.seen)) as primary:
+            finish(primary.opening(), LIMIT_MS)
+            assert not primary.is_lost()
+            assert database.seen.newest is not None
+            database.seen.newest = database.seen.newest._replace(timeline=2)
+            assert primary.is_lost()
+            with pytest.raises(Lost, match="this is an old primary"):
+                finish(primary.opening(), LIMIT_MS)
+            assert database.seen.newest.timeline == 2

@@ -22,7 +22,7 @@ from timer_server.store.postgres.sentences import (
     not_replicated,
     sentence,
 )
-from timer_server.store.postgres.session import About, Session, opening
+from timer_server.store.postgres.session import About, Seen, Session, opening
 from timer_server.store.postgres.statements import COMMIT, OF_COMMITS, OF_READS, WAIT_BRIEFLY, Statement
 from timer_server.store.postgres.tables import preparing_tables
 from timer_server.store.postgres.url import Url, parse
@@ -67,8 +67,8 @@ class Database:
         self.replication = replication
         self.shape = Shape()
         self._session: Session | None = None
-        self._seen: About | None = None
-        """What the newest session has said of PostgreSQL."""
+        self.seen = Seen()
+        """Shared by all sessions of a server."""
 
     def open(self, shape: Shape | None, new_log_id: Callable[[], str]) -> bool:
         """Connects, and makes or changes the tables where that is needed; returns whether the store is new.
@@ -89,7 +89,7 @@ class Database:
 
     def notices(self) -> list[Notice]:
         """What an operator should know of PostgreSQL."""
-        if self._seen is None or self._seen.is_fsynced:
+        if self.seen.newest is None or self.seen.newest.is_fsynced:
             return []
         text = "PostgreSQL does not wait for its disk (fsync is off): a loss of power may destroy the whole database"
         return [Notice(text, {"database": self.url.shown}, is_warning=True)]
@@ -108,14 +108,14 @@ class Database:
 
     def reconnecting(self) -> Steps[None]:
         """Connects again, for reads, without waiting. Raises a `Fault`."""
-        session = yield from opening(self.url, self._seen)
+        session = yield from opening(self.url, self.seen)
         try:
             yield from preparing(session.connection, OF_READS)
         except BaseException:
             session.connection.finish()
             raise
         self.close()
-        self._session, self._seen = session, session.about
+        self._session = session
 
     def ask(
         self,
@@ -163,9 +163,9 @@ class Database:
     def _connect(self) -> Session:
         self.close()
         with self._explained("open"):
-            session = finish(opening(self.url, self._seen), READ_SILENCE_MS)
+            session = finish(opening(self.url, self.seen), READ_SILENCE_MS)
             finish(asking(session.connection, WAIT_BRIEFLY), READ_SILENCE_MS)
-        self._session, self._seen = session, session.about
+        self._session = session
         if self.replication == "required" and not session.about.standbys:
             self.close()
             raise StoreAway(not_replicated(self.url.shown))

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from msgspec import Struct
-
 from timer_server.store.base import StoreError
 from timer_server.store.postgres.database import Replication
 from timer_server.store.postgres.exchange import Answer, Steps, asking, is_lost, preparing, socket_of
 from timer_server.store.postgres.sentences import Fault, moved, not_confirmed, not_replicated, sentence
-from timer_server.store.postgres.session import About, Session, opening
+from timer_server.store.postgres.session import Seen, Session, opening
 from timer_server.store.postgres.statements import TAKE_PLACE, Statement
 from timer_server.store.postgres.url import Url
 
@@ -21,13 +19,6 @@ class Reply(NamedTuple, Generic[T]):
 
     value: T
     doubt: str | None = None
-
-
-class Seen(Struct):
-    """What the newest session has said of PostgreSQL. The sessions of a server share it: none takes an older primary
-    than another has seen."""
-
-    newest: About | None = None
 
 
 class OwnSession:
@@ -62,8 +53,7 @@ class OwnSession:
     def opening(self) -> Steps[None]:
         """Opens the session with the primary, and ends those that this server had before. Raises a `Fault`."""
         self.close()
-        session = yield from opening(self._url, self._seen.newest)
-        self._seen.newest = session.about
+        session = yield from opening(self._url, self._seen)
         try:
             yield from asking(session.connection, TAKE_PLACE, [self._name.encode()])
             yield from preparing(session.connection, self.statements)
@@ -90,8 +80,9 @@ class OwnSession:
         return None if int.from_bytes(backend, "big") == self.session.about.backend else moved(self._url.shown)
 
     def is_lost(self) -> bool:
-        """Whether the session was found to be lost, while nothing was asked."""
-        return self.session is None or is_lost(self.session.connection)
+        """Whether the session was found to be lost while nothing was asked, or another primary was promoted since."""
+        session = self.session
+        return session is None or self._seen.is_newer_than(session.about) or is_lost(session.connection)
 
     def explain(self, fault: Fault) -> StoreError:
         """A sentence for the operator. It is `StoreAway` where the fault may end by itself."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from msgspec import Struct
 from psycopg.pq.abc import PGconn
 
 from timer_server.store.postgres.exchange import Steps, asking, connecting
@@ -80,6 +81,29 @@ class About(NamedTuple):
     is_fsynced: bool
 
 
+class Seen(Struct):
+    """What the newest primary has said of itself that any session of a server has seen: they share this."""
+
+    newest: About | None = None
+
+    def check(self, about: About) -> None:
+        """Takes down what a primary says. Raises `Unfit` for another system, `Lost` for one that was cut off."""
+        newest = self.newest
+        if newest is not None and about.system != newest.system:
+            raise Unfit(
+                f"this is another database system ({about.system}) than the one that the server had ({newest.system})"
+            )
+        if newest is not None and about.timeline < newest.timeline:
+            raise Lost(
+                f"this is an old primary (timeline {about.timeline}), another was promoted (timeline {newest.timeline})"
+            )
+        self.newest = about
+
+    def is_newer_than(self, about: About) -> bool:
+        """Whether another primary was promoted since."""
+        return self.newest is not None and about.timeline < self.newest.timeline
+
+
 class Session(NamedTuple):
     """A connection to the primary, with the settings that a server needs."""
 
@@ -87,11 +111,11 @@ class Session(NamedTuple):
     about: About
 
 
-def opening(url: Url, seen: About | None = None) -> Steps[Session]:
+def opening(url: Url, seen: Seen | None = None) -> Steps[Session]:
     """A session with the first host that has the primary.
 
-    `seen` is what an earlier session has said: a primary of an older timeline was cut off and may have lost what the
-    newer one has. Raises `Lost`, or `Unfit` where no host will ever do.
+    `seen` is what other sessions have seen by then: a primary of an older timeline was cut off and may have lost what
+    the newer one has. Raises `Lost`, or `Unfit` where no host will ever do.
     """
     reasons, may_come = [], False
     for host in url.hosts:
@@ -113,20 +137,14 @@ def opening(url: Url, seen: About | None = None) -> Steps[Session]:
     raise (Lost if may_come else Unfit)("; ".join(reasons))
 
 
-def _set_up(connection: PGconn, host: Host, seen: About | None) -> Steps[Session]:
+def _set_up(connection: PGconn, host: Host, seen: Seen | None) -> Steps[Session]:
     """Makes a connection a session. Raises `Lost`, `Unfit` and `Failed`."""
     yield from asking(connection, _SET)
     about = yield from _told_about(connection)
     if about.version // 10_000 < OLDEST_POSTGRES:
         raise Unfit(f"this is PostgreSQL {about.version // 10_000}, and {OLDEST_POSTGRES} or newer is needed")
-    if seen is not None and about.system != seen.system:
-        raise Unfit(
-            f"this is another database system ({about.system}) than the one that the server had ({seen.system})"
-        )
-    if seen is not None and about.timeline < seen.timeline:
-        raise Lost(
-            f"this is an old primary (timeline {about.timeline}), another was promoted (timeline {seen.timeline})"
-        )
+    if seen is not None:
+        seen.check(about)
     if about.backend != connection.backend_pid and (yield from _is_pooled(connection, host, about)):
         raise Unfit("a pooler in transaction mode stands before it: name PostgreSQL itself, or pool sessions")
     for name, value in (yield from asking(connection, _READ_BACK)).rows:
