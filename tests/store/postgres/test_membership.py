@@ -149,8 +149,11 @@ def test_a_row_that_cannot_be_read_tells_nothing(url: str, servers: list[Server]
     a, b, _ = servers
     a.join(told=Told(is_leaving=True))
     b.join()
-    for told in (r"\x01", r"\x91a178"):
-        execute(url, f"update timer_server set told = '{told}' where name = 'a'")
+    for damage in (
+        r"update timer_server set told = '\x01' where name = 'a'",
+        r"update timer_server set told = '\x91a178' where name = 'a'",
+    ):
+        execute(url, damage)
         assert row_of(b.beat(), a).told == Told()
 
 

@@ -1,8 +1,8 @@
 """Exchanges with PostgreSQL over libpq's socket, as generators that never wait themselves.
 
 Each yields what it waits for, and is sent whether that came in time. Where it has much to do by itself, it yields None,
-so that others may have their turn. So the same steps serve a caller that blocks
-(`finish`), and a loop that polls the socket among others.
+so that others may have their turn. So the same steps serve a caller that blocks (`finish`), and a loop that polls the
+socket among others.
 """
 
 import re
