@@ -15,7 +15,7 @@ from drivers.raw_zmtp import message, raw_peer
 from local_server import LocalServer
 from timer_protocol import limits
 from timer_protocol.limits import PAYLOAD_DEPTH, Limits
-from timer_server.requests import event_pages, listing, methods, parked, room
+from timer_server.requests import event_pages, listing, parked, room
 from timer_server.wire import commands, events
 
 TESTS = Path(__file__).parent.parent
@@ -230,7 +230,7 @@ def test_a_page_ends_where_enough_was_looked_at(rpc: Requester, monkeypatch: pyt
 def test_a_page_that_was_waited_for_ends_early(
     server: LocalServer, rpc: Requester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(methods, "PARKED_PAGE_BYTES", 50)
+    monkeypatch.setattr(event_pages, "PARKED_PAGE_BYTES", 50)
     with socket_to(zmq.DEALER, server.commands) as waits, socket_to(zmq.REQ, server.commands) as starts:
         waits.send_json(request("events.read", 1, after={}, wait_ms=10_000))
         waits.send_json(request("server.info", 2))

@@ -1,6 +1,7 @@
 """How much may be held of requests for shards of other servers: for all connections together, and for each."""
 
 from timer_protocol.errors import LimitScope, Refusal, limit_reached
+from timer_protocol.plurals import counted
 from timer_server.limits import CONNECTION_PERCENT, FORWARDED_BYTES, FORWARDED_MAXIMUM
 from timer_server.requests.between_servers import PeerSender
 
@@ -81,9 +82,9 @@ def _full(requests: int, size: int, percent: int = CONNECTION_PERCENT) -> Refusa
     """The refusal where all, or one connection, would go beyond its part."""
     scope: LimitScope = "server" if percent == 100 else "connection"
     if requests >= (most := FORWARDED_MAXIMUM * percent // 100):
-        what = f"{requests} requests for shards of other servers wait"
+        what = f"for shards of other servers {counted(requests, 'request waits', 'requests wait')}"
         return limit_reached("forwarded_requests", most, what, scope=scope, later=True)
     if size > (most := FORWARDED_BYTES * percent // 100):
-        what = f"{size} bytes of requests for shards of other servers would wait"
+        what = f"of requests for shards of other servers {counted(size, 'byte')} would wait"
         return limit_reached("forwarded_bytes", most, what, scope=scope, later=True)
     return None
