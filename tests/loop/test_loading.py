@@ -68,6 +68,12 @@ class Bed:
             lambda: self.now_ns,
         )
 
+    def begin_to_read_ahead(self, number: int) -> None:
+        """Reads as far as there is time in one step."""
+        self.loading.read_ahead(number)
+        begun_ns, self.now_ns = self.now_ns, self.now_ns + 3 * NS_PER_MS
+        assert self.loading.step(begun_ns) is None
+
     def outcomes(self) -> list[object]:
         """What comes of all that can be done now."""
         outcomes = [self.loading.step(self.now_ns) for _ in range(10)]
@@ -86,6 +92,17 @@ def test_what_is_owned_is_read_before_what_is_only_offered_and_with_what_was_rea
     assert bed.session.asked == ["read 1 ahead", "load 1 in 3 after reading ahead", "load 4 in 5", "read 2 ahead"]
     assert bed.loading.loaded.keys() == {1, 4}
     assert bed.loading.next_due_ns() is None
+
+
+def test_reading_ahead_goes_on_where_the_shard_is_given_and_makes_way_for_another() -> None:
+    bed = Bed()
+    bed.begin_to_read_ahead(1)
+    bed.loading.begin(1, 3)
+    assert bed.outcomes() == [Loaded(1, 3, 7, 5 * NS_PER_MS)]
+    assert bed.session.asked == ["read 1 ahead", "load 1 in 3 after reading ahead"]
+    bed.begin_to_read_ahead(2)
+    bed.loading.begin(4, 5)
+    assert bed.outcomes() == [Loaded(4, 5, 7, 5 * NS_PER_MS), ReadUp(2)]
 
 
 def test_a_lost_connection_is_tried_again_and_damage_is_not() -> None:

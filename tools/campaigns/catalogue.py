@@ -41,13 +41,13 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     queues.CAMPAIGN,
     plans.CAMPAIGN,
     failover.CAMPAIGN,
+    no_standby.CAMPAIGN,
     cancelled_waits.CAMPAIGN,
     lost_answers.CAMPAIGN,
     skewed_clocks.CAMPAIGN,
 )
 
 BY_NAME: tuple[Campaign, ...] = (
-    no_standby.CAMPAIGN,
     takeover.CAMPAIGN,
     stopped_servers.CAMPAIGN,
     partitions.CAMPAIGN,

@@ -55,6 +55,8 @@ class Loading:
         """What was read ahead of them."""
         self._doing: int | None = None
         """The shard whose log is being read."""
+        self._reads_ahead = False
+        """Whether that is read ahead."""
         self._opened: Opened | None = None
         self._pause_until_ns = 0
         self.loaded: dict[int, Opened] = {}
@@ -71,9 +73,9 @@ class Loading:
         return self._pause_until_ns if self._epochs or self._offered else None
 
     def begin(self, number: int, epoch: int) -> None:
-        """Notes a shard that is owned in an epoch."""
-        if self._doing is not None and self._doing not in self._epochs:  # what is only offered can wait
-            self._stop()
+        """Notes a shard that is owned in an epoch. If its log is being read ahead, that goes on first."""
+        if self._doing is not None and self._doing != number and self._doing not in self._epochs:
+            self._stop()  # what is only offered can wait
         self._offered = [other for other in self._offered if other != number]
         self._epochs[number] = epoch
 
@@ -114,7 +116,7 @@ class Loading:
             self.line.ask(lambda: self._session.reading_ahead(number))
         else:
             return
-        self._doing = number
+        self._doing, self._reads_ahead = number, not self._epochs
 
     def _open(self, number: int, epoch: int, state: LogState, holder_at: HolderAt) -> Restoring:
         """Begins to restore a shard."""
@@ -132,8 +134,9 @@ class Loading:
         if came.fault is not None and not came.is_final:
             self._pause_until_ns = now_ns + _RETRY_NS
             return None
-        if epoch is None:
+        if self._reads_ahead:
             return self._was_read_ahead(number, came.value)
+        assert epoch is not None
         self.forget(number)
         if came.fault is not None:
             log.error("a shard cannot be served", extra=fields(shard=number, reason=came.fault))
@@ -145,11 +148,13 @@ class Loading:
         self.loaded[number] = opened
         return Loaded(number, epoch, state.ends.last_place, state.last_at_ms * NS_PER_MS)
 
-    def _was_read_ahead(self, number: int, ahead: Any) -> ReadUp:
+    def _was_read_ahead(self, number: int, ahead: Any) -> ReadUp | None:
         """What cannot be read ahead is found to be damaged when it is owned."""
-        self._offered.remove(number)
         if ahead is not None:
             self._ahead[number] = ahead
+        if number in self._epochs:  # by now nobody waits to give it
+            return None
+        self._offered.remove(number)
         return ReadUp(number)
 
     def _stop(self) -> None:

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Thread
+from typing import cast
 from unittest.mock import Mock
 from uuid import UUID
 
@@ -20,12 +22,16 @@ from store.postgres.waiting import begin_to_commit
 from store.stores import changes, event, places
 from timer_server.store.base import StoreAway, StoreError
 from timer_server.store.postgres import database as database_module
+from timer_server.store.postgres import own_session
 from timer_server.store.postgres.database import Database, Replication
-from timer_server.store.postgres.exchange import finish
+from timer_server.store.postgres.exchange import Answer, Steps, finish
+from timer_server.store.postgres.own_session import OwnSession, Reply
 from timer_server.store.postgres.primary import Primary
 from timer_server.store.postgres.recent import RecentBlocks
 from timer_server.store.postgres.schema import Shape
 from timer_server.store.postgres.sentences import Lost
+from timer_server.store.postgres.session import Session
+from timer_server.store.postgres.statements import RAISE, STANDBYS, Statement
 from timer_server.store.postgres.store import PostgresStore
 from timer_server.store.postgres.url import parse
 
@@ -197,6 +203,24 @@ class TestStandby:
         assert "the wait for the standby was cancelled, so it may not have the commit" in str(failure[0])
         assert store.state == before  # it is told to nobody
 
+    @pytest.mark.usefixtures("store")
+    def test_a_statement_that_was_released_without_a_warning_is_not_durable(self, cluster: Cluster) -> None:
+        names = cluster.primary.execute("show synchronous_standby_names")[0][0]
+        replies: list[Reply[object]] = []
+        with closing(Primary(parse(cluster.url()), ME, "required")) as primary:
+            finish(primary.opening(), LIMIT_MS)
+            try:
+                with frozen(cluster.standbys[0]):
+                    waiting = Thread(target=lambda: replies.append(finish(primary.raising([(0, 1_000)]), LIMIT_MS)))
+                    waiting.start()
+                    wait_for_standby(cluster.primary)
+                    cluster.primary.set("synchronous_standby_names", "")
+                    waiting.join(10)
+            finally:
+                cluster.replicate(str(names))
+
+        assert "synchronous_standby_names is empty" in (replies[0].doubt or "")
+
     def test_without_a_standby_nothing_is_acknowledged(
         self, cluster: Cluster, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -223,6 +247,38 @@ class TestStandby:
                     other.commit(changes(event(other.state.ends.last_place + 1)))
         finally:
             cluster.replicate(str(names))
+
+
+def test_names_are_looked_at_after_a_statement_unless_the_last_one_was_replicated_just_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    now_ns = 10**12
+    names_after = b"s1"
+
+    def answered(_: object, statement: Statement, __: object = ()) -> Steps[Answer]:
+        asked.append(statement.name)
+        yield None
+        return Answer([(names_after,)] if statement is STANDBYS else [(b"", b"s1", b"\0\0\0\7")])
+
+    monkeypatch.setattr(own_session, "asking", answered)
+    monkeypatch.setattr(own_session, "monotonic_ns", lambda: now_ns)
+    session = OwnSession(parse("postgresql://me@host/x"), "me", "required")
+    session.session = cast("Session", Mock(about=Mock(backend=7)))
+
+    def doubt() -> str | None:
+        return finish(session.writing(RAISE), LIMIT_MS).doubt
+
+    assert doubt() is None
+    now_ns += 19_000_000
+    assert doubt() is None
+    assert asked == ["timer_raise", "", "timer_raise"]
+    names_after = b""
+    now_ns += 20_000_000
+    assert "synchronous_standby_names is empty" in (doubt() or "")
+    names_after = b"s1"
+    assert doubt() is None
+    assert asked[3:] == ["timer_raise", "", "timer_raise", ""]
 
 
 def commit_until_refused(store: PostgresStore, **fields: bytes) -> StoreError:

@@ -68,18 +68,18 @@ class Beats(OwnSession):
 
     def joining(self, me: str, name: str, formats: Sequence[int], told: Told) -> Steps[Reply[Pulse]]:
         """Adds this server. Raises `Unfit` where it cannot read the entries of the store."""
-        answer = yield from self.asking(JOIN, [UUID(me).bytes, name.encode(), int4_array(formats), _encode(told)])
-        pulse = _pulse(answer.rows)
+        written = yield from self.writing(JOIN, [UUID(me).bytes, name.encode(), int4_array(formats), _encode(told)])
+        pulse = _pulse(written.value)
         if pulse.joined is None:
-            written = next(row[10].decode() for row in answer.rows if not _number(row[0]))
+            written_in = next(row[10].decode() for row in written.value if not _number(row[0]))
             read = ", ".join(map(str, sorted(formats)))
-            raise Unfit(f"its entries are written in format {written}, and this release reads {read}")
-        return Reply(pulse, self.doubt(answer))
+            raise Unfit(f"its entries are written in format {written_in}, and this release reads {read}")
+        return Reply(pulse, written.doubt)
 
     def beating(self, me: str, told: Told) -> Steps[Reply[Pulse]]:
         """Raises the beat of this server."""
-        answer = yield from self.asking(BEAT, [UUID(me).bytes, _encode(told)])
-        return Reply(_pulse(answer.rows), self.doubt(answer))
+        written = yield from self.writing(BEAT, [UUID(me).bytes, _encode(told)])
+        return Reply(_pulse(written.value), written.doubt)
 
 
 class Changes(OwnSession):
@@ -90,16 +90,16 @@ class Changes(OwnSession):
     def declaring_dead(self, servers: Sequence[ServerRow]) -> Steps[Reply[frozenset[str]]]:
         """Declares servers dead that are as they were read, and gives those that were."""
         values = [uuid_array([row.incarnation for row in servers]), int8_array([row.beat for row in servers])]
-        answer = yield from self.asking(DECLARE_DEAD, values)
-        return Reply(frozenset(str(UUID(bytes=row[0])) for row in answer.rows), self.doubt(answer))
+        written = yield from self.writing(DECLARE_DEAD, values)
+        return Reply(frozenset(str(UUID(bytes=row[0])) for row in written.value), written.doubt)
 
     def claiming(self, me: str, claims: Sequence[tuple[int, int, int]]) -> Steps[Reply[list[Owned]]]:
         """Takes shards that are in the epoch that was read: each as its number, that epoch and a moment of its
         timeline."""
         numbers, epochs, moments = zip(*claims, strict=True)
         values = [UUID(me).bytes, int4_array(numbers), int8_array(epochs), int8_array(moments)]
-        answer = yield from self.asking(CLAIM, values)
-        return Reply([Owned(*map(_number, row[:3])) for row in answer.rows], self.doubt(answer))
+        written = yield from self.writing(CLAIM, values)
+        return Reply([Owned(*map(_number, row[:3])) for row in written.value], written.doubt)
 
     def forgetting(self) -> Steps[Reply[None]]:
         """Removes dead servers that own nothing."""
@@ -108,8 +108,8 @@ class Changes(OwnSession):
 
     def departing(self, me: str) -> Steps[Reply[None]]:
         """Declares this server dead."""
-        answer = yield from self.asking(DEPART, [UUID(me).bytes])
-        return Reply(None, self.doubt(answer))
+        written = yield from self.writing(DEPART, [UUID(me).bytes])
+        return Reply(None, written.doubt)
 
 
 class Rescue(OwnSession):
@@ -134,8 +134,8 @@ def handing_over(session: OwnSession, me: str, shards: Sequence[Handover]) -> St
         uuid_array(receivers),
         int8_array(moments),
     ]
-    answer = yield from session.asking(HAND_OVER, values)
-    return Reply(frozenset(_number(row[0]) for row in answer.rows), session.doubt(answer))
+    written = yield from session.writing(HAND_OVER, values)
+    return Reply(frozenset(_number(row[0]) for row in written.value), written.doubt)
 
 
 def raising_format(connection: PGconn, wanted: int) -> Steps[bool]:

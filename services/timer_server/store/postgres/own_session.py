@@ -1,6 +1,7 @@
 """A session that a server keeps with the primary for one kind of work, and whether what it has written is durable."""
 
 from collections.abc import Iterable, Sequence
+from time import monotonic_ns
 from typing import Generic, NamedTuple, TypeVar
 
 from timer_server.store.base import StoreError
@@ -8,10 +9,13 @@ from timer_server.store.postgres.database import Replication
 from timer_server.store.postgres.exchange import Answer, Steps, asking, is_lost, preparing, socket_of
 from timer_server.store.postgres.sentences import Fault, moved, not_confirmed, not_replicated, sentence
 from timer_server.store.postgres.session import Seen, Session, opening
-from timer_server.store.postgres.statements import TAKE_PLACE, Statement
+from timer_server.store.postgres.statements import STANDBYS, TAKE_PLACE, Statement
 from timer_server.store.postgres.url import Url
 
 T = TypeVar("T")
+
+_SHORT_NS = 20_000_000
+"""How long a standby is taken to go on as it did. Commits that follow each other closely take less, and pay nothing."""
 
 
 class Reply(NamedTuple, Generic[T]):
@@ -37,6 +41,8 @@ class OwnSession:
         self._name = name
         self._replication = replication
         self._seen = seen or Seen()
+        self._replicated_ns = 0
+        """When a standby was last known to have all that was written."""
         self.session: Session | None = None
         """The session; None where it is not open."""
 
@@ -60,15 +66,31 @@ class OwnSession:
         except BaseException:
             session.connection.finish()
             raise
-        self.session = session
+        self.session, self._replicated_ns = session, 0
 
     def asking(self, statement: Statement, values: Sequence[bytes] = ()) -> Steps[Answer]:
         """Executes a statement. Raises a `Fault`."""
         assert self.session is not None
         return (yield from asking(self.session.connection, statement, values))
 
-    def doubt(self, answer: Answer) -> str | None:
-        """Why what a statement has written is not known to be durable; None where it is, or where nothing was."""
+    def writing(self, statement: Statement, values: Sequence[bytes] = ()) -> Steps[Reply[list[tuple[bytes, ...]]]]:
+        """Executes a statement that writes, and gives its rows. Raises a `Fault`.
+
+        Where `synchronous_standby_names` is emptied, PostgreSQL ends the wait for a standby without a warning. The
+        names in the rows are those from before the wait; a statement that may have waited counts with those that are
+        found after it.
+        """
+        answer = yield from self.asking(statement, values)
+        doubt = self._doubt(answer)
+        if doubt is None and answer.rows and self._replication == "required":
+            if monotonic_ns() - self._replicated_ns >= _SHORT_NS:
+                ((names,),) = (yield from self.asking(STANDBYS)).rows
+                doubt = None if names else not_replicated(self._url.shown)
+            self._replicated_ns = monotonic_ns() if doubt is None else 0
+        return Reply(answer.rows, doubt)
+
+    def _doubt(self, answer: Answer) -> str | None:
+        """Why what a statement has written is not durable by its answer; None where it is, or nothing was written."""
         assert self.session is not None
         if not answer.is_confirmed:
             return not_confirmed(self._url.shown)

@@ -31,8 +31,8 @@ class Primary(OwnSession):
 
     def committing(self, commits: Sequence[ShardCommit]) -> Steps[Reply[frozenset[int]]]:
         """Commits, and gives the shards whose rows were as they had to be."""
-        answer = yield from self.asking(COMMIT, parameters(self.owner, commits))
-        return Reply(done(answer.rows).shards, self.doubt(answer))
+        written = yield from self.writing(COMMIT, parameters(self.owner, commits))
+        return Reply(done(written.value).shards, written.doubt)
 
     def renaming(self, commits: Sequence[ShardCommit]) -> Steps[Reply[frozenset[int]]]:
         """Gives shards new log ids, and gives the shards whose rows were as they had to be."""
@@ -45,16 +45,16 @@ class Primary(OwnSession):
             bytea_array([body for body, _ in states]),
             int8_array([checksum for _, checksum in states]),
         ]
-        answer = yield from self.asking(RENAME_OWN, values)
-        return Reply(done(answer.rows).shards, self.doubt(answer))
+        written = yield from self.writing(RENAME_OWN, values)
+        return Reply(done(written.value).shards, written.doubt)
 
     def raising(self, shards: Sequence[tuple[int, int]]) -> Steps[Reply[dict[int, tuple[int, LogState]]]]:
         """Raises the epochs of shards to those given, and gives the epoch and the state of each that is still this
         server's."""
         numbers, epochs = zip(*shards, strict=True)
         values = [self.owner.bytes, int4_array(numbers), int8_array(epochs)]
-        answer = yield from self.asking(RAISE, values)
-        return Reply({number_of(row[0]): epoch_and_state(row) for row in answer.rows}, self.doubt(answer))
+        written = yield from self.writing(RAISE, values)
+        return Reply({number_of(row[0]): epoch_and_state(row) for row in written.value}, written.doubt)
 
     def handing_over(self, shards: Sequence[Handover]) -> Steps[Reply[frozenset[int]]]:
         """Gives shards away, and gives those that were as this server had left them."""

@@ -136,6 +136,8 @@ TAKE_PLACE = Statement(
 """Names this session, and ends those of the same name. A session that its server has given up may wait for a standby
 for ever, and holds the rows of its shards until then."""
 
+STANDBYS = Statement("", "select current_setting('synchronous_standby_names')")
+
 SHARDS = Statement("", "select number, log_id, epoch, last_place, state, checksum from timer_shard order by number")
 
 RENAME = Statement(
