@@ -51,6 +51,8 @@ class Server:
         self.is_killed = False
         self.is_staying = True
         self.trouble = Trouble()
+        self.reads_nothing_until_ns = 0
+        """What it begins to read ahead before is never read."""
         self.beat_sent_ns = 0
         """When the last beat was sent whose answer has come: true time."""
         self.runs = 0
@@ -156,13 +158,15 @@ class Server:
             case do.EndBlockers(of_beat):
                 query = self.queries["beat" if of_beat else "change"]
                 self.world.after(self._delay_ns(), lambda: self.postgres.end_blockers(query))
-            case do.ReadAhead(number):
+            case do.ReadAhead(number) if self.world.now_ns >= self.reads_nothing_until_ns:
                 self.world.after(self._reading_ns(), lambda: self._hear(came.ReadUp(number)))
             case do.Load():
                 self._load(action)
             case do.Give(number):
                 self.giving[number] = action
                 self._write(number)
+            case do.ReadAhead():
+                pass
             case do.Drop(number):
                 self.giving.pop(number, None)
             case do.BeginAnew():

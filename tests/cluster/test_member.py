@@ -1,5 +1,6 @@
 """A member by itself, fed by hand: rules that games seldom come to, and how quickly things go where nothing fails."""
 
+import itertools
 from collections import Counter
 from random import Random
 
@@ -218,6 +219,23 @@ class TestGiving:
         assert driven.beat(*owned(ME, ME, epoch=2), others=(other(2, told=Told(ready=(1,))),)) == [do.Give(1, 2, OTHER)]
         assert [driven.member.serves(number, driven.now_ns) for number in (0, 1)] == [True, False]
         assert driven.tell(came.Given(1)) == [do.Drop(1)]
+
+    def test_who_does_not_get_ready_rests_so_that_others_have_it_and_is_given_more_time_then(self) -> None:
+        driven = self.offered()
+        told: list[tuple[int, tuple[Offer, ...]]] = []
+        until_ns = driven.now_ns + 20 * LEASE_NS
+        while (due_ns := driven.member.next_due_ns()) < until_ns:
+            driven.now_ns = due_ns
+            (beat,) = [action for action in driven.member.step(driven.now_ns) if isinstance(action, do.Beat)]
+            if not told or told[-1][1] != beat.told.offers:
+                told.append((driven.now_ns, beat.told.offers))
+            both = (other(driven.now_ns), other(driven.now_ns, THIRD))
+            driven.tell(came.Beaten(ord(ME), CLOCK_NS + driven.now_ns, View(both, owned(ME, ME, epoch=2))))
+
+        offers = [told_offers for _, told_offers in told]
+        assert offers == [(Offer(1, OTHER),), (Offer(1, THIRD),), (), (Offer(1, OTHER),), (Offer(1, THIRD),)]
+        lasted = [round((after - before) / LEASE_NS) for (before, _), (after, _) in itertools.pairwise(told)]
+        assert lasted == [3, 3, 3, 6]
 
     def test_what_was_not_given_after_all_is_served_on(self) -> None:
         driven = self.offered()

@@ -22,6 +22,9 @@ HOUR = 3_600 * S
 LEASE_NS = 2 * S
 SHARDS = 5
 
+RESTS_NS = 2 * 24 * LEASE_NS
+"""How long one that did not get ready is waited for at most, and then rests."""
+
 MOST_RUNNING = 4
 MOST_JOINS = 12
 """How many servers join in one game at most, those that are there at its beginning among them."""
@@ -46,6 +49,8 @@ class MembershipMachine(RuleBasedStateMachine):
         for number in range(SHARDS):
             self.postgres.shards[number] = Shard(ShardRow(number, 0, None, 0))
         self.servers: list[Server] = []
+        self.balance_ns = 15 * S
+        """How long it takes at most, once nothing is wrong, until all serve equally many shards."""
         self.begun: dict[int, tuple[int, int]] = {}
         """When time began in each shard: true time, and the timeline."""
         for _ in range(count):
@@ -116,6 +121,12 @@ class MembershipMachine(RuleBasedStateMachine):
         if (server := self.chosen(index)) is not None:
             server.trouble = Trouble(kind, sessions, chance, self.world.now_ns + span_ms * MS)
 
+    @rule(index=servers, span_ms=spans_ms)
+    def one_does_not_get_ready(self, index: int, span_ms: int) -> None:
+        if (server := self.chosen(index)) is not None:
+            self.balance_ns = 15 * S + RESTS_NS
+            server.reads_nothing_until_ns = self.world.now_ns + span_ms * MS
+
     @rule(span_ms=spans_ms)
     def postgres_stands_still(self, span_ms: int) -> None:
         self.postgres.stalled_until_ns = self.world.now_ns + span_ms * MS
@@ -159,7 +170,7 @@ class MembershipMachine(RuleBasedStateMachine):
         if not hasattr(self, "servers"):
             return
         for server in self.servers:
-            server.trouble = Trouble()
+            server.trouble, server.reads_nothing_until_ns = Trouble(), 0
             server.go_on()
         self.postgres.stalled_until_ns = 0
         assert not self.has_steps or self.servers[0].runs == 1, "who beats in time is not declared dead"
@@ -167,7 +178,7 @@ class MembershipMachine(RuleBasedStateMachine):
             self.join()
         assert self.world.run_until(self.all_is_served, 16 * S), self.served()
         self.world.run_for(UNANSWERED_NS + LEASE_NS)  # who still waits for an answer may yet be declared dead
-        assert self.world.run_until(self.is_balanced, 15 * S), self.counts()
+        assert self.world.run_until(self.is_balanced, self.balance_ns), self.counts()
         owners = {number: shard.row.owner for number, shard in self.postgres.shards.items()}
         self.world.run_for(3 * S)
         assert owners == {number: shard.row.owner for number, shard in self.postgres.shards.items()}

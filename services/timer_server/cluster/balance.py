@@ -1,22 +1,23 @@
 """Which shards a server gives away, and to whom. Only the owner decides."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from timer_server.cluster.outlook import Outlook
 from timer_server.store.membership import Offer
 
 
-def next_offer(outlook: Outlook, served: Sequence[int]) -> Offer | None:
+def next_offer(outlook: Outlook, served: Sequence[int], resting: Container[str] = ()) -> Offer | None:
     """The one shard to give now so that all own equally many, or one more; None where this server need not give.
 
     It gives if it owns more than its part, rounded up. Where nobody does, and somebody owns two less than another, the
-    first of those that own most gives. As long as a shard has no living owner, taking it comes first.
+    first of those that own most gives. As long as a shard has no living owner, taking it comes first. Those that rest
+    are given nothing.
     """
     if not served or outlook.orphans():
         return None
     loads = outlook.loads(outlook.staying(), ())
-    least = min(loads, key=lambda server: (loads[server], server))
+    least = min((server for server in loads if server not in resting), key=lambda server: (loads[server], server))
     if loads[outlook.me] - loads[least] < 2 or not _gives(outlook.me, loads):
         return None
     return Offer(max(served), least)

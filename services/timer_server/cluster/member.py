@@ -72,7 +72,7 @@ class Member:
         self._silence = Silence(lease_ns)
         self._timelines = Timelines()
         self._takeover = Takeover(lease_ns, self._timelines)
-        self._handing = Handing(self.holdings, 2 * lease_ns)
+        self._handing = Handing(self.holdings, lease_ns)
         self._joined: int | None = None
         self._outlook: Outlook | None = None
         self._silent: tuple[ServerRow, ...] = ()
