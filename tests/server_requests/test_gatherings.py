@@ -232,7 +232,7 @@ def test_where_time_runs_out_the_request_says_what_is_told(gathered: Gathered) -
     gathered.server("a").turn()
     gathered.store.pass_time(10_000)
     gathered.server("a").turn()
-    gathered.server("a").settle()
+    gathered.server("a").settle_all()
     (told,) = gathered.server("a").take_told()
 
     assert (told["result"]["next"], closed) == ("late", [True])

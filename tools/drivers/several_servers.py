@@ -20,7 +20,7 @@ from timer_server.core.places import Places
 from timer_server.core.queues.queues import Queues
 from timer_server.loop.chores import Expiry, PlanCare, QueueCare, Schedule, Waking, in_each_shard
 from timer_server.loop.peer_traffic import PeerTraffic
-from timer_server.requests.answers import Answer, JsonAnswer, PeerAnswer
+from timer_server.requests.answers import Answer, JsonAnswer, PartAnswer, PeerAnswer
 from timer_server.requests.aside import Aside
 from timer_server.requests.forwarding import ForwardingDispatcher
 from timer_server.requests.forwards import Forwards
@@ -348,13 +348,10 @@ class Server:
         now_ns = self.store.now_ns
         for number in numbers:
             self.shards.remove(number)
-        has_lost = False
         for turn in self.in_flight:
             kept = [(shard, part) for shard, part in turn.writes if shard.number not in numbers]
-            has_lost |= len(kept) < len(turn.writes)
             turn.writes[:] = kept
-            if has_lost:
-                turn.answers[:] = self._again(turn.answers, numbers)
+            turn.answers[:] = self._again(turn.answers, numbers)
         self._answers = self._again(self._answers, numbers)
         ready = self._again(self.parked.take_ready(), numbers)
         self.parked.ready += ready
@@ -369,6 +366,8 @@ class Server:
             if isinstance(answer, JsonAnswer):
                 connection, *_, body = answer.frames()
                 self.told.append((connection, json.loads(body)))
+            elif isinstance(answer, PartAnswer):
+                answer.tell()
 
     def _make_id(self, _: int) -> str:
         self.made += 1

@@ -11,7 +11,7 @@ from timer_server.core.plans.hints import skipped_moments
 from timer_server.logs import fields, log
 from timer_server.loop.peer_traffic import PeerTraffic
 from timer_server.metrics import Metrics
-from timer_server.requests.answers import Answer, PeerAnswer
+from timer_server.requests.answers import Answer, PartAnswer, PeerAnswer
 from timer_server.requests.parked import Parked
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import Anchor
@@ -43,6 +43,8 @@ class Teller:
         for answer in answers:
             if isinstance(answer, PeerAnswer):
                 to_servers.append(answer)
+            elif isinstance(answer, PartAnswer):
+                answer.tell()
             elif not self._commands.reply(answer.frames()):
                 self._dropped += 1
                 self._metrics.dropped()

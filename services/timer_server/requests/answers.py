@@ -184,7 +184,7 @@ class PeerAnswer:
 
 
 class PartAnswer(ABC):
-    """The answer to a part of a question, whose reader is in this server: it is told as soon as it is there."""
+    """The answer to a part of a question, whose reader is in this server. It is told once it is durable, as all are."""
 
     is_batch = False
 
@@ -192,6 +192,8 @@ class PartAnswer(ABC):
         self.envelope = [connection]
         self.room = room
         self.missing = 0
+        self.outcome: object = None
+        """A result or a `Refusal`."""
 
     def hold_slot(self, _: RequestId = None) -> int:
         """Reserves the only slot."""
@@ -199,20 +201,24 @@ class PartAnswer(ABC):
         return 0
 
     def fill_slot(self, _: int, outcome: object) -> bool:
-        """Tells a result or a `Refusal`. Nothing is missing any more then."""
+        """Puts a result or a `Refusal` in the slot. Nothing is missing any more then."""
         self.missing = 0
-        self.tell(outcome)
+        self.outcome = outcome
         return True
+
+    def fail(self, refusal: Refusal) -> None:
+        """Turns the answer into an error."""
+        self.outcome = refusal
 
     def size(self) -> int:
         """Bytes of the answer so far: none, since it has one part."""
         return 0
 
     @abstractmethod
-    def tell(self, outcome: object) -> None:
-        """Tells the reader."""
+    def tell(self) -> None:
+        """Tells the reader what the outcome is."""
 
 
-Answer = JsonAnswer | TextAnswer | PeerAnswer
+Answer = JsonAnswer | TextAnswer | PeerAnswer | PartAnswer
 Waiting = JsonAnswer | PeerAnswer | PartAnswer
 """Answers of which a part may be still to come."""

@@ -147,15 +147,21 @@ class ForwardingDispatcher(Dispatcher):
                 self._note_open(answer)
         return answer
 
-    def _apply(self, handler: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
+    def _apply(self, _: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
         kind = self._kinds[type(call)]
         is_request = call.id is not UNSET
         if not (is_request or kind.is_applied_unanswered):
             return
+        is_prepared = False
         try:
-            result = self._result(handler, call, kind, answer, now_ns, sender)
+            room = self._prepared(call, kind, answer, now_ns, sender)
+            is_prepared = True
+            result = self._result(call, kind, answer, room, now_ns, sender)
         except Refusal as refusal:
-            self._opened(call, kind, sender, answer, now_ns).answer_with(refusal, self._parked.ready)
+            request = self._opened(call, kind, sender, answer, now_ns)
+            if is_prepared and request.slot is not None:  # the next owner of a lost shard may say otherwise
+                answer.note(request.order, call, sender, request.slot)
+            request.answer_with(refusal, self._parked.ready)
             log.debug("refused", extra=fields(method=kind.method.name, reason=refusal.reason))
         except Exception as error:
             self._opened(call, kind, sender, answer, now_ns).answer_with(self.failed(error), self._parked.ready)
@@ -166,10 +172,9 @@ class ForwardingDispatcher(Dispatcher):
                 answer.add(Result(result, call.id))  # type: ignore[arg-type]  # it is set
                 answer.note(self._forwards.next_order(), call, sender)
 
-    def _result(
-        self, handler: Handler, call: MethodCall, kind: _Kind, answer: JsonAnswer, now_ns: int, sender: Sender
-    ) -> object:
-        """Applies a request in shards of this server; or sends it on, where it is for others or in line behind such."""
+    def _prepared(self, call: MethodCall, kind: _Kind, answer: JsonAnswer, now_ns: int, sender: Sender) -> ReplyRoom:
+        """Narrows a request to what its sender may do, and fills in what the client has left out. Returns the room for
+        its result. Raises `Refusal`."""
         room = answer.room
         if call.id is UNSET:
             room = ReplyRoom()
@@ -182,6 +187,12 @@ class ForwardingDispatcher(Dispatcher):
             call.params = replace(call.params, key=self._new_key())
         elif kind.is_start and call.params.id is None:
             call.params = replace(call.params, id=self._new_id(now_ns // NS_PER_MS, ""))
+        return room
+
+    def _result(
+        self, call: MethodCall, kind: _Kind, answer: JsonAnswer, room: ReplyRoom, now_ns: int, sender: Sender
+    ) -> object:
+        """Applies a request in shards of this server; or sends it on, where it is for others or in line behind such."""
         if kind.id_name is not None:
             number = shard_number(getattr(call.params, kind.id_name), self._shards.count)
             shard = self._shards.numbered(number)
@@ -190,7 +201,7 @@ class ForwardingDispatcher(Dispatcher):
                 return _SENT_ON
             if kind.is_of_shard:
                 return shard.timer(call.params, now_ns, room)
-        return handler(call.params, now_ns, room)
+        return self._handlers[type(call)](call.params, now_ns, room)
 
     def again(self, answer: Answer, lost: Collection[int], now_ns: int, until_ns: int | None = None, /) -> bool:
         """Has what an answer tells of lost shards applied anew. Returns whether it is complete nevertheless.
@@ -200,6 +211,10 @@ class ForwardingDispatcher(Dispatcher):
         if isinstance(answer, PeerAnswer):
             if not answer.shards.isdisjoint(lost):
                 answer.move()
+        elif isinstance(answer, LocalPart):
+            if not answer.shards.isdisjoint(lost) and not answer.question.is_done:
+                self._forwards.come_back(answer.question, answer.shards)
+                return False
         elif not isinstance(answer, JsonAnswer):
             answer.fail(NOT_STORED)
         else:

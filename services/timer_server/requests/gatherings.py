@@ -53,8 +53,10 @@ class LocalPart(PartAnswer):
         self.question = question
         self.shards = shards
 
-    def tell(self, outcome: object) -> None:
-        self.question.gathering.runner.forwards.told(self.question, self.question.tell(self.shards, outcome))
+    def tell(self) -> None:
+        question = self.question
+        if not question.is_done:
+            question.gathering.runner.forwards.told(question, question.tell(self.shards, self.outcome))
 
 
 class _Gathering(Errand):
@@ -154,7 +156,8 @@ class Gatherings:
             outcome = refusal
         except Exception as error:
             outcome = self._failed(error)
-        answer.tell(outcome)
+        answer.fill_slot(0, outcome)
+        self.parked.ready.append(answer)
 
     def resume(self, gathering: _Gathering) -> None:
         """Has a dialogue go on with what was told, as far as it asks nothing more."""

@@ -20,7 +20,7 @@ from timer_protocol.errors import Refusal
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.core.model import Countdown
 from timer_server.limits import GIVING_WAY_MOST, PAGE_BYTES, PARKED_BYTES, PARKED_MAXIMUM
-from timer_server.requests.answers import STORE_AWAY, Answer, PartAnswer, Waiting
+from timer_server.requests.answers import STORE_AWAY, Answer, Waiting
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shares import Claimant, SharedLimit
 from timer_server.store.base import StoreAway
@@ -391,7 +391,7 @@ class Parked:
         if is_counted and message.is_held and answer.missing > 1:
             outcome = self._kept(message, outcome)
         self._end(waiter)
-        if answer.fill_slot(waiter.slot, outcome) and message.is_held and not isinstance(answer, PartAnswer):
+        if answer.fill_slot(waiter.slot, outcome) and message.is_held:
             self.ready.append(answer)
 
     def _end(self, waiter: Waiter) -> None:
