@@ -6,6 +6,9 @@ import pytest
 
 from drivers.several_servers import Server, SharedStore
 from timer_protocol.errors import ErrorCode
+from timer_server.requests import forward_room
+from timer_server.requests.answers import PeerAnswer
+from timer_server.requests.between_servers import PeerResult
 
 COUNT = 6
 
@@ -160,3 +163,67 @@ def test_a_put_waits_for_a_shard_without_owner_which_hears_of_it_when_it_comes(s
     assert told["result"]["version"] == 1
     for owner in store.servers.values():
         assert all(shard.queues.standing(name) is not None for shard in owner.shards.owned)
+
+
+def test_a_server_tells_of_its_queues_again_once_it_has_room_for_that(
+    store: SharedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward_room, "FORWARDED_MAXIMUM", 4)
+    full = store.servers["a"]
+    del store.owners[4]
+    store.follow()
+    for connection in (b"1", b"1", b"2", b"2"):
+        full.call("timer.start", connection=connection, id=store.name_in(4), seconds=60)
+    name = store.name_in(0, "q")
+    store.servers["b"].call("queue.put", queue=name, prefix="")
+    store.run()
+    store.pass_time(3_000)
+    store.give(4, "c")
+    store.follow()
+    store.run()
+    store.pass_time(1_000)
+    store.run()
+    store.servers["b"].take_told()
+
+    assert result(store, "b", "queue.put", queue=name, prefix="")["version"] == 1
+
+
+def test_a_reply_that_cannot_be_read_spoils_no_other(store: SharedStore) -> None:
+    """As from a server of another release: what came with it is told, and the request itself is refused at once."""
+    server, other = store.servers["a"], store.servers["b"]
+    name = store.name_in(2)
+    server.call("server.info", request_id=1)
+    server.call("timer.start", request_id=2, id=name, seconds=60)
+    server.turn()
+    store.deliver_all()
+    other.turn()
+    for turn in other.in_flight:
+        for answer in turn.answers:
+            assert isinstance(answer, PeerAnswer)
+            assert isinstance(answer.reply, PeerResult)
+            if b'"counts"' in answer.reply.result:
+                answer.reply = PeerResult(answer.number, b'["what is this?"]')
+    store.run()
+
+    told = {one["id"]: one for one in server.take_told()}
+    assert told[2]["result"]["id"] == name
+    assert told[1]["error"]["code"] == ErrorCode.INTERNAL_ERROR
+
+
+def test_a_put_that_another_server_does_not_have_everywhere_in_time_is_refused(store: SharedStore) -> None:
+    """Where the time of the home runs out before that of the server which asks it."""
+    server, home = store.servers["b"], store.servers["a"]
+    del store.owners[4]
+    store.follow()
+    server.call("queue.put", queue=store.name_in(0, "q"), prefix="")
+    store.run()
+    store.pass_time(4_000)
+    home.turn()
+    home.settle_all()
+    store.deliver_all()
+    server.receive()
+    store.run()
+
+    (told,) = server.take_told()
+    assert told["error"]["code"] == ErrorCode.STORAGE_FAILED
+    assert "not every log" in told["error"]["data"]["reason"]

@@ -151,7 +151,7 @@ def _waiting(wait: Wait, asked: Asked[Any], room: ReplyRoom) -> Wait:
     """A wait of which the answer takes its part of the room."""
 
     def answered(value: object) -> object:
-        return None if value is None else _answered(value, asked, room)
+        return value if value is None or isinstance(value, Refusal) else _answered(value, asked, room)
 
     timed_out = wait.timed_out
     wait = replace(wait, timed_out=lambda now_ns, _: answered(timed_out(now_ns, room)))

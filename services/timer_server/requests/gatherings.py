@@ -181,7 +181,6 @@ class Gatherings:
             outcome = gathering.gather.timed_out(now_ns, gathering.room)
         except Refusal as refusal:
             outcome = refusal
-        gathering.gather.dialogue.close()
         self._finish(gathering, outcome)
 
     def give_up(self, question: Question) -> None:
@@ -193,7 +192,10 @@ class Gatherings:
     def value(self, method: str, outcome: object) -> object:
         """What was told, as a dialogue gets it."""
         if isinstance(outcome, Raw):
-            return self._results[method].decode(outcome)
+            try:
+                return self._results[method].decode(outcome)
+            except msgspec.DecodeError as error:
+                return self._failed(error)
         if isinstance(outcome, RpcError):
             return refusal_of(outcome)
         return outcome
@@ -214,6 +216,7 @@ class Gatherings:
                 gathering.questions.add(question)
 
     def _finish(self, gathering: _Gathering, outcome: object) -> None:
+        gathering.gather.dialogue.close()
         for question in [*gathering.questions]:
             self.give_up(question)
         gathering.questions.clear()

@@ -131,7 +131,7 @@ class QueueRules:
             self._compare(self._to_compare.popleft(), now_ns)
         if self._has_to_talk() and now_ns >= self._not_before_ns:
             assert self._aside is not None
-            self._is_talking, self._not_before_ns = True, now_ns + _AGAIN_NS
+            self._not_before_ns = now_ns + _AGAIN_NS
             self._aside.begin(self._talk())
 
     # What other servers ask
@@ -236,6 +236,7 @@ class QueueRules:
 
     def _talk(self) -> Dialogue:
         """Compares shards that have come with those of other servers, and tells these what homes have decided here."""
+        self._is_talking = True  # here, since what is put off is closed before it has begun
         asking = Asking(self._shards.count, ReplyRoom())
         try:
             while others := asking.all - {shard.number for shard in self._shards.owned}:
