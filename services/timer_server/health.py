@@ -131,7 +131,9 @@ def _silence(monitor: Socket) -> str:
     if zmq.EVENT_HANDSHAKE_SUCCEEDED in seen:
         return "what is there speaks ZeroMQ, and says nothing"
     if zmq.EVENT_CONNECTED in seen:
-        return "what is there is no timer server, or has other settings for encryption"
+        return (
+            "a server that still starts or waits for its store, none of ours, or one with other settings for encryption"
+        )
     return "nothing there takes connections"
 
 

@@ -14,7 +14,7 @@ from drivers.server_process import ServerProcess, timer_server
 from timer_server import health
 
 NO_ANSWER = "no answer from {} within 300 ms: "
-NO_SERVER = "what is there is no timer server, or has other settings for encryption"
+NO_SERVER = "a server that still starts or waits for its store, none of ours, or one with other settings for encryption"
 
 
 @pytest.fixture(autouse=True)

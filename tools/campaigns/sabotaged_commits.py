@@ -11,9 +11,11 @@ from campaigns import clocked_server
 from campaigns.sabotaged_server import CLOCK_SABOTAGES
 from timer_server.__main__ import main
 from timer_server.store.postgres import exchange, session
-from timer_server.store.postgres.exchange import Answer
+from timer_server.store.postgres.database import Replication
+from timer_server.store.postgres.own_session import OwnSession
 from timer_server.store.postgres.pipeline import Pipeline
-from timer_server.store.postgres.primary import Primary
+from timer_server.store.postgres.session import Seen
+from timer_server.store.postgres.url import Url
 from timer_server.store.state import LogState
 
 
@@ -28,12 +30,12 @@ def waits_for_no_disk() -> None:
 
 def trusts_any_primary() -> None:
     """That PostgreSQL waits for no standby is not looked at once the server has begun."""
-    doubt = Primary._doubt
+    begin = OwnSession.__init__
 
-    def doubt_it_less(self: Primary, answer: Answer) -> str | None:
-        return None if answer.is_confirmed else doubt(self, answer)
+    def begin_it(self: OwnSession, url: Url, name: str, _replication: Replication, seen: Seen | None = None) -> None:
+        begin(self, url, name, "none", seen)
 
-    Primary._doubt = doubt_it_less  # type: ignore[method-assign]
+    OwnSession.__init__ = begin_it  # type: ignore[method-assign]
 
 
 def takes_a_cancelled_wait_for_done() -> None:

@@ -4,7 +4,7 @@ import errno
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import cast
@@ -70,6 +70,12 @@ class TestConnecting:
                 False,
                 '"nothing" does not exist; create it, or name another',
             ),
+            ("postgresql://timers:timers@{host}/timers?sslmode=require", False, "support SSL, .*; see sslmode"),
+            (
+                "postgresql://timers:timers@{host}/timers?options=-csearch_path%3Dnowhere",
+                False,
+                "no schema has been selected .*3F000.; create the schema that search_path names",
+            ),
             ("postgresql://timers:wrong@127.0.0.1:1,{host}/x", True, "refused; .*password authentication failed"),
         ],
     )
@@ -128,6 +134,18 @@ class TestConnecting:
         assert isinstance(fault, StoreAway)
         assert f"{primary.address}: FATAL: too many connections for role" in str(fault)
         assert "raise max_connections, or end sessions of others" in str(fault)
+
+    def test_max_connections_is_reached(self) -> None:
+        with ExitStack() as others:
+            while True:
+                try:
+                    others.enter_context(psycopg.connect(shared_cluster().url()))
+                except psycopg.OperationalError:
+                    break
+            fault = fault_of(shared_cluster().url())
+
+        assert isinstance(fault, StoreAway)
+        assert re.search("connection slots are reserved .*; raise max_connections, or end sessions", str(fault))
 
     def test_a_user_who_may_not_make_tables(self) -> None:
         url = new_place("closed")

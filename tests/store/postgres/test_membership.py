@@ -266,7 +266,7 @@ def test_the_format_is_raised_once_all_can_read_it_and_who_cannot_does_not_join(
     assert not a.raise_format(FORMAT + 1)
     b.depart()
     assert a.raise_format(FORMAT + 1)
-    with pytest.raises(Unfit, match=f"format {FORMAT + 1}, and this release reads {FORMAT}$"):
+    with pytest.raises(Unfit, match=f"format {FORMAT + 1}, and this release reads {FORMAT};"):
         c.join((FORMAT,))
     c.join((FORMAT, FORMAT + 1))
 

@@ -288,9 +288,9 @@ class TestTables:
         [
             (
                 "update timer_store set oldest_release = '99.0.0', schema = 7",
-                r"schema 7, .* timer-server 99.0.0 or",
+                r"\(schema 7\) are for timer-server 99.0.0 or newer, .*; run that version",
             ),
-            ("update timer_store set format = 2", r"entries of format 2.*; run that version"),
+            ("update timer_store set format = 2", r"written in format 2, and this release reads 1; run a newer"),
             ("update timer_store set created_by = 'egg'", "timer_store is of another program; name another database"),
             ("alter table timer_store rename column lease_ms to egg", "is of another program"),
             ("drop table timer_store", "timer_block is of another program"),

@@ -27,7 +27,7 @@ from timer_server.store.postgres.membership_statements import (
     RAISE_FORMAT,
 )
 from timer_server.store.postgres.own_session import OwnSession, Reply
-from timer_server.store.postgres.sentences import Lost, Unfit
+from timer_server.store.postgres.sentences import Lost, unreadable
 from timer_server.store.postgres.statements import BEGIN, END
 
 
@@ -71,9 +71,8 @@ class Beats(OwnSession):
         written = yield from self.writing(JOIN, [UUID(me).bytes, name.encode(), int4_array(formats), _encode(told)])
         pulse = _pulse(written.value)
         if pulse.joined is None:
-            written_in = next(row[10].decode() for row in written.value if not _number(row[0]))
-            read = ", ".join(map(str, sorted(formats)))
-            raise Unfit(f"its entries are written in format {written_in}, and this release reads {read}")
+            written_in = next(int(row[10]) for row in written.value if not _number(row[0]))
+            raise unreadable(written_in, formats)
         return Reply(pulse, written.doubt)
 
     def beating(self, me: str, told: Told) -> Steps[Reply[Pulse]]:

@@ -12,8 +12,12 @@ from timer_server.limits import LEASE_MS, SHARDS
 OLDEST_RELEASE = "0.1.0"
 """The oldest release of the server that may use the tables as the last migration leaves them."""
 
-FORMAT = 1
-"""The form in which the entries of a new store are written."""
+FORMATS = (1,)
+"""The forms of entries that this release can read and write, the newest last."""
+
+FORMAT = FORMATS[-1]
+"""The form in which the entries of a new store are written. Those of another store stay in theirs until
+`timer-server upgrade`: servers of the release before read them too."""
 
 CREATED_BY = "timer-server"
 """Tells the tables of this program from those of others."""

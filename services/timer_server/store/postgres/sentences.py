@@ -1,6 +1,7 @@
 """Error sentences about a database: what was found, where, and what the operator can do."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from timer_server.store.base import StoreAway, StoreError
@@ -26,6 +27,14 @@ class Failed(Exception):
 
 class Unfit(Exception):
     """PostgreSQL, or what stands before it, cannot be used as it is. The text says why, and what is needed."""
+
+
+def unreadable(written: int, formats: Iterable[int]) -> Unfit:
+    """Entries are in a format that this release does not read: one that `timer-server upgrade` of another has set."""
+    read = ", ".join(map(str, sorted(formats)))
+    return Unfit(
+        f"its entries are written in format {written}, and this release reads {read}; run a newer timer-server"
+    )
 
 
 Fault = Damage | Failed | Lost | Unfit
@@ -59,6 +68,7 @@ _OF_CONNECTING = {
 
 _OF_STATEMENTS = {
     "25006": _Known(False, "it is no primary any more"),
+    "3F000": _Known(True, "create the schema that search_path names, and grant the user USAGE and CREATE on it"),
     "42501": _Known(True, "the user has to own the tables, or to be granted all on them and on the schema"),
     "42P01": _Known(True, _RESTORE),
     "42703": _Known(True, _RESTORE),

@@ -13,6 +13,7 @@ from timer_server.store.postgres.exchange import Steps, asking
 from timer_server.store.postgres.schema import (
     CREATED_BY,
     FORMAT,
+    FORMATS,
     MIGRATIONS,
     NUMBER,
     OLDEST_RELEASE,
@@ -20,7 +21,7 @@ from timer_server.store.postgres.schema import (
     Shape,
     is_older,
 )
-from timer_server.store.postgres.sentences import Lost, Unfit
+from timer_server.store.postgres.sentences import Lost, Unfit, unreadable
 from timer_server.store.postgres.statements import (
     ADD_SHARDS,
     ADD_STORE,
@@ -35,6 +36,8 @@ from timer_server.store.postgres.statements import (
     Statement,
 )
 from timer_server.store.state import LogState, state_to_row
+
+_HOLDS_NOTHING = "it holds no timers"
 
 STORE_COLUMNS = ("created_by", "schema", "oldest_release", "format", "shards", "lease_ms")
 
@@ -59,7 +62,7 @@ def preparing_tables(
     if store is not None and store.schema >= NUMBER:
         return store.shape, False
     if store is None and shape is None:
-        raise Unfit("it holds no timers")
+        raise Unfit(_HOLDS_NOTHING)
     for statement in (BEGIN, LOCK_STORE):
         yield from asking(connection, statement)
     store = yield from _found(connection)  # another server may have been quicker
@@ -73,6 +76,18 @@ def preparing_tables(
     if not (yield from asking(connection, END)).is_confirmed:
         raise Lost("the wait for the standby was cancelled")
     return (store.shape, False) if store is not None else (shape or Shape(), True)
+
+
+def finding_tables(connection: PGconn) -> Steps[None]:
+    """Makes sure that the tables are there, and as this release leaves them. Raises as `preparing_tables` does."""
+    store = yield from _found(connection)
+    if store is None:
+        raise Unfit(_HOLDS_NOTHING)
+    if store.schema < NUMBER:
+        raise Unfit(
+            f"its tables are those of an older release (schema {store.schema}); start a server of this one first,"
+            f" which adds what is missing (schema {NUMBER})"
+        )
 
 
 def _fill(connection: PGconn, shape: Shape, new_log_id: Callable[[], str]) -> Steps[None]:
@@ -101,11 +116,13 @@ def _found(connection: PGconn) -> Steps[_Store | None]:
     schema, entry_format, shards, lease_ms = (int.from_bytes(rows[0][index], "big") for index in (1, 3, 4, 5))
     if created_by != CREATED_BY:
         raise _of_another_program("timer_store")
-    if entry_format > FORMAT or is_older(__version__, oldest_release):
+    if is_older(__version__, oldest_release):
         raise Unfit(
-            f"its tables (schema {schema}, entries of format {entry_format}) are for timer-server {oldest_release} or"
-            f" newer, this is {__version__}; run that version, or name another database in TIMER_STORE"
+            f"its tables (schema {schema}) are for timer-server {oldest_release} or newer, this is {__version__}; run"
+            " that version, or name another database in TIMER_STORE"
         )
+    if entry_format not in FORMATS:
+        raise unreadable(entry_format, FORMATS)
     if tables != set(TABLES) and schema == NUMBER:
         raise Damage(f"it has no table {min(set(TABLES) - tables)}")
     ((count,),) = (yield from asking(connection, SHARDS_COUNT)).rows
