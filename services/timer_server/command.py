@@ -1,5 +1,5 @@
 """The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; makes a store for
-several servers; renames logs."""
+several servers; renames logs; raises the format in which entries are written."""
 
 import argparse
 import signal
@@ -57,6 +57,12 @@ _RESTORED_HELP = (
 )
 
 
+_UPGRADE_HELP = (
+    "It is refused while a server lives that cannot read that format; afterwards releases that cannot do not start. A"
+    " server that has died counts until the others have noticed, which takes them as long as the lease."
+)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # must not end the server before it can read its keys again
@@ -74,9 +80,7 @@ def run(arguments: list[str] | None = None) -> int:
         return _serve(config, unknown)
     for sentence in unknown:
         standard_streams.complain(f"timer-server: {sentence}")
-    if parsed.check:
-        return _check(config)
-    return _make_store(config, parsed) if parsed.command == "init" else _rename_logs(config)
+    return _check(config) if parsed.check else _work_on_store(config, parsed)
 
 
 def _serve(config: Config, unknown: list[str]) -> int:
@@ -121,14 +125,22 @@ def _check(config: Config) -> int:
     return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
 
 
+def _work_on_store(config: Config, parsed: argparse.Namespace) -> int:
+    """Runs a command about the store that TIMER_STORE names."""
+    if parsed.command == "restored":
+        return _rename_logs(config)
+    if not config.store_url:
+        others = "other stores are made, and upgraded, by the server itself"
+        return _complain(f"TIMER_STORE names no PostgreSQL database: {others}", EXIT_MISUSED)
+    return _make_store(config, parsed) if parsed.command == "init" else _upgrade(config, parsed)
+
+
 def _make_store(config: Config, parsed: argparse.Namespace) -> int:
     from timer_server.random_ids import new_log_id  # noqa: PLC0415 - nor this
     from timer_server.store.base import StoreError  # noqa: PLC0415
     from timer_server.store.postgres.database import named  # noqa: PLC0415
     from timer_server.store.postgres.schema import Shape  # noqa: PLC0415
 
-    if not config.store_url:
-        return _complain("TIMER_STORE names no PostgreSQL database: other stores are made as they are", EXIT_MISUSED)
     wanted = Shape(parsed.shards, parsed.lease)
     try:
         with closing(named(config.store_url, config.replication)) as database:
@@ -143,6 +155,23 @@ def _make_store(config: Config, parsed: argparse.Namespace) -> int:
         return _complain(f"{told}; a store stays as it was made", EXIT_FAILED)
     standard_streams.write(f"{'made' if is_new else 'kept'} {told}\n")
     return EXIT_OK
+
+
+def _upgrade(config: Config, parsed: argparse.Namespace) -> int:
+    from timer_server.store.base import StoreError  # noqa: PLC0415 - nor this
+    from timer_server.store.postgres.database import named  # noqa: PLC0415
+    from timer_server.upgrade import upgrade  # noqa: PLC0415
+
+    try:
+        with closing(named(config.store_url, config.replication)) as database:
+            lines, fault = upgrade(database, is_dry_run=parsed.dry_run)
+    except SettingError as error:
+        return _complain(str(error), EXIT_MISUSED)
+    except StoreError as error:
+        return _complain(str(error), EXIT_FAILED)
+    for line in lines:
+        standard_streams.write(f"{line}\n")
+    return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
 
 
 def _rename_logs(config: Config) -> int:
@@ -211,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser = _Parser(
         prog="timer-server",
-        usage="timer-server [-h] [--check | --version | keygen ... | init ... | restored]",
+        usage="timer-server [-h] [--check | --version | keygen ... | init ... | restored | upgrade ...]",
         description="Durable countdown timers over ZeroMQ. Everything is set by environment variables or a .env file.",
         epilog=f"variables, their defaults and what is allowed:\n{settings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -219,12 +248,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
     parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
     commands = parser.add_subparsers(
-        dest="command", metavar="keygen, init, restored", title="commands", prog="timer-server"
+        dest="command", metavar="keygen, init, restored, upgrade", title="commands", prog="timer-server"
     )
     _add_keygen(commands)
     _add_init(commands)
     about = "give the logs in TIMER_STORE new ids: for once after a copy of it was put back, before a server starts"
     commands.add_parser("restored", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_RESTORED_HELP)
+    _add_upgrade(commands)
     return parser
 
 
@@ -273,6 +303,14 @@ def _add_init(commands: "argparse._SubParsersAction[_Parser]") -> None:
         metavar="SECONDS",
         help=f"silence after which a server's shards go to others (default: {LEASE_MS / 1000:g})",
     )
+
+
+def _add_upgrade(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    about = "have entries in the PostgreSQL database written in this release's format: once all servers run it"
+    upgrade = commands.add_parser(
+        "upgrade", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_UPGRADE_HELP
+    )
+    upgrade.add_argument("--dry-run", action="store_true", help="only tell which servers there are and what they read")
 
 
 def _shards(text: str) -> int:

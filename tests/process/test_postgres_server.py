@@ -11,6 +11,7 @@ from drivers.peers import REPLY_LIMIT_MS, requester, socket_to
 from drivers.server_process import ServerProcess, timer_server
 from keys import KeyRing
 from postgres_store import new_place, shared_cluster
+from timer_server import health
 from timer_server import stores as stores_module
 from timer_server.limits import SHARDS
 from timer_server.loop.signals import OperatorSignals
@@ -118,6 +119,23 @@ def test_what_cannot_be_made_is_a_sentence(tmp_path: Path, arguments: tuple[str,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_format_of_entries_is_raised_by_a_command(tmp_path: Path, url: str) -> None:
+    """Of one there is no newer one yet; tests/store/postgres/test_upgrade.py has two."""
+
+    def upgrade(*arguments: str, store: str = url) -> tuple[int, str]:
+        done = timer_server("upgrade", *arguments, folder=tmp_path, TIMER_STORE=store, TIMER_REPLICATION="none")
+        return done.returncode, done.stdout + done.stderr
+
+    shown = f"postgresql://timers@{shared_cluster().primary.address}/timers"
+    assert upgrade() == (1, f"timer-server: cannot open {shown}: it holds no timers\n")
+    assert timer_server("init", folder=tmp_path, TIMER_STORE=url, TIMER_REPLICATION="none").returncode == 0
+    assert upgrade("--dry-run") == (0, f"{shown}: entries are written in format 1\n")
+    assert upgrade() == (0, f"kept {shown}: entries are written in format 1\n")
+    code, said = upgrade(store="memory:")
+    assert code == 2
+    assert "TIMER_STORE names no PostgreSQL database: other stores are made, and upgraded, by the server itself" in said
+
+
 def test_after_a_restore_every_log_has_a_new_id(tmp_path: Path, url: str) -> None:
     settings = {"TIMER_STORE": url, "TIMER_REPLICATION": "none"}
     assert timer_server("init", "--shards", "2", folder=tmp_path, **settings).returncode == 0
@@ -141,15 +159,19 @@ def test_after_a_restore_every_log_has_a_new_id(tmp_path: Path, url: str) -> Non
 
 
 class TestAway:
-    def test_a_server_waits_and_sigterm_ends_that(self, tmp_path: Path) -> None:
-        server = ServerProcess(tmp_path, {"TIMER_STORE": NOBODY})
+    def test_a_server_waits_and_sigterm_ends_that(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(health, "_TIMEOUT_MS", 100)
+        bind = f"ipc://{tmp_path}/commands"
+        server = ServerProcess(tmp_path, {"TIMER_STORE": NOBODY, "TIMER_BIND": bind})
         server.launch()
         try:
             reason = server.wait_for_log("the store is away; the server waits for it")["reason"]
+            fault, _ = health.check(bind, None)
             assert server.terminate() == 0
         finally:
             server.kill()
 
+        assert f"no answer from {bind} within 100 ms: a server that still starts or waits for its store, " in str(fault)
         assert reason == f"cannot open {NOBODY}: 127.0.0.1:1: Connection refused"
         assert [line["event"] for line in server.lines][1:] == ["told to stop before anybody was served", "stopped"]
 

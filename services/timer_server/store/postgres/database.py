@@ -3,14 +3,14 @@ wait."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from timer_protocol.settings import SettingError, without_password
 from timer_server.store.base import Notice, StoreAway, StoreError
 from timer_server.store.integrity import Damage
 from timer_server.store.postgres.commit import Done, ShardCommit, done, parameters
-from timer_server.store.postgres.exchange import Answer, Steps, asking, finish, preparing
+from timer_server.store.postgres.exchange import Answer, Exchange, Steps, asking, finish, preparing
 from timer_server.store.postgres.schema import Shape
 from timer_server.store.postgres.sentences import (
     Failed,
@@ -26,6 +26,8 @@ from timer_server.store.postgres.session import About, Seen, Session, opening
 from timer_server.store.postgres.statements import COMMIT, OF_COMMITS, OF_READS, WAIT_BRIEFLY, Statement
 from timer_server.store.postgres.tables import preparing_tables
 from timer_server.store.postgres.url import Url, parse
+
+T = TypeVar("T")
 
 Replication = Literal["required", "external", "none"]
 """Who replicates commits: PostgreSQL itself, the storage below it, or nobody."""
@@ -135,6 +137,12 @@ class Database:
         if not answer.is_confirmed:
             raise StoreAway(not_confirmed(self.url.shown))
         return answer
+
+    def run(self, doing: str, begin: Exchange[T]) -> T:
+        """Goes through an exchange, over a connection that is made where there is none. Raises `StoreError`."""
+        session = self._session or self._connect()
+        with self._explained(doing):
+            return finish(begin(session.connection), WRITE_SILENCE_MS)
 
     def commit(self, owner: UUID, commits: Sequence[ShardCommit]) -> frozenset[int]:
         """Commits what a server writes in its shards, and returns those that it still owns: nothing was written in the

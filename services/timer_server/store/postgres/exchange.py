@@ -41,6 +41,10 @@ Steps = Generator[Wait | None, bool, T]
 """An exchange: yields `Wait`, or None for a pause, is sent whether it came in time, and returns what came of it."""
 
 
+Exchange = Callable[[PGconn], Steps[T]]
+"""What begins an exchange over a connection."""
+
+
 class Answer(NamedTuple):
     """What a statement has returned, once it has ended.
 
