@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from drivers.runs import SIDES, image, new_project, remove_what_ended_runs_left, this_run
-from drivers.stack import BUILD_LIMIT_S, Stack, run
+from drivers.runs import POSTGRES, SIDES, image, new_project, remove_what_ended_runs_left, this_run
+from drivers.stack import BUILD_LIMIT_S, ROOT, Stack, run
 
 ENGINE_LIMIT_S = 20.0
 
@@ -48,10 +48,18 @@ def build_images() -> str:
     return tag
 
 
+def build_postgres() -> None:
+    """Builds the image of PostgreSQL, for the one file of tests that needs it; it goes with the others."""
+    dockerfile = ROOT / "deploy" / "Dockerfile.postgres"
+    base = ["--build-arg", f"PYTHON_IMAGE={name}"] if (name := os.environ.get("PYTHON_IMAGE")) else []
+    command = ["docker", "build", "--quiet", *base, "--file", str(dockerfile), "--tag", image(POSTGRES), str(ROOT)]
+    run(command, limit_s=BUILD_LIMIT_S)
+
+
 def remove_images() -> None:
     """Removes the run's images, if it has built any."""
     if _built().exists():
-        run(["docker", "image", "rm", *map(image, SIDES)], check=False)
+        run(["docker", "image", "rm", *map(image, (*SIDES, POSTGRES))], check=False)
         _built().unlink()
 
 

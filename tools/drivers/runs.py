@@ -12,6 +12,7 @@ from drivers.stack import run
 PROJECTS = "timer-test-"
 IMAGES = "timer-service-test-"
 SIDES = ("server", "client")
+POSTGRES = "postgres"
 _VARIABLE = "TEST_RUN"
 _PROJECT_LABEL = "com.docker.compose.project"
 

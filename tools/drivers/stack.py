@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 FILES = (ROOT / "docker-compose.yml", Path(__file__).with_name("compose.test.yml"))
 
 COMMAND_LIMIT_S = 60.0
+HEALTHY_LIMIT_S = 60.0
 BUILD_LIMIT_S = 480.0
 
 
@@ -47,9 +48,10 @@ class Stack:
         """`docker compose ARGUMENTS`."""
         return run(self.line(*arguments), env=self.env, cwd=ROOT, **options)
 
-    def up(self) -> None:
-        """Starts the server and waits until it is healthy."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "30", "server")
+    def up(self, *services: str) -> None:
+        """Starts services, the server unless others are named, and waits until they are healthy."""
+        wait = ["--wait", "--wait-timeout", str(round(HEALTHY_LIMIT_S))]
+        self.compose("up", "--detach", *wait, *(services or ("server",)), limit_s=HEALTHY_LIMIT_S + COMMAND_LIMIT_S)
 
     def timer(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """`timer ARGUMENTS` in a client container, without a terminal."""
@@ -63,6 +65,11 @@ class Stack:
         """`timer ARGUMENTS` in a client container, in the background."""
         command = [*self._base, "run", "--rm", *(["--name", name] if name else []), *([] if terminal else ["-T"])]
         return self._background([*command, "client", *arguments], terminal=terminal)
+
+    def start_python(self, code: str, *arguments: str) -> Program:
+        """A program in a client container, with its library, in the background."""
+        command = [*self._base, "run", "--rm", "-T", "--entrypoint", "python", "client", "-c", code, *arguments]
+        return self._background(command)
 
     def follow_log(self) -> Program:
         """The server's log, from its beginning, as it grows."""
