@@ -127,7 +127,7 @@ class TestSendingOn:
 
         assert kinds(store, 1) == ["started", "paused"]
         assert a.take_told() == []
-        assert len(a.forwards) == 0
+        assert a.forwards.room.requests == 0
 
     def test_a_server_without_shards_starts_timers_of_others(self, store: SharedStore, c: Server) -> None:
         store.give(2, "b")

@@ -238,7 +238,7 @@ def test_where_time_runs_out_the_request_says_what_is_told(gathered: Gathered) -
     assert (told["result"]["next"], closed) == ("late", [True])
     gathered.store.run()
     assert gathered.server("a").take_told() == []
-    assert (len(gathered.server("a").forwards), len(gathered.server("a").forwards.lines)) == (0, 0)
+    assert (gathered.server("a").forwards.room.requests, len(gathered.server("a").forwards.lines)) == (0, 0)
 
 
 def test_it_stands_in_line_behind_what_was_asked_before(gathered: Gathered) -> None:
@@ -270,7 +270,7 @@ def test_the_first_that_comes_to_something_is_enough(gathered: Gathered) -> None
     gathered.server("b").call("timer.start", id=gathered.store.name_in(2, "new"), seconds=60)
     assert [event["kind"] for event in gathered.told()["result"]["events"]] == ["started"]
     assert [len(server.parked) for server in servers] == [0, 0, 0]
-    assert [len(server.forwards) for server in servers] == [0, 0, 0]
+    assert [server.forwards.room.requests for server in servers] == [0, 0, 0]
 
 
 def test_parts_that_wait_here_go_on_elsewhere_where_their_shard_is_lost(gathered: Gathered) -> None:

@@ -101,7 +101,7 @@ class Membership:
         self._ownership = ownership
         self._servers, self._places, self._metrics = parts.servers, parts.places, parts.metrics
         self._peers = parts.peers
-        self._followers = followers or NoFollowers()
+        self._followers = NoFollowers() if followers is None else followers
         self._presence = presence
         self._new_incarnation = new_incarnation
         self._beat: do.Join | do.Beat | None = None

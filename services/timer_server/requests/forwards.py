@@ -100,9 +100,6 @@ class Forwards:
         """That of the last request, or errand: those after it have higher ones."""
         self._number = 0
 
-    def __len__(self) -> int:
-        return self.room.requests
-
     def next_order(self) -> int:
         """A number for a request or an errand, higher than all before."""
         self.order += 1
