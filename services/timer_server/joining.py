@@ -52,7 +52,8 @@ class Candidate:
         self._now_ns = now_ns
         self._make_shard = make_shard
         self._closing_all = closing_all
-        primary = self._open(Primary(database.url, self._incarnation, database.replication, database.seen))
+        primary = Primary(database.url, self._incarnation, database.replication, now_ns, database.seen)
+        self._open(primary)
         self.committer = PipelineCommitter([], primary, new_log_id, now_ns, database)
         self._membership: Membership | None = None
 
@@ -90,10 +91,11 @@ class Candidate:
             new_incarnation=new_incarnation,
         )
 
-    def _of(self, work: str) -> tuple[Url, str, Replication, Seen]:
+    def _of(self, work: str) -> tuple[Url, str, Replication, Callable[[], int], Seen]:
         """What a session for some work is made of."""
         database = self._database
-        return database.url, f"timer-server {work} {self._incarnation}", database.replication, database.seen
+        name = f"timer-server {work} {self._incarnation}"
+        return database.url, name, database.replication, self._now_ns, database.seen
 
     def _open(self, session: S) -> S:
         """Has a session closed at the end."""

@@ -10,19 +10,23 @@ import pytest
 
 from drivers.several_servers import Server, SharedStore
 from loop.hall import Machine, Wire
+from loop.test_peering import QuietPeers
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.errors import ErrorCode
 from timer_server.loop import peer_traffic
 from timer_server.loop.clock import Clock
-from timer_server.loop.committer import InlineCommitter
+from timer_server.loop.commit_care import ANSWER_WITHIN_MS
+from timer_server.loop.committer import Committer, InlineCommitter, Ticket
 from timer_server.loop.parts import Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
 from timer_server.requests.answers import PeerAnswer
-from timer_server.requests.between_servers import PeerResult, unpacked_replies, unpacked_requests
+from timer_server.requests.between_servers import PeerError, PeerResult, unpacked_replies, unpacked_requests
 from timer_server.requests.servers import Servers
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
-from timer_server.wire.peers import Incoming
+from timer_server.wire.peers import Incoming, Peers
 
 
 @pytest.fixture
@@ -82,35 +86,63 @@ def test_what_waits_for_a_server_that_takes_no_reply_is_given_up(store: SharedSt
     assert len(b.parked) == 0
 
 
+class Unanswered:
+    """A committer whose store does not answer."""
+
+    is_inline = False
+    most_in_flight = 1
+    is_away = True
+
+    def submit(self, _: object) -> Ticket:
+        return Ticket(1)
+
+    def settled(self) -> Ticket:
+        return Ticket(0)
+
+    def next_due_ns(self) -> None: ...
+
+    def register(self, _: object) -> None: ...
+
+
 class Joined:
     """The loop of `b`. What `a` sends and gets is the test's to deliver."""
 
-    def __init__(self, store: SharedStore) -> None:
+    def __init__(self, store: SharedStore, committer: Committer | None = None) -> None:
         self.server = server = store.servers["b"]
         self.machine = Machine()
         self.wire = Wire(self.machine)
+        self.peers = QuietPeers()
         parts = Parts(
             Clock(self.machine.sources(), None),
             server.shards,
             server.places,
             server.queue_rules,
-            InlineCommitter({shard.log.id: store.stores[shard.number] for shard in server.shards.owned}),
+            committer or InlineCommitter({shard.log.id: store.stores[shard.number] for shard in server.shards.owned}),
             server.dispatcher,
             cast("Commands", self.wire),
             cast("Events", self.wire),
             self.wire.admission,
             Metrics({shard.number: shard.engine.counts() for shard in server.shards.owned}),
             Servers(()),
+            peers=cast("Peers", self.peers),
             peer_traffic=server.traffic,
         )
         self.signals = OperatorSignals()
         self.loop = Loop(parts, self.signals)
 
     def turn(self) -> None:
-        while self.server.peers.inbox:
-            self.server.traffic.deliver(self.server.peers.inbox.popleft())
+        self.listen()
         self.loop._timeout_ms()
         self.loop._turn({self.wire.socket: 1})
+
+    def hold(self) -> None:
+        """What is done while no turn may begin."""
+        self.listen()
+        self.loop._wait_for_room({})
+
+    def listen(self) -> None:
+        self.peers.waiting += self.server.peers.inbox
+        self.server.peers.inbox.clear()
 
     def close(self) -> None:
         self.loop.close()
@@ -153,3 +185,44 @@ def test_the_loop_sends_what_is_for_others_at_the_end_of_its_turn(store: SharedS
     store.deliver("b", "a", "replies")
     joined.turn()
     assert len(joined.wire.replied_ns) == 2
+
+
+class TestWhileNoTurnMayBegin:
+    @pytest.fixture
+    def held(self, store: SharedStore) -> Iterator[Joined]:
+        """One turn is in flight, and nothing comes of it."""
+        with closing(Joined(store, Unanswered())) as joined:
+            joined.server.call("timer.start", id=store.name_in(1, "first"), seconds=60)
+            joined.turn()
+            assert joined.loop._is_full()
+            yield joined
+
+    def test_connections_are_kept_up_and_replies_taken_in(self, store: SharedStore, held: Joined) -> None:
+        held.server.call("timer.start", id=store.name_in(0), seconds=60)
+        held.server.turn()
+        store.deliver("b", "a", "requests")
+        store.servers["a"].turn()
+        store.servers["a"].settle_all()
+        store.deliver("b", "a", "replies")
+        assert len(held.server.forwards) == 1
+
+        held.machine.ns += 20 * NS_PER_MS
+        held.hold()
+        assert held.peers.stepped_ns
+        assert len(held.server.forwards) == 0
+
+    def test_requests_wait_and_are_refused_once_it_takes_too_long(self, store: SharedStore, held: Joined) -> None:
+        store.servers["a"].call("timer.start", id=store.name_in(1), seconds=60)
+        store.servers["a"].turn()
+        store.deliver("a", "b", "requests")
+        held.hold()
+        assert [incoming.kind for incoming in held.peers.waiting] == ["request"]
+        assert not store.link("a", "b").replies
+
+        held.machine.ns += ANSWER_WITHIN_MS * NS_PER_MS
+        held.hold()
+        (body,) = store.link("a", "b").replies
+        (reply,) = unpacked_replies(body)
+        assert isinstance(reply, PeerError)
+        assert reply.error.code == ErrorCode.STORAGE_FAILED
+        assert [shard.take_writes() for shard in held.server.shards.owned] == [None]

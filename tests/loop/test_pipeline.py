@@ -247,7 +247,7 @@ class Server(Desk):
         self.loop._attend(self.lease)
         if self.is_full:
             self.loop._tell_settled()
-            self.loop._hold(dict.fromkeys(ready, 1))
+            self.loop._wait_for_room(dict.fromkeys(ready, 1))
         else:
             self.loop._timeout_ms()  # which looks at what is due
             self.loop._turn(dict.fromkeys(ready, 1))

@@ -39,10 +39,10 @@ class PeerTraffic:
         self._dispatcher = dispatcher
         self._answers: list[PeerAnswer] = []
 
-    def deliver(self, incoming: Incoming) -> None:
-        """Takes something that has come of another server: applies requests, and passes replies on."""
+    def deliver(self, incoming: Incoming, refusal: Refusal | None = None) -> None:
+        """Takes something that has come of another server: applies requests, or refuses them, and passes replies on."""
         try:
-            self._take(incoming)
+            self._take(incoming, refusal)
         except DecodeError as error:
             what = fields(server=incoming.incarnation, reason=str(error))
             log.error("a message of another server cannot be read", extra=what)
@@ -76,11 +76,11 @@ class PeerTraffic:
                 if not self._reply(incarnation, packed(part)):
                     self._dispatcher.gone(incarnation)
 
-    def _take(self, incoming: Incoming) -> None:
+    def _take(self, incoming: Incoming, refusal: Refusal | None) -> None:
         server = incoming.incarnation
         match incoming.kind:
             case "request":
-                self._answers += self._dispatcher.handle(server, incoming.body, self._now_ns())
+                self._answers += self._dispatcher.handle(server, incoming.body, self._now_ns(), refusal)
             case "reply":
                 self.forwards.replied(server, unpacked_replies(incoming.body))
             case "connected":

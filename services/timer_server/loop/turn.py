@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import zmq
 
 from timer_protocol.durations import NS_PER_MS
-from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.errors import Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
 from timer_server.loop.chores import (
@@ -28,8 +28,10 @@ from timer_server.loop.chores import (
 from timer_server.loop.commit_care import ANSWER_WITHIN_MS, CommitCare, Turn
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
+from timer_server.loop.hold import Hold
 from timer_server.loop.parts import Parts
-from timer_server.loop.peering import Peering
+from timer_server.loop.peering import peering_of
+from timer_server.loop.refusing import STOPPING, Refuser
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.standing import Standing
 from timer_server.loop.tell import Teller
@@ -63,8 +65,6 @@ _SETTLE_LOOK_MS = 100
 _LEAVE_LIMIT_MS = 10_000
 """How long it takes at most to give its shards to other servers, while it serves on."""
 
-_STOPPING = Refusal(ErrorCode.SHUTTING_DOWN, "the server is shutting down; send the request again")
-
 
 class Loop:
     """Runs turns until it is told to stop."""
@@ -78,7 +78,7 @@ class Loop:
         self._dispatcher = parts.dispatcher
         self._commands, self._events, self._admission = parts.commands, parts.events, parts.admission
         self._metrics = parts.metrics
-        self._peering = _peering(parts)
+        self._peering = peering_of(parts)
         self._signals = signals
         self._peer_traffic = parts.peer_traffic
         self._teller = Teller(parts.commands, parts.events, parts.metrics, parts.peer_traffic)
@@ -87,6 +87,8 @@ class Loop:
         self.in_flight: deque[Turn] = deque()
         """Turns that are submitted and not told yet, the oldest first."""
         self._commit_care = CommitCare(self._committer, self.in_flight, self._teller, self._metrics, self._settled)
+        self._refuser = Refuser(parts, self._teller)
+        self._hold = Hold(parts, self._upkeep, self._commit_care, self._peering, self._refuser, self._teller)
         self._ends = Schedule([in_each_shard(Expiry, parts.shards)])
         self._other_chores = Schedule(
             [
@@ -119,7 +121,9 @@ class Loop:
             if self._membership is not None:
                 self._leave(self._membership)
             self._settle_all()
-            self._say_goodbye()
+            log.info("stopping", extra=fields(waiting=len(self._parked)))
+            self._upkeep.dismiss_parked(STOPPING)
+            self._refuser.refuse_requests(STOPPING, self._clock.now_ns() + 25 * RECEIVE_NS)
         except StoreError as error:
             self._give_up(error)
             raise
@@ -142,35 +146,26 @@ class Loop:
         if self._settles_late:
             self._tell_settled()
         if is_full:
-            self._hold(ready)
+            self._wait_for_room(ready)
         elif not (is_quiet and self._end_ahead()):
             self._turn(ready)
 
     def _poll_full(self) -> Mapping[object, int]:
         """Waits while no turn may begin. Requests are left where they are, unless they are to be refused."""
         now_ns = self._clock.now_ns()
-        due_ns = self._commit_care.next_due_ns()
-        beat_ns = self._upkeep.next_due_ns()
-        member_ns = None if self._membership is None else self._membership.next_due_ns()
-        timeout_ms = self._alarm.set(min(ns for ns in (beat_ns, due_ns, member_ns) if ns is not None), now_ns)
+        timeout_ms = self._alarm.set(self._hold.next_due_ns(), now_ns)
         return dict((self._poller if self._commit_care.is_overdue(now_ns) else self._settling).poll(timeout_ms))
 
-    def _hold(self, ready: Mapping[object, int]) -> None:
+    def _wait_for_room(self, ready: Mapping[object, int]) -> None:
         """Does what cannot wait until a turn may begin. Where that takes too long it refuses what comes in."""
+        self._hold.step()
         now_ns = self._clock.now_ns()
-        self._upkeep.step(now_ns)
-        self._commit_care.step(now_ns)
-        if self._peer_traffic is not None:
-            self._peer_traffic.step(now_ns)
         if not self._commit_care.is_overdue(now_ns):
             return
-        self._let_in(ready)
-        if self._commands.socket in ready:
-            self._refuse_requests(STORE_AWAY, now_ns + RECEIVE_NS)
-        self._parked.expire(now_ns, CHORE_BUDGET)
-        self._teller.fail(self._parked.take_ready(), STORE_AWAY)
+        self._let_in(ready, STORE_AWAY)
+        self._hold.refuse(ready, now_ns + RECEIVE_NS, CHORE_BUDGET)
         if self._upkeep.has_to_cut:
-            self._fail_all(STORE_AWAY)
+            self._refuser.fail_all(self.in_flight, self._answers, STORE_AWAY)
             self._upkeep.cut_connections()
 
     def _is_full(self) -> bool:
@@ -200,15 +195,15 @@ class Loop:
         self._submit()
         self._tell_settled()
 
-    def _let_in(self, ready: Mapping[object, int]) -> None:
-        """Takes in connections and subscriptions."""
+    def _let_in(self, ready: Mapping[object, int], refusal: Refusal | None = None) -> None:
+        """Takes in connections and subscriptions, and what other servers send: their requests may be refused."""
         self._upkeep.turned_away += self._commands.listener.turn_away(ready) + self._events.listener.turn_away(ready)
         if self._events.socket in ready:
             self._events.take_subscriptions()
         if self._admission.is_asked(ready):
             self._admission.admit(also_subscribers=not self._events.is_behind)
         if self._peering is not None:
-            self._upkeep.turned_away += self._peering.take_in(ready)
+            self._upkeep.turned_away += self._peering.take_in(ready, refusal)
 
     def _receive(self) -> None:
         """Applies requests. The clock is read after each message, so that no timer begins before it was asked for."""
@@ -392,37 +387,7 @@ class Loop:
                 self._attend(self._membership)
             self._tell_settled()
 
-    def _say_goodbye(self) -> None:
-        """Answers parked requests, and those that came in but were not applied, with an error to try again."""
-        log.info("stopping", extra=fields(waiting=len(self._parked)))
-        self._upkeep.dismiss_parked(_STOPPING)
-        self._refuse_requests(_STOPPING, self._clock.now_ns() + 25 * RECEIVE_NS)
-
-    def _refuse_requests(self, refusal: Refusal, until_ns: int) -> None:
-        """Answers what comes in until a moment with an error, and applies nothing."""
-        while self._clock.now_ns() < until_ns and (message := self._commands.receive()) is not None:
-            answer = self._dispatcher.refuse(message.frames, refusal)
-            if answer is not None:
-                self._teller.send([answer])
-
     def _give_up(self, error: StoreError) -> None:
         """Answers everything in flight and after it with an error, since none of it is known to be durable."""
         log.error("the store failed; the server ends", extra=fields(reason=str(error)))
-        self._fail_all(NOT_STORED)
-
-    def _fail_all(self, refusal: Refusal) -> None:
-        """Answers everybody with an error who waits for something."""
-        # Answers with a waiting part may hold changes that are not durable either.
-        self._dispatcher.fail_waiting(refusal)
-        self._answers += self._parked.take_ready()
-        for answers in (*(turn.answers for turn in self.in_flight), self._answers):
-            self._teller.fail(answers, refusal)
-            answers.clear()
-
-
-def _peering(parts: Parts) -> Peering | None:
-    """The other servers' part in the loop."""
-    if parts.peers is None:
-        return None
-    deliver = (lambda _: None) if parts.peer_traffic is None else parts.peer_traffic.deliver
-    return Peering(parts.peers, parts.clock, parts.metrics, parts.servers, deliver)
+        self._refuser.fail_all(self.in_flight, self._answers, NOT_STORED)

@@ -48,8 +48,9 @@ class PeerDispatcher:
         self._waiting: dict[tuple[str, int], Waiter] = {}
         """Requests that wait, by server and number."""
 
-    def handle(self, peer: str, body: bytes, now_ns: int) -> list[PeerAnswer]:
-        """Applies a message of another server, given its incarnation. Returns what there is to tell it so far.
+    def handle(self, peer: str, body: bytes, now_ns: int, refusal: Refusal | None = None) -> list[PeerAnswer]:
+        """Applies a message of another server, given its incarnation; or refuses it. Returns what there is to tell so
+        far.
 
         Raises `msgspec.DecodeError`.
         """
@@ -64,7 +65,12 @@ class PeerDispatcher:
             room = rooms.get(request.message)
             if room is None:
                 room = rooms[request.message] = ReplyRoom()
-            told.append(self._apply(peer, request, senders[request.sender], room, now_ns))
+            answer = _answer(peer, request, room)
+            if refusal is None:
+                answer = self._apply(answer, request, senders[request.sender], room, now_ns)
+            else:
+                answer.fail(refusal)
+            told.append(answer)
         return told
 
     def gone(self, peer: str) -> None:
@@ -72,10 +78,9 @@ class PeerDispatcher:
         for of, number in [key for key in self._waiting if key[0] == peer]:
             self._give_up(of, number)
 
-    def _apply(self, peer: str, request: PeerRequest, sender: Sender, room: ReplyRoom, now_ns: int) -> PeerAnswer:
-        answer = PeerAnswer(
-            peer, request.number, request.connection, frozenset([number for number, _ in request.shards]), room
-        )
+    def _apply(
+        self, answer: PeerAnswer, request: PeerRequest, sender: Sender, room: ReplyRoom, now_ns: int
+    ) -> PeerAnswer:
         shards: list[Shard] = []
         for number, epoch in request.shards:
             shard = self._shards.numbered(number)
@@ -121,3 +126,8 @@ class PeerDispatcher:
         waiter = self._waiting.pop((peer, number), None)
         if waiter is not None:
             self._parked.give_up(waiter)
+
+
+def _answer(peer: str, request: PeerRequest, room: ReplyRoom) -> PeerAnswer:
+    shards = frozenset([number for number, _ in request.shards])
+    return PeerAnswer(peer, request.number, request.connection, shards, room)

@@ -101,14 +101,19 @@ class Peers:
         """Sends replies to a server that has asked; False where they are lost, which the server will know."""
         return self.port.reply(incarnation, body)
 
-    def receive(self) -> Incoming | None:
-        """What has come next; None if there is nothing. All of one connection comes in order."""
+    def receive(self, *, also_requests: bool = True) -> Incoming | None:
+        """What has come next; None if there is nothing. All of one connection comes in order.
+
+        Requests, with those who would connect, can be left where they are.
+        """
         if self._told:
             return self._told.popleft()
         for _ in range(len(self._turns)):
             link = self._turns[0]
             self._turns.rotate(-1)
             if link is None:
+                if not also_requests:
+                    continue
                 request = self.port.receive(self._own, self._links)
                 if request is not None:
                     return Incoming(request.incarnation, "request", request.body)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Thread
+from time import monotonic_ns
 from typing import cast
 from unittest.mock import Mock
 from uuid import UUID
@@ -225,7 +226,7 @@ class TestStandby:
     def test_a_statement_that_was_released_without_a_warning_is_not_durable(self, cluster: Cluster) -> None:
         names = cluster.primary.execute("show synchronous_standby_names")[0][0]
         replies: list[Reply[object]] = []
-        with closing(Primary(parse(cluster.url()), ME, "required")) as primary:
+        with closing(Primary(parse(cluster.url()), ME, "required", monotonic_ns)) as primary:
             finish(primary.opening(), LIMIT_MS)
             try:
                 with frozen(cluster.standbys[0]):
@@ -271,7 +272,7 @@ def test_names_are_looked_at_after_a_statement_unless_the_last_one_was_replicate
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
-    now_ns = 10**12
+    now_ns = 0
     names_after = b"s1"
 
     def answered(_: object, statement: Statement, __: object = ()) -> Steps[Answer]:
@@ -280,8 +281,7 @@ def test_names_are_looked_at_after_a_statement_unless_the_last_one_was_replicate
         return Answer([(names_after,)] if statement is STANDBYS else [(b"", b"s1", b"\0\0\0\7")])
 
     monkeypatch.setattr(own_session, "asking", answered)
-    monkeypatch.setattr(own_session, "monotonic_ns", lambda: now_ns)
-    session = OwnSession(parse("postgresql://me@host/x"), "me", "required")
+    session = OwnSession(parse("postgresql://me@host/x"), "me", "required", lambda: now_ns)
     session.session = cast("Session", Mock(about=Mock(backend=7)))
 
     def doubt() -> str | None:
@@ -341,7 +341,7 @@ def test_a_session_with_a_primary_is_lost_once_another_session_has_seen_a_newer_
     url = parse(shared_cluster().url())
     with closing(Database(url, "none")) as database:
         database.open(Shape(1), lambda: "log")
-        with closing(Primary(url, ME, "none", database.seen)) as primary:
+        with closing(Primary(url, ME, "none", monotonic_ns, database.seen)) as primary:
             finish(primary.opening(), LIMIT_MS)
             assert not primary.is_lost()
             assert database.seen.newest is not None

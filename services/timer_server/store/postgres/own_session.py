@@ -1,7 +1,6 @@
 """A session that a server keeps with the primary for one kind of work, and whether what it has written is durable."""
 
-from collections.abc import Iterable, Sequence
-from time import monotonic_ns
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from timer_server.store.base import StoreError
@@ -35,13 +34,16 @@ class OwnSession:
     doing = "write"
     """What it is for, as operators are told: to read or to write."""
 
-    def __init__(self, url: Url, name: str, replication: Replication, seen: Seen | None = None) -> None:
+    def __init__(
+        self, url: Url, name: str, replication: Replication, now_ns: Callable[[], int], seen: Seen | None = None
+    ) -> None:
         """`name` is what PostgreSQL shows. A session that opens ends those of the same name."""
         self._url = url
         self._name = name
         self._replication = replication
         self._seen = seen or Seen()
-        self._replicated_ns = 0
+        self._now_ns = now_ns
+        self._replicated_ns = -_SHORT_NS
         """When a standby was last known to have all that was written."""
         self.session: Session | None = None
         """The session; None where it is not open."""
@@ -66,7 +68,7 @@ class OwnSession:
         except BaseException:
             session.connection.finish()
             raise
-        self.session, self._replicated_ns = session, 0
+        self.session, self._replicated_ns = session, -_SHORT_NS
 
     def asking(self, statement: Statement, values: Sequence[bytes] = ()) -> Steps[Answer]:
         """Executes a statement. Raises a `Fault`."""
@@ -83,10 +85,10 @@ class OwnSession:
         answer = yield from self.asking(statement, values)
         doubt = self._doubt(answer)
         if doubt is None and answer.rows and self._replication == "required":
-            if monotonic_ns() - self._replicated_ns >= _SHORT_NS:
+            if self._now_ns() - self._replicated_ns >= _SHORT_NS:
                 ((names,),) = (yield from self.asking(STANDBYS)).rows
                 doubt = None if names else not_replicated(self._url.shown)
-            self._replicated_ns = monotonic_ns() if doubt is None else 0
+            self._replicated_ns = self._now_ns() if doubt is None else -_SHORT_NS
         return Reply(answer.rows, doubt)
 
     def _doubt(self, answer: Answer) -> str | None:

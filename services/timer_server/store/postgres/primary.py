@@ -1,6 +1,6 @@
 """The primary as a committer talks to it: what it asks, each as an exchange, and whether what has come is durable."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from timer_server.store.postgres.arrays import bytea_array, int4_array, int8_array, text_array
@@ -25,8 +25,10 @@ class Primary(OwnSession):
 
     statements = (*OF_COMMITS, HAND_OVER)
 
-    def __init__(self, url: Url, owner: UUID, replication: Replication, seen: Seen | None = None) -> None:
-        super().__init__(url, f"timer-server commits {owner}", replication, seen)
+    def __init__(
+        self, url: Url, owner: UUID, replication: Replication, now_ns: Callable[[], int], seen: Seen | None = None
+    ) -> None:
+        super().__init__(url, f"timer-server commits {owner}", replication, now_ns, seen)
         self.owner = owner
 
     def committing(self, commits: Sequence[ShardCommit]) -> Steps[Reply[frozenset[int]]]:
