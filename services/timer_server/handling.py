@@ -75,6 +75,7 @@ def handle_among_others(
         shards=shards,
         forwards=forwards,
         parts=parts,
+        in_line=over_servers.in_line(),
         new_key=new_key,
     )
     peer_dispatcher = PeerDispatcher(codec, handlers, parts, shards, parked, dispatcher.failed)

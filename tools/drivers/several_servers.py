@@ -244,6 +244,7 @@ class Server:
             shards=self.shards,
             forwards=self.forwards,
             parts=parts,
+            in_line=over.in_line() if store.are_joined else {},
             new_key=lambda: self._make_id(0),
         )
         peer_dispatcher = PeerDispatcher(CODEC, handlers, parts, self.shards, self.parked, self.dispatcher.failed)

@@ -5,13 +5,19 @@ epoch at a time; after some came back the others are waited for, and all are sen
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
+from math import inf
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.requests.forward_room import ClientMessage
 from timer_server.store.membership import Owner
+
+STEPS = 1 << 20
+"""Orders that each request has, one for each thing that is to be done for it: more than a dialogue has questions."""
 
 NEVER_SENT = Refusal(ErrorCode.SHUTTING_DOWN, "no server has served its shard in time; send the request again")
 SENT = Refusal(ErrorCode.STORAGE_FAILED, "the server of its shard has not answered in time; send the request again")
@@ -94,10 +100,18 @@ class Line:
         """Whether an errand may be sent to an owner now, None being this server: no other that waits is before it."""
         if self.is_stalled or (self.sent and (target is None or self.target != target)):
             return False
+        self._sort()
+        return next(iter(self.waiting)) == errand.order
+
+    def before(self, end: float) -> Iterator[tuple[int, Errand]]:
+        """Those that wait, up to an order."""
+        self._sort()
+        return takewhile(lambda entry: entry[0] < end, self.waiting.items())
+
+    def _sort(self) -> None:
         if not self.is_sorted:
             self.waiting = OrderedDict(sorted(self.waiting.items()))
             self.is_sorted = True
-        return next(iter(self.waiting)) == errand.order
 
 
 class Lines:
@@ -108,6 +122,8 @@ class Lines:
         """By connection and shard. What a connection asks of a shard for which it has a line stands in that."""
         self._of_shard: dict[int, dict[bytes, Line]] = {}
         """Lines in which something waits, by shard and connection."""
+        self.held: dict[bytes, list[int]] = {}
+        """By connection, the orders of requests behind which all others wait, until each has done all its steps."""
 
     def __len__(self) -> int:
         return len(self.by_key)
@@ -159,6 +175,28 @@ class Lines:
             self._of_shard.setdefault(shard, {})[errand.connection] = line
         line.is_stalled = True
         return {} if line.sent else self._end_of_flight(key, line)
+
+    def hold(self, errand: Errand) -> None:
+        """Has all that its connection has asked after an errand wait until that is released."""
+        insort(self.held.setdefault(errand.connection, []), errand.order)
+
+    def release(self, errand: Errand) -> dict[int, Errand]:
+        """Holds nothing up any more for an errand. Returns what may be tried now: up to the next that holds."""
+        orders = self.held.get(errand.connection, [])
+        at = bisect_left(orders, errand.order)
+        if at == len(orders) or orders[at] != errand.order:
+            return {}
+        del orders[at]
+        if not orders:
+            del self.held[errand.connection]
+        end = (orders[0] // STEPS + 1) * STEPS if orders else inf
+        lines = (of_shard.get(errand.connection) for of_shard in self._of_shard.values())
+        return {order: other for line in lines if line is not None for order, other in line.before(end)}
+
+    def is_held(self, errand: Errand) -> bool:
+        """Whether an errand has to wait until the steps of an earlier request are done."""
+        orders = self.held.get(errand.connection)
+        return orders is not None and orders[0] // STEPS < errand.order // STEPS
 
     def shards(self) -> list[int]:
         """The shards for which something waits."""

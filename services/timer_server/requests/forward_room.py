@@ -56,6 +56,10 @@ class ForwardRoom:
         self.requests += 1
         self._add(message, held, size)
 
+    def holds(self, connection: bytes) -> bool:
+        """Whether requests of a connection are held."""
+        return connection in self._by_connection
+
     def keep(self, message: ClientMessage, size: int) -> None:
         """Counts what came of a request, as long as others of its message have yet to be answered."""
         if message.requests and size:

@@ -119,13 +119,18 @@ class ForwardingDispatcher(Dispatcher):
         shards: Shards,
         forwards: Forwards,
         parts: PartKinds,
+        in_line: Mapping[str, Handler],
         new_key: Callable[[], str],
     ) -> None:
-        """`new_key` makes a key for a change that has none."""
+        """`in_line` has the handlers that ask other servers, for what stands behind requests that were sent on.
+
+        `new_key` makes a key for a change that has none.
+        """
         super().__init__(codec, handlers, parked, limits, new_id, queue_prefix)
         self._shards = shards
         self._forwards = forwards
-        self._lines = forwards.lines.by_key
+        self._lines, self._held = forwards.lines.by_key, forwards.lines.held
+        self._in_line = {codec.call_type(name): handler for name, handler in in_line.items()}
         self._kinds = {codec.call_type(name): _kind(method) for name, method in _METHODS.items() if name in handlers}
         self._new_key = new_key
         self._open_batches: set[JsonAnswer] = set()
@@ -196,12 +201,19 @@ class ForwardingDispatcher(Dispatcher):
         if kind.id_name is not None:
             number = shard_number(getattr(call.params, kind.id_name), self._shards.count)
             shard = self._shards.numbered(number)
-            if shard is None or (self._lines and (answer.envelope[0], number) in self._lines):
+            connection = answer.envelope[0]
+            if shard is None or (self._lines and (connection, number) in self._lines) or connection in self._held:
                 self._send_on(self._opened(call, kind, sender, answer, now_ns), now_ns)
                 return _SENT_ON
             if kind.is_of_shard:
                 return shard.timer(call.params, now_ns, room)
-        return self._handlers[type(call)](call.params, now_ns, room)
+        return self._handler(call, answer)(call.params, now_ns, room)
+
+    def _handler(self, call: MethodCall, answer: JsonAnswer) -> Handler:
+        """What handles a request. One about several shards stands in line behind what its connection has sent on."""
+        if self._forwards.room.holds(answer.envelope[0]):
+            return self._in_line.get(type(call)) or self._handlers[type(call)]
+        return self._handlers[type(call)]
 
     def again(self, answer: Answer, lost: Collection[int], now_ns: int, until_ns: int | None = None, /) -> bool:
         """Has what an answer tells of lost shards applied anew. Returns whether it is complete nevertheless.
@@ -330,7 +342,10 @@ class ForwardingDispatcher(Dispatcher):
     def _apply_open(self, request: OpenRequest, now_ns: int) -> None:
         """Applies a request here whose slot is open."""
         call, params = request.call, request.call.params
-        handler, room = self._handlers[type(call)], ReplyRoom() if request.slot is None else request.answer.room
+        handler, room = (
+            self._handler(call, request.answer),
+            ReplyRoom() if request.slot is None else request.answer.room,
+        )
         if request.wait_until_ns is not None:
             params = replace(params, wait_ms=request.left_ms(now_ns, request.wait_until_ns))
         try:

@@ -24,7 +24,7 @@ from timer_server.requests.between_servers import (
     Requests,
     packed,
 )
-from timer_server.requests.errands import NEVER_SENT, SENT, Errand, Lines
+from timer_server.requests.errands import NEVER_SENT, SENT, STEPS, Errand, Lines
 from timer_server.requests.forward_room import ForwardRoom
 from timer_server.requests.placement import Shards
 from timer_server.store.membership import Owner
@@ -97,12 +97,12 @@ class Forwards:
         """Errands that have another time."""
         self._taken = 0
         self.order = 0
-        """That of the last request, or errand: those after it have higher ones."""
+        """The first of the last request: those after it have higher ones."""
         self._number = 0
 
     def next_order(self) -> int:
-        """A number for a request or an errand, higher than all before."""
-        self.order += 1
+        """The first order of a request, higher than all before."""
+        self.order += STEPS
         return self.order
 
     def take(self, errand: Errand, size: int, now_ns: int, until_ns: int | None = None) -> None:
@@ -133,6 +133,14 @@ class Forwards:
         for errand in [*self._short.values(), *(entry[2] for entry in self._long)]:
             if not errand.is_done:
                 self._expire_now(errand, refusal, 0)
+
+    def hold(self, errand: Errand) -> None:
+        """Has all that its connection asks after an errand wait until that is released."""
+        self.lines.hold(errand)
+
+    def release(self, errand: Errand) -> None:
+        """Lets what an errand has held up go."""
+        self._fresh.update(self.lines.release(errand))
 
     # What happens
 
@@ -250,7 +258,7 @@ class Forwards:
 
     def _try(self, errand: Errand, now_ns: int) -> None:
         """Sends an errand for those of its shards whose owners are known, or applies it where they are here."""
-        if errand.is_done:
+        if errand.is_done or (self.lines.held and self.lines.is_held(errand)):
             return
         here: list[int] = []
         there: dict[str, list[tuple[int, int]]] = {}

@@ -62,7 +62,7 @@ class LocalPart(PartAnswer):
 class _Gathering(Errand):
     """A dialogue that runs. It stands in no line; as an errand it has its limit of time."""
 
-    __slots__ = ("gather", "has_begun", "questions", "request", "room", "runner", "sender", "step")
+    __slots__ = ("asked", "gather", "has_begun", "questions", "request", "room", "runner", "sender", "step")
 
     def __init__(
         self, order: int, message: ClientMessage, runner: "Gatherings", gather: Gather, request: OpenRequest | None
@@ -75,6 +75,8 @@ class _Gathering(Errand):
         self.room = ReplyRoom() if request is None or request.slot is None else request.answer.room
         self.questions: set[Question] = set()
         """Those of this step that have yet to be answered."""
+        self.asked = 0
+        """How many there have been. They stand in their lines in its place."""
         self.sender = EVERYBODY if request is None else request.sender
         self.has_begun = False
         self.step: list[Told] = []
@@ -126,7 +128,7 @@ class Gatherings:
 
     def begin(self, gather: Gather, request: OpenRequest, message: ClientMessage, now_ns: int) -> None:
         """Begins a dialogue, whose result goes to a request. Raises `Refusal` (limit_reached)."""
-        gathering = _Gathering(self.forwards.next_order(), message, self, gather, request)
+        gathering = _Gathering(request.order, message, self, gather, request)
         self._begin(gathering, len(encode(request.call.params)), now_ns)
 
     def begin_aside(self, dialogue: Dialogue, message: ClientMessage, now_ns: int) -> None:
@@ -206,17 +208,21 @@ class Gatherings:
         except Refusal:
             gathering.gather.dialogue.close()
             raise
+        if gathering.gather.holds:
+            self.forwards.hold(gathering)
         self.resume(gathering)
 
     def _ask(self, gathering: _Gathering, asks: Sequence[Ask]) -> None:
         for ask in asks:
             if ask.shards:
-                question = Question(self.forwards.next_order(), gathering, ask)
+                gathering.asked += 1
+                question = Question(gathering.order + gathering.asked, gathering, ask)
                 self.forwards.take(question, 0, 0, gathering.until_ns)
                 gathering.questions.add(question)
 
     def _finish(self, gathering: _Gathering, outcome: object) -> None:
         gathering.gather.dialogue.close()
+        self.forwards.release(gathering)
         for question in [*gathering.questions]:
             self.give_up(question)
         gathering.questions.clear()

@@ -40,6 +40,9 @@ WAIT_MS = 4_000
 _LATER_MS = 250
 """How much longer the answer to a wait may take than the wait: the servers are asked one after the other."""
 
+_HOLDING = {"timer.change_many", "queue.revive", "queue.drop"}
+"""Methods that choose first and change then what was chosen. What else asks twice may have requests in between."""
+
 _IN_TIME = Refusal(ErrorCode.STORAGE_FAILED, "not all shards have answered in time; send the request again")
 
 
@@ -66,7 +69,11 @@ class OverServers:
 
     def handlers(self, here: Mapping[str, Handler]) -> Mapping[str, Handler]:
         """The handlers of these methods, by name. `here` are those that answer where all shards are here."""
-        return {name: self._either(here[name], dialogue) for name, dialogue in self._dialogues().items()}
+        return {name: self._either(here[name], gather) for name, gather in self.in_line().items()}
+
+    def in_line(self) -> Mapping[str, Handler]:
+        """Handlers that always ask, so that a request stands in line behind what its connection has asked before."""
+        return {name: self._gather(dialogue, name in _HOLDING) for name, dialogue in self._dialogues().items()}
 
     def _dialogues(self) -> Mapping[str, Callable[[Any, Asking], Dialogue]]:
         logs = self._logs
@@ -92,13 +99,19 @@ class OverServers:
             "queue.drop": self._of_known(partial(self._move_dead, "shards.drop")),
         }
 
-    def _either(self, here: Handler, dialogue: Callable[[Any, Asking], Dialogue]) -> Handler:
+    def _either(self, here: Handler, gather: Handler) -> Handler:
         shards = self._shards
 
         def handle(params: Any, now_ns: int, room: ReplyRoom) -> object:
-            if shards.are_all_here:
-                return here(params, now_ns, room)
-            asking = Asking(shards.count, room)
+            return here(params, now_ns, room) if shards.are_all_here else gather(params, now_ns, room)
+
+        return handle
+
+    def _gather(self, dialogue: Callable[[Any, Asking], Dialogue], holds: bool) -> Handler:
+        count = self._shards.count
+
+        def handle(params: Any, now_ns: int, room: ReplyRoom) -> Gather:
+            asking = Asking(count, room)
 
             def timed_out(_: int, __: ReplyRoom) -> object:
                 if asking.so_far is None:
@@ -107,9 +120,8 @@ class OverServers:
 
             wait_ms = getattr(params, "wait_ms", 0)
             until_ms = max(WAIT_MS, wait_ms + _LATER_MS) if wait_ms else WAIT_MS
-            return Gather(
-                until_ns=now_ns + until_ms * NS_PER_MS, timed_out=timed_out, dialogue=dialogue(params, asking)
-            )
+            until_ns = now_ns + until_ms * NS_PER_MS
+            return Gather(until_ns=until_ns, timed_out=timed_out, dialogue=dialogue(params, asking), holds=holds)
 
         return handle
 
