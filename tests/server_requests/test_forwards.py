@@ -511,3 +511,23 @@ class TestLimits:
 
         (told,) = a.take_told()
         assert (told["error"]["data"]["limit"], told["error"]["data"]["scope"]) == ("parked_requests", "key")
+
+    def test_on_bytes_of_results_that_wait_for_the_rest_of_their_batch(
+        self, store: SharedStore, a: Server, theirs: str, nobodys: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(forward_room, "FORWARDED_BYTES", 10_000)
+        a.call("timer.start", id=theirs, seconds=60, payload="x" * 1000)
+        store.run()
+        a.take_told()
+        get = {"method": "timer.get", "params": {"id": theirs}}
+        a.send(
+            b"c", *({"id": at, **get} for at in range(8)), {"id": 8, "method": "timer.get", "params": {"id": nobodys}}
+        )
+        store.run()
+        assert a.forwards.room.bytes <= 5_000
+
+        store.pass_time(FORWARD_WITHIN_MS)
+        store.run()
+        (told,) = a.take_told()
+        assert ["result" in response for response in told] == [True] * 4 + [False] * 5
+        assert {response["error"]["code"] for response in told[4:8]} == {ErrorCode.STORAGE_FAILED}

@@ -227,3 +227,26 @@ def test_a_put_that_another_server_does_not_have_everywhere_in_time_is_refused(s
     (told,) = server.take_told()
     assert told["error"]["code"] == ErrorCode.STORAGE_FAILED
     assert "not every log" in told["error"]["data"]["reason"]
+
+
+def test_parts_that_wait_for_the_others_are_bounded(store: SharedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many pages at a time, each of which waits for a shard without owner."""
+    monkeypatch.setattr(forward_room, "FORWARDED_BYTES", 20_000)
+    ids = [store.name_in(number, "t") for number in (0, 2)]
+    result(store, "a", "timer.start_many", ids=ids, seconds=60, payloads=["x" * 1000] * 2)
+    del store.owners[4]
+    store.follow()
+    server = store.servers["a"]
+    for number in range(50):
+        server.call("timer.list", connection=b"%d" % (number % 5), request_id=number)
+    store.run()
+    assert server.forwards.room.bytes <= 20_000
+
+    store.give(4, "c")
+    store.follow()
+    store.run()
+    told = server.take_told()
+    assert len(told) == 50
+    assert 0 < sum("result" in one for one in told) < 20
+    assert {one["error"]["code"] for one in told if "error" in one} == {ErrorCode.STORAGE_FAILED}
+    assert server.forwards.room.bytes == 0

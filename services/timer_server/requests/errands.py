@@ -22,6 +22,10 @@ STEPS = 1 << 20
 NEVER_SENT = Refusal(ErrorCode.SHUTTING_DOWN, "no server has served its shard in time; send the request again")
 SENT = Refusal(ErrorCode.STORAGE_FAILED, "the server of its shard has not answered in time; send the request again")
 
+NOT_KEPT = Refusal(
+    ErrorCode.STORAGE_FAILED, "there is no room to keep the result until the others are there; send the request again"
+)
+
 
 class Errand(ABC):
     """Something to be done in some shards, for a message of a client. `order` says which came first.

@@ -60,6 +60,13 @@ class ForwardRoom:
         """Whether requests of a connection are held."""
         return connection in self._by_connection
 
+    def may_keep(self, message: ClientMessage, size: int) -> bool:
+        """Whether there is room for what came of a request, where others of its message have yet to be answered."""
+        if message.requests <= 1:
+            return True
+        held = self._by_connection[message.connection]
+        return _full(0, self.bytes + size, 100) is None and _full(0, held.bytes + size) is None
+
     def keep(self, message: ClientMessage, size: int) -> None:
         """Counts what came of a request, as long as others of its message have yet to be answered."""
         if message.requests and size:

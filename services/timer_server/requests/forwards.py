@@ -24,7 +24,7 @@ from timer_server.requests.between_servers import (
     Requests,
     packed,
 )
-from timer_server.requests.errands import NEVER_SENT, SENT, STEPS, Errand, Lines
+from timer_server.requests.errands import NEVER_SENT, NOT_KEPT, SENT, STEPS, Errand, Lines
 from timer_server.requests.forward_room import ForwardRoom
 from timer_server.requests.placement import Shards
 from timer_server.store.membership import Owner
@@ -198,6 +198,13 @@ class Forwards:
             errand.unsent.add(shard)
             self._fresh.update(self.lines.come_back(errand, shard))
 
+    def tell(self, errand: Errand, shards: frozenset[int], outcome: object, size: int) -> None:
+        """Tells an errand what came of it in some shards, which has `size` bytes; a refusal where these are too many to
+        be kept until the rest is there."""
+        if size and not self.room.may_keep(errand.message, size):
+            outcome, size = NOT_KEPT, 0
+        self.told(errand, errand.tell(shards, outcome), size)
+
     def told(self, errand: Errand, is_done: bool, size: int = 0) -> None:
         """Takes note of what came of an errand, which has `size` bytes; and whether that was all."""
         if is_done:
@@ -330,8 +337,7 @@ class Forwards:
 
     def _tell(self, number: int, outcome: object, size: int = 0) -> None:
         sending = self._landed(number)
-        shards = frozenset([shard for shard, _ in sending.shards])
-        self.told(sending.errand, sending.errand.tell(shards, outcome), size)
+        self.tell(sending.errand, frozenset([shard for shard, _ in sending.shards]), outcome, size)
 
     def _come_back(self, number: int) -> None:
         sending = self._forget(number)

@@ -10,7 +10,8 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal, RpcError
 from timer_protocol.sender import EVERYBODY
 from timer_server.requests.answers import PartAnswer
-from timer_server.requests.errands import Errand
+from timer_server.requests.asking import Answered
+from timer_server.requests.errands import NOT_KEPT, Errand
 from timer_server.requests.forward_room import ClientMessage
 from timer_server.requests.forwards import FORWARD_WITHIN_MS, Forwards
 from timer_server.requests.gathering import Ask, Dialogue, Gather, PartKinds, Told
@@ -18,6 +19,9 @@ from timer_server.requests.open_requests import OpenRequest
 from timer_server.requests.parked import Parked, Wait, Waiter
 from timer_server.requests.placement import Elsewhere, Shards
 from timer_server.requests.room import ReplyRoom
+
+_ENTRY_BYTES = 32
+"""Bytes of an answer, besides payloads, for each of the ten entries that a returned one counts as."""
 
 
 class Question(Errand):
@@ -56,7 +60,7 @@ class LocalPart(PartAnswer):
     def tell(self) -> None:
         question = self.question
         if not question.is_done:
-            question.gathering.runner.forwards.told(question, question.tell(self.shards, self.outcome))
+            question.gathering.runner.forwards.tell(question, self.shards, self.outcome, _size_of(self.outcome))
 
 
 class _Gathering(Errand):
@@ -95,6 +99,9 @@ class _Gathering(Errand):
 
     def told(self, question: Question, shards: frozenset[int], outcome: object) -> bool:
         """Takes what was told of a question. Returns whether that was all of it."""
+        if outcome is NOT_KEPT:
+            self.runner.finish(self, NOT_KEPT)
+            return True
         value = self.runner.value(question.method, outcome)
         self.step.append(Told(shards, value))
         question.missing -= shards
@@ -171,11 +178,11 @@ class Gatherings:
                 gathering.has_begun = True
                 self._ask(gathering, [asked] if isinstance(asked, Ask) else asked)
         except StopIteration as end:
-            self._finish(gathering, end.value)
+            self.finish(gathering, end.value)
         except Refusal as refusal:
-            self._finish(gathering, refusal)
+            self.finish(gathering, refusal)
         except Exception as error:
-            self._finish(gathering, self._failed(error))
+            self.finish(gathering, self._failed(error))
 
     def expired(self, gathering: _Gathering, now_ns: int) -> None:
         """Ends a dialogue whose time is up."""
@@ -183,7 +190,16 @@ class Gatherings:
             outcome = gathering.gather.timed_out(now_ns, gathering.room)
         except Refusal as refusal:
             outcome = refusal
-        self._finish(gathering, outcome)
+        self.finish(gathering, outcome)
+
+    def finish(self, gathering: _Gathering, outcome: object) -> None:
+        """Ends a dialogue, and what it has asked, with what it answers."""
+        gathering.gather.dialogue.close()
+        self.forwards.release(gathering)
+        for question in [*gathering.questions]:
+            self.give_up(question)
+        gathering.questions.clear()
+        self.forwards.told(gathering, gathering.tell(frozenset(), outcome))
 
     def give_up(self, question: Question) -> None:
         """Ends what is under way of a question."""
@@ -220,13 +236,10 @@ class Gatherings:
                 self.forwards.take(question, 0, 0, gathering.until_ns)
                 gathering.questions.add(question)
 
-    def _finish(self, gathering: _Gathering, outcome: object) -> None:
-        gathering.gather.dialogue.close()
-        self.forwards.release(gathering)
-        for question in [*gathering.questions]:
-            self.give_up(question)
-        gathering.questions.clear()
-        self.forwards.told(gathering, gathering.tell(frozenset(), outcome))
+
+def _size_of(outcome: object) -> int:
+    """About how many bytes an answer of this server has."""
+    return outcome.bytes + _ENTRY_BYTES * outcome.entries if isinstance(outcome, Answered) else 0
 
 
 def refusal_of(error: RpcError) -> Refusal:
