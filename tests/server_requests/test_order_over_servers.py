@@ -60,7 +60,7 @@ def test_nothing_overtakes_a_change_between_its_selection_and_its_end(store: Sha
 
     assert kinds(store, 0) == kinds(store, 1) == ["started", "cancelled", "restarted"]
     assert len(a.take_told()) == 4
-    assert (len(a.forwards), len(a.forwards.lines)) == (0, 0)
+    assert (a.forwards.room.requests, len(a.forwards.lines)) == (0, 0)
 
 
 def test_what_is_done_anew_in_a_lost_shard_keeps_its_place(store: SharedStore, a: Server) -> None:

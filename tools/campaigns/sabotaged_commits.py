@@ -32,8 +32,15 @@ def trusts_any_primary() -> None:
     """That PostgreSQL waits for no standby is not looked at once the server has begun."""
     begin = OwnSession.__init__
 
-    def begin_it(self: OwnSession, url: Url, name: str, _replication: Replication, seen: Seen | None = None) -> None:
-        begin(self, url, name, "none", seen)
+    def begin_it(
+        self: OwnSession,
+        url: Url,
+        name: str,
+        _replication: Replication,
+        now_ns: Callable[[], int],
+        seen: Seen | None = None,
+    ) -> None:
+        begin(self, url, name, "none", now_ns, seen)
 
     OwnSession.__init__ = begin_it  # type: ignore[method-assign]
 

@@ -4,6 +4,7 @@ The last tests show why shards are not fenced, taken and read in other ways that
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TypeVar
@@ -42,7 +43,7 @@ class Server:
     def __init__(self, url: str, name: str = "somebody", replication: Replication = "none") -> None:
         self.me = str(uuid4())
         self.name = name
-        self.session = Sessions(parse(url), f"timer-server {self.me}", replication)
+        self.session = Sessions(parse(url), f"timer-server {self.me}", replication, time.monotonic_ns)
         finish(self.session.opening(), LIMIT_S * 1_000)
 
     def run(self, steps: Steps[Reply[T]]) -> T:
