@@ -7,6 +7,7 @@ import pytest
 from drivers.several_servers import Server, SharedStore
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.sender import ALL_RIGHTS, Sender
+from timer_server.limits import KEYS_REMEMBERED
 from timer_server.requests import forward_room
 from timer_server.requests import parked as parked_module
 from timer_server.requests.between_servers import PeerCancel, PeerRequest, unpacked_requests
@@ -288,6 +289,25 @@ class TestOwnersThatChange:
         store.run()
         assert [told["result"]["duration_ms"] for told in a.take_told()] == [61_000]
         assert kinds(store, 1) == ["started", "extended"]
+
+    def test_more_changes_of_a_timer_than_it_knows_keys_of_are_done_once_each(
+        self, store: SharedStore, a: Server, theirs: str
+    ) -> None:
+        most = KEYS_REMEMBERED + 20
+        started(a, theirs)
+        for _ in range(most):
+            a.call("timer.extend", id=theirs, seconds=1)
+        a.turn()
+        store.deliver_all()
+        store.servers["b"].turn()
+        store.servers["b"].settle_all()  # it has done what it got, and nobody hears of it
+        store.kill("b")
+        store.give(1, "c")
+        store.follow()
+        store.run(8)
+
+        assert max(told["result"]["duration_ms"] for told in a.take_told()) == 60_000 + most * 1_000
+        assert kinds(store, 1) == ["started"] + ["extended"] * most
 
     def test_the_reply_to_an_earlier_sending_is_dropped(self, store: SharedStore, a: Server, theirs: str) -> None:
         started(a, theirs)

@@ -13,6 +13,7 @@ from math import inf
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_server.limits import KEYS_REMEMBERED
 from timer_server.requests.forward_room import ClientMessage
 from timer_server.store.membership import Owner
 
@@ -37,6 +38,7 @@ class Errand(ABC):
         "after_seq",
         "connection",
         "is_done",
+        "is_keyed",
         "message",
         "method",
         "numbers",
@@ -55,6 +57,8 @@ class Errand(ABC):
         self.until_ns = 0
         """When nobody waits for it any more."""
         self.is_done = False
+        self.is_keyed = False
+        """Whether it is done once only since a timer knows its key."""
         self.was_sent = False
         self.after_seq: int | None = None
         """The last `seq` of its shard when it began to wait there, where that is known."""
@@ -104,6 +108,8 @@ class Line:
         """Whether an errand may be sent to an owner now, None being this server: no other that waits is before it."""
         if self.is_stalled or (self.sent and (target is None or self.target != target)):
             return False
+        if errand.is_keyed and len(self.sent) >= KEYS_REMEMBERED:
+            return False  # if more were sent again, a timer might have forgotten the first keys
         self._sort()
         return next(iter(self.waiting)) == errand.order
 

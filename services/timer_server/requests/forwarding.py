@@ -306,7 +306,7 @@ class ForwardingDispatcher(Dispatcher):
         assert shard is not None
         message = self._message_for(request)
         forward = Forward(message, shard, request, self._parked.ready)
-        forward.was_sent = was_applied
+        forward.was_sent, forward.is_keyed = was_applied, self._kinds[type(request.call)].is_keyed
         if request.wait_until_ns is not None:
             until_ns = max(request.wait_until_ns + _GRACE_MS * NS_PER_MS, now_ns + FORWARD_WITHIN_MS * NS_PER_MS)
         try:
