@@ -250,3 +250,42 @@ def test_parts_that_wait_for_the_others_are_bounded(store: SharedStore, monkeypa
     assert 0 < sum("result" in one for one in told) < 20
     assert {one["error"]["code"] for one in told if "error" in one} == {ErrorCode.STORAGE_FAILED}
     assert server.forwards.room.bytes == 0
+
+
+def test_what_was_asked_of_nobody_in_time_is_refused_as_not_done(store: SharedStore) -> None:
+    """And what was asked of some may be done."""
+    del store.owners[4]
+    store.follow()
+    server = store.servers["a"]
+    server.call("queue.put", request_id=1, queue=store.name_in(4), prefix="")
+    server.call("timer.change_many", request_id=2, connection=b"2", prefix="", action="pause")
+    server.call("timer.change_many", request_id=3, connection=b"3", ids=[store.name_in(4)], action="pause")
+    store.run()
+    store.pass_time(4_000)
+    store.run()
+
+    codes = {told["id"]: told["error"]["code"] for told in server.take_told()}
+    assert codes == {1: ErrorCode.SHUTTING_DOWN, 2: ErrorCode.STORAGE_FAILED, 3: ErrorCode.SHUTTING_DOWN}
+
+
+def test_a_take_whose_time_is_over_leaves_nothing_leased(store: SharedStore) -> None:
+    """As where another server is slow: what that has leased by then is given back, and no attempt was made."""
+    result(store, "a", "queue.put", queue="q", prefix="", lease_ms=60_000)
+    server, slow = store.servers["a"], store.servers["b"]
+    server.call("queue.take", connection=b"w", queue="q", wait_ms=5_000)
+    store.run()
+    slow.call("timer.start", id=store.name_in(2), seconds=1)
+    store.run()
+    slow.take_told()
+    store.pass_time(1_000)
+    slow.turn()
+    slow.settle_all()  # its reply is on its way
+    store.pass_time(4_300)
+    server.turn()
+    server.settle_all()
+    (told,) = server.take_told()
+    assert told["result"]["deliveries"] == []
+    store.run()
+
+    (taken,) = result(store, "c", "queue.take", queue="q")["deliveries"]
+    assert taken["attempt"] == 1

@@ -91,6 +91,8 @@ class Asking:
         self.room = room
         self.so_far: object = None
         """What is answered where the time runs out; None is a refusal."""
+        self.is_over = False
+        """Whether the time has run out."""
 
     def ask(
         self,

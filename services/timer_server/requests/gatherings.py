@@ -20,6 +20,8 @@ from timer_server.requests.parked import Parked, Wait, Waiter
 from timer_server.requests.placement import Elsewhere, Shards
 from timer_server.requests.room import ReplyRoom
 
+_IN_TIME = Refusal(ErrorCode.STORAGE_FAILED, "not all shards have answered in time; send the request again")
+
 _ENTRY_BYTES = 32
 """Bytes of an answer, besides payloads, for each of the ten entries that a returned one counts as."""
 
@@ -86,6 +88,11 @@ class _Gathering(Errand):
         self.step: list[Told] = []
         """What was told in this step."""
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether any owner was asked anything."""
+        return self.asked > len(self.questions) or any(question.was_sent for question in self.questions)
+
     def params(self, _: tuple[tuple[int, int], ...]) -> bytes:
         raise AssertionError("nobody is asked this")
 
@@ -94,8 +101,8 @@ class _Gathering(Errand):
             self.request.answer_with(outcome, self.runner.parked.ready)
         return True
 
-    def expire(self, _: Refusal, now_ns: int) -> None:
-        self.runner.expired(self, now_ns)
+    def expire(self, refusal: Refusal, now_ns: int) -> None:
+        self.runner.expired(self, refusal, now_ns)
 
     def told(self, question: Question, shards: frozenset[int], outcome: object) -> bool:
         """Takes what was told of a question. Returns whether that was all of it."""
@@ -147,6 +154,7 @@ class Gatherings:
 
     def apply(self, question: Question, shards: frozenset[int], now_ns: int) -> None:
         """Answers a question for shards of this server."""
+        question.was_sent = True
         owned = [self._shards.numbered(number) for number in sorted(shards)]
         answer = LocalPart(question, shards)
         try:
@@ -184,10 +192,12 @@ class Gatherings:
         except Exception as error:
             self.finish(gathering, self._failed(error))
 
-    def expired(self, gathering: _Gathering, now_ns: int) -> None:
+    def expired(self, gathering: _Gathering, refusal: Refusal, now_ns: int) -> None:
         """Ends a dialogue whose time is up."""
         try:
             outcome = gathering.gather.timed_out(now_ns, gathering.room)
+            if outcome is None:
+                outcome = _IN_TIME if gathering.was_asked else refusal
         except Refusal as refusal:
             outcome = refusal
         self.finish(gathering, outcome)

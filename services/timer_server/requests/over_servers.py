@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from timer_protocol.durations import NS_PER_MS
-from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.errors import Refusal
 from timer_protocol.limits import Limits
 from timer_protocol.messages import InfoParams
 from timer_protocol.queue_messages import (
@@ -42,8 +42,6 @@ _LATER_MS = 250
 
 _HOLDING = {"timer.change_many", "queue.revive", "queue.drop"}
 """Methods that choose first and change then what was chosen. What else asks twice may have requests in between."""
-
-_IN_TIME = Refusal(ErrorCode.STORAGE_FAILED, "not all shards have answered in time; send the request again")
 
 
 class OverServers:
@@ -114,8 +112,7 @@ class OverServers:
             asking = Asking(count, room)
 
             def timed_out(_: int, __: ReplyRoom) -> object:
-                if asking.so_far is None:
-                    raise _IN_TIME
+                asking.is_over = True
                 return asking.so_far
 
             wait_ms = getattr(params, "wait_ms", 0)

@@ -68,7 +68,12 @@ def _wait(params: TakeParams, asking: Asking, turn_of: dict[str, int], aside: As
     """Waits at all servers for the first that has something."""
     asking.so_far = NOTHING
     waiting = TakeFrom(params, turn_of.get(params.queue, 0))
-    told = yield asking.ask("shards.await_take", lambda _: waiting, is_first_enough=True)
+    try:
+        told = yield asking.ask("shards.await_take", lambda _: waiting, is_first_enough=True)
+    except GeneratorExit:
+        if asking.is_over:  # its client is told that there is nothing
+            _give_back(params, asking, asking.all, aside)
+        raise
     values = [(one.shards, asking.value(one)) for one in told]
     for shards, value in values:
         if not isinstance(value, Refusal) and value.deliveries:
