@@ -289,3 +289,32 @@ def test_a_take_whose_time_is_over_leaves_nothing_leased(store: SharedStore) -> 
 
     (taken,) = result(store, "c", "queue.take", queue="q")["deliveries"]
     assert taken["attempt"] == 1
+
+
+def test_one_shard_that_has_moved_does_not_hold_up_the_others_of_its_server(store: SharedStore) -> None:
+    """Until the next beat, half a second later."""
+    server = store.servers["a"]
+    store.give(3, "c")
+    store.servers["b"].settle()  # has noticed
+    server.call("server.info", connection=b"1", request_id=1)
+    store.run()
+    server.call("timer.start", connection=b"2", request_id=2, id=store.name_in(2), seconds=60)
+    store.run()
+    assert [told["id"] for told in server.take_told()] == [2]
+
+    store.follow()
+    store.run()
+    assert [told["id"] for told in server.take_told()] == [1]
+
+
+def test_no_server_remembers_whose_turn_it_is_in_queues_that_are_gone(store: SharedStore) -> None:
+    for number in range(3):
+        name = store.name_in(number, "q")
+        result(store, "a", "queue.put", queue=name, prefix="")
+        end(store, number)
+        for at in "abc":
+            result(store, at, "queue.take", queue=name)
+            end(store, number)
+        result(store, "b", "queue.delete", queue=name)
+        store.run()
+    assert [server.queues.deliveries.turn_of for server in store.servers.values()] == [{}] * 3

@@ -225,7 +225,8 @@ class Server:
         self.forwards = Forwards(self.shards, self.peers.send)
         aside = Aside()
         self.queue_rules = rules = QueueRules(self.shards, aside if store.are_joined else None)
-        queues, methods = QueueMethods(self.shards, rules), Methods(self.shards, store.limits, Servers(()))
+        self.queues = queues = QueueMethods(self.shards, rules)
+        methods = Methods(self.shards, store.limits, Servers(()))
         handlers = {**methods.handlers(), **queues.handlers(), **PlanMethods(self.shards, store.limits).handlers()}
         over = OverServers(self.shards, store.limits, methods, queues, aside, lambda: self._make_id(0))
         count, parts = len(store.stores), dict(store.parts)

@@ -39,6 +39,7 @@ class Errand(ABC):
         "connection",
         "is_done",
         "is_keyed",
+        "is_parted",
         "message",
         "method",
         "numbers",
@@ -59,6 +60,8 @@ class Errand(ABC):
         self.is_done = False
         self.is_keyed = False
         """Whether it is done once only since a timer knows its key."""
+        self.is_parted = False
+        """Whether owners are asked for each of their shards by itself."""
         self.was_sent = False
         self.after_seq: int | None = None
         """The last `seq` of its shard when it began to wait there, where that is known."""

@@ -182,7 +182,10 @@ class Forwards:
             elif type(reply) is PeerError:
                 self._tell(number, reply.error)
             elif type(reply) is PeerMoved:
-                for shard, epoch in sending.shards:
+                if len(sending.shards) > 1:
+                    sending.errand.is_parted = True  # to find which of them has moved
+                else:
+                    ((shard, epoch),) = sending.shards
                     if self._owners.get(shard) == (incarnation, epoch):
                         del self._owners[shard]  # until it is known who serves it
                 self._come_back(number)
@@ -268,7 +271,7 @@ class Forwards:
         if errand.is_done or (self.lines.held and self.lines.is_held(errand)):
             return
         here: list[int] = []
-        there: dict[str, list[tuple[int, int]]] = {}
+        there: dict[tuple[str, int | None], list[tuple[int, int]]] = {}
         for shard in sorted(errand.unsent) if len(errand.unsent) > 1 else (*errand.unsent,):
             line = self.lines.line(errand.connection, shard)
             if self._shards.has(shard):
@@ -279,8 +282,8 @@ class Forwards:
             if owner is None or owner.incarnation in self._unreachable or not line.may_go(errand, owner):
                 continue
             self.lines.go(errand, shard, owner)
-            there.setdefault(owner.incarnation, []).append((shard, owner.epoch))
-        for incarnation, shards in there.items():
+            there.setdefault((owner.incarnation, shard if errand.is_parted else None), []).append((shard, owner.epoch))
+        for (incarnation, _), shards in there.items():
             self._put(errand, incarnation, tuple(shards), now_ns)
         if here:
             errand.unsent.difference_update(here)

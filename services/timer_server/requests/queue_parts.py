@@ -26,6 +26,7 @@ from timer_protocol.queue_messages import (
     TakeParams,
 )
 from timer_server.core.queues.queue import GivingBack
+from timer_server.core.queues.rules import Gone
 from timer_server.requests import dead_letters, deliveries, queue_views, queues
 from timer_server.requests.asking import NoParams, PartMethod, PartMethods
 from timer_server.requests.dead_letters import Death
@@ -97,6 +98,9 @@ class QueueParts:
         return self._methods.put_here(asked.put, now_ns)
 
     def _hear(self, shards: Sequence[Shard], news: News, now_ns: int, _: ReplyRoom) -> bool:
+        for content in news.contents():
+            if isinstance(content, Gone):
+                self._methods.deliveries.forget(content.queue)
         return self._rules.hear(shards, news, now_ns)
 
     def _compare(self, shards: Sequence[Shard], theirs: Compared, now_ns: int, _: ReplyRoom) -> list[HomeRules]:
