@@ -368,6 +368,32 @@ class TestLostShards:
         assert kinds(store, 2) == ["started", "extended", "extended"]
         assert kinds(store, 1) == ["started"]
 
+    def test_of_a_batch_that_waits_nothing_durable_is_done_anew(
+        self, store: SharedStore, b: Server, theirs: str
+    ) -> None:
+        """A pause of long ago would undo what came after it."""
+        started(b, theirs)
+        b.call("plan.put", plan=theirs, every={"seconds": 60})
+        store.run()
+        b.take_told()
+        wait = {"id": 1, "method": "timer.wait", "params": {"id": theirs, "wait_ms": 60_000}}
+        b.send(b"c", {"id": 0, "method": "plan.pause", "params": {"plan": theirs}}, wait)
+        store.run()
+        b.call("plan.resume", plan=theirs)
+        store.run()
+        assert b.take_told()[0]["result"]["state"] == "active"
+
+        store.give(1, "c")
+        b.settle()
+        store.follow()
+        store.run()
+        store.servers["c"].call("plan.get", plan=theirs)
+        store.run()
+        assert store.servers["c"].take_told()[0]["result"]["state"] == "active"
+        b.call("timer.cancel", id=theirs)
+        store.run()
+        assert {len(told) for told in b.take_told() if isinstance(told, list)} == {2}
+
     def test_what_another_server_sent_on_is_moved(self, store: SharedStore, a: Server, b: Server, theirs: str) -> None:
         started(a, theirs)
         a.call("timer.pause", id=theirs)

@@ -13,6 +13,9 @@ STORE_AWAY = Refusal(ErrorCode.STORAGE_FAILED, "the store does not answer now; s
 """For a request while the store is away. It may have been applied in part."""
 
 
+Applied = dict[int, tuple[int, MethodCall, Sender]]
+"""Calls that were applied, by slot, with their order and senders."""
+
 _OPEN = object()
 """Stands in a slot for the result that is still to come."""
 
@@ -34,7 +37,7 @@ class JsonAnswer:
         self.missing = 0
         self.room = ReplyRoom()
         self.is_batch = is_batch
-        self.applied: dict[int, tuple[int, MethodCall, Sender]] | None = None
+        self.applied: Applied | None = None
         self.is_handed_out = False
         self._replies: list[Result | Failure] = []
 

@@ -21,7 +21,7 @@ from timer_protocol.methods import METHODS, Method
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.core.engine import TimerParams
 from timer_server.logs import fields, log
-from timer_server.requests.answers import Answer, JsonAnswer, PeerAnswer
+from timer_server.requests.answers import Answer, Applied, JsonAnswer, PeerAnswer
 from timer_server.requests.between_servers import peer_sender
 from timer_server.requests.dispatch import NOT_STORED, Dispatcher, is_applied_unanswered
 from timer_server.requests.errands import Errand
@@ -35,6 +35,7 @@ from timer_server.requests.open_requests import OpenRequest
 from timer_server.requests.parked import Parked, Wait, Waiter, WaitForEnd
 from timer_server.requests.placement import Shards, shard_number
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.settling import Settling
 
 _GRACE_MS = 1_000
 """How long the answer to a request that says how long it waits may take beyond that."""
@@ -150,6 +151,7 @@ class ForwardingDispatcher(Dispatcher):
             answer.is_handed_out = True
             if answer.missing and answer.is_batch:
                 self._note_open(answer)
+                self._parked.ready.append(Settling(answer))
         return answer
 
     def _apply(self, _: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
@@ -230,12 +232,15 @@ class ForwardingDispatcher(Dispatcher):
         elif not isinstance(answer, JsonAnswer):
             answer.fail(NOT_STORED)
         else:
-            applied, answer.applied = answer.applied, {}
-            for slot, (order, call, sender) in (applied or {}).items():
+            applied = answer.applied or {}
+            kept: Applied = {}
+            answer.applied = kept
+            for slot, known in applied.items():
+                order, call, sender = known
                 kind = self._kinds[type(call)]
                 shard = self._shard_of(kind, call.params)
                 if answer.is_open(slot) or (shard is not None and shard not in lost):
-                    answer.note(order, call, sender, slot)
+                    kept[slot] = known
                 else:
                     answer.reopen_slot(slot)
                     self._once_more(OpenRequest(order, call, kind.method, sender, answer, slot), now_ns, until_ns)
@@ -364,6 +369,8 @@ class ForwardingDispatcher(Dispatcher):
         if request.slot is not None:
             request.answer.note(request.order, call, request.sender, request.slot)
         request.answer_with(result, self._parked.ready)
+        if request.slot is not None and request.answer.is_batch and request.answer.missing:
+            self._parked.ready.append(Settling(request.answer, request.slot))
 
     def _wait(self, wait: Wait, request: OpenRequest, now_ns: int) -> None:
         """Lets a request wait for what it has to, or for what other servers tell."""

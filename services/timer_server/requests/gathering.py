@@ -43,8 +43,8 @@ What it returns is the result of the request. It may raise `Refusal`.
 
 
 class Gather(Wait, frozen=True, kw_only=True):
-    """Wait for a dialogue to come to its result. `timed_out` says what is answered where it does not by `until_ns`; with
-    None that is refused.
+    """Wait for a dialogue to come to its result. `timed_out` says what is answered where it does not by `until_ns`;
+    with None that is refused.
 
     `holds` says that nothing which the connection asks later is applied between the questions of the dialogue.
     """

@@ -198,8 +198,8 @@ class Gatherings:
             outcome = gathering.gather.timed_out(now_ns, gathering.room)
             if outcome is None:
                 outcome = _IN_TIME if gathering.was_asked else refusal
-        except Refusal as refusal:
-            outcome = refusal
+        except Refusal as other:
+            outcome = other
         self.finish(gathering, outcome)
 
     def finish(self, gathering: _Gathering, outcome: object) -> None:
