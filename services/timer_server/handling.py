@@ -7,6 +7,7 @@ from timer_protocol.codec import Codec
 from timer_protocol.limits import Limits
 from timer_protocol.methods import METHODS
 from timer_server.loop.peer_traffic import PeerTraffic
+from timer_server.loop.timeline_news import TimelineNews
 from timer_server.random_ids import new_key
 from timer_server.requests.aside import Aside
 from timer_server.requests.dispatch import Dispatcher
@@ -22,6 +23,7 @@ from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
 from timer_server.requests.servers import Servers
 from timer_server.requests.timer_parts import timer_parts
+from timer_server.store.postgres.seen import Seen
 from timer_server.wire.peers import Peers
 
 
@@ -54,7 +56,7 @@ def handle_alone(shards: Shards, limits: Limits, servers: Servers) -> Handling:
 
 
 def handle_among_others(
-    shards: Shards, limits: Limits, servers: Servers, peers: Peers, now_ns: Callable[[], int]
+    shards: Shards, limits: Limits, servers: Servers, peers: Peers, now_ns: Callable[[], int], seen: Seen
 ) -> Handling:
     """For a server whose store others may share: what is for their shards is sent on, and what they send on applied."""
     aside = Aside()
@@ -79,7 +81,17 @@ def handle_among_others(
         new_key=new_key,
     )
     peer_dispatcher = PeerDispatcher(codec, handlers, parts, shards, parked, dispatcher.failed)
-    return Handling(dispatcher, rules, PeerTraffic(peers.reply, now_ns, forwards, peer_dispatcher, aside, dispatcher))
+    news = TimelineNews(seen, peers.send)
+    traffic = PeerTraffic(
+        reply=peers.reply,
+        now_ns=now_ns,
+        forwards=forwards,
+        dispatcher=peer_dispatcher,
+        aside=aside,
+        own_dispatcher=dispatcher,
+        news=news,
+    )
+    return Handling(dispatcher, rules, traffic)
 
 
 def _methods(shards: Shards, limits: Limits, servers: Servers, rules: QueueRules) -> _Methods:

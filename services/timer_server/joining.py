@@ -24,7 +24,7 @@ from timer_server.store.postgres.membership import Beats, Changes, Rescue
 from timer_server.store.postgres.own_session import OwnSession
 from timer_server.store.postgres.primary import Primary
 from timer_server.store.postgres.recent import RecentBlocks
-from timer_server.store.postgres.session import Seen
+from timer_server.store.postgres.seen import Seen
 from timer_server.store.postgres.store import PostgresStore
 from timer_server.store.postgres.url import Url
 from timer_server.stores import WAIT_LIMIT_S, Stopped
@@ -48,6 +48,8 @@ class Candidate:
     ) -> None:
         """`make_shard` makes a shard on a log, which is not restored yet."""
         self._database = database
+        self.seen = database.seen
+        """What is known of the primary."""
         self._incarnation = new_incarnation()
         self._now_ns = now_ns
         self._make_shard = make_shard

@@ -300,10 +300,10 @@ def _run(
     servers = Servers((itself,))
     exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
     commands, events, admission, peers = sockets
-    if peers is None:
+    if peers is None or candidate is None:
         handling = handle_alone(shards, config.limits, servers)
     else:
-        handling = handle_among_others(shards, config.limits, servers, peers, clock.now_ns)
+        handling = handle_among_others(shards, config.limits, servers, peers, clock.now_ns, candidate.seen)
     dispatcher, queue_rules, peer_traffic = handling
     made = (dispatcher, commands, events, admission, metrics, servers, garbage, peers)
     parts = Parts(clock, shards, places, queue_rules, committer, *made, peer_traffic=peer_traffic)

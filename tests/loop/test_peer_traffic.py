@@ -86,6 +86,22 @@ def test_what_waits_for_a_server_that_takes_no_reply_is_given_up(store: SharedSt
     assert len(b.parked) == 0
 
 
+def test_what_one_has_seen_of_the_primary_the_others_hear_once(store: SharedStore, b: Server) -> None:
+    a = store.servers["a"]
+    a.seen.hear(3)
+    store.cut("a", "b")
+    store.run(1)
+    store.connect("a", "b")
+    store.run(2)
+    assert b.seen.timeline == 3
+
+    a.seen.hear(4)
+    before = len(a.peers.sent)
+    store.run(3)
+    assert b.seen.timeline == 4
+    assert len(a.peers.sent) == before + 1
+
+
 class Unanswered:
     """A committer whose store does not answer."""
 

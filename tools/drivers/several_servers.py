@@ -20,6 +20,7 @@ from timer_server.core.places import Places
 from timer_server.core.queues.queues import Queues
 from timer_server.loop.chores import Expiry, PlanCare, QueueCare, Schedule, Waking, in_each_shard
 from timer_server.loop.peer_traffic import PeerTraffic
+from timer_server.loop.timeline_news import TimelineNews
 from timer_server.requests.answers import Answer, JsonAnswer, PartAnswer, PeerAnswer
 from timer_server.requests.aside import Aside
 from timer_server.requests.forwarding import ForwardingDispatcher
@@ -40,6 +41,7 @@ from timer_server.requests.timer_parts import timer_parts
 from timer_server.store.log import Log
 from timer_server.store.membership import Owner
 from timer_server.store.memory import MemoryStore
+from timer_server.store.postgres.seen import Seen
 from timer_server.wire.peers import Incoming
 
 BUDGET = 500
@@ -249,8 +251,15 @@ class Server:
             new_key=lambda: self._make_id(0),
         )
         peer_dispatcher = PeerDispatcher(CODEC, handlers, parts, self.shards, self.parked, self.dispatcher.failed)
+        self.seen = Seen()
         self.traffic = PeerTraffic(
-            self.peers.reply, lambda: store.now_ns, self.forwards, peer_dispatcher, aside, self.dispatcher
+            reply=self.peers.reply,
+            now_ns=lambda: store.now_ns,
+            forwards=self.forwards,
+            dispatcher=peer_dispatcher,
+            aside=aside,
+            own_dispatcher=self.dispatcher,
+            news=TimelineNews(self.seen, self.peers.send),
         )
         chores = [*(in_each_shard(kind, self.shards) for kind in (Expiry, PlanCare)), rules]
         self._chores = Schedule([*chores, in_each_shard(QueueCare, self.shards), Waking(self.parked), self.traffic])

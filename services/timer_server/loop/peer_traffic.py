@@ -6,9 +6,16 @@ from msgspec import DecodeError
 
 from timer_protocol.errors import Refusal
 from timer_server.logs import fields, log
+from timer_server.loop.timeline_news import TimelineNews
 from timer_server.requests.answers import PeerAnswer
 from timer_server.requests.aside import Aside
-from timer_server.requests.between_servers import PeerReply, PeerResult, packed, unpacked_replies
+from timer_server.requests.between_servers import (
+    PeerReply,
+    PeerResult,
+    packed,
+    unpacked_replies,
+    unpacked_requests,
+)
 from timer_server.requests.forwarding import ForwardingDispatcher
 from timer_server.requests.forwards import MESSAGE_BYTES, Forwards
 from timer_server.requests.peer_dispatch import PeerDispatcher
@@ -18,14 +25,16 @@ from timer_server.wire.peers import Incoming
 class PeerTraffic:
     """Takes what comes of other servers, and sends them what their requests came to."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, each given once
         self,
+        *,
         reply: Callable[[str, bytes], bool],
         now_ns: Callable[[], int],
         forwards: Forwards,
         dispatcher: PeerDispatcher,
         aside: Aside,
         own_dispatcher: ForwardingDispatcher,
+        news: TimelineNews,
     ) -> None:
         """`reply` sends replies to a server, by its incarnation, and says whether there is a connection.
 
@@ -33,6 +42,7 @@ class PeerTraffic:
         """
         self.forwards = forwards
         self._aside = aside
+        self._news = news
         self._own_dispatcher = own_dispatcher
         self._reply = reply
         self._now_ns = now_ns
@@ -58,6 +68,7 @@ class PeerTraffic:
 
     def step(self, now_ns: int, _budget: int = 0) -> None:
         """Begins the dialogues that no client waits for, and sends on what the turn has come to so far."""
+        self._news.step()
         for dialogue in self._aside.take():
             try:
                 self._own_dispatcher.begin_aside(dialogue, now_ns)
@@ -80,13 +91,17 @@ class PeerTraffic:
         server = incoming.incarnation
         match incoming.kind:
             case "request":
-                self._answers += self._dispatcher.handle(server, incoming.body, self._now_ns(), refusal)
+                message = unpacked_requests(incoming.body)
+                self._news.hear(message.timeline)
+                self._answers += self._dispatcher.handle(server, message, self._now_ns(), refusal)
             case "reply":
                 self.forwards.replied(server, unpacked_replies(incoming.body))
             case "connected":
                 self.forwards.connected(server)
+                self._news.connected(server)
             case "broken":
                 self.forwards.broken(server)
+                self._news.broken(server)
                 self._dispatcher.gone(server)
 
 

@@ -51,10 +51,14 @@ class PeerCancel(Struct, frozen=True, array_like=True, tag=1, gc=False):
 
 
 class Requests(Struct, frozen=True, array_like=True):
-    """What one server asks of another in one turn, in order."""
+    """What one server asks of another in one turn, in order.
+
+    `timeline` is there where it has risen: the highest timeline of PostgreSQL that the server has seen.
+    """
 
     senders: Sequence[PeerSender]
     requests: Sequence[PeerRequest | PeerCancel]
+    timeline: int = 0
 
 
 class PeerResult(Struct, frozen=True, array_like=True, tag=0, gc=False):

@@ -9,7 +9,7 @@ from timer_protocol.codec import Codec
 from timer_protocol.errors import Refusal
 from timer_protocol.sender import Sender
 from timer_server.requests.answers import PeerAnswer
-from timer_server.requests.between_servers import PeerCancel, PeerRequest, sender_of, unpacked_requests
+from timer_server.requests.between_servers import PeerCancel, PeerRequest, Requests, sender_of
 from timer_server.requests.gathering import PartKinds
 from timer_server.requests.methods import Handler
 from timer_server.requests.missed_ends import waited_for
@@ -48,13 +48,10 @@ class PeerDispatcher:
         self._waiting: dict[tuple[str, int], Waiter] = {}
         """Requests that wait, by server and number."""
 
-    def handle(self, peer: str, body: bytes, now_ns: int, refusal: Refusal | None = None) -> list[PeerAnswer]:
+    def handle(self, peer: str, message: Requests, now_ns: int, refusal: Refusal | None = None) -> list[PeerAnswer]:
         """Applies a message of another server, given its incarnation; or refuses it. Returns what there is to tell so
         far.
-
-        Raises `msgspec.DecodeError`.
         """
-        message = unpacked_requests(body)
         senders = [sender_of(told) for told in message.senders]
         rooms: dict[int, ReplyRoom] = {}
         told: list[PeerAnswer] = []

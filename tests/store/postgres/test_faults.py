@@ -337,7 +337,8 @@ def test_another_primary_than_before_is_refused_where_it_is_older(monkeypatch: p
         database.reconnect()
 
 
-def test_a_session_with_a_primary_is_lost_once_another_session_has_seen_a_newer_one() -> None:
+@pytest.mark.parametrize("by_another_server", [False, True])
+def test_a_session_with_a_primary_is_lost_once_a_newer_one_was_seen(by_another_server: bool) -> None:
     url = parse(shared_cluster().url())
     with closing(Database(url, "none")) as database:
         database.open(Shape(1), lambda: "log")
@@ -345,8 +346,11 @@ def test_a_session_with_a_primary_is_lost_once_another_session_has_seen_a_newer_
             finish(primary.opening(), LIMIT_MS)
             assert not primary.is_lost()
             assert database.seen.newest is not None
-            database.seen.newest = database.seen.newest._replace(timeline=2)
+            if by_another_server:
+                database.seen.hear(2)
+            else:
+                database.seen.newest = database.seen.newest._replace(timeline=2)
             assert primary.is_lost()
             with pytest.raises(Lost, match="this is an old primary"):
                 finish(primary.opening(), LIMIT_MS)
-            assert database.seen.newest.timeline == 2
+            assert database.seen.timeline == 2

@@ -12,6 +12,7 @@ from timer_server.store.integrity import Damage
 from timer_server.store.postgres.commit import Done, ShardCommit, done, parameters
 from timer_server.store.postgres.exchange import Answer, Exchange, Steps, asking, finish, preparing
 from timer_server.store.postgres.schema import Shape
+from timer_server.store.postgres.seen import About, Seen
 from timer_server.store.postgres.sentences import (
     Failed,
     Lost,
@@ -22,7 +23,7 @@ from timer_server.store.postgres.sentences import (
     not_replicated,
     sentence,
 )
-from timer_server.store.postgres.session import About, Seen, Session, opening
+from timer_server.store.postgres.session import Session, opening
 from timer_server.store.postgres.statements import COMMIT, OF_COMMITS, OF_READS, WAIT_BRIEFLY, Statement
 from timer_server.store.postgres.tables import preparing_tables
 from timer_server.store.postgres.url import Url, parse

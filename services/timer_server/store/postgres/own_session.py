@@ -6,8 +6,9 @@ from typing import Generic, NamedTuple, TypeVar
 from timer_server.store.base import StoreError
 from timer_server.store.postgres.database import Replication
 from timer_server.store.postgres.exchange import Answer, Steps, asking, is_lost, preparing, socket_of
+from timer_server.store.postgres.seen import Seen
 from timer_server.store.postgres.sentences import Fault, moved, not_confirmed, not_replicated, sentence
-from timer_server.store.postgres.session import Seen, Session, opening
+from timer_server.store.postgres.session import Session, opening
 from timer_server.store.postgres.statements import STANDBYS, TAKE_PLACE, Statement
 from timer_server.store.postgres.url import Url
 

@@ -10,7 +10,7 @@ from timer_server.store.postgres.exchange import Steps
 from timer_server.store.postgres.membership import Handover, handing_over
 from timer_server.store.postgres.membership_statements import HAND_OVER
 from timer_server.store.postgres.own_session import OwnSession, Reply
-from timer_server.store.postgres.session import Seen
+from timer_server.store.postgres.seen import Seen
 from timer_server.store.postgres.statements import COMMIT, OF_COMMITS, RAISE, RENAME_OWN
 from timer_server.store.postgres.store import epoch_and_state, number_of
 from timer_server.store.postgres.url import Url

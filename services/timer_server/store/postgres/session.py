@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from msgspec import Struct
 from psycopg.pq.abc import PGconn
 
 from timer_server.store.postgres.exchange import Steps, asking, connecting
+from timer_server.store.postgres.seen import About, Seen
 from timer_server.store.postgres.sentences import Failed, Lost, Unfit, is_final
 from timer_server.store.postgres.statements import Statement
 from timer_server.store.postgres.url import Host, Url
@@ -64,44 +64,6 @@ _ABOUT = Statement(
 
 _BEGIN = Statement("", "begin")
 _BACKEND = Statement("", "select pg_backend_pid()::text")
-
-
-class About(NamedTuple):
-    """What a session says about PostgreSQL.
-
-    `backend` is the process that serves it. `system` and `timeline` tell one history of the data from another: the
-    timeline rises with each promotion.
-    """
-
-    backend: int
-    version: int
-    system: str
-    timeline: int
-    standbys: str
-    is_fsynced: bool
-
-
-class Seen(Struct):
-    """What the newest primary has said of itself that any session of a server has seen: they share this."""
-
-    newest: About | None = None
-
-    def check(self, about: About) -> None:
-        """Takes down what a primary says. Raises `Unfit` for another system, `Lost` for one that was cut off."""
-        newest = self.newest
-        if newest is not None and about.system != newest.system:
-            raise Unfit(
-                f"this is another database system ({about.system}) than the one that the server had ({newest.system})"
-            )
-        if newest is not None and about.timeline < newest.timeline:
-            raise Lost(
-                f"this is an old primary (timeline {about.timeline}), another was promoted (timeline {newest.timeline})"
-            )
-        self.newest = about
-
-    def is_newer_than(self, about: About) -> bool:
-        """Whether another primary was promoted since."""
-        return self.newest is not None and about.timeline < self.newest.timeline
 
 
 class Session(NamedTuple):
