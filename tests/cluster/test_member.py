@@ -12,7 +12,7 @@ from timer_server.cluster import actions as do
 from timer_server.cluster import outcomes as came
 from timer_server.cluster.balance import next_offer, parting_offers
 from timer_server.cluster.formats import upgrade_fault
-from timer_server.cluster.member import Member
+from timer_server.cluster.member import QUICK_BEAT_NS, Member
 from timer_server.cluster.outlook import Outlook
 from timer_server.cluster.silence import Silence
 from timer_server.cluster.timelines import Timelines
@@ -165,6 +165,24 @@ class TestTaking:
         driven.tell(came.Taken({0: (2, 5)}))
 
         assert driven.tell(came.Loaded(0, 1, 5, 0)) == []
+
+    def test_the_others_are_told_at_once_that_it_serves(self) -> None:
+        driven = Driven(*owned(None))
+        driven.serve()
+
+        assert driven.member.next_due_ns() == driven.now_ns
+
+    @pytest.mark.parametrize("owner", [OTHER, THIRD])
+    def test_it_looks_often_for_whoever_serves_a_shard_next_but_not_for_ever(self, owner: str) -> None:
+        begun_ns = 50 * S + 10 * MS
+        driven = Driven(*owned(owner), others=(other(7),))
+        while driven.member.next_due_ns() - driven.now_ns <= QUICK_BEAT_NS:
+            driven.now_ns = driven.member.next_due_ns()
+            driven.beat(*owned(owner), others=(other(7 + driven.now_ns // MS),))
+
+        assert LEASE_NS <= driven.now_ns - begun_ns <= LEASE_NS + QUICK_BEAT_NS
+        serving = other(9, told=Told(moments=(Moment(0, 1, 0),)))
+        assert Driven(*owned(OTHER), others=(serving,)).member.next_due_ns() > begun_ns + QUICK_BEAT_NS
 
     def test_the_silent_are_declared_dead_before_their_shards_are_taken(self) -> None:
         shards, silent = owned(OTHER, OTHER), other(7)

@@ -38,6 +38,7 @@ from timer_server.cluster.outlook import Outlook
 from timer_server.cluster.silence import Silence
 from timer_server.cluster.takeover import Takeover
 from timer_server.cluster.timelines import Timelines
+from timer_server.cluster.unserved import Unserved
 from timer_server.cluster.wall import WallClock
 from timer_server.store.membership import ServerRow, Told
 
@@ -45,7 +46,7 @@ BEAT_NS = 500_000_000
 """How often a server beats; four times in a lease that is short."""
 
 QUICK_BEAT_NS = 100_000_000
-"""The same while something is handed over, so that its timers wait for less."""
+"""The same while something is handed over, or a shard has no server, so that what waits for that waits for less."""
 
 LOCK_WAIT_NS = 500_000_000
 """How long a statement waits for the lock of a row before the session that holds it is ended."""
@@ -73,6 +74,7 @@ class Member:
         self._timelines = Timelines()
         self._takeover = Takeover(lease_ns, self._timelines)
         self._handing = Handing(self.holdings, lease_ns)
+        self._unserved = Unserved(lease_ns)
         self._joined: int | None = None
         self._outlook: Outlook | None = None
         self._silent: tuple[ServerRow, ...] = ()
@@ -165,12 +167,14 @@ class Member:
         mine = ServerRow(self.incarnation, joined, told=Told(is_leaving))
         self._outlook = outlook = Outlook(view, mine)
         self._takeover.observe(outlook)
+        self._unserved.observe(outlook, received_ns)
         self._silent = tuple(self._silence.observe(outlook.others(), sent_ns, received_ns))
-        self._beat_due_ns = max(sent_ns + self._beat_interval_ns(), received_ns)
+        self._beat_due_ns = max(sent_ns + self._beat_interval_ns(received_ns), received_ns)
         return [*self._drop_lost(outlook, sent_ns), *self._plan(outlook, received_ns)]
 
-    def _beat_interval_ns(self) -> int:
-        return min(QUICK_BEAT_NS, self._beat_ns) if self._handing.is_under_way() else self._beat_ns
+    def _beat_interval_ns(self, now_ns: int) -> int:
+        is_quick = self._handing.is_under_way() or self._unserved.is_looked_for(now_ns)
+        return min(QUICK_BEAT_NS, self._beat_ns) if is_quick else self._beat_ns
 
     def _drop_lost(self, outlook: Outlook, sent_ns: int) -> list[Action]:
         """Lets go of what a query that began after it was gained shows as another's."""
@@ -193,7 +197,7 @@ class Member:
             self._look_ns[False] = now_ns + LOCK_WAIT_NS
             actions.append(change)
         if self._handing.is_under_way():
-            self._beat_due_ns = min(self._beat_due_ns, now_ns + self._beat_interval_ns())
+            self._beat_due_ns = min(self._beat_due_ns, now_ns + self._beat_interval_ns(now_ns))
         silent_ns = self._silence.next_due_ns()
         if silent_ns is not None and silent_ns > now_ns:
             self._beat_due_ns = min(self._beat_due_ns, silent_ns)
@@ -265,6 +269,7 @@ class Member:
             return [Refuse(loaded.number, holding.last_place, loaded.last_place)]
         holding.ahead_ns = max(holding.ahead_ns, loaded.last_at_ns - now_ns)
         holding.stage = Stage.SERVED
+        self._beat_due_ns = now_ns  # the others send on what is for this shard once they are told
         return [Serve(loaded.number, holding.epoch, holding.ahead_ns)]
 
     def _raised(self, number: int, epoch: int) -> None:
