@@ -27,6 +27,7 @@ def play(folder: Path, dice: Random, rounds: int, sabotage: str = "", servers: i
             for _ in range(rounds):
                 trial.progress(REPLIES_BETWEEN)
                 trial.history.mark("another primary promoted")
+                postgres.detach_standbys()
                 postgres.promote_foremost()
                 postgres.follow_promoted()
                 time.sleep(dice.uniform(*TOGETHER_S))  # how long both are there is the fault

@@ -146,6 +146,14 @@ class Node:
         self.execute(f"alter system set {name} = '{value}'")
         self.execute("select pg_reload_conf()")
 
+    def wait_until(self, condition: str) -> None:
+        """Waits until a condition holds. Raises `AssertionError`."""
+        for _ in range(int(REPLICATED_LIMIT_S / 0.02)):
+            if self.execute(f"select {condition}") == [(True,)]:
+                return
+            self.execute("select pg_sleep(0.02)")
+        raise AssertionError(f"not so after {REPLICATED_LIMIT_S} s: {condition}")
+
     def received(self) -> int:
         """How far a standby has written down what its primary has sent, in bytes of the write-ahead log."""
         last = "greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
@@ -245,6 +253,14 @@ class Cluster:
         _write(node.folder / "standby.signal", "")
         with (node.folder / "postgresql.auto.conf").open("a") as file:
             file.write(f"primary_conninfo = '{_conninfo(primary, node.name)}'\n")
+
+    def detach_standbys(self) -> None:
+        """Has no standby follow the primary any more: whoever promotes one beside a primary that lives begins with that,
+        or others would go on confirming what the promoted one will never have."""
+        for standby in self.standbys:
+            standby.set("primary_conninfo", "")
+        for standby in self.standbys:
+            standby.wait_until("not exists (select from pg_stat_wal_receiver)")
 
     def promote_foremost(self) -> Node:
         """Makes the standby that has most the primary, as a manager has to. Nobody follows it yet."""
