@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -34,7 +33,12 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     with ThreadPoolExecutor(len(PLAYS)) as threads:
         running = {
             sabotage: threads.submit(
-                play, tmp_path_factory.mktemp(sabotage), Random(11), 1, sabotage=sabotage, servers=TWO  # noqa: S311
+                play,
+                tmp_path_factory.mktemp(sabotage),
+                Random(11),  # noqa: S311 - of a game
+                1,
+                sabotage=sabotage,
+                servers=TWO,
             )
             for sabotage, (play, _) in PLAYS.items()
         }

@@ -18,8 +18,8 @@ LASTING_S = (0.5, 6.0)
 """From less than the lease to more than a server waits for PostgreSQL before it tries anew."""
 
 LATE_S = LEASE_S + 1
-"""After a cut between servers that is counted from its end: who follows events reads all logs now and then, and a server
-that cannot reach another waits for it."""
+"""After a cut between servers that is counted from its end: who follows events reads all logs now and then, and a
+server that cannot reach another waits for it."""
 
 
 def cuts_of_a_round(paths: Sequence[Paths], dice: Random) -> list[Sequence[Proxy]]:

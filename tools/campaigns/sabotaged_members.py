@@ -59,9 +59,7 @@ def takes_its_own_sleep_for_silence() -> None:
     """Whoever stood still declares the others dead, as it has heard nothing of them."""
     observe = Silence.observe
 
-    def observe_wrongly(
-        self: Silence, others: Iterable[ServerRow], sent_ns: int, received_ns: int
-    ) -> list[ServerRow]:
+    def observe_wrongly(self: Silence, others: Iterable[ServerRow], sent_ns: int, received_ns: int) -> list[ServerRow]:
         rows, before_ns = list(others), self._sent_ns
         silent = observe(self, rows, sent_ns, received_ns)
         return rows if before_ns is not None and sent_ns - before_ns > self._longest_gap_ns else silent

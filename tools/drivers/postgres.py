@@ -255,8 +255,8 @@ class Cluster:
             file.write(f"primary_conninfo = '{_conninfo(primary, node.name)}'\n")
 
     def detach_standbys(self) -> None:
-        """Has no standby follow the primary any more: whoever promotes one beside a primary that lives begins with that,
-        or others would go on confirming what the promoted one will never have."""
+        """Has no standby follow the primary any more: whoever promotes one beside a primary that lives begins with
+        that, or others would go on confirming what the promoted one will never have."""
         for standby in self.standbys:
             standby.set("primary_conninfo", "")
         for standby in self.standbys:
