@@ -368,6 +368,27 @@ class TestLostShards:
         assert kinds(store, 2) == ["started", "extended", "extended"]
         assert kinds(store, 1) == ["started"]
 
+    def test_of_more_changes_of_a_timer_than_it_knows_keys_of_the_first_are_refused(
+        self, store: SharedStore, b: Server, theirs: str
+    ) -> None:
+        """They may be durable, and cannot be told from what was never done."""
+        most = KEYS_REMEMBERED + 20
+        started(b, theirs)
+        for number in range(most):
+            b.call("timer.extend", request_id=number, id=theirs, seconds=1)
+        b.turn()
+        for shard, part in b.in_flight[0].writes:  # durable, but the connection is lost before that is known
+            store.stores[shard.number].commit(part.changes, part.anchor)
+        store.give(1, "c")
+        b.settle()
+        store.follow()
+        store.run(12)
+
+        told = {one["id"]: one for one in b.take_told()}
+        assert [code(told[number]) for number in range(20)] == [ErrorCode.STORAGE_FAILED] * 20
+        assert all("result" in told[number] for number in range(20, most))
+        assert kinds(store, 1) == ["started"] + ["extended"] * most
+
     def test_of_a_batch_that_waits_nothing_durable_is_done_anew(
         self, store: SharedStore, b: Server, theirs: str
     ) -> None:

@@ -6,6 +6,7 @@ applied or sent: so each request can be repeated. It keeps what it has applied w
 before that is told, it is applied anew, by the next owner.
 """
 
+from bisect import insort
 from collections.abc import Callable, Collection, Mapping
 from typing import get_args
 
@@ -20,11 +21,12 @@ from timer_protocol.messages import StartParams
 from timer_protocol.methods import METHODS, Method
 from timer_protocol.sender import EVERYBODY, Sender
 from timer_server.core.engine import TimerParams
+from timer_server.limits import KEYS_REMEMBERED
 from timer_server.logs import fields, log
 from timer_server.requests.answers import Answer, Applied, JsonAnswer, PeerAnswer
 from timer_server.requests.between_servers import peer_sender
 from timer_server.requests.dispatch import NOT_STORED, Dispatcher, is_applied_unanswered
-from timer_server.requests.errands import Errand
+from timer_server.requests.errands import SENT, Errand
 from timer_server.requests.forward_room import ClientMessage
 from timer_server.requests.forwards import FORWARD_WITHIN_MS, Forwards
 from timer_server.requests.gathering import Dialogue, Gather, PartKinds
@@ -134,6 +136,8 @@ class ForwardingDispatcher(Dispatcher):
         self._in_line = {codec.call_type(name): handler for name, handler in in_line.items()}
         self._kinds = {codec.call_type(name): _kind(method) for name, method in _METHODS.items() if name in handlers}
         self._new_key = new_key
+        self._redone: dict[str, list[Forward]] = {}
+        """By timer or plan, its changes that are done anew after this loss."""
         self._open_batches: set[JsonAnswer] = set()
         """Batches of which a part waits, and some that are complete by now."""
         self._open_most = _SLACK
@@ -274,6 +278,7 @@ class ForwardingDispatcher(Dispatcher):
                 seq = waiter.after_seq if isinstance(waiter.wait, WaitForEnd) else None
                 method, until_ns = self._kinds[type(call)].method, waiter.wait.until_ns
                 self._once_more(OpenRequest(order, call, method, sender, answer, waiter.slot, until_ns, seq), now_ns)
+        self._redone.clear()
 
     def begin_aside(self, dialogue: Dialogue, now_ns: int) -> None:
         """Runs a dialogue that no client waits for. Raises `Refusal` (limit_reached)."""
@@ -318,6 +323,19 @@ class ForwardingDispatcher(Dispatcher):
             self._forwards.take(forward, len(forward.body), now_ns, until_ns)
         except Refusal as refusal:
             request.answer_with(refusal, self._parked.ready)
+            return
+        if was_applied and forward.is_keyed:
+            self._bound_redone(forward, now_ns)
+
+    def _bound_redone(self, forward: Forward, now_ns: int) -> None:
+        """Refuses the first of the changes of a timer that are done anew, where it may have forgotten their keys."""
+        params = forward.request.call.params
+        redone = self._redone.setdefault(getattr(params, self._kinds[type(forward.request.call)].id_name or ""), [])
+        insort(redone, forward, key=lambda one: one.order)
+        if len(redone) > KEYS_REMEMBERED:
+            first = redone.pop(0)
+            self._forwards.cancel(first)
+            first.expire(SENT, now_ns)
 
     def _message_for(self, request: OpenRequest) -> ClientMessage:
         """The message of a request, as other servers are told of it."""
