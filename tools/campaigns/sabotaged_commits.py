@@ -15,7 +15,7 @@ from timer_server.store.postgres import exchange, session
 from timer_server.store.postgres.database import Replication
 from timer_server.store.postgres.own_session import OwnSession
 from timer_server.store.postgres.pipeline import Pipeline
-from timer_server.store.postgres.session import Seen
+from timer_server.store.postgres.seen import Seen
 from timer_server.store.postgres.url import Url
 from timer_server.store.state import LogState
 
