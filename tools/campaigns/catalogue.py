@@ -45,16 +45,16 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     cancelled_waits.CAMPAIGN,
     lost_answers.CAMPAIGN,
     skewed_clocks.CAMPAIGN,
+    takeover.CAMPAIGN,
+    stopped_servers.CAMPAIGN,
+    rolling_servers.CAMPAIGN,
+    keyless.CAMPAIGN,
 )
 
 BY_NAME: tuple[Campaign, ...] = (
-    takeover.CAMPAIGN,
-    stopped_servers.CAMPAIGN,
     partitions.CAMPAIGN,
     two_primaries.CAMPAIGN,
-    rolling_servers.CAMPAIGN,
     joining.CAMPAIGN,
-    keyless.CAMPAIGN,
     mixture.CAMPAIGN,
 )
 """Those that run where they are asked for by name."""

@@ -26,6 +26,12 @@ SERVERS = 3
 LEASE_S = 2.0
 """The default of a store."""
 
+TAKEN_WITHIN_S = LEASE_S + 1
+"""How late an end may be whose server is gone: it is missed once its lease is over, and another one reads the log."""
+
+BESIDE_TESTS_S = 3.0
+"""What is added to such limits in the short forms, where tests run on the same processors."""
+
 SABOTAGED = "campaigns.sabotaged_commits"
 LOOK_S = 0.5
 """How often the logs of servers are looked at while a reply is waited for."""

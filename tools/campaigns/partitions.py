@@ -7,7 +7,7 @@ from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.history import CONTINUED
-from campaigns.on_postgres import LEASE_S, SERVERS, ServersTrial, judged, trial_of, where_postgres_is
+from campaigns.on_postgres import SERVERS, TAKEN_WITHIN_S, ServersTrial, judged, trial_of, where_postgres_is
 from campaigns.proxied_servers import Paths, proxied_servers
 from campaigns.proxy import Proxy
 from drivers.postgres import Cluster
@@ -17,9 +17,9 @@ REPLIES_BETWEEN = 30
 LASTING_S = (0.5, 6.0)
 """From less than the lease to more than a server waits for PostgreSQL before it tries anew."""
 
-LATE_S = LEASE_S + 1
-"""After a cut between servers that is counted from its end: who follows events reads all logs now and then, and a
-server that cannot reach another waits for it."""
+LATE_S = TAKEN_WITHIN_S
+"""From the end of a cut that came before it was told: who follows events reads all logs now and then, and a server that
+cannot reach another waits for it."""
 
 
 def cuts_of_a_round(paths: Sequence[Paths], dice: Random) -> list[Sequence[Proxy]]:

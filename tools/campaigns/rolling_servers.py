@@ -6,7 +6,7 @@ from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.faults_of_servers import FaultsOfServers
-from campaigns.on_postgres import SERVERS, judged, servers_on, trial_of, where_postgres_is
+from campaigns.on_postgres import BESIDE_TESTS_S, SERVERS, judged, servers_on, trial_of, where_postgres_is
 from drivers.postgres import Cluster
 
 SHORT_RESTARTS, LONG_RESTARTS = 3, 30
@@ -15,7 +15,9 @@ UP_S = (0.0, 1.0)
 LATE_S = 1.0
 
 
-def play(folder: Path, dice: Random, restarts: int, sabotage: str = "", servers: int = SERVERS) -> Report:
+def play(
+    folder: Path, dice: Random, restarts: int, sabotage: str = "", servers: int = SERVERS, late_s: float = LATE_S
+) -> Report:
     """So many restarts, each of any server."""
     with Cluster(standbys=1) as postgres:
         company = servers_on(folder, [postgres.url()] * servers, sabotage)
@@ -27,14 +29,16 @@ def play(folder: Path, dice: Random, restarts: int, sabotage: str = "", servers:
                 faults.restart()
             trial.progress(REPLIES_BETWEEN)
             trial.settle()
-        report = judged(trial, restarts, postgres.url(), LATE_S, forgiven=servers == 1)
+        report = judged(trial, restarts, postgres.url(), late_s, forgiven=servers == 1)
     report.violations += faults.violations
     return report
 
 
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
-    return play(folder, dice, length.pick(SHORT_RESTARTS, LONG_RESTARTS))
+    if length is Length.SHORT:
+        return play(folder, dice, SHORT_RESTARTS, late_s=LATE_S + BESIDE_TESTS_S)
+    return play(folder, dice, LONG_RESTARTS)
 
 
 CAMPAIGN = Campaign(

@@ -5,7 +5,15 @@ from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.faults_of_servers import FaultsOfServers, clocks_of_all
-from campaigns.on_postgres import LEASE_S, SERVERS, judged, servers_on, trial_of, where_postgres_is
+from campaigns.on_postgres import (
+    BESIDE_TESTS_S,
+    SERVERS,
+    TAKEN_WITHIN_S,
+    judged,
+    servers_on,
+    trial_of,
+    where_postgres_is,
+)
 from drivers.postgres import Cluster
 
 SHORT_STOPS, LONG_STOPS = 4, 40
@@ -15,11 +23,15 @@ BRIEF_S = (0.05, 1.5)
 LASTING_S, SHORT_LASTING_S = 10.0, 3.5
 """Longer than the lease: the others take what it owned."""
 
-LATE_S = LEASE_S + 1
-
 
 def play(
-    folder: Path, dice: Random, stops: int, sabotage: str = "", servers: int = SERVERS, lasting_s: float = LASTING_S
+    folder: Path,
+    dice: Random,
+    stops: int,
+    sabotage: str = "",
+    servers: int = SERVERS,
+    lasting_s: float = LASTING_S,
+    late_s: float = TAKEN_WITHIN_S,
 ) -> Report:
     """So many stops, every other one a lasting one, with the wall clock of the server an hour off."""
     with Cluster(standbys=1) as postgres:
@@ -31,7 +43,7 @@ def play(
                 trial.progress(REPLIES_BETWEEN)
                 faults.stop(dice.uniform(*BRIEF_S) if number % 2 else lasting_s, dice.choice((HOUR_S, -HOUR_S)))
             trial.settle()
-        report = judged(trial, stops, postgres.url(), LATE_S, forgiven=servers == 1)
+        report = judged(trial, stops, postgres.url(), late_s, forgiven=servers == 1)
     report.violations += faults.violations
     return report
 
@@ -39,7 +51,7 @@ def play(
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
     if length is Length.SHORT:
-        return play(folder, dice, SHORT_STOPS, lasting_s=SHORT_LASTING_S)
+        return play(folder, dice, SHORT_STOPS, lasting_s=SHORT_LASTING_S, late_s=TAKEN_WITHIN_S + BESIDE_TESTS_S)
     return play(folder, dice, LONG_STOPS)
 
 

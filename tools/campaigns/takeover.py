@@ -8,7 +8,15 @@ from campaigns.campaign import Campaign, Length, Report
 from campaigns.crowd import LONGEST_MS, Crowd, ear
 from campaigns.crowd_verdict import CrowdVerdict
 from campaigns.faults_of_servers import FaultsOfServers
-from campaigns.on_postgres import LEASE_S, SERVERS, judged, servers_on, trial_of, where_postgres_is
+from campaigns.on_postgres import (
+    BESIDE_TESTS_S,
+    SERVERS,
+    TAKEN_WITHIN_S,
+    judged,
+    servers_on,
+    trial_of,
+    where_postgres_is,
+)
 from campaigns.script import PREFIX
 from campaigns.workload import Load
 from drivers.postgres import Cluster
@@ -21,10 +29,6 @@ SHORT_RATE, LONG_RATE = 300, 6_000
 UP_S = (0.0, 1.0)
 """Beside the time for those replies, how long all servers are let run."""
 
-LATE_S = LEASE_S + 1
-"""How late an end may be: its owner is missed once its lease is over, and another reads the log."""
-
-
 ALONE_LATE_S = 10.0
 """The same where nobody is left to take them, and the server is started again."""
 
@@ -33,7 +37,13 @@ LOAD = Load(plain=1, library=1, watchers=1, own_prefix=PREFIX)
 
 
 def play(
-    folder: Path, dice: Random, kills: int, sabotage: str = "", servers: int = SERVERS, rate: int = SHORT_RATE
+    folder: Path,
+    dice: Random,
+    kills: int,
+    sabotage: str = "",
+    servers: int = SERVERS,
+    rate: int = SHORT_RATE,
+    late_s: float = TAKEN_WITHIN_S,
 ) -> Report:
     """So many kills, each of any server; it is started again once the others have served for a while without it."""
     is_alone = servers == 1
@@ -50,8 +60,8 @@ def play(
                 time.sleep(LONGEST_MS / 1000)  # all of them are due by then
                 ends.wait_for(sum(at_s > 0 for at_s in crowd.answered_s))
             trial.settle()
-        report = judged(trial, kills, postgres.url(), LATE_S, forgiven=is_alone)
-        verdict = CrowdVerdict(crowd, ends.heard(), postgres.url(), ALONE_LATE_S if is_alone else LATE_S)
+        report = judged(trial, kills, postgres.url(), late_s, forgiven=is_alone)
+        verdict = CrowdVerdict(crowd, ends.heard(), postgres.url(), ALONE_LATE_S if is_alone else late_s)
     report.violations += verdict.violations
     report.figures |= verdict.figures
     return report
@@ -59,8 +69,9 @@ def play(
 
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
-    rate = length.pick(SHORT_RATE, LONG_RATE)
-    return play(folder, dice, length.pick(SHORT_KILLS, LONG_KILLS), rate=rate)
+    if length is Length.SHORT:
+        return play(folder, dice, SHORT_KILLS, late_s=TAKEN_WITHIN_S + BESIDE_TESTS_S)
+    return play(folder, dice, LONG_KILLS, rate=LONG_RATE)
 
 
 CAMPAIGN = Campaign(

@@ -6,7 +6,7 @@ from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.history import CONTINUED
-from campaigns.on_postgres import LEASE_S, SERVERS, judged, servers_on, trial_of, where_postgres_is
+from campaigns.on_postgres import SERVERS, TAKEN_WITHIN_S, judged, servers_on, trial_of, where_postgres_is
 from drivers.postgres import Cluster
 
 SHORT_ROUNDS, LONG_ROUNDS = 1, 10
@@ -14,7 +14,7 @@ REPLIES_BETWEEN = 50
 TOGETHER_S = (1.0, 4.0)
 """How long both are there, from before the lease is over to after it."""
 
-LATE_S = LEASE_S + 1
+LATE_S = TAKEN_WITHIN_S
 
 
 def play(folder: Path, dice: Random, rounds: int, sabotage: str = "", servers: int = SERVERS) -> Report:
