@@ -25,10 +25,14 @@ class Session:
         self.asked: list[str] = []
         self.outcome: LogState | sentences.Fault | None = LogState(LOG_ID, ends=LogEnds(last_place=7), last_at_ms=5)
         self.is_open = True
+        self.pause: Callable[[], bool] = lambda: False
+        """Does a part of a loading; says whether there is more."""
 
     def loading(self, number: int, epoch: int, begin: Callable[..., Any], ahead: object) -> Steps[Reply[Any]]:
         self.asked.append(f"load {number} in {epoch}" + (" after reading ahead" if ahead else ""))
         yield None
+        while self.pause():
+            yield None
         if isinstance(self.outcome, Exception):
             raise self.outcome
         if self.outcome is not None:
@@ -131,3 +135,23 @@ def test_a_shard_in_another_epoch_is_lost_and_one_that_is_forgotten_is_heard_of_
     bed.loading.forget(2)
 
     assert bed.outcomes() == []
+
+
+def test_a_shard_that_is_owned_gets_half_of_the_time_where_the_loop_is_busy_and_ten_ms_a_turn_at_most() -> None:
+    bed = Bed()
+
+    def take_a_millisecond() -> bool:
+        bed.now_ns += NS_PER_MS
+        return True
+
+    bed.session.pause = take_a_millisecond
+    bed.loading.begin(1, 3)
+    bed.loading.step(bed.now_ns)
+    took_ms = []
+    for others_ms in (0, 1, 6, 50):
+        bed.now_ns += others_ms * NS_PER_MS
+        begun_ns = bed.now_ns
+        bed.loading.step(begun_ns)
+        took_ms.append((bed.now_ns - begun_ns) // NS_PER_MS)
+
+    assert took_ms == [2, 2, 6, 10]

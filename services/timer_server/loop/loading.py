@@ -19,6 +19,9 @@ from timer_server.store.state import LogState
 _STEP_NS = 2 * NS_PER_MS
 """How long a step takes, or little longer."""
 
+_STEP_MOST_NS = 10 * NS_PER_MS
+"""The same for a shard that is owned, where the loop is busy with others: nobody serves it before it was read."""
+
 _RETRY_NS = 100 * NS_PER_MS
 
 _UNREADABLE = -1
@@ -59,6 +62,8 @@ class Loading:
         """Whether that is read ahead."""
         self._opened: Opened | None = None
         self._pause_until_ns = 0
+        self._left_ns = 0
+        """When the last step ended."""
         self.loaded: dict[int, Opened] = {}
         """The shards whose logs were read, until somebody takes them."""
 
@@ -99,12 +104,17 @@ class Loading:
             if now_ns < self._pause_until_ns:
                 return None
             self._begin_next()
-        came, until_ns = None, now_ns + _STEP_NS
+        came, until_ns = None, now_ns + self._step_ns(now_ns)
         while self.line.is_busy and (came := self.line.take(now_ns)) is None and self.line.has_paused:
             now_ns = self._now_ns()
             if now_ns >= until_ns:
                 break
+        self._left_ns = self._now_ns()
         return None if came is None else self._ended(came, now_ns)
+
+    def _step_ns(self, now_ns: int) -> int:
+        """How long a step may take: as long as all else has since the last, so that a flood leaves half of the time."""
+        return min(max(now_ns - self._left_ns, _STEP_NS), _STEP_MOST_NS) if self._epochs else _STEP_NS
 
     def _begin_next(self) -> None:
         if self._epochs:

@@ -33,14 +33,15 @@ from timer_server.store.state import LogState
 Begin = Callable[[LogState, HolderAt], Restoring]
 """Begins to restore the shard whose row holds a state. `HolderAt` finds the specs that other entries refer to."""
 
-_BLOCKS = 256
+_BLOCKS = 2048
 _BYTES = 1024 * 1024
-"""What is read at once: so many blocks, or those that begin within so many bytes."""
+"""What is read at once: so many blocks, or those that begin within so many bytes. Blocks of a log to which a server has
+written in short turns are small, and each reading waits for PostgreSQL once."""
 
 _AHEAD_BYTES = 256 * 1024 * 1024
 """What is read ahead of a shard at most, as it is kept until the shard is loaded. The rest is read then."""
 
-_KEYS = 512
+_KEYS = 2048
 """Blocks that are compared at once with what was read ahead."""
 
 _RESTORED = 8
