@@ -39,9 +39,11 @@ class Session:
             begin(self.outcome, None).finish()
         return Reply(self.outcome)
 
-    def reading_ahead(self, number: int) -> Steps[Reply[Any]]:
+    def reading_ahead(self, number: int, goes_on: Callable[[], bool]) -> Steps[Reply[Any]]:
         self.asked.append(f"read {number} ahead")
         yield None
+        if not goes_on():
+            return Reply(None)
         return Reply(f"blocks of {number}")
 
     def is_lost(self) -> bool:
@@ -107,6 +109,7 @@ def test_reading_ahead_goes_on_where_the_shard_is_given_and_makes_way_for_anothe
     bed.begin_to_read_ahead(2)
     bed.loading.begin(4, 5)
     assert bed.outcomes() == [Loaded(4, 5, 7, 5 * NS_PER_MS), ReadUp(2)]
+    assert bed.session.is_open  # a new session would cost more than is won
 
 
 def test_a_lost_connection_is_tried_again_and_damage_is_not() -> None:

@@ -78,9 +78,8 @@ class Loading:
         return self._pause_until_ns if self._epochs or self._offered else None
 
     def begin(self, number: int, epoch: int) -> None:
-        """Notes a shard that is owned in an epoch. If its log is being read ahead, that goes on first."""
-        if self._doing is not None and self._doing != number and self._doing not in self._epochs:
-            self._stop()  # what is only offered can wait
+        """Notes a shard that is owned in an epoch. If its log is being read ahead, that goes on first; that of another
+        one is left for later."""
         self._offered = [other for other in self._offered if other != number]
         self._epochs[number] = epoch
 
@@ -123,7 +122,9 @@ class Loading:
             self.line.ask(lambda: self._session.loading(number, epoch, begin, ahead))
         elif self._offered:
             number = self._offered[0]
-            self.line.ask(lambda: self._session.reading_ahead(number))
+            self.line.ask(
+                lambda: self._session.reading_ahead(number, lambda: not self._epochs or number in self._epochs)
+            )
         else:
             return
         self._doing, self._reads_ahead = number, not self._epochs
@@ -145,6 +146,8 @@ class Loading:
             self._pause_until_ns = now_ns + _RETRY_NS
             return None
         if self._reads_ahead:
+            if came.fault is None and came.value is None:  # it has made way for one that is owned
+                return None
             return self._was_read_ahead(number, came.value)
         assert epoch is not None
         self.forget(number)

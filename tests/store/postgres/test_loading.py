@@ -167,12 +167,18 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "_RESTORED", 2)
 
 
+def read_ahead(store: PostgresStore, connection: PGconn) -> Ahead:
+    ahead = finish(reading_ahead(connection, store.number, lambda: True), LIMIT_MS)
+    assert ahead is not None
+    return ahead
+
+
 @pytest.mark.usefixtures("sizes")
 @pytest.mark.parametrize("is_read_ahead", [False, True])
 def test_a_log_is_loaded_in_steps(store: PostgresStore, connection: PGconn, is_read_ahead: bool) -> None:
     lived = Lived(store)
     lived.forget_some()
-    ahead = finish(reading_ahead(connection, store.number), LIMIT_MS) if is_read_ahead else None
+    ahead = read_ahead(store, connection) if is_read_ahead else None
     lived.live(100)
     lived.forget_some()
     lived.live(200)
@@ -186,7 +192,7 @@ def test_what_was_read_ahead_and_is_still_so_is_not_read_again(
     store: PostgresStore, connection: PGconn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lived = Lived(store)
-    ahead = finish(reading_ahead(connection, store.number), LIMIT_MS)
+    ahead = read_ahead(store, connection)
     lived.start("another")
     lived.commit()
     asked: list[tuple[str, int]] = []
@@ -220,7 +226,7 @@ def test_reading_ahead_ends_though_the_owner_never_pauses(
 
     blocks_after = module._blocks_after
     monkeypatch.setattr(module, "_blocks_after", read_while_another_is_written)
-    ahead = finish(reading_ahead(connection, store.number), LIMIT_MS)
+    ahead = read_ahead(store, connection)
     monkeypatch.undo()
 
     assert ahead.last_place == lived.engine.last_place
@@ -233,10 +239,21 @@ def test_no_more_is_read_ahead_than_may_be_kept(
     lived = Lived(store)
     monkeypatch.setattr(module, "_BLOCKS", 2)
     monkeypatch.setattr(module, "_AHEAD_BYTES", 1)
-    ahead = finish(reading_ahead(connection, store.number), LIMIT_MS)
+    ahead = read_ahead(store, connection)
 
     assert 0 < ahead.last_place < lived.engine.last_place
     assert loaded(Taker(store, connection), ahead) == at_once(store)
+
+
+def test_reading_ahead_makes_way_after_each_reading(
+    store: PostgresStore, connection: PGconn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Lived(store)
+    monkeypatch.setattr(module, "_BLOCKS", 1)
+    answers = iter([True, False])
+
+    assert finish(reading_ahead(connection, store.number, lambda: next(answers)), LIMIT_MS) is None
+    assert next(answers, None) is None
 
 
 def test_of_a_shard_that_is_in_another_epoch_nothing_is_loaded(store: PostgresStore, connection: PGconn) -> None:

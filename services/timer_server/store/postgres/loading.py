@@ -61,10 +61,11 @@ class Ahead:
         return row if row is not None and (row[3], len(row[2])) == (checksum, size) else None
 
 
-def reading_ahead(connection: PGconn, number: int) -> Steps[Ahead]:
+def reading_ahead(connection: PGconn, number: int, goes_on: Callable[[], bool]) -> Steps[Ahead | None]:
     """Reads the log of a shard that another server writes to. Raises a `Fault`.
 
-    It ends where one reading has found all there was: a server that writes without a pause always adds something.
+    It ends where one reading has found all there was: a server that writes without a pause always adds something. Where
+    it is to go on no longer, it ends with nothing.
     """
     rows: list[Row] = []
     size = 0
@@ -76,6 +77,8 @@ def reading_ahead(connection: PGconn, number: int) -> Steps[Ahead]:
         if len(some) < _BLOCKS and some_size < _BYTES:
             break
         yield None
+        if not goes_on():
+            return None
     return Ahead(rows)
 
 
