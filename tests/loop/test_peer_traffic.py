@@ -74,15 +74,15 @@ def test_replies_to_one_server_are_one_message_unless_that_is_too_large(
     assert sent == [[0, 1], [2]]
 
 
-def test_what_waits_for_a_server_that_takes_no_reply_is_given_up(store: SharedStore, b: Server) -> None:
+def test_what_waits_for_a_server_that_has_left_is_given_up(store: SharedStore, b: Server) -> None:
     name = store.name_in(1)
     for method, params in (("timer.start", {"seconds": 60}), ("timer.wait", {"wait_ms": 60_000})):
         store.servers["a"].call(method, id=name, **params)
     store.run()
+    b.traffic.deliver(Incoming("a", "broken"))
     assert len(b.parked) == 1
 
-    store.link("a", "b").is_up = False
-    b.traffic.reply(answers(b"1"))
+    b.traffic.deliver(Incoming("a", "left"))
     assert len(b.parked) == 0
 
 

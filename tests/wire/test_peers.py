@@ -168,7 +168,7 @@ def test_a_server_is_admitted_once_it_is_known(start: Start) -> None:
     until(lambda: a.has("connected"), a, b)
     b.peers.follow({})
     until(lambda: a.has("broken"), a, b)
-    assert b.heard == [Incoming("a", "connected"), Incoming("a", "broken")]
+    assert sorted(b.heard) == [Incoming("a", "broken"), Incoming("a", "connected"), Incoming("a", "left")]
 
 
 def test_a_connection_that_breaks_is_told_and_made_again_and_nothing_old_comes_over_it(start: Start) -> None:
@@ -438,6 +438,15 @@ class TestStrangers:
             until(lambda: a.has("request", b"second"), a)
             assert first.is_cut_off()
             assert len(a.peers.port._visitors) == 1
+        asked = [one for one in a.heard if one.kind in ("left", "request")]
+        assert asked == [Incoming("b", "left"), Incoming("b", "request", b"second")]
+
+    def test_who_is_cut_with_all_others_has_left(self, start: Start) -> None:
+        a, b = start("a"), start("b")
+        meet(a, b)
+        a.peers.port.reopen()
+        until(lambda: a.has("left"), a)
+        assert not a.has("broken")
 
 
 class TestBounds:

@@ -151,7 +151,7 @@ class SharedStore:
         link.replies.clear()
         link.is_up = False
         self._tell(frm, Incoming(to, "broken"))
-        self._tell(to, Incoming(frm, "broken"))
+        self._tell(to, Incoming(frm, "left"))
 
     def connect(self, frm: str, to: str) -> None:
         """Makes a connection anew."""

@@ -28,7 +28,7 @@ class PeerTraffic:
     def __init__(  # noqa: PLR0913 - its parts, each given once
         self,
         *,
-        reply: Callable[[str, bytes], bool],
+        reply: Callable[[str, bytes], object],
         now_ns: Callable[[], int],
         forwards: Forwards,
         dispatcher: PeerDispatcher,
@@ -36,7 +36,7 @@ class PeerTraffic:
         own_dispatcher: ForwardingDispatcher,
         news: TimelineNews,
     ) -> None:
-        """`reply` sends replies to a server, by its incarnation, and says whether there is a connection.
+        """`reply` sends replies to a server, by its incarnation.
 
         `own_dispatcher` runs the dialogues that are begun `aside`.
         """
@@ -84,8 +84,7 @@ class PeerTraffic:
             by_server.setdefault(answer.peer, []).append(answer.reply)
         for incarnation, replies in by_server.items():
             for part in _parts(replies):
-                if not self._reply(incarnation, packed(part)):
-                    self._dispatcher.gone(incarnation)
+                self._reply(incarnation, packed(part))  # where it is lost, the connection has ended: both know that
 
     def _take(self, incoming: Incoming, refusal: Refusal | None) -> None:
         server = incoming.incarnation
@@ -102,7 +101,8 @@ class PeerTraffic:
             case "broken":
                 self.forwards.broken(server)
                 self._news.broken(server)
-                self._dispatcher.gone(server)
+            case "left":
+                self._dispatcher.left(server)
 
 
 def _parts(replies: Sequence[PeerReply]) -> Iterator[Sequence[PeerReply]]:

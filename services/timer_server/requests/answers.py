@@ -174,10 +174,11 @@ class PeerAnswer:
         """Turns the answer into an error."""
         self.reply = PeerError(self.number, refusal.to_error())
 
-    def move(self) -> None:
-        """Has the other server look for the owner anew."""
+    def move(self, serves: tuple[tuple[int, int], ...] = ()) -> None:
+        """Has the other server look for the owner anew. `serves` are the shards that are served here, with their
+        epochs."""
         self.missing = 0
-        self.reply = PeerMoved(self.number)
+        self.reply = PeerMoved(self.number, serves)
 
     def waiting(self, seq: int | None) -> "PeerAnswer":
         """What to tell the other server while the request waits. `seq` is that of the last event by now."""

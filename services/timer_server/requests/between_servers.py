@@ -76,9 +76,13 @@ class PeerError(Struct, frozen=True, array_like=True, tag=1):
 
 
 class PeerMoved(Struct, frozen=True, array_like=True, tag=2, gc=False):
-    """A request was not applied, or not for good: the server does not serve its shards in the epochs it named."""
+    """A request was not applied, or not for good: the server does not serve its shards in the epochs it named.
+
+    `serves` are those of them that it serves at present, and in which epochs: some may have been raised.
+    """
 
     number: int
+    serves: tuple[tuple[int, int], ...] = ()
 
 
 class PeerWaiting(Struct, frozen=True, array_like=True, tag=3, gc=False):

@@ -182,18 +182,28 @@ class Forwards:
             elif type(reply) is PeerError:
                 self._tell(number, reply.error)
             elif type(reply) is PeerMoved:
-                if len(sending.shards) > 1:
-                    sending.errand.is_parted = True  # to find which of them has moved
-                else:
-                    ((shard, epoch),) = sending.shards
-                    if self._owners.get(shard) == (incarnation, epoch):
-                        del self._owners[shard]  # until it is known who serves it
+                self._moved(sending, dict(reply.serves))
                 self._come_back(number)
             elif type(reply) is PeerWaiting:
                 sending.is_apart = True
                 sending.errand.after_seq = reply.seq
                 for shard, _ in sending.shards:
                     self._fresh.update(self.lines.leave(sending.errand, shard))
+
+    def _moved(self, sending: _Sending, serves: Mapping[int, int]) -> None:
+        """Goes by the epochs in which a server says that it serves shards of a request. Where it serves one no longer,
+        or has yet to learn of a later epoch, the owner is not known until the next beat."""
+        if not serves and len(sending.shards) > 1:
+            sending.errand.is_parted = True  # to find which of them has moved
+            return
+        for shard, epoch in sending.shards:
+            if self._owners.get(shard) != (sending.to, epoch):
+                continue
+            present = serves.get(shard, 0)
+            if present > epoch:
+                self._owners[shard] = Owner(sending.to, present)
+            elif present < epoch:
+                del self._owners[shard]
 
     def come_back(self, errand: Errand, shards: Iterable[int]) -> None:
         """Has an errand wait again that was applied in shards of this server which it has lost."""

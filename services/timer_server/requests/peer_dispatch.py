@@ -70,20 +70,20 @@ class PeerDispatcher:
             told.append(answer)
         return told
 
-    def gone(self, peer: str) -> None:
-        """Gives up what waits for a server that has no connection any more: it will ask again."""
+    def left(self, peer: str) -> None:
+        """Gives up what waits for a server whose connection, over which it has asked that, has ended: it asks again."""
         for of, number in [key for key in self._waiting if key[0] == peer]:
             self._give_up(of, number)
 
     def _apply(
         self, answer: PeerAnswer, request: PeerRequest, sender: Sender, room: ReplyRoom, now_ns: int
     ) -> PeerAnswer:
-        shards: list[Shard] = []
-        for number, epoch in request.shards:
-            shard = self._shards.numbered(number)
-            if shard is None or shard.epoch != epoch:
-                return answer  # as one that has moved
-            shards.append(shard)
+        found = [self._shards.numbered(number) for number, _ in request.shards]
+        shards = [shard for shard in found if shard is not None]
+        serves = tuple([(shard.number, shard.epoch) for shard in shards])
+        if serves != request.shards:
+            answer.move(serves)
+            return answer
         try:
             room.check()
             result = self._result(request, shards, now_ns, room)

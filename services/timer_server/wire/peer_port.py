@@ -1,7 +1,7 @@
 """The port where other servers connect: a ROUTER that takes what they forward, and sends the replies."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import zmq
@@ -45,8 +45,12 @@ class PeerPort(EndpointSocket):
 
     _overdue: tuple[Connection, ...]
 
-    def __init__(self, context: Context, endpoint: str, admission: Admission, most_bytes: int) -> None:
+    def __init__(
+        self, context: Context, endpoint: str, admission: Admission, most_bytes: int, left: Callable[[str], None]
+    ) -> None:
+        """`left` is told of a server, by its incarnation, whose connection has ended or was replaced by another."""
         self._most_bytes = most_bytes
+        self._left = left
         self._admission, self._gate = admission, admission.gate
         self.refused: Counter[Reason] = Counter()
         """Connections that were refused or ended, by why."""
@@ -103,6 +107,16 @@ class PeerPort(EndpointSocket):
                 self._end(connection)
         self._refused_ids.clear()
         self._overdue = tuple(self._newcomers)
+
+    def reopen(self) -> None:
+        """Cuts all connections: closes the socket and binds a new one. Peers connect anew. Raises `CannotListen`."""
+        visitors = [*self._routing_ids]
+        try:
+            super().reopen()
+        finally:
+            for incarnation in visitors:
+                if incarnation not in self._routing_ids:
+                    self._left(incarnation)
 
     def _begin(self, socket: Socket) -> None:
         super()._begin(socket)
@@ -166,6 +180,7 @@ class PeerPort(EndpointSocket):
     def _dismiss(self, routing_id: bytes, reason: Reason) -> None:
         visitor = self._visitors.pop(routing_id)
         del self._routing_ids[visitor.incarnation]
+        self._left(visitor.incarnation)
         self._end(visitor.connection)
         if reason != "broken":
             self.refused[reason] += 1

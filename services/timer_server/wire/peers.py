@@ -25,13 +25,15 @@ _TELL_AGAIN_NS = 60_000 * NS_PER_MS
 
 
 class Incoming(NamedTuple):
-    """What has come of another server: a message, or what has become of the connection over which this one asks it.
+    """What has come of another server: a message, or what has become of a connection.
 
-    After `connected` requests may be sent. After `broken` those without a reply may be lost, or done.
+    After `connected` requests may be sent to it. After `broken` those without a reply may be lost, or done. `left` says
+    that the connection has ended over which it asks this one: it knows of none of the replies that are still to come,
+    and asks again over its next one.
     """
 
     incarnation: str
-    kind: Literal["request", "reply", "connected", "broken"]
+    kind: Literal["request", "reply", "connected", "broken", "left"]
     body: bytes = b""
 
 
@@ -51,13 +53,13 @@ class Peers:
     def __init__(self, context: Context, endpoint: str, admission: Admission, most_bytes: int = PEER_BYTES) -> None:
         self.most_bytes = most_bytes
         """What a message may have, either way."""
-        self.port = PeerPort(context, endpoint, admission, most_bytes)
+        self._told: deque[Incoming] = deque()
+        self.port = PeerPort(context, endpoint, admission, most_bytes, self._left)
         self._context, self._gate = context, admission.gate
         self._poller: zmq.Poller | None = None
         self._links: dict[str, PeerLink] = {}
         self._turns: deque[PeerLink | None] = deque((None,))
         """Whom to ask next for what has come; None stands for the port."""
-        self._told: deque[Incoming] = deque()
         self._own = Hello("", "", "", b"", b"")
         self._look_ns = self._tell_again_ns = 0
         self._told_reasons: set[Reason] = set()
@@ -116,7 +118,9 @@ class Peers:
                     continue
                 request = self.port.receive(self._own, self._links)
                 if request is not None:
-                    return Incoming(request.incarnation, "request", request.body)
+                    self._told.append(Incoming(request.incarnation, "request", request.body))
+                if self._told:  # who has left for a new connection did so before it asked over that
+                    return self._told.popleft()
             elif isinstance(news := link.receive(self._own), bytes):
                 return Incoming(link.incarnation, "reply", news)
             elif news is not None:
@@ -164,6 +168,9 @@ class Peers:
         link.close()
         del self._links[link.incarnation]
         self._turns.remove(link)
+
+    def _left(self, incarnation: str) -> None:
+        self._told.append(Incoming(incarnation, "left"))
 
     def _tell_refused(self, now_ns: int) -> None:
         """Logs why others were refused: what is new at once, and the rest once a minute."""
