@@ -3,7 +3,9 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import psycopg
 import pytest
 import zmq
 
-from drivers.peers import Requester, requester, socket_to
+from drivers.peers import Requester, request, requester, socket_to
 from drivers.postgres import OWNER
 from drivers.server_process import ServerProcess
 from postgres_store import new_place, shared_cluster
+from timer_client import Cursor, Event, Settings, TimerClient
 from timer_server.random_ids import new_log_id
 from timer_server.requests.placement import shard_number
 from timer_server.store.postgres.database import Database
@@ -111,6 +114,56 @@ def test_of_a_server_that_is_killed_the_other_takes_all_and_what_comes_due_meanw
             fired = at_second.call("timer.wait", id=timer_id, wait_ms=5_000)
             assert (fired["state"], fired["payload"]) == ("fired", timer_id)
     assert [line["server"] for line in events_named(second, "a server is silent; others take its shards")] == ["first"]
+
+
+def test_what_is_in_flight_through_another_server_is_done_once_when_its_owner_is_killed(
+    start: Callable[[str], ServerProcess],
+) -> None:
+    """Requests are answered in time, waits go on at the next owner, and who watches all servers misses nothing."""
+    first, second, _ = start_two(start)
+    events = f"{first.events},{second.events}"
+    each = 40
+    answers: list[Any] = []
+    with (
+        TimerClient(second.commands, events) as client,
+        ThreadPoolExecutor(2) as threads,
+        socket_to(zmq.DEALER, second.commands) as asking,
+        socket_to(zmq.DEALER, second.commands) as waiting,
+    ):
+        cursor = client.info().cursor
+        kinds = ["started", *["extended"] * each, "cancelled"]
+        heard = [threads.submit(followed, client.settings, cursor, len(kinds) * SHARDS) for _ in range(2)]
+        for timer_id in IDS:
+            client.start(hours=1, id=timer_id)
+            waiting.send_json(request("timer.wait", timer_id, id=timer_id, wait_ms=20_000))
+        for number in range(each):
+            for timer_id in IDS:
+                asking.send_json(request("timer.extend", timer_id, id=timer_id, seconds=1))
+            if number == each // 2:
+                first.kill()
+                sent_s = time.monotonic()
+        while len(answers) < each * SHARDS:
+            assert asking.poll(LIMIT_S * 1_000)
+            answers.append(asking.recv_json())
+        assert time.monotonic() - sent_s < 5
+        for timer_id in IDS:
+            client.cancel(timer_id)
+        told: list[Any] = [waiting.recv_json() for _ in IDS]
+        assert {reply["id"]: reply["result"]["state"] for reply in told} == dict.fromkeys(IDS, "cancelled")
+        for timer_id in IDS:
+            durations = [reply["result"]["duration_ms"] for reply in answers if reply["id"] == timer_id]
+            assert durations == [3_600_000 + 1_000 * (number + 1) for number in range(each)]
+        for found in heard:
+            of_id: dict[str, list[str]] = {}
+            for event in found.result(LIMIT_S):
+                of_id.setdefault(event.timer.id, []).append(event.kind)
+            assert of_id == dict.fromkeys(IDS, kinds)
+
+
+def followed(settings: Settings, cursor: Cursor, count: int) -> list[Event]:
+    """So many events of all logs, as a client of its own hears them."""
+    with TimerClient(settings=settings) as client:
+        return list(islice(client.events(after=cursor), count))
 
 
 def test_a_server_that_stood_still_past_its_lease_tells_nobody_anything_and_begins_anew(
