@@ -10,9 +10,9 @@ from drivers.several_servers import Server, SharedStore
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import NULL, Event, EventPage, ListParams, ReadEventsParams, Timer, TimerPage
 from timer_server.requests.gathering import Ask, Dialogue, Gather, PartHandler, Told
-from timer_server.requests.parked import WaitForEvent
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+from timer_server.requests.waits import WaitForEvent
 
 ALL = frozenset(range(4))
 SECOND_NS = 1_000_000_000

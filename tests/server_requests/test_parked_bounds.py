@@ -12,7 +12,8 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.sender import EVERYBODY
 from timer_server.requests import parked as parked_module
 from timer_server.requests.answers import JsonAnswer
-from timer_server.requests.parked import Parked, WaitForEnd, WaitForEvent
+from timer_server.requests.parked import Parked
+from timer_server.requests.waits import WaitForEnd, WaitForEvent
 
 MINUTE_MS = 60_000
 REFUSAL = Refusal(ErrorCode.SHUTTING_DOWN, "later")

@@ -216,5 +216,4 @@ def test_nothing_is_left_of_those_that_are_answered(desk: Desk) -> None:
         waiting(desk, number, key=f"k{number % 7}", wait_ms=1 + number)
     desk.wait(500)
 
-    held = vars(desk.parked)
-    assert [held[name] for name in ("_in_line", "_keyed", "_to_serve")] == [{}, {}, {}]
+    assert [*vars(desk.parked._waiters).values(), desk.parked._to_serve] == [{}] * 5

@@ -25,7 +25,7 @@ from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.gathering import Ask, Dialogue, Gather, Told
 from timer_server.requests.methods import Handler, Methods
 from timer_server.requests.over_servers import OverServers
-from timer_server.requests.parked import Parked, Wait, WaitInLine
+from timer_server.requests.parked import Parked
 from timer_server.requests.placement import Shards
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queue_parts import QueueParts
@@ -35,6 +35,7 @@ from timer_server.requests.room import ReplyRoom
 from timer_server.requests.servers import Servers
 from timer_server.requests.shard import Shard
 from timer_server.requests.timer_parts import timer_parts
+from timer_server.requests.waits import Wait, WaitInLine
 
 SERVERS = 3
 

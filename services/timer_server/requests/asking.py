@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from timer_protocol.errors import Refusal
 from timer_server.limits import PAGE_BYTES, SCAN_MAXIMUM
 from timer_server.requests.gathering import Ask, PartHandler, Told
-from timer_server.requests.parked import EventWait, Wait, WaitInLine
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+from timer_server.requests.waits import EventWait, Wait, WaitInLine
 
 P = TypeVar("P")
 R = TypeVar("R")

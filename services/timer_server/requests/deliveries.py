@@ -16,11 +16,11 @@ from timer_server.core.queues.queue import GivingBack
 from timer_server.core.queues.receipts import Receipts
 from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES
-from timer_server.requests.parked import WaitForDelivery
 from timer_server.requests.placement import Shards
 from timer_server.requests.queue_receipts import Part, by_shard, outcome
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+from timer_server.requests.waits import WaitForDelivery
 
 NOTHING = Deliveries([])
 

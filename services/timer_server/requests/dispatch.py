@@ -20,8 +20,9 @@ from timer_server.logs import fields, log
 from timer_server.requests.answers import STORE_AWAY, Answer, JsonAnswer, TextAnswer
 from timer_server.requests.dialogue import SeedDialogue
 from timer_server.requests.methods import Handler
-from timer_server.requests.parked import Parked, Wait
+from timer_server.requests.parked import Parked
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.waits import Wait
 from timer_server.store.base import StoreAway, StoreError
 
 NOT_STORED = Refusal(ErrorCode.STORAGE_FAILED, "the request could not be stored; send it again")

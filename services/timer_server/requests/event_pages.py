@@ -8,10 +8,10 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import Event, EventPage, ReadEventsParams
 from timer_server.limits import PAGE_BYTES, PARKED_PAGE_BYTES, SCAN_MAXIMUM
 from timer_server.requests.event_parts import EventsPart
-from timer_server.requests.parked import WaitForEvent
 from timer_server.requests.positions import start_reading
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+from timer_server.requests.waits import WaitForEvent
 
 
 def read_part(shards: Sequence[Shard], params: ReadEventsParams, room: ReplyRoom, page_bytes: int) -> EventsPart[Event]:

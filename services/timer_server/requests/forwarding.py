@@ -34,10 +34,12 @@ from timer_server.requests.gatherings import Gatherings, LocalPart, Question
 from timer_server.requests.methods import Handler
 from timer_server.requests.missed_ends import waited_for
 from timer_server.requests.open_requests import OpenRequest
-from timer_server.requests.parked import Parked, Wait, Waiter, WaitForEnd
+from timer_server.requests.parked import Parked
 from timer_server.requests.placement import Shards, shard_number
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.settling import Settling
+from timer_server.requests.waiters import Waiter
+from timer_server.requests.waits import Wait, WaitForEnd
 
 _GRACE_MS = 1_000
 """How long the answer to a request that says how long it waits may take beyond that."""

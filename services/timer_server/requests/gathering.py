@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from timer_protocol.errors import Refusal
-from timer_server.requests.parked import Wait
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+from timer_server.requests.waits import Wait
 
 
 class Ask(Struct, frozen=True):

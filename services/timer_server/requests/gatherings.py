@@ -16,9 +16,11 @@ from timer_server.requests.forward_room import ClientMessage
 from timer_server.requests.forwards import FORWARD_WITHIN_MS, Forwards
 from timer_server.requests.gathering import Ask, Dialogue, Gather, PartKinds, Told
 from timer_server.requests.open_requests import OpenRequest
-from timer_server.requests.parked import Parked, Wait, Waiter
+from timer_server.requests.parked import Parked
 from timer_server.requests.placement import Elsewhere, Shards
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.waiters import Waiter
+from timer_server.requests.waits import Wait
 
 _IN_TIME = Refusal(ErrorCode.STORAGE_FAILED, "not all shards have answered in time; send the request again")
 

@@ -29,12 +29,12 @@ from timer_server.requests.event_parts import page_of as page_of_events
 from timer_server.requests.listing import page_of, read_part
 from timer_server.requests.many import ManyMethods
 from timer_server.requests.openrpc import describe
-from timer_server.requests.parked import WaitForEnd
 from timer_server.requests.placement import Shards
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.servers import Servers
 from timer_server.requests.shard import total
 from timer_server.requests.standing import Standing, standing_of
+from timer_server.requests.waits import WaitForEnd
 
 Handler = Callable[[Any, int, ReplyRoom], object]
 """Applies a call, given its params, the time and the room in the reply; returns the result or a `Wait`.

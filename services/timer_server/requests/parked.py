@@ -13,16 +13,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 
-from msgspec import Struct
-
 from timer_protocol.codec import RequestId, encode
 from timer_protocol.errors import Refusal
-from timer_protocol.sender import EVERYBODY, Sender
+from timer_protocol.sender import Sender
 from timer_server.core.model import Countdown
 from timer_server.limits import GIVING_WAY_MOST, PAGE_BYTES, PARKED_BYTES, PARKED_MAXIMUM
 from timer_server.requests.answers import STORE_AWAY, Answer, Waiting
 from timer_server.requests.room import ReplyRoom
-from timer_server.requests.shares import Claimant, SharedLimit
+from timer_server.requests.shares import SharedLimit
+from timer_server.requests.waiters import Waiter, Waiters, WaitingMessage
+from timer_server.requests.waits import EventWait, Wait, WaitInLine
 from timer_server.store.base import StoreAway
 
 _SLACK = 64
@@ -34,109 +34,24 @@ _TAKEN_BYTES = PAGE_BYTES + 1024 * 1024
 """What the result of a take may come to: payloads, and what is around them."""
 
 
-class Wait(Struct, frozen=True, kw_only=True):
-    """What a request waits for, and until when.
-
-    `timed_out` makes the result when the time is up. It takes what it needs from the room of a reply, as the functions
-    of the other kinds of waits do.
-    """
-
-    until_ns: int
-    timed_out: Callable[[int, ReplyRoom], object]
-
-
-class EventWait(Wait, frozen=True, kw_only=True):
-    """A wait that an event ends: `woken` makes the result from that and the time."""
-
-    woken: Callable[[Countdown, int, ReplyRoom], object]
-
-
-class WaitForEnd(EventWait, frozen=True, kw_only=True):
-    """Wait until a timer ends in an event after `after_seq`."""
-
-    timer_id: str
-    after_seq: int
-
-
-class WaitForEvent(EventWait, frozen=True, kw_only=True):
-    """Wait until there is an event of a timer whose id begins with `prefix`."""
-
-    prefix: str
-
-
-class WaitInLine(Wait, frozen=True, kw_only=True):
-    """Wait, behind others in a line, until there is something: `take` returns it, or None where there is nothing."""
-
-    line: str
-    take: Callable[[int, ReplyRoom], object]
-
-
-class WaitForDelivery(WaitInLine, frozen=True, kw_only=True):
-    """Wait until a queue has something for a take. The line is the queue's name; `take_key` is the key of the take."""
-
-    take_key: str | None
-
-
-class _Message(Claimant):
-    """A message with waiting requests, and its answer.
-
-    `waiting` counts the requests that wait yet. `is_held` says that all its other requests have been applied: before,
-    its answer is in the dispatcher's hands.
-    """
-
-    __slots__ = ("answer", "held_bytes", "is_held", "waiters", "waiting")
-
-    def __init__(self, answer: Waiting, sender: Sender, since_ns: int) -> None:
-        super().__init__(answer.envelope[0], None if sender is EVERYBODY else sender.name, since_ns)
-        self.answer = answer
-        self.waiters: list[Waiter] = []
-        self.waiting = 0
-        self.held_bytes = 0
-        self.is_held = False
-
-
-class Waiter:
-    """A parked request. Until an event wakes it, it is in `index` under `key`, with others that wait for the same."""
-
-    __slots__ = ("after_seq", "event", "index", "is_done", "key", "message", "number", "place", "slot", "wait")
-
-    def __init__(self, number: int, wait: Wait, message: _Message, slot: int) -> None:
-        self.number = number
-        self.place = number
-        """Where it stands among those that wait for the same."""
-        self.wait = wait
-        self.message = message
-        self.slot = slot
-        self.is_done = False
-        self.event: Countdown | None = None
-        self.index: dict[str, dict[int, Waiter]] = {}
-        self.key = ""
-        self.after_seq = 0
-
-
 class Parked:
     """All requests that wait for the timers of one log, and the answers that are complete but not taken yet."""
 
     def __init__(self) -> None:
-        self._for_end: dict[str, dict[int, Waiter]] = {}
-        self._for_event: dict[str, dict[int, Waiter]] = {}
-        self._in_line: dict[str, dict[int, Waiter]] = {}
-        """Takes by queue, and others by their lines, in the order in which they are served."""
-        self._keyed: dict[tuple[str, str], Waiter] = {}
-        """Takes with a key, by queue and key."""
+        self._waiters = Waiters()
         self._to_serve: dict[str, None] = {}
         """Queues that may have something for the takes that wait."""
         self._by_time: list[tuple[int, int, Waiter]] = []
         self._woken: deque[Waiter] = deque()
         self._count = 0
         self._number = 0
-        self._places: SharedLimit[_Message] = SharedLimit(
+        self._places: SharedLimit[WaitingMessage] = SharedLimit(
             "parked_requests", PARKED_MAXIMUM, ("request is waiting", "requests are waiting")
         )
-        self._bytes: SharedLimit[_Message] = SharedLimit(
+        self._bytes: SharedLimit[WaitingMessage] = SharedLimit(
             "parked_bytes", PARKED_BYTES, ("byte is kept for batches", "bytes are kept for batches")
         )
-        self._applied: _Message | None = None
+        self._applied: WaitingMessage | None = None
         """The message that is being applied, once one of its requests waits."""
         self.ready: list[Answer] = []
         """The answers that are complete and not taken yet, this list as long as the server runs."""
@@ -159,7 +74,7 @@ class Parked:
         """
         message = self._applied
         if message is None or message.answer is not answer:
-            message = _Message(answer, sender, now_ns)
+            message = WaitingMessage(answer, sender, now_ns)
         self._make_room(self._places, message, 1)
         self._places.take(message, 1)
         self._applied = message
@@ -168,16 +83,10 @@ class Parked:
         waiter = Waiter(self._number, wait, message, answer.hold_slot(request_id) if slot is None else slot)
         message.waiters.append(waiter)
         message.waiting += 1
-        if isinstance(wait, WaitForEnd):
-            waiter.index, waiter.key, waiter.after_seq = self._for_end, wait.timer_id, wait.after_seq
-        elif isinstance(wait, WaitForEvent):
-            waiter.index, waiter.key = self._for_event, wait.prefix
-        elif isinstance(wait, WaitInLine):
-            waiter.index, waiter.key = self._in_line, wait.line
-            if isinstance(wait, WaitForDelivery) and wait.take_key is not None:
-                self._replace_copy(waiter, wait, now_ns)
-        waiter.index.setdefault(waiter.key, {})[waiter.place] = waiter
+        earlier = self._waiters.add(waiter)
         heappush(self._by_time, (wait.until_ns, waiter.number, waiter))
+        if earlier is not None:
+            self._finish(earlier, _outcome(earlier, now_ns, earlier.message.answer.room))
         return waiter
 
     def hold(self, answer: Waiting) -> None:
@@ -221,19 +130,10 @@ class Parked:
         """Wakes the requests that waited for one of these events, which have to be durable."""
         if not self._count:
             return
-        # Looking up the prefixes of an id costs the same for one waiter and for thousands.
-        lengths = {len(prefix) for prefix in self._for_event}
-        for event in events:
-            timer_id = event.id
-            known = [length for length in lengths if length <= len(timer_id)]  # a shorter id would be found once more
-            waiters = [waiter for length in known for waiter in self._for_event.get(timer_id[:length], {}).values()]
-            if event.has_ended:
-                waiters += self._for_end.get(timer_id, {}).values()
-            for waiter in waiters:
-                if event.seq > waiter.after_seq:
-                    self._leave_index(waiter)
-                    waiter.event = event
-                    self._woken.append(waiter)
+        for waiter, event in self._waiters.woken_by(events):
+            self._waiters.remove(waiter)
+            waiter.event = event
+            self._woken.append(waiter)
 
     def answer_woken(self, now_ns: int, most: int) -> None:
         """Answers up to `most` woken requests, in the order in which they woke.
@@ -256,7 +156,7 @@ class Parked:
     def wake_takes(self, queues: Iterable[str]) -> None:
         """Notes queues that may have something for the takes that wait for them."""
         for queue in queues:
-            if queue in self._in_line:
+            if self._waiters.line(queue):
                 self._to_serve[queue] = None
 
     def serve_woken_takes(self, now_ns: int) -> None:
@@ -277,7 +177,7 @@ class Parked:
 
         Returns whether that was all. To be called before a new take is applied, as that comes after them.
         """
-        line = self._in_line.get(queue)
+        line = self._waiters.line(queue)
         if not line:
             return True
         turn = ReplyRoom() if turn is None else turn
@@ -297,13 +197,13 @@ class Parked:
 
     def end_take(self, queue: str, key: str, now_ns: int) -> None:
         """Answers the take of a queue that waits and has this key, if there is one, as if its time were up."""
-        waiter = self._keyed.get((queue, key))
+        waiter = self._waiters.keyed(queue, key)
         if waiter is not None:
             self._finish(waiter, _outcome(waiter, now_ns, waiter.message.answer.room))
 
     def end_takes(self, queue: str, now_ns: int, refusal: Refusal | None = None) -> None:
         """Answers all takes that wait for a queue: with a refusal, or as if their time were up."""
-        for waiter in list(self._in_line.get(queue, {}).values()):
+        for waiter in list(self._waiters.line(queue).values()):
             self._finish(waiter, refusal or _outcome(waiter, now_ns, waiter.message.answer.room))
 
     def expire(self, now_ns: int, most: int) -> None:
@@ -334,7 +234,7 @@ class Parked:
                 self._finish(waiter, refusal)
         self._woken.clear()
 
-    def _make_room(self, limit: SharedLimit[_Message], message: _Message, amount: int) -> None:
+    def _make_room(self, limit: SharedLimit[WaitingMessage], message: WaitingMessage, amount: int) -> None:
         """Has others give way until a limit has room for so much more of a message. Raises `Refusal`."""
         left = GIVING_WAY_MOST
         while (part := limit.full_part(message, amount)) is not None:
@@ -362,28 +262,6 @@ class Parked:
         except StoreAway:
             return STORE_AWAY
 
-    def _replace_copy(self, waiter: Waiter, wait: WaitForDelivery, now_ns: int) -> None:
-        """Gives a take the place of the one with its key that waits already, which is answered."""
-        assert wait.take_key is not None
-        earlier = self._keyed.get((wait.line, wait.take_key))
-        self._keyed[wait.line, wait.take_key] = waiter
-        if earlier is not None:
-            waiter.place = earlier.place
-            waiter.index[wait.line][waiter.place] = waiter
-            self._finish(earlier, _outcome(earlier, now_ns, earlier.message.answer.room))
-
-    def _leave_index(self, waiter: Waiter) -> None:
-        group = waiter.index[waiter.key]
-        if group.get(waiter.place) is waiter:  # another take may have its place by now
-            del group[waiter.place]
-        if not group:
-            del waiter.index[waiter.key]
-        wait = waiter.wait
-        if isinstance(wait, WaitForDelivery) and wait.take_key is not None:
-            known = (wait.line, wait.take_key)
-            if self._keyed.get(known) is waiter:
-                del self._keyed[known]
-
     def _finish(self, waiter: Waiter, outcome: object, is_counted: bool = True) -> None:
         """Ends a wait. Where the rest of its message is still to come, its outcome counts as bytes that are kept."""
         message = waiter.message
@@ -399,7 +277,7 @@ class Parked:
         waiter.is_done = True
         self._count -= 1
         if waiter.event is None:
-            self._leave_index(waiter)
+            self._waiters.remove(waiter)
         message = waiter.message
         message.waiting -= 1
         is_last = not message.waiting
@@ -413,7 +291,7 @@ class Parked:
             self._by_time = [entry for entry in self._by_time if not entry[2].is_done]
             heapify(self._by_time)
 
-    def _kept(self, message: _Message, outcome: object) -> object:
+    def _kept(self, message: WaitingMessage, outcome: object) -> object:
         """The outcome to keep until the rest of its message is there: a refusal where too much is kept already."""
         if isinstance(outcome, Refusal):
             return outcome
@@ -423,7 +301,7 @@ class Parked:
         self._keep(message, size)
         return outcome
 
-    def _keep(self, message: _Message, size: int) -> None:
+    def _keep(self, message: WaitingMessage, size: int) -> None:
         self._bytes.take(message, size)
         message.held_bytes += size
 

@@ -13,10 +13,12 @@ from timer_server.requests.between_servers import PeerCancel, PeerRequest, Reque
 from timer_server.requests.gathering import PartKinds
 from timer_server.requests.methods import Handler
 from timer_server.requests.missed_ends import waited_for
-from timer_server.requests.parked import Parked, Wait, Waiter, WaitForEnd
+from timer_server.requests.parked import Parked
 from timer_server.requests.placement import Elsewhere, Shards
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+from timer_server.requests.waiters import Waiter
+from timer_server.requests.waits import Wait, WaitForEnd
 
 _SLACK = 64
 

@@ -32,7 +32,6 @@ from timer_server.requests.asking import NoParams, PartMethod, PartMethods
 from timer_server.requests.dead_letters import Death
 from timer_server.requests.deliveries import TakeFrom, Taken
 from timer_server.requests.pages import PagePart
-from timer_server.requests.parked import Wait, WaitForDelivery
 from timer_server.requests.placement import shard_number
 from timer_server.requests.queue_receipts import Part, by_shard
 from timer_server.requests.queue_rules import Compared, HomeRules, News, QueueRules
@@ -41,6 +40,7 @@ from timer_server.requests.receipts_over_servers import Found
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
 from timer_server.requests.takes_over_servers import Looked, TakeKey
+from timer_server.requests.waits import Wait, WaitForDelivery
 
 Done = Callable[[Sequence[Part]], Sequence[str]]
 """Does to the receipts of some parts what was asked, and returns those of which that is done."""

@@ -14,12 +14,12 @@ from timer_server.requests.dead_letters import DeadLetterMethods
 from timer_server.requests.deliveries import DeliveryMethods
 from timer_server.requests.methods import Handler
 from timer_server.requests.pages import PagePart
-from timer_server.requests.parked import WaitInLine
 from timer_server.requests.placement import Shards, shard_number
 from timer_server.requests.queue_rules import QueueRules, line_of, was_deleted
 from timer_server.requests.queue_views import Held, held, whole
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
+from timer_server.requests.waits import WaitInLine
 
 Outcome = Callable[[int], object]
 """What is answered at a moment; None where it is too early for that."""
