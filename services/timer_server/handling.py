@@ -8,7 +8,7 @@ from timer_protocol.limits import Limits
 from timer_protocol.methods import METHODS
 from timer_server.loop.peer_traffic import PeerTraffic
 from timer_server.loop.timeline_news import TimelineNews
-from timer_server.random_ids import new_key
+from timer_server.random_ids import key_maker
 from timer_server.requests.aside import Aside
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.forwarding import ForwardingDispatcher
@@ -59,7 +59,7 @@ def handle_among_others(
     shards: Shards, limits: Limits, servers: Servers, peers: Peers, now_ns: Callable[[], int], seen: Seen
 ) -> Handling:
     """For a server whose store others may share: what is for their shards is sent on, and what they send on applied."""
-    aside = Aside()
+    aside, new_key = Aside(), key_maker()
     rules = QueueRules(shards, aside)
     methods = _methods(shards, limits, servers, rules)
     here = methods.handlers()

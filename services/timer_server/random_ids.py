@@ -1,6 +1,8 @@
 """Ids that the server makes, for timers whose request has none, for logs, and for itself."""
 
 import secrets
+from collections.abc import Callable
+from itertools import count
 from uuid import UUID, uuid4
 
 from timer_protocol.ids import ENTROPY_BITS, uuid7
@@ -25,9 +27,10 @@ def new_log_id() -> str:
     return log_id
 
 
-def new_key() -> str:
-    """A key for a change or a take whose request has none: 96 random bits."""
-    return secrets.token_urlsafe(_KEY_BYTES)
+def key_maker() -> Callable[[], str]:
+    """What makes keys for changes and takes whose requests have none: 96 random bits of this run, and a number each."""
+    run, numbers = secrets.token_urlsafe(_KEY_BYTES), count()
+    return lambda: f"{run}{next(numbers)}"
 
 
 def new_incarnation() -> UUID:

@@ -56,13 +56,19 @@ class JsonAnswer:
         self._replies.append(Result(_OPEN, request_id))
         return len(self._replies) - 1
 
-    def note(self, order: int, call: MethodCall, sender: Sender, slot: int | None = None) -> None:
-        """Keeps a call that was applied, and is told in a slot: by default the last one, added or reserved.
+    def add_applied(self, reply: Result, order: int, call: MethodCall, sender: Sender) -> None:
+        """Adds the response to the next request, and keeps its call, which was applied."""
+        if self.applied is None:
+            self.applied = {len(self._replies): (order, call, sender)}
+        else:
+            self.applied[len(self._replies)] = order, call, sender
+        self._replies.append(reply)
+
+    def note(self, order: int, call: MethodCall, sender: Sender, slot: int) -> None:
+        """Keeps a call that was applied, and is told in a slot.
 
         `order` says which of the calls of all messages was applied first.
         """
-        if slot is None:
-            slot = len(self._replies) - 1
         if self.applied is None:
             self.applied = {slot: (order, call, sender)}
         else:

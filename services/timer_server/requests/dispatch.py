@@ -130,8 +130,12 @@ class Dispatcher:
             elif isinstance(item, Malformed):
                 answer.add(Failure(item.error, item.id))
         if answer.missing:
-            self._parked.hold(answer)
+            self._hold(answer)
         return answer if answer.is_owed else None
+
+    def _hold(self, answer: JsonAnswer) -> None:
+        """Leaves an answer with missing responses to whoever will complete it. All its requests have been applied."""
+        self._parked.hold(answer)
 
     def _apply(self, handler: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
         request_id = call.id

@@ -13,7 +13,7 @@ from typing import get_args
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from timer_protocol.codec import Codec, MethodCall, Parsed, Result, encode
+from timer_protocol.codec import Codec, MethodCall, Result, encode
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import Refusal
 from timer_protocol.limits import Limits
@@ -149,16 +149,12 @@ class ForwardingDispatcher(Dispatcher):
         self._gatherings = Gatherings(parts, shards, parked, forwards, self.failed)
         forwards.apply = self._apply_here
 
-    def _answer(
-        self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, sender: Sender
-    ) -> JsonAnswer | None:
-        answer = super()._answer(parsed, envelope, now_ns, sender)
-        if answer is not None:
-            answer.is_handed_out = True
-            if answer.missing and answer.is_batch:
-                self._note_open(answer)
-                self._parked.ready.append(Settling(answer))
-        return answer
+    def _hold(self, answer: JsonAnswer) -> None:
+        super()._hold(answer)
+        answer.is_handed_out = True
+        if answer.missing and answer.is_batch:
+            self._note_open(answer)
+            self._parked.ready.append(Settling(answer))
 
     def _apply(self, _: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
         kind = self._kinds[type(call)]
@@ -182,8 +178,8 @@ class ForwardingDispatcher(Dispatcher):
             if isinstance(result, Wait):
                 self._wait(result, self._opened(call, kind, sender, answer, now_ns), now_ns)
             elif is_request and result is not _SENT_ON:
-                answer.add(Result(result, call.id))  # type: ignore[arg-type]  # it is set
-                answer.note(self._forwards.next_order(), call, sender)
+                reply = Result(result, call.id)  # type: ignore[arg-type]  # it is set
+                answer.add_applied(reply, self._forwards.next_order(), call, sender)
 
     def _prepared(self, call: MethodCall, kind: _Kind, answer: JsonAnswer, now_ns: int, sender: Sender) -> ReplyRoom:
         """Narrows a request to what its sender may do, and fills in what the client has left out. Returns the room for
@@ -238,6 +234,7 @@ class ForwardingDispatcher(Dispatcher):
         elif not isinstance(answer, JsonAnswer):
             answer.fail(NOT_STORED)
         else:
+            answer.is_handed_out = True
             applied = answer.applied or {}
             kept: Applied = {}
             answer.applied = kept
