@@ -213,7 +213,9 @@ class ReadEventsParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False
 
 
 class InfoParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    pass
+    """`own` asks only about the shards that the server serves itself: it answers without the others."""
+
+    own: bool = False
 
 
 class DiscoverParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):

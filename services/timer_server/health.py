@@ -15,7 +15,7 @@ from timer_protocol.settings import SettingError
 from timer_server.access.keys import CurveFiles, read_pair
 
 _ID = 1
-_REQUEST = b'{"jsonrpc":"2.0","method":"server.info","id":%d}' % _ID
+_REQUEST = b'{"jsonrpc":"2.0","method":"server.info","params":{"own":true},"id":%d}' % _ID
 _TIMEOUT_MS = 2_000
 _ANSWER_BYTES = 1_048_576
 _OF_EVERY_INTERFACE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - names, not a bind
@@ -60,7 +60,10 @@ class Health(NamedTuple):
 
 
 def check(bind: str, curve: CurveFiles | None) -> Health:
-    """Asks the server that binds this endpoint for `server.info`, which it has to answer within two seconds.
+    """Asks the server that binds this endpoint about itself, which it has to answer within two seconds.
+
+    So it is told nothing of other servers, nor does it wait for them; and it does not answer where it is no member of
+    its cluster just now.
 
     Raises `SettingError` where no server can be asked at such an endpoint, `KeyFileError` where keys cannot be read.
     """
@@ -129,7 +132,7 @@ def _silence(monitor: Socket) -> str:
             return "what is there speaks ZeroMQ, and ends the connection"
         return f"what is there is no timer server: its answer has more than {_ANSWER_BYTES} bytes"
     if zmq.EVENT_HANDSHAKE_SUCCEEDED in seen:
-        return "what is there speaks ZeroMQ, and says nothing"
+        return "what is there speaks ZeroMQ, and says nothing: none of ours, or one that does not reach its store"
     if zmq.EVENT_CONNECTED in seen:
         return (
             "a server that still starts or waits for its store, none of ours, or one with other settings for encryption"

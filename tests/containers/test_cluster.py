@@ -115,7 +115,7 @@ def test_an_owner_is_killed_under_load_and_all_timers_ring_once_and_on_time(clus
 
     kill(cluster, "server1")
 
-    told = json.loads(load.expect(r"\{.*\}", LIMIT_S)[0])
+    told = json.loads(load.expect(r"\{.*\}(?=\r?\n)", LIMIT_S)[0])
     assert load.wait() == 0
     assert told["failures"] == []
     assert inspect(cluster.container("server1"))["State"]["Status"] == "exited"

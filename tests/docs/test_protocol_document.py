@@ -127,7 +127,7 @@ def test_results_have_their_members_and_types() -> None:
     event, beat = tables("Events")[:2]
     for rows, of in (
         (tables("The timer")[0], Timer),
-        (tables("server.info")[0], ServerInfo),
+        (tables("server.info")[1], ServerInfo),
         (tables("plan.put")[1], Plan),
         (event, Event),
         (beat, Beat),

@@ -14,6 +14,7 @@ from drivers.server_process import ServerProcess, timer_server
 from timer_server import health
 
 NO_ANSWER = "no answer from {} within 300 ms: "
+SILENT = "what is there speaks ZeroMQ, and says nothing: none of ours, or one that does not reach its store"
 NO_SERVER = "a server that still starts or waits for its store, none of ours, or one with other settings for encryption"
 
 
@@ -93,7 +94,7 @@ def hanging_up() -> Iterator[str]:
         (http_server, NO_SERVER),
         (of_type(zmq.PUB), NO_SERVER),
         (of_type(zmq.PULL), NO_SERVER),
-        (of_type(zmq.ROUTER), "what is there speaks ZeroMQ, and says nothing"),
+        (of_type(zmq.ROUTER), SILENT),
     ],
     ids=["nobody", "silent", "http", "pub", "pull", "router"],
 )

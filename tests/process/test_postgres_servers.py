@@ -18,6 +18,7 @@ from drivers.postgres import OWNER
 from drivers.server_process import ServerProcess
 from postgres_store import new_place, shared_cluster
 from timer_client import Cursor, Event, Settings, TimerClient
+from timer_server import health
 from timer_server.random_ids import new_log_id
 from timer_server.requests.placement import shard_number
 from timer_server.store.postgres.database import Database
@@ -100,14 +101,16 @@ def test_two_servers_share_the_shards_and_one_that_ends_gives_its_own_to_the_oth
 
 
 def test_of_a_server_that_is_killed_the_other_takes_all_and_what_comes_due_meanwhile_rings(
-    start: Callable[[str], ServerProcess],
+    start: Callable[[str], ServerProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "_TIMEOUT_MS", LEASE_MS // 2)
     first, second, _ = start_two(start)
     with requester(first.commands) as at_first, requester(second.commands) as at_second:
         for timer_id in IDS:
             at_first.call("timer.start", id=timer_id, seconds=0.5, payload=timer_id)
         first.kill()
         killed_s = time.monotonic()
+        assert health.check(second.commands, None).fault is None  # shards without owner are no fault of its own
         second.wait_for_shards(SHARDS)
         assert time.monotonic() - killed_s < LEASE_MS / 1_000 + 1
         for timer_id in IDS:

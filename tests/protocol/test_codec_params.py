@@ -106,7 +106,7 @@ def test_payload_by_position_is_passed_on_as_it_is() -> None:
     ("method", "params", "hint"),
     [
         ("timer.get", ["a", "b"], "at most 1 parameter, got 2"),
-        ("server.info", [1], "at most 0 parameters, got 1"),
+        ("rpc.discover", [1], "at most 0 parameters, got 1"),
         ("timer.get", [7], "params.id"),
         ("timer.get", {"id": 7}, "params.id"),
         ("timer.get", {"id": None}, "params.id"),

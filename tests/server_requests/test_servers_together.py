@@ -83,6 +83,17 @@ def test_a_page_waits_for_shards_without_owner_and_leaves_none_out(store: Shared
     assert [timer["id"] for timer in told["result"]["timers"]] == ids
 
 
+def test_a_server_tells_of_its_own_shards_whoever_else_there_is(store: SharedStore) -> None:
+    store.start("d")
+    store.kill("c")
+    store.follow()
+    found = {name: result(store, name, "server.info", own=True) for name in "abd"}
+    assert {name: len(info["logs"]) for name, info in found.items()} == {"a": 2, "b": 2, "d": 0}
+    assert (found["d"]["counts"]["running"], found["d"]["cursor"]) == (0, {})
+    store.servers["a"].call("timer.list")  # it waits, and all of the connection in line behind it
+    assert len(result(store, "a", "server.info", own=True)["logs"]) == 2
+
+
 def test_a_page_that_waits_too_long_is_refused(store: SharedStore) -> None:
     store.kill("c")
     store.follow()

@@ -111,9 +111,10 @@ class Methods:
         """A page of events if there is something to tell; otherwise the wait for an event."""
         return read_or_wait(self._shards.all, params, now_ns, room, lambda part, asked: page_of_events([part], asked))
 
-    def info(self, _: InfoParams, now_ns: int, __: ReplyRoom) -> ServerInfo:
-        """The server about itself."""
-        return self.info_of([standing_of(self._shards.all(), now_ns)])
+    def info(self, params: InfoParams, now_ns: int, _: ReplyRoom) -> ServerInfo:
+        """The server about itself, and how its own shards or all of them stand."""
+        shards = self._shards.owned if params.own else self._shards.all()
+        return self.info_of([standing_of(shards, now_ns)])
 
     def info_of(self, parts: Sequence[Standing]) -> ServerInfo:
         """The server about itself, and how all shards stand."""

@@ -71,7 +71,8 @@ class OverServers:
 
     def in_line(self) -> Mapping[str, Handler]:
         """Handlers that always ask, so that a request stands in line behind what its connection has asked before."""
-        return {name: self._gather(dialogue, name in _HOLDING) for name, dialogue in self._dialogues().items()}
+        handlers = {name: self._gather(dialogue, name in _HOLDING) for name, dialogue in self._dialogues().items()}
+        return {**handlers, "server.info": self._own_or_all(handlers["server.info"])}
 
     def _dialogues(self) -> Mapping[str, Callable[[Any, Asking], Dialogue]]:
         logs = self._logs
@@ -96,6 +97,14 @@ class OverServers:
             "queue.revive": self._of_known(partial(self._move_dead, "shards.revive")),
             "queue.drop": self._of_known(partial(self._move_dead, "shards.drop")),
         }
+
+    def _own_or_all(self, gather: Handler) -> Handler:
+        """Handles `server.info`: what it asks only about own shards waits for nobody."""
+
+        def handle(params: InfoParams, now_ns: int, room: ReplyRoom) -> object:
+            return self._methods.info(params, now_ns, room) if params.own else gather(params, now_ns, room)
+
+        return handle
 
     def _either(self, here: Handler, gather: Handler) -> Handler:
         shards = self._shards

@@ -19,10 +19,10 @@ class Standing(Struct, frozen=True):
 
 
 def standing_of(shards: Sequence[Shard], now_ns: int) -> Standing:
-    """How some shards stand, of which there is one at least."""
+    """How some shards stand."""
     return Standing(
         {shard.log.id: LogStanding(shard.engine.last_seq, shard.at(now_ns) // NS_PER_MS) for shard in shards},
         total([shard.engine.counts() for shard in shards]),
         sum(len(shard.engine.plans) for shard in shards),
-        shards[0].engine.plans.civil.release,
+        shards[0].engine.plans.civil.release if shards else "",
     )
