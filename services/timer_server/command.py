@@ -58,7 +58,8 @@ _RESTORED_HELP = (
 
 
 _UPGRADE_HELP = (
-    "It is refused while a server lives that cannot read that format; afterwards releases that cannot do not start. A"
+    "It is refused while a server lives that cannot read that format; afterwards releases that cannot do not start."
+    " Servers that run write in it once they are started again. A"
     " server that has died counts until the others have noticed, which takes them as long as the lease."
 )
 

@@ -38,7 +38,7 @@ from timer_server.store.membership import Owner, ServerRow, Told, View
 from timer_server.store.postgres.exchange import Steps
 from timer_server.store.postgres.membership import Beats, Changes, Owned, Pulse, Rescue
 from timer_server.store.postgres.own_session import Reply
-from timer_server.store.postgres.schema import FORMAT
+from timer_server.store.postgres.schema import FORMATS
 from timer_server.wire.advertised import Endpoints
 
 _JOIN_AGAIN_NS = 500 * NS_PER_MS
@@ -304,7 +304,7 @@ class Membership:
         me = self.member.incarnation
         match statement:
             case do.Join():
-                return lambda: beats.joining(me, self._presence.name, (FORMAT,), self._tell(Told()))
+                return lambda: beats.joining(me, self._presence.name, FORMATS, self._tell(Told()))
             case do.Beat(told):
                 return lambda: beats.beating(me, self._tell(told))
             case do.DeclareDead(rows):
