@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -84,7 +85,9 @@ def _print_violations(violations: list[str]) -> None:
     for sentence in violations[:SHOWN]:
         print(f"  - {sentence}")
     if len(violations) > SHOWN:
-        print(f"  - and {len(violations) - SHOWN:,} more")
+        kinds = Counter(sentence.partition(":")[0] for sentence in violations[SHOWN:])
+        told = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
+        print(f"  - and {len(violations) - SHOWN:,} more: {told}")
 
 
 def _print_table(outcomes: list[Outcome]) -> None:

@@ -26,8 +26,9 @@ class CrowdVerdict:
         for _, (kind, timer_id, _version) in stored_events(url):
             if timer_id.startswith(PREFIX):
                 self._logged[kind][int(timer_id.removeprefix(PREFIX))] += 1
-        wrong = [*self._wrong_in_the_log(), *self._heard_at_the_wrong_time()]
+        wrong = [*self._wrong_in_the_log(), *self._heard_early()]
         self.violations = [f"a_crowd_ends_as_it_should: {sentence}" for sentence in wrong]
+        self.violations += [f"ends_are_prompt: {sentence}" for sentence in self._heard_late()]
         self.violations += [f"clients_notice_nothing: {failure}" for failure in crowd.failures]
 
     @property
@@ -48,12 +49,17 @@ class CrowdVerdict:
             if self._times_heard[number] != 1:
                 yield f"the end of timer {number} was heard {self._times_heard[number]} times"
 
-    def _heard_at_the_wrong_time(self) -> Iterator[str]:
+    def _heard_early(self) -> Iterator[str]:
         for number, at_s in self._heard.items():
-            took_s = duration_ms(number) / 1000
-            if at_s + READING_S < self._crowd.asked_s[number] + took_s:
-                yield f"timer {number} was heard {self._crowd.asked_s[number] + took_s - at_s:.3f} s early"
-            if (answered_s := self._crowd.answered_s[number]) and (late_s := at_s - answered_s - took_s) > 0:
-                self.latest_s = max(self.latest_s, late_s)
-                if late_s > self._late_s:
-                    yield f"timer {number} was heard {late_s:.2f} s late; expected {self._late_s:g} s at most"
+            early_s = self._crowd.asked_s[number] + duration_ms(number) / 1000 - at_s
+            if early_s > READING_S:
+                yield f"timer {number} was heard {early_s:.3f} s early"
+
+    def _heard_late(self) -> Iterator[str]:
+        for number, at_s in self._heard.items():
+            if not (answered_s := self._crowd.answered_s[number]):
+                continue
+            late_s = at_s - answered_s - duration_ms(number) / 1000
+            self.latest_s = max(self.latest_s, late_s)
+            if late_s > self._late_s:
+                yield f"timer {number} was heard {late_s:.2f} s late; expected {self._late_s:g} s at most"
