@@ -205,8 +205,10 @@ class Server:
 
         def read() -> None:
             shard = self.postgres.shards[load.number]
-            loaded = came.Loaded(load.number, load.epoch, shard.entries, shard.last_at_ns)
-            self.world.after(self._delay_ns(), lambda: self._hear(loaded))
+            outcome: came.Loaded | came.Lost = came.Lost(load.number)
+            if shard.row.epoch == load.epoch:
+                outcome = came.Loaded(load.number, load.epoch, shard.entries, shard.last_at_ns)
+            self.world.after(self._delay_ns(), lambda: self._hear(outcome))
 
         self.world.after(self._reading_ns(), read)
 
