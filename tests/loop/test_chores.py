@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from unittest.mock import Mock
 
 import pytest
 
@@ -11,17 +10,7 @@ from drivers.desk import Desk
 from drivers.sharded_desk import ShardedDesk
 from loop.hall import Hall
 from timer_protocol.limits import BEAT_INTERVAL_MS
-from timer_server.loop.chores import (
-    NEVER_NS,
-    REST_MS,
-    Chore,
-    Expiry,
-    InEachShard,
-    Retention,
-    Schedule,
-    Waking,
-    WallBound,
-)
+from timer_server.loop.chores import NEVER_NS, REST_MS, Chore, Expiry, InEachShard, Retention, Schedule, Waking
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
 from timer_server.requests.shard import Shard
@@ -91,44 +80,11 @@ class TestInEachShard:
                 stepped.append(self._number)
 
         chore = InEachShard(Busy, desk.shards)
+        assert chore.next_due_ns() == 0
         for _ in range(4):
-            assert chore.next_due_ns() == 0
             chore.step(0, 150)
 
         assert stepped == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
-
-    def test_those_that_are_not_due_are_not_stepped(self) -> None:
-        desk = ShardedDesk(3)
-        stepped: list[int] = []
-
-        class Later:
-            def __init__(self, shard: Shard) -> None:
-                self._number = shard.number
-
-            def next_due_ns(self) -> int:
-                return self._number + 1
-
-            def step(self, _: int, __: int) -> None:
-                stepped.append(self._number)
-
-        chore = InEachShard(Later, desk.shards)
-        assert chore.next_due_ns() == 1
-        chore.step(2, 500)
-        assert stepped == [0, 1]
-
-    def test_a_wall_clock_that_was_set_is_noticed_within_a_second_though_no_timer_is_due(self) -> None:
-        engine = Mock()
-        engine.next_wall_due_ns.return_value = 3_600 * NS_PER_S
-        engine.wall_ahead_ns.return_value = 0
-        engine.move_bound.return_value = False
-        bound = WallBound(Mock(engine=engine))
-        assert steps(bound, NS_PER_S, 500) == 1
-        engine.follow_wall.reset_mock()
-
-        engine.wall_ahead_ns.return_value = 60 * NS_PER_S
-        assert steps(bound, 2 * NS_PER_S - 1, 500) == 0
-        assert steps(bound, 2 * NS_PER_S, 500) == 1
-        engine.follow_wall.assert_called_once()
 
     def test_follows_the_shards_that_come_and_go(self) -> None:
         desk = ShardedDesk(3)

@@ -12,7 +12,7 @@ from timer_server.requests.shard import Shard
 from timer_server.store.base import StoreAway
 
 LOOK_INTERVAL_MS = 1_000
-"""How often a server looks after the files of its stores, and whether the wall clock was set."""
+"""How often a server looks after the files of its stores."""
 
 REST_MS = 1_000
 """How long a chore waits whose store does not answer, before it tries again."""
@@ -93,26 +93,20 @@ class InEachShard:
         self._followed: tuple[Shard, ...] = ()
         self._chores: dict[Shard, Chore] = {}
         """The chore of each shard; first those that have waited longest for their part."""
-        self._moments: list[tuple[int, Shard]] = []
-        """When each was due at the last look, by the server's clock, but for those that were not."""
 
     def next_due_ns(self) -> int | None:
-        self._moments = moments = []
-        for shard, chore in self._all().items():
-            due_ns = chore.next_due_ns()
-            if due_ns is not None:
-                moments.append((due_ns - shard.ahead_ns if due_ns else 0, shard))
-        return min((due_ns for due_ns, _ in moments), default=None)
+        moments = [_due_ns(shard, chore) for shard, chore in self._all().items()]
+        return min((due_ns for due_ns in moments if due_ns is not None), default=None)
 
     def step(self, now_ns: int, budget: int) -> None:
-        """Has those do something that were due by the last look."""
         chores = self._all()
-        due = [shard for due_ns, shard in self._moments if due_ns <= now_ns and shard in chores]
-        served = due[: budget // _LEAST_PART]
+        due = [shard for shard, chore in chores.items() if _is_due(_due_ns(shard, chore), now_ns)]
+        served, waiting = due[: budget // _LEAST_PART], set(due[budget // _LEAST_PART :])
         part = budget // max(len(served), 1)
-        for shard in served:
-            chores[shard].step(shard.at(now_ns), part)
-        if len(served) < len(due):
+        for shard, chore in chores.items():
+            if shard not in waiting:
+                chore.step(shard.at(now_ns), part)
+        if waiting:
             for shard in served:
                 chores[shard] = chores.pop(shard)
 
@@ -127,6 +121,16 @@ class InEachShard:
 def in_each_shard(make: Callable[[Shard], Chore], shards: Shards) -> Chore:
     """A chore for each shard of a server."""
     return InEachShard(make, shards) if shards.only is None else make(shards.only)
+
+
+def _due_ns(shard: Shard, chore: Chore) -> int | None:
+    """When the chore of a shard is due, by the server's clock: 0 is now, as for the chore."""
+    due_ns = chore.next_due_ns()
+    return due_ns - shard.ahead_ns if due_ns else due_ns
+
+
+def _is_due(due_ns: int | None, now_ns: int) -> bool:
+    return due_ns is not None and due_ns <= now_ns
 
 
 class Expiry:
@@ -153,20 +157,14 @@ class WallBound:
         self._followed_ns: int | None = None
         """By how much the wall clock was ahead when the timers were last moved."""
         self._is_moving = False
-        self._look_ns = 0
-        """When it looks next whether the clock was set."""
 
     def next_due_ns(self) -> int | None:
-        if self._is_moving:
-            return 0
-        due_ns = self._engine.next_wall_due_ns()
-        return None if due_ns is None else min(due_ns, self._look_ns)
+        return 0 if self._is_moving else self._engine.next_wall_due_ns()
 
     def step(self, now_ns: int, budget: int) -> None:
         due_ns = self._engine.next_wall_due_ns()
         if due_ns is None:
             return
-        self._look_ns = now_ns + LOOK_INTERVAL_MS * NS_PER_MS
         if due_ns <= now_ns:
             self._engine.expire_by_wall(now_ns, budget)
         ahead_ns = self._engine.wall_ahead_ns()
