@@ -6,6 +6,7 @@ those of clients that do nothing else. The clients' own work is in none of the c
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -116,8 +117,11 @@ class _Meter:
 
     def _ran(self) -> dict[int, int]:
         """Of each process that there is."""
-        pids = [*self._others, *(pid for node in self._cluster.nodes for pid in node.pids())]
-        return {pid: process_ns(pid) for pid in pids}
+        ran = {pid: process_ns(pid) for pid in self._others}
+        for pid in (pid for node in self._cluster.nodes for pid in node.pids()):
+            with suppress(FileNotFoundError, ProcessLookupError):  # a session of PostgreSQL that has just ended
+                ran[pid] = process_ns(pid)
+        return ran
 
 
 def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
