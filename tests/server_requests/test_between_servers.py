@@ -39,6 +39,13 @@ def test_what_cannot_be_read() -> None:
         unpacked_requests(b"\x93")
 
 
+@pytest.mark.parametrize("sender", [-1, 1])
+def test_a_sender_that_the_message_does_not_have(sender: int) -> None:
+    request = PeerRequest(7, 3, b"c", sender, ((1, 9),), "timer.get", b'{"id":"a"}', 4000)
+    with pytest.raises(msgspec.DecodeError, match="request 7 names sender"):
+        unpacked_requests(packed(Requests([PeerSender("k")], [request])))
+
+
 @pytest.mark.parametrize("sender", [Sender("k", "p/", frozenset({"read", "take"}), 7), EVERYBODY])
 def test_senders(sender: Sender) -> None:
     known = sender_of(peer_sender(sender))

@@ -55,7 +55,7 @@ class PipelineCommitter:
         self._pipeline = Pipeline(logs, new_log_id)
         self._primary = primary
         self._now_ns = now_ns
-        self._line = line or Line(SILENCE_MS * NS_PER_MS)
+        self._line = Line(SILENCE_MS * NS_PER_MS) if line is None else line
         self._then: Callable[[Any], None] = self._pipeline.committed
         """What to do with what the exchange under way returns."""
         self._is_open = False

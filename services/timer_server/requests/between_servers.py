@@ -105,8 +105,13 @@ def packed(message: Requests | Sequence[PeerReply]) -> bytes:
 
 
 def unpacked_requests(body: bytes) -> Requests:
-    """A message of requests. Raises `msgspec.DecodeError`."""
-    return _requests.decode(body)
+    """A message of requests. Raises `msgspec.DecodeError`, also where one names a sender that the message has not."""
+    message = _requests.decode(body)
+    known = range(len(message.senders))
+    for request in message.requests:
+        if isinstance(request, PeerRequest) and request.sender not in known:
+            raise msgspec.DecodeError(f"request {request.number} names sender {request.sender} of {len(known)}")
+    return message
 
 
 def unpacked_replies(body: bytes) -> list[PeerReply]:

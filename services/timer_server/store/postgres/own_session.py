@@ -42,7 +42,7 @@ class OwnSession:
         self._url = url
         self._name = name
         self._replication = replication
-        self._seen = seen or Seen()
+        self._seen = Seen() if seen is None else seen
         self._now_ns = now_ns
         self._replicated_ns = -_SHORT_NS
         """When a standby was last known to have all that was written."""
