@@ -6,6 +6,18 @@ from drivers.several_servers import Server, SharedStore
 from timer_server.requests.between_servers import PeerCancel, PeerRequest, unpacked_requests
 
 
+def joined() -> SharedStore:
+    """Servers that answer requests about several shards together: `a` owns shard 0, `b` shard 1, `c` nothing."""
+    store = SharedStore(2, are_joined=True)
+    for incarnation in ("a", "b", "c"):
+        store.start(incarnation)
+    store.give(0, "a")
+    store.give(1, "b")
+    store.follow()
+    store.run()
+    return store
+
+
 def started(server: Server, timer_id: str) -> None:
     """Starts a timer, and has that told."""
     server.call("timer.start", id=timer_id, seconds=60)

@@ -3,28 +3,17 @@
 import pytest
 
 from drivers.several_servers import Server, SharedStore
+from server_requests.forwarded import joined, kinds
 
 
 @pytest.fixture
 def store() -> SharedStore:
-    """The server `a` owns shard 0, `b` shard 1."""
-    store = SharedStore(2, are_joined=True)
-    for incarnation in ("a", "b", "c"):
-        store.start(incarnation)
-    store.give(0, "a")
-    store.give(1, "b")
-    store.follow()
-    store.run()
-    return store
+    return joined()
 
 
 @pytest.fixture
 def a(store: SharedStore) -> Server:
     return store.servers["a"]
-
-
-def kinds(store: SharedStore, number: int) -> list[str]:
-    return [event.kind for event in store.events(number)]
 
 
 def test_where_all_shards_are_here_by_now_a_request_stands_behind_what_was_sent_on(
