@@ -110,7 +110,7 @@ def test_labels_of_others_do_not_reach_the_terminal(server: LocalServer, tmp_pat
 @pytest.mark.parametrize("kind", ["dumb", "unknown"])
 def test_a_terminal_without_control_codes_gets_plain_lines(server: LocalServer, tmp_path: Path, kind: str) -> None:
     for command, told in (
-        (["start", "2", "--id", "a"], r"Timer a is running: 0:00:02 to go.*0:00:01 to go.*Timer a has fired"),
+        (["start", "4", "--id", "a"], r"Timer a is running: 0:00:0\d to go.*0:00:01 to go.*Timer a has fired"),
         (["list", "--all"], "fired"),
     ):
         program = LoadedProgram(["timer", *command], environment(server, TERM=kind), tmp_path, terminal=True)
