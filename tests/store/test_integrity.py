@@ -49,7 +49,9 @@ def entries_at(log: Log) -> Iterator[Entry]:
 def test_a_complete_log_passes(found: Log, ends: LogEnds) -> None:
     entries = list(entries_at(found))
 
-    assert list(verify_complete(iter(entries), len(found), ends)) == entries
+    for size in (1, 2, 32):
+        blocks = [entries[start : start + size] for start in range(0, len(entries), size)]
+        assert list(verify_complete(blocks, len(found), ends)) == blocks
 
 
 @pytest.mark.parametrize(
@@ -78,8 +80,10 @@ def test_a_complete_log_passes(found: Log, ends: LogEnds) -> None:
 )
 def test_any_other_is_told_from_it(found: Log, said: str) -> None:
     """It should be 2, 5, 8, 9 with the horizon at 7. A spec stands before what refers to it, and nothing else does."""
-    with pytest.raises(Damage, match=said):
-        list(verify_complete(entries_at(found), 4, LogEnds(7, 7, 9, 9)))
+    entries = list(entries_at(found))
+    for blocks in ([entries], [[entry] for entry in entries]):
+        with pytest.raises(Damage, match=said):
+            list(verify_complete(blocks, 4, LogEnds(7, 7, 9, 9)))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from timer_protocol.messages import State
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
-from timer_server.core.model import STARTED, Countdown, Entry, Referring
+from timer_server.core.model import ENDED_KINDS, STARTED, Countdown, Entry, Referring
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.plans.registry import Registry
 from timer_server.core.readers import EndReaders
@@ -58,6 +58,9 @@ class Restoring:
 
     def specs_needed(self, entries: Iterable[Entry]) -> set[int]:
         """The places that `holder_at` may be asked for when these entries are taken next."""
+        entries = list(entries)
+        if Referring not in set(map(type, entries)):  # most specs are small
+            return set()
         needed: set[int] = set()
         ended: set[str] = set()
         pending = self._filled.pending
@@ -84,27 +87,31 @@ class Restoring:
             timer_id, before, is_known = entry.id, None, False
             if entry.version > 1:  # a first version has none before it: an id is free only once all are pruned
                 before = pending.pop(timer_id, None)
-                running.pop(timer_id, None)
-                wall_bound.pop(timer_id, None)
-                is_known = self._take_out_end(entry) or before is not None
+                is_known = before is not None or self._take_out_end(entry)
+                if before is not None and running.pop(timer_id, None) is None:
+                    wall_bound.pop(timer_id, None)
             if entry.spec_place and not is_known and not (entry.has_ended and entry.place <= horizon):
                 held_specs.begin_timer(entry.spec_place)
-            if entry.has_ended:
+            if entry.kind_number in ENDED_KINDS:
                 self._take_end(entry)
                 if self._is_read:
                     readers.restore(self._whole(entry, before))
                 continue
-            if entry.spec_place:
-                held_specs.restore(entry.spec_place)
-            pending[timer_id] = record = pack(self._whole(entry, before))
-            if entry.due_at_ms is not None:
-                (wall_bound if entry.is_wall_bound else running)[timer_id] = record
+            self._take_pending(entry, before)
 
     def finish(self) -> None:
         """Ends the restore: all entries were taken."""
         running, wall_bound = self._running.values(), self._wall_bound.values()
         paused = len(self._filled.pending) - len(running) - len(wall_bound)
         self._then(Found(running, wall_bound, self._passed, paused))
+
+    def _take_pending(self, entry: Countdown | Referring, before: Record | None) -> None:
+        """Takes up a timer that is still to end."""
+        if entry.spec_place:
+            self._filled.held_specs.restore(entry.spec_place)
+        self._filled.pending[entry.id] = record = pack(self._whole(entry, before))
+        if entry.due_at_ms is not None:
+            (self._wall_bound if entry.is_wall_bound else self._running)[entry.id] = record
 
     def _take_end(self, entry: Countdown | Referring) -> None:
         """Takes up an end. One that retention has passed is in the log only because it was held: its timer may be gone,
@@ -118,7 +125,10 @@ class Restoring:
             self._filled.held_specs.restore(entry.spec_place, entry.place if is_passed else None)
 
     def _take_out_end(self, entry: Countdown | Referring) -> bool:
-        """Takes out the end of a timer that runs again, or whose id another has by now. Whether it runs again."""
+        """Takes out the end of a timer that runs again, or whose id another has by now. Whether it runs again.
+
+        A pending timer has none.
+        """
         runs_again = False
         for ended in self._filled.ended.values():
             place = ended.pop(entry.id, None)

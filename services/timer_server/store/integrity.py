@@ -1,7 +1,7 @@
 """Checks that tell a damaged log from a whole one: a checksum on every block, and counts of what should be there."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 from timer_protocol.plurals import counted
@@ -33,40 +33,64 @@ def is_sound(body: object, checksum: object, key: object = 0, second_key: object
         return False
 
 
-def verify_complete(entries: Iterable[Entry], held: int, ends: LogEnds) -> Iterator[Entry]:
-    """Passes the entries of a log on and checks that all are there. Raises `Damage`, at the latest after the last.
+def verify_complete(blocks: Iterable[Sequence[Entry]], held: int, ends: LogEnds) -> Iterator[Sequence[Entry]]:
+    """Passes the blocks of a log on and checks that no entry is missing. Raises `Damage`, at the latest after the last.
 
     There should be `held` entries, none missing after the horizon, and each spec that another entry refers to. After
     the horizon each entry has to tell how many up to it are no events.
     """
-    found, last, expected, others = 0, 0, ends.horizon + 1, ends.horizon - ends.horizon_seq
-    specs: set[int] = set()
-    for entry in entries:
-        place = entry.place
-        if entry.spec_place:
-            _check_reference(entry, specs)
-        if place == expected:
-            expected += 1
-            others += type(entry) is not Countdown and isinstance(entry, OtherEntry)
-            if entry.others != others:
-                raise Damage(f"entry {place} tells of {entry.others} that are no events, and should tell of {others}")
-        elif place > ends.horizon:
-            raise Damage(f"entry {expected} is missing, entry {place} stands in its place")
-        elif place <= last:
-            raise Damage(f"entry {place} stands after entry {last}")
-        found, last = found + 1, place
-        yield entry
-    if expected - 1 != max(ends.last_place, ends.horizon):
-        raise Damage(f"it ends at entry {expected - 1}, and should end at {ends.last_place}")
-    if expected - 1 - others != max(ends.last_seq, ends.horizon_seq):
-        raise Damage(f"it ends at event {expected - 1 - others}, and should end at {ends.last_seq}")
-    if found != held:
-        raise Damage(f"it holds {counted(found, 'entry', 'entries')}, and should hold {held}")
+    completeness = _Completeness(ends)
+    for block in blocks:
+        completeness.check(block)
+        yield block
+    completeness.check_end(held)
 
 
-def _check_reference(entry: Entry, specs: set[int]) -> None:
-    """Notes an entry that holds a spec for others. Raises `Damage` for one whose spec is missing."""
-    if entry.spec_place == entry.place:
-        specs.add(entry.place)
-    elif entry.spec_place not in specs:
-        raise Damage(f"entry {entry.spec_place} is missing, to which entry {entry.place} refers")
+class _Completeness:
+    """What was seen of a log so far."""
+
+    def __init__(self, ends: LogEnds) -> None:
+        self._ends = ends
+        self._found = self._last = 0
+        self._expected = ends.horizon + 1
+        self._others = ends.horizon - ends.horizon_seq
+        self._specs: set[int] = set()
+        """The places of entries that hold a spec for others."""
+
+    def check(self, block: Sequence[Entry]) -> None:
+        """Checks the next entries. Raises `Damage`."""
+        last, expected, others, horizon = self._last, self._expected, self._others, self._ends.horizon
+        for entry in block:
+            place = entry.place
+            if entry.spec_place:
+                self._check_reference(entry)
+            if place == expected:
+                expected += 1
+                others += type(entry) is not Countdown and isinstance(entry, OtherEntry)
+                if entry.others != others:
+                    told = f"tells of {entry.others} that are no events, and should tell of {others}"
+                    raise Damage(f"entry {place} {told}")
+            elif place > horizon:
+                raise Damage(f"entry {expected} is missing, entry {place} stands in its place")
+            elif place <= last:
+                raise Damage(f"entry {place} stands after entry {last}")
+            last = place
+        self._found += len(block)
+        self._last, self._expected, self._others = last, expected, others
+
+    def check_end(self, held: int) -> None:
+        """Checks that the log ends where it should, and how many entries it holds. Raises `Damage`."""
+        ends, last_place, found = self._ends, self._expected - 1, self._found
+        if last_place != max(ends.last_place, ends.horizon):
+            raise Damage(f"it ends at entry {last_place}, and should end at {ends.last_place}")
+        if last_place - self._others != max(ends.last_seq, ends.horizon_seq):
+            raise Damage(f"it ends at event {last_place - self._others}, and should end at {ends.last_seq}")
+        if found != held:
+            raise Damage(f"it holds {counted(found, 'entry', 'entries')}, and should hold {held}")
+
+    def _check_reference(self, entry: Entry) -> None:
+        """Notes an entry that holds a spec for others. Raises `Damage` for one whose spec is missing."""
+        if entry.spec_place == entry.place:
+            self._specs.add(entry.place)
+        elif entry.spec_place not in self._specs:
+            raise Damage(f"entry {entry.spec_place} is missing, to which entry {entry.place} refers")

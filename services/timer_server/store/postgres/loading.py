@@ -15,7 +15,7 @@ before, and passes on what that returns. The connection has to have prepared `OF
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from psycopg.pq.abc import PGconn
 
@@ -131,29 +131,29 @@ class _Restored:
     def __init__(self, state: LogState, begin: Begin) -> None:
         self.specs: dict[int, Countdown] = {}
         """The specs that stand in other entries and are needed for the blocks looked at, by their places."""
-        self._next: deque[Entry] = deque()
+        self._next: deque[list[Entry]] = deque()
         self._verified = verify_complete(self._handed_on(), state.held, state.ends)
         self._restoring = begin(state, lambda place: self.specs[place])
 
     def look_at(self, rows: Sequence[Row]) -> set[int]:
         """Decodes the next blocks, and tells which specs have to be read for them. Raises `Damage`."""
-        self._next.extend(entry for row in rows for entry in entries_of(row))
-        needed = self._restoring.specs_needed(self._next)
+        self._next.extend(map(entries_of, rows))
+        needed = self._restoring.specs_needed(chain.from_iterable(self._next))
         self.specs = {place: spec for place, spec in self.specs.items() if place in needed}
         return needed - self.specs.keys()
 
     def take(self) -> None:
         """Takes up what was looked at. Raises `Damage` where entries are missing."""
-        self._restoring.take(islice(self._verified, len(self._next)))
+        for block in islice(self._verified, len(self._next)):
+            self._restoring.take(block)
 
     def finish(self) -> None:
         """Ends the restore. Raises `Damage` where the log ends too early."""
-        for entry in self._verified:
-            raise Damage(f"entry {entry.place} stands behind the end")
+        deque(self._verified, maxlen=0)  # all blocks were taken: it looks at where they end
         self._restoring.finish()
 
-    def _handed_on(self) -> Iterator[Entry]:
-        """The entries that were looked at; it ends where more are asked for."""
+    def _handed_on(self) -> Iterator[list[Entry]]:
+        """The blocks that were looked at; it ends where more are asked for."""
         while self._next:
             yield self._next.popleft()
 

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from itertools import chain
 
 from timer_server.store.base import Header, StoreError
 from timer_server.store.blocks import entries_of
@@ -26,8 +25,8 @@ def restored(database: Database, new_log_id: Callable[[], str]) -> list[tuple[He
     for number, row in enumerate(database.ask(SHARDS).rows):
         with database.explained(number):
             state = epoch_and_state(row)[1]
-            entries = chain.from_iterable(map(entries_of, stored_blocks(database, number)))
-            deque(verify_complete(entries, state.held, state.ends), maxlen=0)
+            blocks = map(entries_of, stored_blocks(database, number))
+            deque(verify_complete(blocks, state.held, state.ends), maxlen=0)
         states.append(state)
     if not any(state.commits for state in states):
         raise StoreError(f"{database.url.shown} holds nothing that could have been restored")

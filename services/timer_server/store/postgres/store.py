@@ -58,8 +58,8 @@ class PostgresStore:
     def load(self) -> Iterator[Entry]:
         state = self.state
         with self.database.explained(self.number):
-            entries = chain.from_iterable(map(entries_of, stored_blocks(self.database, self.number)))
-            yield from verify_complete(entries, state.held, state.ends)
+            blocks = map(entries_of, stored_blocks(self.database, self.number))
+            yield from chain.from_iterable(verify_complete(blocks, state.held, state.ends))
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         commit = self.compose([(changes, anchor)])

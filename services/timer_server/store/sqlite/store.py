@@ -110,7 +110,7 @@ class SqliteStore:
     def load(self) -> Iterator[Entry]:
         state = self._state
         with self._explained("read"), closing(self._database.execute(f"{SELECT_BLOCKS} ORDER BY last_place")) as rows:
-            yield from verify_complete(chain.from_iterable(map(entries_of, rows)), state.held, state.ends)
+            yield from chain.from_iterable(verify_complete(map(entries_of, rows), state.held, state.ends))
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         execute = self._database.execute
