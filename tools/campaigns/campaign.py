@@ -3,7 +3,7 @@
 A campaign has a long form, for `make campaigns`, and a short one that CI runs. Both are the same code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -37,6 +37,19 @@ class Report:
     violations: list[str] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     not_run: str = ""
+
+
+def joined(parts: Mapping[str, Report]) -> Report:
+    """One report of several; figures and violations say of which part they are."""
+    whole = Report()
+    for name, part in parts.items():
+        whole.faults += part.faults
+        whole.requests += part.requests
+        whole.events += part.events
+        whole.lost += part.lost
+        whole.violations += [f"{name}: {violation}" for violation in part.violations]
+        whole.figures |= {f"{name}: {figure}": text for figure, text in part.figures.items()}
+    return whole
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """The network campaign: what lies between client and server fails in every way that we can make it fail."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
-from campaigns.campaign import Campaign, Length, Report
+from campaigns.campaign import Campaign, Length, Report, joined
 from campaigns.container_faults import CUT_CLIENT, CUT_WATCHER
 from campaigns.network_containers import CURVE, run_containers
 from campaigns.network_loopback import run_loopback
@@ -39,19 +38,6 @@ def run(folder: Path, length: Length, dice: Random) -> Report:
 def run_encrypted(tag: str, dice: Random) -> Report:
     """One round of what needs new connections, with deploy/compose.curve.yml."""
     return run_containers(tag, Length.SHORT, dice, files=[*FILES, CURVE], only=ENCRYPTED)
-
-
-def joined(parts: Mapping[str, Report]) -> Report:
-    """One report of several; figures and violations say of which part they are."""
-    whole = Report()
-    for name, part in parts.items():
-        whole.faults += part.faults
-        whole.requests += part.requests
-        whole.events += part.events
-        whole.lost += part.lost
-        whole.violations += [f"{name}: {violation}" for violation in part.violations]
-        whole.figures |= {f"{name}: {figure}": text for figure, text in part.figures.items()}
-    return whole
 
 
 CAMPAIGN = Campaign("network", CLAIM, run, least_faults=37)

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from campaigns.campaign import Campaign, Length, Report
+from campaigns.campaign import Campaign, Length, Report, joined
 from campaigns.crowd import LONGEST_MS, Crowd, ear
 from campaigns.crowd_verdict import CrowdVerdict
 from campaigns.faults_of_servers import FaultsOfServers
@@ -21,13 +21,20 @@ from campaigns.script import PREFIX
 from campaigns.workload import Load
 from drivers.postgres import Cluster
 
-SHORT_KILLS, LONG_KILLS = 3, 20
+SHORT_KILLS = 3
+LONG_ROUNDS, KILLS_A_ROUND = 4, 5
+"""Each round begins with a new store: a shard is without an owner for as long as its log takes to read."""
+
 REPLIES_BETWEEN = 30
 SHORT_RATE, LONG_RATE = 300, 6_000
 """Starts a second of the crowd."""
 
 UP_S = (0.0, 1.0)
 """Beside the time for those replies, how long all servers are let run."""
+
+CROWDED_S = 1.0
+"""What is added to the limit at that rate: the cores that read the logs and tell what is overdue are also those of
+PostgreSQL, its standby, the clients, and of a server that starts."""
 
 ALONE_LATE_S = 10.0
 """The same where nobody is left to take them, and the server is started again."""
@@ -71,7 +78,12 @@ def play(
 def _run(folder: Path, length: Length, dice: Random) -> Report:
     if length is Length.SHORT:
         return play(folder, dice, SHORT_KILLS, late_s=TAKEN_WITHIN_S + BESIDE_TESTS_S)
-    return play(folder, dice, LONG_KILLS, rate=LONG_RATE)
+    rounds = {f"round {number}": folder / f"round{number}" for number in range(1, LONG_ROUNDS + 1)}
+    parts = {}
+    for name, place in rounds.items():
+        place.mkdir()
+        parts[name] = play(place, dice, KILLS_A_ROUND, late_s=TAKEN_WITHIN_S + CROWDED_S, rate=LONG_RATE)
+    return joined(parts)
 
 
 CAMPAIGN = Campaign(
