@@ -9,6 +9,7 @@ from bench import (
     growth,
     herd,
     lateness,
+    lateness_on_postgres,
     loaded_lateness,
     memory_per_timer,
     on_postgres,
@@ -17,6 +18,7 @@ from bench import (
     queues,
     restart,
     starts,
+    takeover,
 )
 from bench.peers import for_figures as peers
 from bench.results import Figure
@@ -41,5 +43,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 APART: dict[str, Callable[[Run], Figure]] = {
     "plans": plans.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
+    "postgres-lateness": lateness_on_postgres.measure,
+    "takeover": takeover.measure,
 }
 """Those that are measured where they are asked for by name."""

@@ -23,7 +23,7 @@ from bench.start_requests import batched, start_requests
 from drivers.postgres import OWNER, Cluster
 from drivers.server_cluster import ServerCluster
 
-SERVERS = (1,)
+SERVERS = (1, 2, 3)
 SIZES = (1, 100, 500)
 CLIENTS = 16
 WARM_UP = 5_000
@@ -126,7 +126,7 @@ class _Meter:
 
 def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     """The table."""
-    with Cluster(standbys=1, is_fsynced=True, **_SETTINGS) as cluster:
+    with Cluster(standbys=1, is_fsynced=True, **SETTINGS) as cluster:
         ways: list[Callable[[], Mapping[str, float]]] = []
         for size in SIZES:
             ways += [partial(start_rate, run, cluster, servers, size) for servers in SERVERS]
@@ -141,7 +141,7 @@ def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
 WAYS = ((INSERT, True), (INSERT, False), (COPY, False))
 """How rows are added, and whether the table has indexes over their arguments; the fastest way is there too."""
 
-_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB", "log_min_messages": "error"}
+SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB", "log_min_messages": "error"}
 
 
 def _table(samples: Mapping[str, list[float]], size: int) -> list[Row]:

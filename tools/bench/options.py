@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
-        "figures", nargs="*", metavar="FIGURE", help=f"which figures; without one all but {' and '.join(APART)}"
+        "figures", nargs="*", metavar="FIGURE", help=f"which figures; without one all but {', '.join(APART)}"
     )
     made.add_argument("--repeats", type=_positive, default=3, metavar="N", help="repetitions of each figure (3)")
     made.add_argument("--quick", action="store_true", help="small sizes; the figures are no measure of anything")
