@@ -7,11 +7,13 @@ from msgspec import UNSET
 from campaigns.facts import Facts, position
 
 
-def latenesses_s(facts: Facts, forgiven: Sequence[tuple[float, float]] = ()) -> dict[str, float]:
+def latenesses_s(
+    facts: Facts, forgiven: Sequence[tuple[float, float]] = (), recovery_s: float = 0.0
+) -> dict[str, float]:
     """By how much each timer that nobody has changed was heard of too late, at the least.
 
-    It was due its duration after its start was acknowledged, or before. Where that was during a time that is
-    forgiven, it was due at the end of it.
+    It was due its duration after its start was acknowledged, or before. `forgiven` and `recovery_s` are those of
+    `expected_s`.
     """
     late_s: dict[str, float] = {}
     for timer_id, life in facts.lives.items():
@@ -23,11 +25,21 @@ def latenesses_s(facts: Facts, forgiven: Sequence[tuple[float, float]] = ()) -> 
         if heard_s is None or end.timer.at is not UNSET:
             continue
         due_s = acknowledged_s + end.timer.duration_ms / 1000
-        for from_s, until_s in forgiven:
-            if from_s <= due_s <= until_s:
-                due_s = until_s
-        late_s[timer_id] = max(heard_s - due_s, 0.0)
+        late_s[timer_id] = max(heard_s - expected_s(due_s, heard_s, forgiven, recovery_s), 0.0)
     return late_s
+
+
+def expected_s(due_s: float, heard_s: float, forgiven: Sequence[tuple[float, float]], recovery_s: float) -> float:
+    """When an end was to be heard.
+
+    Where it was due during a time that is forgiven, at the end of it; and so again where the next such time began
+    before it was heard, and before `recovery_s` had passed.
+    """
+    recovering_s = 0.0
+    for from_s, until_s in forgiven:
+        if from_s <= min(due_s + recovering_s, heard_s) and due_s <= until_s:
+            due_s, recovering_s = until_s, recovery_s
+    return due_s
 
 
 def _acknowledged_s(facts: Facts, timer_id: str) -> float | None:

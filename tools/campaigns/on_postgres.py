@@ -100,17 +100,22 @@ def servers_on(folder: Path, stores: Sequence[str], sabotage: str = "") -> Serve
 def trial_of(servers: ServerCluster, folder: Path, dice: Random, load: Load = LOAD) -> Iterator[ServersTrial]:
     """A trial of servers. That they do not go on is a finding."""
     trial = ServersTrial(folder, dice, load, servers)
+    has_begun = False
     try:
         with trial:
+            has_begun = True
             yield trial
     except (AssertionError, TimeoutError) as error:
+        if not has_begun:
+            raise
         trial.history.failed("the campaign", f"the service does not go on: {error}")
 
 
 def judged(trial: ServersTrial, faults: int, url: str, late_s: float, *, forgiven: bool) -> Report:
     """What came of a trial that has ended, and what the tables of the database say to it.
 
-    No end may be heard later than `late_s`; where outages are `forgiven`, that is counted from the end of each.
+    No end may be heard later than `late_s`; where outages are `forgiven`, that is counted from the end of each, and
+    again from that of the next where it began before.
     """
     report = trial.report(faults)
     trial.keep_logs()
@@ -122,7 +127,7 @@ def judged(trial: ServersTrial, faults: int, url: str, late_s: float, *, forgive
     if facts.closed is None:
         return report
     report.violations += stored.differences(facts)
-    late = latenesses_s(facts, facts.outages if forgiven else [])
+    late = latenesses_s(facts, facts.outages if forgiven else [], late_s)
     latest_s = max(late.values(), default=0.0)
     report.figures["latest end"] = f"{latest_s:.2f} s late" + (" once there was a server again" if forgiven else "")
     report.violations += [
