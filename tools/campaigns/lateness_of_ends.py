@@ -30,15 +30,14 @@ def latenesses_s(
 
 
 def expected_s(due_s: float, heard_s: float, forgiven: Sequence[tuple[float, float]], recovery_s: float) -> float:
-    """When an end was to be heard.
+    """When an end was to be heard, which is allowed to take `recovery_s`.
 
-    Where it was due during a time that is forgiven, at the end of it; and so again where the next such time began
-    before it was heard, and before `recovery_s` had passed.
+    Where it was due during a time that is forgiven, at the end of it; and so wherever the next such time began before
+    it was heard and while it was still allowed to take its time.
     """
-    recovering_s = 0.0
     for from_s, until_s in forgiven:
-        if from_s <= min(due_s + recovering_s, heard_s) and due_s <= until_s:
-            due_s, recovering_s = until_s, recovery_s
+        if from_s <= min(due_s + recovery_s, heard_s) and due_s <= until_s:
+            due_s = until_s
     return due_s
 
 
