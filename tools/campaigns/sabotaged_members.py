@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from timer_server.cluster.member import Member
 from timer_server.cluster.silence import Silence
 from timer_server.cluster.timelines import Timelines
-from timer_server.requests.forwarding import Forward
 from timer_server.requests.forwards import Forwards
+from timer_server.requests.open_requests import Forward
 from timer_server.store.membership import ServerRow
 
 AHEAD_NS = 3_000_000_000

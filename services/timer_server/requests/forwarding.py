@@ -2,111 +2,45 @@
 applies it.
 
 A dispatcher fills in what the client has left out, the id of a start and the key of a change, before anything is
-applied or sent: so each request can be repeated. It keeps what it has applied with the answer. Where a shard is lost
-before that is told, it is applied anew, by the next owner.
+applied or sent: so each request can be repeated. It keeps what it has applied with the answer.
 """
 
-from bisect import insort
 from collections.abc import Callable, Collection, Mapping
-from typing import get_args
+from functools import partial
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from timer_protocol.codec import Codec, MethodCall, Result, encode
+from timer_protocol.codec import Codec, MethodCall, Result
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import Refusal
 from timer_protocol.limits import Limits
-from timer_protocol.messages import StartParams
-from timer_protocol.methods import METHODS, Method
 from timer_protocol.sender import EVERYBODY, Sender
-from timer_server.core.engine import TimerParams
-from timer_server.limits import KEYS_REMEMBERED
 from timer_server.logs import fields, log
-from timer_server.requests.answers import Answer, Applied, JsonAnswer, PeerAnswer
+from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.between_servers import peer_sender
-from timer_server.requests.dispatch import NOT_STORED, Dispatcher, is_applied_unanswered
-from timer_server.requests.errands import SENT, Errand
+from timer_server.requests.dispatch import Dispatcher
+from timer_server.requests.errands import Errand
 from timer_server.requests.forward_room import ClientMessage
 from timer_server.requests.forwards import FORWARD_WITHIN_MS, Forwards
 from timer_server.requests.gathering import Dialogue, Gather, PartKinds
-from timer_server.requests.gatherings import Gatherings, LocalPart, Question
+from timer_server.requests.gatherings import Gatherings, Question
+from timer_server.requests.kinds import Kind, Kinds
 from timer_server.requests.methods import Handler
 from timer_server.requests.missed_ends import waited_for
-from timer_server.requests.open_requests import OpenRequest
+from timer_server.requests.open_requests import Forward, OpenRequest
 from timer_server.requests.parked import Parked
 from timer_server.requests.placement import Shards, shard_number
+from timer_server.requests.redoing import Redoing
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.settling import Settling
-from timer_server.requests.waiters import Waiter
-from timer_server.requests.waits import Wait, WaitForEnd
+from timer_server.requests.waits import Wait
 
 _GRACE_MS = 1_000
 """How long the answer to a request that says how long it waits may take beyond that."""
 
-
-_SLACK = 64
-
-_METHODS = {method.name: method for method in METHODS}
-
-
 _SENT_ON = object()
 """Stands for the result of a request that others apply."""
-
-
-class _Kind(Struct, frozen=True, gc=False):
-    """What a dispatcher looks at in each request of a method, found by the type of its calls.
-
-    `id_name` is the parameter with the id whose shard a request is about; None for those about several shards.
-    `is_of_shard` says that the shard itself applies it.
-    """
-
-    method: Method
-    id_name: str | None
-    is_of_shard: bool
-    is_keyed: bool
-    is_start: bool
-    is_applied_unanswered: bool
-
-
-def _kind(method: Method) -> _Kind:
-    id_name = {"id": "id", "plan": "plan"}.get(method.scope)
-    is_keyed = "key" in method.params.__struct_fields__
-    return _Kind(
-        method,
-        id_name,
-        method.params in get_args(TimerParams),
-        is_keyed,
-        method.params is StartParams,
-        is_applied_unanswered(method),
-    )
-
-
-class Forward(Errand):
-    """A request about one id, to be applied by the owner of its shard."""
-
-    __slots__ = ("body", "ready", "request")
-
-    def __init__(self, message: ClientMessage, shard: int, request: OpenRequest, ready: list[Answer]) -> None:
-        """`ready` is where the answer goes once it is complete."""
-        super().__init__(request.order, message, request.method.name, (shard,))
-        self.request = request
-        self.body = encode(request.call.params)
-        self.ready = ready
-        self.after_seq = request.after_seq
-
-    def left_ms(self, now_ns: int) -> int:
-        return self.request.left_ms(now_ns, self.until_ns)
-
-    def params(self, _: tuple[tuple[int, int], ...]) -> bytes:
-        return self.body
-
-    def tell(self, _: frozenset[int], outcome: object) -> bool:
-        self.request.answer_with(outcome, self.ready)
-        return True
-
-    def expire(self, refusal: Refusal, _: int) -> None:
-        self.request.answer_with(refusal, self.ready)
 
 
 class ForwardingDispatcher(Dispatcher):
@@ -136,13 +70,10 @@ class ForwardingDispatcher(Dispatcher):
         self._forwards = forwards
         self._lines, self._held = forwards.lines.by_key, forwards.lines.held
         self._in_line = {codec.call_type(name): handler for name, handler in in_line.items()}
-        self._kinds = {codec.call_type(name): _kind(method) for name, method in _METHODS.items() if name in handlers}
+        self._kinds = kinds = Kinds(codec, handlers, shards.count)
+        self._kind_of_type = kinds.by_type
         self._new_key = new_key
-        self._redone: dict[str, list[Forward]] = {}
-        """By timer or plan, its changes that are done anew after this loss."""
-        self._open_batches: set[JsonAnswer] = set()
-        """Batches of which a part waits, and some that are complete by now."""
-        self._open_most = _SLACK
+        self._redoing = Redoing(kinds, parked, forwards, self._apply_open, partial(self._send_on, was_applied=True))
         self._messages = 0
         self._message: ClientMessage | None = None
         self._message_of: JsonAnswer | None = None
@@ -153,11 +84,11 @@ class ForwardingDispatcher(Dispatcher):
         super()._hold(answer)
         answer.is_handed_out = True
         if answer.missing and answer.is_batch:
-            self._note_open(answer)
+            self._redoing.note_open(answer)
             self._parked.ready.append(Settling(answer))
 
     def _apply(self, _: Handler, call: MethodCall, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
-        kind = self._kinds[type(call)]
+        kind = self._kind_of_type[type(call)]
         is_request = call.id is not UNSET
         if not (is_request or kind.is_applied_unanswered):
             return
@@ -181,7 +112,7 @@ class ForwardingDispatcher(Dispatcher):
                 reply = Result(result, call.id)  # type: ignore[arg-type]  # it is set
                 answer.add_applied(reply, self._forwards.next_order(), call, sender)
 
-    def _prepared(self, call: MethodCall, kind: _Kind, answer: JsonAnswer, now_ns: int, sender: Sender) -> ReplyRoom:
+    def _prepared(self, call: MethodCall, kind: Kind, answer: JsonAnswer, now_ns: int, sender: Sender) -> ReplyRoom:
         """Narrows a request to what its sender may do, and fills in what the client has left out. Returns the room for
         its result. Raises `Refusal`."""
         room = answer.room
@@ -199,7 +130,7 @@ class ForwardingDispatcher(Dispatcher):
         return room
 
     def _result(
-        self, call: MethodCall, kind: _Kind, answer: JsonAnswer, room: ReplyRoom, now_ns: int, sender: Sender
+        self, call: MethodCall, kind: Kind, answer: JsonAnswer, room: ReplyRoom, now_ns: int, sender: Sender
     ) -> object:
         """Applies a request in shards of this server; or sends it on, where it is for others or in line behind such."""
         if kind.id_name is not None:
@@ -220,64 +151,10 @@ class ForwardingDispatcher(Dispatcher):
         return self._handlers[type(call)]
 
     def again(self, answer: Answer, lost: Collection[int], now_ns: int, until_ns: int | None = None, /) -> bool:
-        """Has what an answer tells of lost shards applied anew. Returns whether it is complete nevertheless.
-
-        Its requests wait until a moment at most, by default as long as new ones.
-        """
-        if isinstance(answer, PeerAnswer):
-            if not answer.shards.isdisjoint(lost):
-                answer.move()
-        elif isinstance(answer, LocalPart):
-            if not answer.shards.isdisjoint(lost) and not answer.question.is_done:
-                self._forwards.come_back(answer.question, answer.shards)
-                return False
-        elif not isinstance(answer, JsonAnswer):
-            answer.fail(NOT_STORED)
-        else:
-            answer.is_handed_out = True
-            applied = answer.applied or {}
-            kept: Applied = {}
-            answer.applied = kept
-            for slot, known in applied.items():
-                order, call, sender = known
-                kind = self._kinds[type(call)]
-                shard = self._shard_of(kind, call.params)
-                if answer.is_open(slot) or (shard is not None and shard not in lost):
-                    kept[slot] = known
-                else:
-                    answer.reopen_slot(slot)
-                    self._once_more(OpenRequest(order, call, kind.method, sender, answer, slot), now_ns, until_ns)
-            if answer.missing and answer.is_batch:
-                self._note_open(answer)
-            return not answer.missing
-        return True
+        return self._redoing.again(answer, lost, now_ns, until_ns)
 
     def wait_again(self, lost: Collection[int], now_ns: int, /) -> None:
-        """Has what waits for something of lost shards wait for it at their next owners, and what batches of which a
-        part waits have done there be done anew."""
-
-        def is_lost(waiter: Waiter) -> bool:
-            answer, wait = waiter.message.answer, waiter.wait
-            if isinstance(answer, PeerAnswer | LocalPart):
-                return not answer.shards.isdisjoint(lost)
-            return not isinstance(wait, WaitForEnd) or shard_number(wait.timer_id, self._shards.count) in lost
-
-        for batch in [*self._open_batches]:
-            if batch.missing:
-                self.again(batch, lost, now_ns)
-        for waiter in self._parked.take_back(is_lost):
-            answer = waiter.message.answer
-            if isinstance(answer, PeerAnswer):
-                answer.move()
-                self._parked.ready.append(answer)
-            elif isinstance(answer, LocalPart):
-                self._forwards.come_back(answer.question, answer.shards)
-            elif isinstance(answer, JsonAnswer) and answer.applied is not None:
-                order, call, sender = answer.applied.pop(waiter.slot)
-                seq = waiter.after_seq if isinstance(waiter.wait, WaitForEnd) else None
-                method, until_ns = self._kinds[type(call)].method, waiter.wait.until_ns
-                self._once_more(OpenRequest(order, call, method, sender, answer, waiter.slot, until_ns, seq), now_ns)
-        self._redone.clear()
+        self._redoing.wait_again(lost, now_ns)
 
     def begin_aside(self, dialogue: Dialogue, now_ns: int) -> None:
         """Runs a dialogue that no client waits for. Raises `Refusal` (limit_reached)."""
@@ -290,17 +167,7 @@ class ForwardingDispatcher(Dispatcher):
 
     # Parts
 
-    def _note_open(self, batch: JsonAnswer) -> None:
-        if len(self._open_batches) >= self._open_most:
-            self._open_batches = {other for other in self._open_batches if other.missing}
-            self._open_most = 2 * len(self._open_batches) + _SLACK
-        self._open_batches.add(batch)
-
-    def _shard_of(self, kind: _Kind, params: Struct) -> int | None:
-        """The shard of a request about one id; None for others."""
-        return None if kind.id_name is None else shard_number(getattr(params, kind.id_name), self._shards.count)
-
-    def _opened(self, call: MethodCall, kind: _Kind, sender: Sender, answer: JsonAnswer, now_ns: int) -> OpenRequest:
+    def _opened(self, call: MethodCall, kind: Kind, sender: Sender, answer: JsonAnswer, now_ns: int) -> OpenRequest:
         """A request that is being applied, with a slot in its answer."""
         slot = None if call.id is UNSET else answer.hold_slot(call.id)
         wait_ms = getattr(call.params, "wait_ms", None)
@@ -309,32 +176,20 @@ class ForwardingDispatcher(Dispatcher):
 
     def _send_on(
         self, request: OpenRequest, now_ns: int, until_ns: int | None = None, *, was_applied: bool = False
-    ) -> None:
-        """Sends a request to the owner of its shard, or refuses it where too much is on its way."""
-        shard = self._shard_of(self._kinds[type(request.call)], request.call.params)
+    ) -> Forward | None:
+        """Sends a request to the owner of its shard; or refuses it, and returns None, where too much is on its way."""
+        shard = self._kinds.shard_of(request.call)
         assert shard is not None
-        message = self._message_for(request)
-        forward = Forward(message, shard, request, self._parked.ready)
-        forward.was_sent, forward.is_keyed = was_applied, self._kinds[type(request.call)].is_keyed
+        forward = Forward(self._message_for(request), shard, request, self._parked.ready)
+        forward.was_sent, forward.is_keyed = was_applied, self._kinds.of(request.call).is_keyed
         if request.wait_until_ns is not None:
             until_ns = max(request.wait_until_ns + _GRACE_MS * NS_PER_MS, now_ns + FORWARD_WITHIN_MS * NS_PER_MS)
         try:
             self._forwards.take(forward, len(forward.body), now_ns, until_ns)
         except Refusal as refusal:
             request.answer_with(refusal, self._parked.ready)
-            return
-        if was_applied and forward.is_keyed:
-            self._bound_redone(forward, now_ns)
-
-    def _bound_redone(self, forward: Forward, now_ns: int) -> None:
-        """Refuses the first of the changes of a timer that are done anew, where it may have forgotten their keys."""
-        params = forward.request.call.params
-        redone = self._redone.setdefault(getattr(params, self._kinds[type(forward.request.call)].id_name or ""), [])
-        insort(redone, forward, key=lambda one: one.order)
-        if len(redone) > KEYS_REMEMBERED:
-            first = redone.pop(0)
-            self._forwards.cancel(first)
-            first.expire(SENT, now_ns)
+            return None
+        return forward
 
     def _message_for(self, request: OpenRequest) -> ClientMessage:
         """The message of a request, as other servers are told of it."""
@@ -344,13 +199,6 @@ class ForwardingDispatcher(Dispatcher):
             self._message = ClientMessage(self._messages, connection, peer_sender(request.sender))
             self._message_of = request.answer
         return self._message
-
-    def _once_more(self, request: OpenRequest, now_ns: int, until_ns: int | None = None) -> None:
-        """Applies a request anew: by the owner of its shard, or by the owners of all."""
-        if self._kinds[type(request.call)].id_name is None:
-            self._apply_open(request, now_ns)
-        else:
-            self._send_on(request, now_ns, until_ns, was_applied=True)
 
     def _apply_here(self, errand: Errand, shards: frozenset[int], now_ns: int) -> None:
         """Does an errand in shards that have become this server's."""
@@ -364,10 +212,8 @@ class ForwardingDispatcher(Dispatcher):
     def _apply_open(self, request: OpenRequest, now_ns: int) -> None:
         """Applies a request here whose slot is open."""
         call, params = request.call, request.call.params
-        handler, room = (
-            self._handler(call, request.answer),
-            ReplyRoom() if request.slot is None else request.answer.room,
-        )
+        handler = self._handler(call, request.answer)
+        room = ReplyRoom() if request.slot is None else request.answer.room
         if request.wait_until_ns is not None:
             params = replace(params, wait_ms=request.left_ms(now_ns, request.wait_until_ns))
         try:
