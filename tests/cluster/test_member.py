@@ -238,6 +238,14 @@ class TestGiving:
         assert [driven.member.serves(number, driven.now_ns) for number in (0, 1)] == [True, False]
         assert driven.tell(came.Given(1)) == [do.Drop(1)]
 
+    def test_what_is_being_given_is_let_go_once_its_commit_is_known_and_not_as_lost_by_a_beat_before(self) -> None:
+        driven = self.offered()
+        driven.beat(*owned(ME, ME, epoch=2), others=(other(2, told=Told(ready=(1,))),))
+        driven.now_ns += 490 * MS
+
+        assert driven.beat(ShardRow(0, 2, ME, 0), ShardRow(1, 3, OTHER, 0), others=(other(3),)) == []
+        assert driven.tell(came.Given(1)) == [do.Drop(1)]
+
     def test_who_does_not_get_ready_rests_so_that_others_have_it_and_is_given_more_time_then(self) -> None:
         driven = self.offered()
         told: list[tuple[int, tuple[Offer, ...]]] = []

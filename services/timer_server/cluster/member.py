@@ -177,11 +177,14 @@ class Member:
         return min(QUICK_BEAT_NS, self._beat_ns) if is_quick else self._beat_ns
 
     def _drop_lost(self, outlook: Outlook, sent_ns: int) -> list[Action]:
-        """Lets go of what a query that began after it was gained shows as another's."""
+        """Lets go of what a query that began after it was gained shows as another's. Of what is being given the commit
+        tells what has come, perhaps later than a query shows it."""
         lost = [
             number
             for number, holding in self.holdings.items()
-            if sent_ns > holding.gained_ns and outlook.shards[number].owner != self.incarnation
+            if holding.stage is not Stage.GIVING
+            and sent_ns > holding.gained_ns
+            and outlook.shards[number].owner != self.incarnation
         ]
         return [action for number in lost for action in self._let_go(number)]
 
