@@ -124,9 +124,14 @@ def lose_an_acknowledged_timer(told: Retelling) -> None:
 
 
 def lose_an_acknowledged_change(told: Retelling) -> None:
-    answer = told.answer_to(told.first_asked("grows", "timer.start"))
+    answer = told.answer_to(told.last_asked("grows", "timer.restart"))
     assert answer.timer is not None
     told.replace_entry(answer, timer=replace(answer.timer, version=99))
+
+
+def answer_what_was_so_before(told: Retelling) -> None:
+    asked, began = told.last_asked("grows", "timer.restart"), told.first_asked("grows", "timer.start")
+    told.replace_entry(told.answer_to(asked), timer=told.answer_to(began).timer)
 
 
 def invent_a_timer(told: Retelling) -> None:
@@ -248,6 +253,7 @@ MUTATIONS: dict[Callable[[Retelling], None], set[str]] = {
     count_paused_time: {"paused_time_never_counts"},
     lose_an_acknowledged_timer: {"acknowledged_starts_are_kept", "acknowledged_changes_are_kept"},
     lose_an_acknowledged_change: {"acknowledged_changes_are_kept"},
+    answer_what_was_so_before: {"replies_are_current"},
     invent_a_timer: {"nothing_is_invented"},
     apply_a_key_twice: {"a_repeat_has_one_effect"},
     restart_twice_for_a_key: {"a_repeat_has_one_effect"},

@@ -25,6 +25,7 @@ from campaigns.invariants_of_order import (
     lives_are_possible,
     no_fired_after_a_stop,
     one_fired_per_run,
+    replies_are_current,
     the_log_is_whole,
     watchers_hear_all_once_in_order,
 )
@@ -69,6 +70,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     one_fired_per_run,
     no_fired_after_a_stop,
     watchers_hear_all_once_in_order,
+    replies_are_current,
     no_event_before_its_deadline,
     no_deadline_moves,
     no_deadline_is_forgotten,

@@ -1,7 +1,9 @@
 """What follows what: in the log, in the life of a timer, and at those who watch."""
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from campaigns.facts import Facts, position
 from timer_protocol.messages import Event
@@ -87,6 +89,26 @@ def watchers_hear_all_once_in_order(facts: Facts) -> Iterator[str]:
         for event in heard:
             if expected.get(position(event)) != event:
                 yield f"{watcher} heard {event.kind} of timer {event.timer.id} as seq {event.seq}; the log has another"
+
+
+def replies_are_current(facts: Facts) -> Iterator[str]:
+    """No reply shows an older version of a timer than anybody had been told of when it was asked for."""
+    told: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for one in facts.tries:
+        if one.answered is not None and one.timer is not None:
+            told[one.timer_id].append((one.answered.at_s, one.timer.version))
+    for heard in facts.heard:
+        told[heard.event.timer.id].append((heard.at_s, heard.event.timer.version))
+    for timer_id, tries in facts.tries_of.items():
+        moments = sorted(told[timer_id])
+        newest = [0, *accumulate((version for _, version in moments), max)]
+        for one in tries:
+            known = newest[bisect_left(moments, (one.asked.at_s, 0))]
+            if one.timer is not None and one.timer.version < known:
+                yield (
+                    f"timer {timer_id}: {one.asked.method} was answered with version {one.timer.version}; "
+                    f"expected {known} at least, which had been told before it was asked"
+                )
 
 
 def _is_stopped(state: str) -> bool:
