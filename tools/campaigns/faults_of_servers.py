@@ -26,9 +26,9 @@ class FaultsOfServers:
         self._clocks = clocks
         self._dice = dice
 
-    def kill(self) -> None:
-        """A server dies, and is started again once the others have served without it."""
-        server = self._any()
+    def kill(self, server: ServerProcess | None = None) -> None:
+        """A server dies, by default any, and is started again once the others have served without it."""
+        server = server or self._any()
         self._trial.history.mark("killed")
         server.kill()
         self._start_again(server)
@@ -42,9 +42,10 @@ class FaultsOfServers:
         server.start()
         self._trial.history.mark(RESTARTED)
 
-    def stop(self, for_s: float, step_s: float) -> None:
-        """A server stands still, its wall clock is set meanwhile, and nobody takes anything from the others."""
-        server = self._any()
+    def stop(self, for_s: float, step_s: float, server: ServerProcess | None = None) -> None:
+        """A server stands still, by default any, its wall clock is set meanwhile, and nobody takes anything from the
+        others."""
+        server = server or self._any()
         before = living(self._postgres)
         self._trial.history.mark("stopped")
         server.signal(signal.SIGSTOP)

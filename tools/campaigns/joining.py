@@ -5,8 +5,9 @@ from pathlib import Path
 from random import Random
 
 from campaigns.campaign import Campaign, Length, Report
-from campaigns.on_postgres import SERVERS, judged, servers_on, trial_of, where_postgres_is
+from campaigns.on_postgres import BESIDE_TESTS_S, LOAD, SERVERS, judged, servers_on, trial_of, where_postgres_is
 from campaigns.owners import owned
+from campaigns.workload import Load
 from drivers.postgres import Cluster
 
 SHORT_JOINS, LONG_JOINS = 2, 10
@@ -30,13 +31,21 @@ def wait_until_balanced(postgres: Cluster, servers: int) -> None:
         time.sleep(LOOK_S)  # nothing tells when a shard was given
 
 
-def play(folder: Path, dice: Random, joins: int, sabotage: str = "", servers: int = SERVERS) -> Report:
+def play(
+    folder: Path,
+    dice: Random,
+    joins: int,
+    sabotage: str = "",
+    servers: int = SERVERS,
+    late_s: float = LATE_S,
+    load: Load = LOAD,
+) -> Report:
     """One more server than that leaves and joins again, so many times."""
     with Cluster(standbys=1) as postgres:
         company = servers_on(folder, [postgres.url()] * (servers + 1), sabotage)
         coming = company.servers[-1]
         exits: list[int] = []
-        with trial_of(company, folder, dice) as trial:
+        with trial_of(company, folder, dice, load) as trial:
             wait_until_balanced(postgres, servers + 1)
             for _ in range(joins):
                 trial.progress(REPLIES_BETWEEN)
@@ -47,14 +56,16 @@ def play(folder: Path, dice: Random, joins: int, sabotage: str = "", servers: in
                 wait_until_balanced(postgres, servers + 1)
             trial.progress(REPLIES_BETWEEN)
             trial.settle()
-        report = judged(trial, 2 * joins, postgres.url(), LATE_S, forgiven=False)
+        report = judged(trial, 2 * joins, postgres.url(), late_s, forgiven=False)
     report.violations += [f"a_server_ends_as_it_should: it exited with {code}; expected 0" for code in exits if code]
     return report
 
 
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
-    return play(folder, dice, length.pick(SHORT_JOINS, LONG_JOINS))
+    if length is Length.SHORT:
+        return play(folder, dice, SHORT_JOINS, late_s=LATE_S + BESIDE_TESTS_S)
+    return play(folder, dice, LONG_JOINS)
 
 
 CAMPAIGN = Campaign(

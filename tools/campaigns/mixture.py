@@ -11,9 +11,19 @@ from campaigns.cancelled_waits import cancel_wait
 from campaigns.failover import fail_over
 from campaigns.faults_of_servers import FaultsOfServers, clocks_of_all
 from campaigns.history import CONTINUED
-from campaigns.on_postgres import LEASE_S, SERVERS, ServersTrial, judged, trial_of, where_postgres_is
+from campaigns.on_postgres import (
+    BESIDE_TESTS_S,
+    LEASE_S,
+    LOAD,
+    SERVERS,
+    ServersTrial,
+    judged,
+    trial_of,
+    where_postgres_is,
+)
 from campaigns.partitions import cut, cuts_of_a_round
 from campaigns.proxied_servers import Paths, proxied_servers
+from campaigns.workload import Load
 from drivers.postgres import Cluster, frozen
 
 SHORT_S, LONG_S = 30, 1_800
@@ -24,6 +34,7 @@ HOUR_S = 3_600
 LATE_S = LEASE_S + 2
 
 Fault = Callable[[], object]
+Draw = Callable[[FaultsOfServers, ServersTrial, Cluster, list[Paths], Random], Fault]
 
 
 def _rebuild(trial: ServersTrial, postgres: Cluster) -> None:
@@ -41,7 +52,8 @@ def _cancel(trial: ServersTrial, postgres: Cluster) -> None:
     trial.history.mark(CONTINUED)
 
 
-def _drawn(faults: FaultsOfServers, trial: ServersTrial, postgres: Cluster, paths: list[Paths], dice: Random) -> Fault:
+def drawn(faults: FaultsOfServers, trial: ServersTrial, postgres: Cluster, paths: list[Paths], dice: Random) -> Fault:
+    """Any of all faults."""
     return dice.choice(
         (
             faults.kill,
@@ -54,32 +66,43 @@ def _drawn(faults: FaultsOfServers, trial: ServersTrial, postgres: Cluster, path
     )
 
 
-def play(folder: Path, dice: Random, for_s: float, sabotage: str = "", servers: int = SERVERS) -> Report:
-    """Faults until so much time has passed."""
+def play(
+    folder: Path,
+    dice: Random,
+    for_s: float,
+    sabotage: str = "",
+    servers: int = SERVERS,
+    draw: Draw = drawn,
+    late_s: float = LATE_S,
+    load: Load = LOAD,
+) -> Report:
+    """Faults until so much time has passed, as `draw` says which comes next."""
     done = 0
     with (
         Cluster(standbys=2) as postgres,
         proxied_servers(folder, postgres, servers, sabotage) as (company, paths),
     ):
         clocks, url = clocks_of_all(company), postgres.url()
-        with trial_of(company, folder, dice) as trial:
+        with trial_of(company, folder, dice, load) as trial:
             faults = FaultsOfServers(trial, postgres, clocks, dice)
             until_s = time.monotonic() + for_s
             while time.monotonic() < until_s:
                 trial.progress(REPLIES_BETWEEN)
                 time.sleep(dice.uniform(*UP_S))  # the moment of the fault is the point
-                _drawn(faults, trial, postgres, paths, dice)()
+                draw(faults, trial, postgres, paths, dice)()
                 done += 1
             trial.progress(REPLIES_BETWEEN)
             trial.settle()
-        report = judged(trial, done, url, LATE_S, forgiven=True)
+        report = judged(trial, done, url, late_s, forgiven=True)
     report.violations += faults.violations
     return report
 
 
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
-    return play(folder, dice, length.pick(SHORT_S, LONG_S))
+    if length is Length.SHORT:
+        return play(folder, dice, SHORT_S, late_s=LATE_S + BESIDE_TESTS_S)
+    return play(folder, dice, LONG_S)
 
 
 CAMPAIGN = Campaign(

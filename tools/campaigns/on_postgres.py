@@ -36,7 +36,8 @@ SABOTAGED = "campaigns.sabotaged_commits"
 LOOK_S = 0.5
 """How often the logs of servers are looked at while a reply is waited for."""
 
-LOST = "PostgreSQL has lost acknowledged events"
+OVER = ("PostgreSQL has lost acknowledged events", "the server ends")
+"""What no server may have to say."""
 
 Run = Callable[[Path, Length, Random], Report]
 
@@ -55,7 +56,7 @@ def where_postgres_is(run: Run) -> Run:
 
 
 class ServersTrial(Trial[ServerCluster]):
-    """A trial of servers, which ends once one of them says that something is lost."""
+    """A trial of servers, which ends once one of them says that something is lost, or that it cannot go on."""
 
     def progress(self, replies: int) -> None:
         self._wait(replies)
@@ -86,7 +87,7 @@ class ServersTrial(Trial[ServerCluster]):
     def _look(self) -> None:
         for server in self.server.servers:
             for line in server.lines:
-                assert LOST not in str(line), f"a server says: {line}"
+                assert not any(words in str(line) for words in OVER), f"a server says: {line}"
 
 
 def servers_on(folder: Path, stores: Sequence[str], sabotage: str = "") -> ServerCluster:

@@ -1,8 +1,12 @@
 """Which servers live and own which shards, as the tables say."""
 
+import time
 from collections import Counter
 
 from drivers.postgres import OWNER, Cluster
+
+OWN_LIMIT_S = 15.0
+LOOK_S = 0.1
 
 _LIVING = "select name, incarnation::text from timer_server where not dead"
 _OWNED = (
@@ -19,3 +23,12 @@ def living(postgres: Cluster) -> dict[str, str]:
 def owned(postgres: Cluster) -> Counter[str]:
     """How many shards each of them owns, by its name."""
     return Counter({str(name): int(str(count)) for name, count in postgres.primary.execute(_OWNED, database=OWNER)})
+
+
+def wait_until_all_own(postgres: Cluster, servers: int) -> None:
+    """Waits until each of so many servers owns shards: the first that starts takes all, and gives the others theirs.
+    Raises `AssertionError`."""
+    until_s = time.monotonic() + OWN_LIMIT_S
+    while len(owned(postgres)) < servers:
+        assert time.monotonic() < until_s, f"not all servers own shards after {OWN_LIMIT_S} s: {owned(postgres)}"
+        time.sleep(LOOK_S)  # nothing tells when a shard was given

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from campaigns import clocked_server
 from campaigns.sabotaged_members import MEMBER_SABOTAGES
+from campaigns.sabotaged_owners import OWNER_SABOTAGES
 from campaigns.sabotaged_server import CLOCK_SABOTAGES
 from timer_server.__main__ import main
 from timer_server.store.postgres import exchange, session
@@ -75,5 +76,5 @@ SABOTAGES: dict[str, Callable[[], None]] = {
 if __name__ == "__main__":
     if clocked_server.CLOCK_FILE in os.environ:
         clocked_server.take_the_place_of_the_machine()
-    (SABOTAGES | MEMBER_SABOTAGES | CLOCK_SABOTAGES)[os.environ["SABOTAGE"]]()
+    (SABOTAGES | MEMBER_SABOTAGES | OWNER_SABOTAGES | CLOCK_SABOTAGES)[os.environ["SABOTAGE"]]()
     sys.exit(main())

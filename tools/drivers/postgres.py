@@ -311,6 +311,21 @@ class Cluster:
 
 
 @contextmanager
+def confirmed(node: Node, name: str) -> Iterator[None]:
+    """Somebody confirms what a primary writes, as the standby of that name would, while the block lasts."""
+    place = node.folder.with_name(f"received-by-{name}")
+    place.mkdir(exist_ok=True)
+    _give_away(place)
+    command = [str(_binary("pg_receivewal")), "-D", str(place), "-d", _conninfo(node, name), "--synchronous"]
+    with subprocess.Popen(_as_plain_user(command), cwd="/", stderr=subprocess.DEVNULL) as receiving:
+        try:
+            node.wait_until("exists (select from pg_stat_replication where sync_state in ('sync', 'quorum'))")
+            yield
+        finally:
+            receiving.kill()
+
+
+@contextmanager
 def frozen(node: Node) -> Iterator[None]:
     """All processes of a node stand still while the block lasts."""
     node.freeze()
