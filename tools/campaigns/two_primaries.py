@@ -65,7 +65,9 @@ def play(
         with trial_of(company, folder, dice, load) as trial:
             wait_until_all_own(postgres, servers)
             numbers = count()
-            for _ in range(rounds):
+            for number in range(rounds):
+                if number:
+                    postgres.rebuild()
                 trial.progress(REPLIES_BETWEEN)
                 old, confirming = postgres.primary, postgres.standbys[0].name
                 trial.history.mark("another primary promoted")
@@ -79,7 +81,7 @@ def play(
                 old.start()
                 with confirmed(old, confirming):
                     ask_confined(trial, numbers, BACK_S)
-                postgres.rebuild()
+                old.kill()
                 confined.kill()
                 confined.environment["TIMER_STORE"] = postgres.url(postgres.primary)
                 confined.start()
