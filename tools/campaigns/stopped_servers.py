@@ -20,9 +20,9 @@ SHORT_STOPS, LONG_STOPS = 4, 40
 REPLIES_BETWEEN = 30
 HOUR_S = 3_600
 BRIEF_S = (0.05, 1.5)
-NOTICED_S = 3.0
-"""What is added to the limit: a watcher leaves a server that it asks for what it has missed after so long a silence. A
-server that was killed says so at once."""
+LATE_S = TAKEN_WITHIN_S + 3
+"""A watcher leaves a server that it asks for what it has missed after three seconds without a sign. A server that was
+killed is missed at once."""
 
 LASTING_S, SHORT_LASTING_S = 10.0, 3.5
 """Longer than the lease: the others take what it owned."""
@@ -35,7 +35,7 @@ def play(
     sabotage: str = "",
     servers: int = SERVERS,
     lasting_s: float = LASTING_S,
-    late_s: float = TAKEN_WITHIN_S + NOTICED_S,
+    late_s: float = LATE_S,
 ) -> Report:
     """So many stops, every other one a lasting one, with the wall clock of the server an hour off."""
     with Cluster(standbys=1) as postgres:
@@ -55,7 +55,7 @@ def play(
 @where_postgres_is
 def _run(folder: Path, length: Length, dice: Random) -> Report:
     if length is Length.SHORT:
-        return play(folder, dice, SHORT_STOPS, lasting_s=SHORT_LASTING_S, late_s=TAKEN_WITHIN_S + NOTICED_S + BESIDE_TESTS_S)
+        return play(folder, dice, SHORT_STOPS, lasting_s=SHORT_LASTING_S, late_s=LATE_S + BESIDE_TESTS_S)
     return play(folder, dice, LONG_STOPS)
 
 
