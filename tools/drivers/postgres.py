@@ -136,7 +136,7 @@ class Node:
     def execute(self, statement: str, *parameters: object, database: str = "postgres") -> list[tuple[object, ...]]:
         """Executes a statement as the superuser, by itself, and gives its rows."""
         with psycopg.connect(
-            host="127.0.0.1", port=self.port, user=SUPERUSER, dbname=database, autocommit=True, connect_timeout=10
+            host="127.0.0.1", port=self.port, user=SUPERUSER, dbname=database, autocommit=True, connect_timeout=30
         ) as connection:
             rows = connection.execute(statement, parameters)
             return rows.fetchall() if rows.description else []
