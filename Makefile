@@ -77,7 +77,7 @@ audit: $(VENV)/ready ## Look the pinned requirements up among known vulnerabilit
 
 # The index that the machine is set up with is used; no address goes into the files.
 lock: $(VENV)/ready ## Pin what pyproject.toml asks for, with hashes; UPGRADE=--upgrade takes the newest of all
-	@for extra in server client dev bench; do \
+	@for extra in server client gateway webhooks dev bench; do \
 	  $(BIN)/uv pip compile --quiet --universal $(UPGRADE) --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --no-emit-package timer-service --python-version 3.11 \
 	    --extra $$extra --output-file $(REQUIREMENTS)/$$extra.txt pyproject.toml || exit 1; \
