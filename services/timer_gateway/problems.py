@@ -1,0 +1,83 @@
+"""Problem details (RFC 9457): the answers to requests that have failed, made of the protocol's errors or the gateway's.
+
+The members of a protocol's error (`name`, `retryable`, `limit` and the like) go along, so that a program acts on them
+as it would over ZeroMQ.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from timer_protocol.errors import ErrorCode, RpcError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+API_PAGE: Final = "/api"
+"""The page that explains each type of problem, at the anchor of its name."""
+
+STATUS: Final[Mapping[int, int]] = {
+    ErrorCode.PARSE_ERROR: 400,
+    ErrorCode.INVALID_REQUEST: 400,
+    ErrorCode.METHOD_NOT_FOUND: 404,
+    ErrorCode.INVALID_PARAMS: 400,
+    ErrorCode.INTERNAL_ERROR: 500,
+    ErrorCode.TIMER_NOT_FOUND: 404,
+    ErrorCode.ID_CONFLICT: 409,
+    ErrorCode.WRONG_STATE: 409,
+    ErrorCode.LIMIT_REACHED: 422,
+    ErrorCode.SHUTTING_DOWN: 503,
+    ErrorCode.STORAGE_FAILED: 503,
+    ErrorCode.NOT_PERMITTED: 403,
+    ErrorCode.QUEUE_NOT_FOUND: 404,
+    ErrorCode.PLAN_NOT_FOUND: 404,
+}
+"""The HTTP status of each error of the protocol."""
+
+_TOO_MANY_NOW = 429
+_RETRY_AFTER_S = 1
+_INTERNAL = 500
+
+
+def problem(
+    status: int,
+    type: str,
+    title: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """An answer that says what was wrong and what is allowed.
+
+    `type` is a short name such as `too_large`; `members` are what a program can act on.
+    """
+    body = {"type": f"{API_PAGE}#{type}", "title": title, "status": status, "detail": detail, **members}
+    return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
+
+
+def problem_of(error: RpcError) -> Response:
+    """The answer for an error of the protocol."""
+    members = dict(error.data)
+    name = str(members.get("name", "unknown"))
+    detail = str(members.pop("reason", error.message))
+    status = _TOO_MANY_NOW if members.get("later") is True else STATUS.get(error.code, _INTERNAL)
+    may_pass = members.get("retryable") is True or status == _TOO_MANY_NOW
+    headers = {"Retry-After": str(_RETRY_AFTER_S)} if may_pass else None
+    for taken in ("type", "title", "status", "detail"):
+        members.pop(taken, None)
+    return problem(status, name, error.message, detail, headers=headers, **members)
+
+
+class Problem(Exception):
+    """Ends a request with a problem; the application makes the answer of it."""
+
+    def __init__(self, status: int, type: str, title: str, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self._made = (status, type, title, detail)
+        self._members = members
+
+    def response(self) -> Response:
+        """The answer."""
+        return problem(*self._made, **self._members)
