@@ -20,6 +20,7 @@ from timer_protocol.key_files import (
     rights_from_text,
 )
 from timer_protocol.key_pairs import KeyFileError
+from timer_protocol.log_writer import set_up
 from timer_protocol.plurals import counted
 from timer_protocol.sender import DEFAULT_RIGHTS, Right
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
@@ -29,7 +30,6 @@ from timer_server import standard_streams
 from timer_server.access.keys import Grant, make_client_keys, make_server_keys
 from timer_server.health import check
 from timer_server.limits import LEASE_LEAST_MS, LEASE_MOST_MS, LEASE_MS, SHARDS, SHARDS_MOST
-from timer_server.log_writer import set_up
 from timer_server.logs import log
 from timer_server.settings import Config, read_config
 
@@ -94,7 +94,7 @@ def _serve(config: Config, unknown: list[str]) -> int:
     from timer_server.store.base import StoreError  # noqa: PLC0415
     from timer_server.wire.endpoints import BindError  # noqa: PLC0415
 
-    writer = set_up(config.log_level, config.log_format)
+    writer = set_up(log, config.log_level, config.log_format)
     complain = writer.put  # whatever this process says may meet a stalled reader
     for sentence in unknown:
         log.warning(sentence)

@@ -11,11 +11,12 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from timer_protocol.log_writer import lines_dropped
 from timer_protocol.messages import StateCounts
 from timer_protocol.queue_messages import Queue
 from timer_server.core.model import KINDS
 from timer_server.distribution import Distribution
-from timer_server.log_writer import lines_dropped
+from timer_server.logs import log
 from timer_server.metrics import Metrics
 from timer_server.requests.shard import total
 from timer_server.wire.peer_greeting import Reason
@@ -58,7 +59,7 @@ class Exporter(Collector):
             unreachable.add_metric([reason], metrics.unreachable[reason])
         yield unreachable
         yield from _shard_metrics(metrics)
-        yield CounterMetricFamily("timer_log_lines_dropped", "Log lines that could not be written", lines_dropped())
+        yield CounterMetricFamily("timer_log_lines_dropped", "Log lines that could not be written", lines_dropped(log))
         about = "From a deadline to the moment its end was durable and could be told"
         yield _histogram("timer_lateness_seconds", about, metrics.lateness)
         about = "Time taken to make a turn's changes durable"

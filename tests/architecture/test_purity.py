@@ -15,12 +15,14 @@ ASK_OUTSIDE = {
         "descriptors",
         "environment",
         "key_pairs",
+        "log_writer",
         "signal_death",
         "small_files",
         "standard_streams",
     )
 }
-TELL_DATES = ("timer_protocol/civil_clocks.py", "timer_protocol/written_moments.py")
+LOG_LINES = "timer_protocol/log_lines.py"
+TELL_DATES = ("timer_protocol/civil_clocks.py", LOG_LINES, "timer_protocol/written_moments.py")
 """Pure too, but in terms of the calendar."""
 
 PURE = [
@@ -130,7 +132,7 @@ def test_only_one_module_reads_the_clock() -> None:
     def read_besides(module: str, source: str) -> set[str]:
         if module == CLOCK:
             return set()
-        if module == "timer_server/logs.py":
+        if module == LOG_LINES:
             return clocks_read(source) - OF_A_LOG_RECORD - {"datetime.datetime"}
         is_civil = module.startswith("timer_server/civil_time/") or module in TELL_DATES
         return clocks_read(source) - (CALENDAR if is_civil else MEASURING)

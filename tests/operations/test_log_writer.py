@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from timer_server.log_writer import QUEUED_BYTES, LogWriter
+from timer_protocol.log_writer import QUEUED_BYTES, LogWriter
 
 LIMIT_S = 10
 LINE = "x" * 1000

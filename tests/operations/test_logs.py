@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from timer_server.log_writer import set_up
+from timer_protocol.log_writer import set_up
 from timer_server.logs import fields, log
 
 NASTY = "x\n2026-01-01T00:00:00.000Z info forged\x1b[31m\r\0"
@@ -23,7 +23,7 @@ def untouched_log(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_a_peer_has_sent_stays_in_its_line(form: str, tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as file:
-        writer = set_up("info", form, file.fileno())
+        writer = set_up(log, "info", form, file.fileno())
 
         log.info("refused", extra=fields(reason=NASTY, count=3))
         writer.flush()
@@ -41,7 +41,7 @@ def test_what_a_peer_has_sent_stays_in_its_line(form: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_path_that_is_no_text_is_shown_escaped(form: str, tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as file:
-        writer = set_up("info", form, file.fileno())
+        writer = set_up(log, "info", form, file.fileno())
 
         log.info("listening", extra=fields(store="a\udcffb"))
         writer.flush()

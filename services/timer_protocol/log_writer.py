@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 
-from timer_server.logs import fields, formatter, log
+from timer_protocol.log_lines import fields, formatter
 
 QUEUED_BYTES = 1_048_576
 """What may wait to be written. Lines beyond that are dropped and counted."""
@@ -25,8 +25,8 @@ _WRITTEN_BYTES = 65_536
 """About what one write takes. So there is room for lines again as soon as a slow reader has read some."""
 
 
-def set_up(level: str, form: str, descriptor: int = 2) -> "LogWriter":
-    """Sends the log to a descriptor, by default standard error, in the form `text` or `json`."""
+def set_up(log: logging.Logger, level: str, form: str, descriptor: int = 2) -> "LogWriter":
+    """Sends a log to a descriptor, by default standard error, in the form `text` or `json`."""
     writer = LogWriter(descriptor, sys.stderr.encoding)
     writer.setFormatter(formatter(form))
     log.handlers[:] = [writer]
@@ -35,8 +35,8 @@ def set_up(level: str, form: str, descriptor: int = 2) -> "LogWriter":
     return writer
 
 
-def lines_dropped() -> int:
-    """How many lines were dropped so far, since nobody read them in time or they could not be written."""
+def lines_dropped(log: logging.Logger) -> int:
+    """How many lines of a log were dropped so far, since nobody read them in time or they could not be written."""
     return sum(handler.dropped for handler in log.handlers if isinstance(handler, LogWriter))
 
 
