@@ -31,22 +31,23 @@ def narrow(
     if method.right is not None and method.right not in sender.rights:
         raise Refusal(
             ErrorCode.NOT_PERMITTED,
-            f"{method.name} needs the right {method.right!r}, which this client's key does not have",
+            f"{method.name} needs the right {method.right!r}, which {sender.credential} does not have",
             right=method.right,
         )
     if not sender.prefix:
         return params
-    narrowed: P = with_prefix(method.scope, params, sender.prefix, make_id, queue_prefix)
+    narrowed: P = with_prefix(method.scope, params, sender, make_id, queue_prefix)
     return narrowed
 
 
 def with_prefix(
-    scope: Scope, params: Any, prefix: str, make_id: Callable[[str], str], queue_prefix: str | None = None
+    scope: Scope, params: Any, sender: Sender, make_id: Callable[[str], str], queue_prefix: str | None = None
 ) -> Any:
-    """The params narrowed to ids that begin with `prefix`. Raises `Refusal` (not_permitted).
+    """The params narrowed to ids that begin with the sender's prefix. Raises `Refusal` (not_permitted).
 
     A page is cut down to those ids, and a timer without an id gets one of them.
     """
+    prefix = sender.prefix
     if scope == "prefix or ids":
         scope = "ids" if params.prefix is None else "prefix"
     if scope == "id" and params.id is None:
@@ -59,7 +60,7 @@ def with_prefix(
             what = f"the prefix of queue {params.queue!r}" if scope == "queue" and text == queue_prefix else repr(text)
             raise Refusal(
                 ErrorCode.NOT_PERMITTED,
-                f"{what} does not begin with {prefix!r}, which is all that this client's key is good for",
+                f"{what} does not begin with {prefix!r}, which is all that {sender.credential} is good for",
                 prefix=prefix,
             )
     return params

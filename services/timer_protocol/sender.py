@@ -1,6 +1,6 @@
 """The sender of a message, with its rights and the prefix of the ids it may touch."""
 
-from typing import Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 Right = Literal["read", "start", "change", "take", "admin"]
 
@@ -18,6 +18,9 @@ class Sender:
     """
 
     __slots__ = ("is_restricted", "max_timers", "name", "prefix", "rights")
+
+    credential: ClassVar[str] = "this client's key"
+    """What it is known by, as it is told why a request is refused."""
 
     def __init__(self, name: str, prefix: str, rights: frozenset[Right], max_timers: int | None = None) -> None:
         self.name: Final = name

@@ -43,13 +43,13 @@ def test_the_unrestricted_sender_may_call_every_method_with_its_params_as_they_a
 
 @pytest.mark.parametrize("ids", [[], ["shop/1"], ["shop/1", "shop/2"]])
 def test_many_ids_that_all_lie_under_the_prefix(ids: list[str]) -> None:
-    assert with_prefix("ids", params := Several(ids), "shop/", make_id) is params
+    assert with_prefix("ids", params := Several(ids), SHOP, make_id) is params
 
 
 @pytest.mark.parametrize("ids", [["bank/1"], ["shop/1", "bank/1"], ["shop/1", "shop"]])
 def test_one_of_many_ids_that_does_not_is_enough(ids: list[str]) -> None:
     with pytest.raises(Refusal) as refused:
-        with_prefix("ids", Several(ids), "shop/", make_id)
+        with_prefix("ids", Several(ids), SHOP, make_id)
 
     assert refused.value.help == {"prefix": "shop/"}
 
@@ -57,10 +57,10 @@ def test_one_of_many_ids_that_does_not_is_enough(ids: list[str]) -> None:
 def test_a_queue_is_touched_by_who_may_touch_its_prefix() -> None:
     params = OfQueue("orders")
 
-    assert with_prefix("queue", params, "shop/", make_id, "shop/orders/") is params
+    assert with_prefix("queue", params, SHOP, make_id, "shop/orders/") is params
     for queue_prefix in ("bank/", "s", "", None):
         with pytest.raises(Refusal):
-            with_prefix("queue", params, "shop/", make_id, queue_prefix)
+            with_prefix("queue", params, SHOP, make_id, queue_prefix)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_subscription_hears_what_its_sender_may_read(sender: Sender, topic: by
 
 
 def test_a_plan_is_touched_by_who_may_touch_its_id() -> None:
-    assert with_prefix("plan", params := PlanParams("shop/daily"), "shop/", make_id) is params
+    assert with_prefix("plan", params := PlanParams("shop/daily"), SHOP, make_id) is params
     for plan in ("bank/daily", "shop"):
         with pytest.raises(Refusal):
-            with_prefix("plan", PlanParams(plan), "shop/", make_id)
+            with_prefix("plan", PlanParams(plan), SHOP, make_id)
