@@ -2,10 +2,10 @@
 
 import sys
 
-from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, Variable
+from timer_protocol.settings import CLIENT_VARIABLES, GATEWAY_VARIABLES, SERVER_VARIABLES, Variable
 
 _HEAD = """\
-# Every setting with its default. Copy this file to .env and change what you need: the server and `timer` read .env in
+# Every setting with its default. Copy this file to .env and change what you need: the programs read .env in
 # the directory they are started in, and `docker compose` hands these on to the containers (all but the addresses and
 # the store, which docker-compose.yml sets). A real environment variable wins; an empty value counts as unset.
 """
@@ -17,4 +17,5 @@ def _section(title: str, variables: tuple[Variable, ...]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(_HEAD + _section("Server", SERVER_VARIABLES) + _section("Client", CLIENT_VARIABLES))
+    sections = {"Server": SERVER_VARIABLES, "Client": CLIENT_VARIABLES, "Gateway": GATEWAY_VARIABLES}
+    sys.stdout.write(_HEAD + "".join(_section(title, variables) for title, variables in sections.items()))

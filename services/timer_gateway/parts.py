@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from timer_gateway.access import Access
+from timer_gateway.limits import Rate
 from timer_gateway.metrics import Metrics
 from timer_gateway.settings import GatewaySettings
 from timer_gateway.upstream import Upstream
@@ -11,11 +13,13 @@ from timer_gateway.upstream import Upstream
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts of a running gateway. `feed` or `following` (streams) and `tokens` (access) have their fields here."""
+    """The parts of a running gateway. Streams have a field here as well."""
 
     settings: GatewaySettings
     upstream: Upstream
     metrics: Metrics
+    access: Access
+    rate: Rate
     clock: Callable[[], float]
     """The monotonic clock, in seconds."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

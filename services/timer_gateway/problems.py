@@ -38,6 +38,7 @@ STATUS: Final[Mapping[int, int]] = {
 _TOO_MANY_NOW = 429
 _RETRY_AFTER_S = 1
 _INTERNAL = 500
+_BAD_GATEWAY = 502
 
 
 def problem(
@@ -57,17 +58,36 @@ def problem(
     return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
 
 
-def problem_of(error: RpcError) -> Response:
-    """The answer for an error of the protocol."""
+def problem_of(error: RpcError, status: int | None = None) -> Response:
+    """The answer for an error of the protocol, with the status that fits it unless another is given."""
     members = dict(error.data)
     name = str(members.get("name", "unknown"))
     detail = str(members.pop("reason", error.message))
-    status = _TOO_MANY_NOW if members.get("later") is True else STATUS.get(error.code, _INTERNAL)
+    if status is None:
+        status = _TOO_MANY_NOW if members.get("later") is True else STATUS.get(error.code, _INTERNAL)
     may_pass = members.get("retryable") is True or status == _TOO_MANY_NOW
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if may_pass else None
     for taken in ("type", "title", "status", "detail"):
         members.pop(taken, None)
     return problem(status, name, error.message, detail, headers=headers, **members)
+
+
+AWAY_ERROR: Final = RpcError(
+    ErrorCode.INTERNAL_ERROR,
+    "Server away",
+    {
+        "name": "server_away",
+        "retryable": True,
+        "reason": "the timer server does not answer; whether the request was applied is not known, but with the same id"
+        " or key it can be repeated",
+    },
+)
+"""What a request gets that no server has answered in time."""
+
+
+def away() -> Response:
+    """The answer to a request that no server has answered in time."""
+    return problem_of(AWAY_ERROR, _BAD_GATEWAY)
 
 
 class Problem(Exception):

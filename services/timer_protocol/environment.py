@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 
-from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES, SettingError, Variables
+from timer_protocol.settings import CLIENT_VARIABLES, GATEWAY_VARIABLES, SERVER_VARIABLES, SettingError, Variables
 from timer_protocol.small_files import read_small_file
 
 _PREFIX = "TIMER_"
 _KNOWN = {
-    *(variable.name for variable in (*SERVER_VARIABLES, *CLIENT_VARIABLES)),
+    *(variable.name for variable in (*SERVER_VARIABLES, *CLIENT_VARIABLES, *GATEWAY_VARIABLES)),
     "TIMER_BIN",  # the folder of the commands, where scripts try several installations
 }
 _NAME = re.compile(r"[\w.-]+")
@@ -48,7 +48,7 @@ def told_unknown(variables: Mapping[str, str]) -> list[str]:
 
     The name of a setting in small letters is told as well: names are told apart by their letters' case.
 
-    Those of the other program are known too, since both read one `.env` file.
+    Those of the other programs are known too, since all read one `.env` file.
     """
     return [_sentence(name) for name in _unknown(variables)]
 

@@ -1,6 +1,6 @@
-"""The table of settings: each environment variable of server and client, its default, and what is allowed.
+"""The table of settings: each environment variable of server, client and gateway, its default, and what is allowed.
 
-Both programs, their help texts and `.env.example` use it. `environment` and the command line supply the texts.
+All programs, their help texts and `.env.example` use it. `environment` and the command line supply the texts.
 """
 
 import re
@@ -153,6 +153,24 @@ def without_password(url: str) -> str:
     return scheme + re.sub(r"(password=)[^&]*", r"\1***", hidden)
 
 
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    """Names, each perhaps with a port, in small letters."""
+    names = tuple(name.strip().lower() for name in text.split(",")) if text else ()
+    if not all(map(_HOST.fullmatch, names)):
+        raise ValueError(text)
+    return names
+
+
+def _is_one(text: str) -> bool:
+    """Whether a switch is on."""
+    if text not in ("", "0", "1"):
+        raise ValueError(text)
+    return text == "1"
+
+
 def _prefix(text: str) -> str:
     check_prefix(text)
     return text
@@ -190,6 +208,22 @@ _SOME_SECONDS = Kind(
     f"a number of seconds greater than 0 and at most {SECONDS_MAXIMUM}",
     lambda value: 0 < value <= SECONDS_MAXIMUM,
 )
+
+LOG_VARIABLES = (
+    Variable(
+        "TIMER_LOG_LEVEL",
+        "info",
+        Kind(str.lower, f"one of {', '.join(_LEVELS)}", _LEVELS.__contains__),
+        "The least severe entries to log: debug, info, warning or error",
+    ),
+    Variable(
+        "TIMER_LOG_FORMAT",
+        "",
+        Kind(str.lower, "text or json", ("", "text", "json").__contains__),
+        "text or json; unset = text on a terminal, json elsewhere",
+    ),
+)
+"""How the log of a program that serves looks: rows of the server's table, which the gateway reads as well."""
 
 SERVER_VARIABLES = (
     Variable(
@@ -256,18 +290,7 @@ SERVER_VARIABLES = (
         _path("the folder with allowed clients' keys; unset, `clients` beside that file"),
         "The folder with the public keys of allowed clients; unset = `clients` beside the pair. SIGHUP reads it again",
     ),
-    Variable(
-        "TIMER_LOG_LEVEL",
-        "info",
-        Kind(str.lower, f"one of {', '.join(_LEVELS)}", _LEVELS.__contains__),
-        "The least severe entries to log: debug, info, warning or error",
-    ),
-    Variable(
-        "TIMER_LOG_FORMAT",
-        "",
-        Kind(str.lower, "text or json", ("", "text", "json").__contains__),
-        "text or json; unset = text on a terminal, json elsewhere",
-    ),
+    *LOG_VARIABLES,
     _limit("TIMER_MAX_TIMERS", TIMERS_MOST, "timers", "Timers that may be pending at once"),
     _limit("TIMER_MAX_PAYLOAD_BYTES", 16_777_216, "bytes", "The largest payload of a timer"),
     _limit("TIMER_MAX_BATCH", 100_000, "requests", "The most requests in one message"),
@@ -318,5 +341,44 @@ CLIENT_VARIABLES = (
         "timer",
         Kind(str, "one line of printable text", lambda text: text and text.isprintable()),
         "What to type for this command, as its hints say it",
+    ),
+)
+
+GATEWAY_VARIABLES = (
+    Variable(
+        "TIMER_GATEWAY_BIND",
+        "127.0.0.1:8080",
+        Kind(_host_and_port, "HOST:PORT with a port up to 65535 (0 picks a free one)", lambda value: value is not None),
+        "Where the gateway answers HTTP (0.0.0.0:8080 = on every interface)",
+    ),
+    Variable(
+        "TIMER_GATEWAY_HOSTS",
+        "",
+        Kind(_hosts, "names such as timers.example, perhaps with a port, separated by commas, or nothing"),
+        "Names under which the gateway is reached besides those of this machine, separated by commas",
+    ),
+    Variable(
+        "TIMER_GATEWAY_TOKENS",
+        "gateway-tokens",
+        _path("the path of a file"),
+        "The file with the hashes of tokens, from `timer-gateway token`. SIGHUP reads it again",
+    ),
+    Variable(
+        "TIMER_GATEWAY_PLAIN",
+        "",
+        Kind(_is_one, "1 or nothing"),
+        "1 = the way to the gateway is trusted: without a certificate it may be reached from other machines",
+    ),
+    Variable(
+        "TIMER_GATEWAY_CERTIFICATE",
+        "",
+        _path("the path of a file, or nothing for no encryption"),
+        "The gateway's certificate with those above it, in PEM: turns HTTPS on",
+    ),
+    Variable(
+        "TIMER_GATEWAY_KEY",
+        "",
+        _path("the path of a file"),
+        "The private key of that certificate, in PEM",
     ),
 )

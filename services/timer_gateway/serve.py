@@ -1,0 +1,126 @@
+"""Runs the gateway: uvicorn on its sockets, the way to the server, and what signals ask for."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Callable, Generator, Sequence
+
+import uvicorn
+
+from timer_gateway.access import Access
+from timer_gateway.app import application
+from timer_gateway.connections import Connection
+from timer_gateway.limits import CONNECTIONS, HEAD_BYTES, Rate
+from timer_gateway.listening import BACKLOG, url_of
+from timer_gateway.logs import log
+from timer_gateway.metrics import Metrics
+from timer_gateway.parts import Parts
+from timer_gateway.settings import GatewaySettings
+from timer_gateway.upstream import Upstream
+from timer_protocol import __version__
+from timer_protocol.log_lines import fields
+from timer_protocol.settings import SettingError
+
+IDLE_LIMIT_S = 60
+"""How long a connection may stay open without a request: pages and proxies keep theirs."""
+
+STOP_LIMIT_S = 3
+"""How long requests under way may take once the gateway is asked to stop."""
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its handlers of signals, which would end the process by them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def serve(settings: GatewaySettings, access: Access, sockets: Sequence[socket.socket]) -> bool:
+    """Answers until SIGTERM or SIGINT; returns whether it was SIGINT. SIGHUP reads tokens and certificate again.
+
+    Raises `SettingError` where the certificate cannot be used, and `ConfigError` for the client's keys.
+    """
+    return asyncio.run(_serve(settings, access, sockets))
+
+
+def make_parts(settings: GatewaySettings, access: Access, clock: Callable[[], float] = time.monotonic) -> Parts:
+    """The parts of a gateway; to be called on its event loop. Raises `ConfigError`."""
+    metrics = Metrics()
+    return Parts(
+        settings=settings,
+        upstream=Upstream(settings.client, metrics),
+        metrics=metrics,
+        access=access,
+        rate=Rate(clock),
+        clock=clock,
+    )
+
+
+async def _serve(settings: GatewaySettings, access: Access, sockets: Sequence[socket.socket]) -> bool:
+    parts = make_parts(settings, access)
+    server = _Server(_config(parts))
+    try:
+        is_interrupted = _take_signals(server, parts)
+        for each in sockets:
+            url = url_of(each, is_encrypted=settings.is_encrypted)
+            log.info("listening", extra=fields(http=url, server=settings.client.server, version=__version__))
+        await server.serve([*sockets])
+        log.info("stopped")
+        return is_interrupted.is_set()
+    finally:
+        await parts.upstream.close()
+
+
+def _config(parts: Parts) -> uvicorn.Config:
+    settings = parts.settings
+    config = uvicorn.Config(
+        application(parts),
+        loop="asyncio",
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",  # what peers send wrong is their affair
+        access_log=False,
+        proxy_headers=False,  # whoever asks could say anything in them
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        backlog=BACKLOG,
+        timeout_keep_alive=IDLE_LIMIT_S,
+        timeout_graceful_shutdown=STOP_LIMIT_S,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+    )
+    try:
+        config.load()
+    except OSError as error:  # SSLError is one
+        raise SettingError(
+            f"TIMER_GATEWAY_CERTIFICATE {settings.certificate} and TIMER_GATEWAY_KEY {settings.key} cannot be used:"
+            f" {error.strerror or error}"
+        ) from None
+    return config
+
+
+def _take_signals(server: uvicorn.Server, parts: Parts) -> asyncio.Event:
+    """Has signals stop the server or read files again. The event is set once it was SIGINT that stopped it."""
+    is_interrupted = asyncio.Event()
+
+    def stop() -> None:
+        log.info("stopping")
+        parts.stopping.set()
+        server.should_exit = True
+
+    def interrupt() -> None:
+        is_interrupted.set()
+        server.force_exit = server.should_exit  # the second one is impatient
+        stop()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGHUP, _reload, server, parts)
+    return is_interrupted
