@@ -10,7 +10,7 @@ TIME ?=
 ARGS ?=
 UPGRADE ?=
 
-.PHONY: help setup run test test-together test-alone lint format bench bench-peers campaigns audit lock example clean
+.PHONY: help setup run web test test-together test-alone lint format bench bench-peers campaigns audit lock example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ setup: $(VENV)/ready ## Make .venv with everything in it
 
 run: $(VENV)/ready ## Start a local server and the client on it; TIME="0 0 5" asks nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/run_local.py $(TIME)
+
+web: $(VENV)/ready ## Start a local server and its page at http://127.0.0.1:8080
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/run_local.py --web
 
 # Without stored bytecode each of the processes that the tests start would compile the services, and pytest the tests.
 unexport PYTHONDONTWRITEBYTECODE

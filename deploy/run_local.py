@@ -1,6 +1,7 @@
 """Starts a timer server on this machine, runs `timer start` on it in the foreground, and stops the server at the end.
 
 python deploy/run_local.py [arguments of `timer start`]
+python deploy/run_local.py --web    runs `timer-gateway` in its place
 
 Where TIMER_BIND, TIMER_EVENTS_BIND or TIMER_STORE are set (in the environment or in .env) they are used; otherwise the
 server takes a free port of the loopback interface, and a store that goes when it ends.
@@ -28,7 +29,7 @@ MISUSED = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Runs both programs; returns the exit code of the client."""
+    """Runs both programs; returns the exit code of the one in the foreground."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit)
     try:
@@ -37,7 +38,8 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return MISUSED
     with tempfile.TemporaryDirectory(prefix="timer-") as place, _server(Path(place), configured) as (commands, events):
-        return _client(arguments, {"TIMER_SERVER": commands, "TIMER_EVENTS": events})
+        command = ["timer-gateway"] if arguments == ["--web"] else ["timer", "start", *arguments]
+        return _foreground(command, {"TIMER_SERVER": commands, "TIMER_EVENTS": events})
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
@@ -91,14 +93,14 @@ def _listening(server: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
     sys.exit(server.returncode or 1)
 
 
-def _client(arguments: list[str], addresses: dict[str, str]) -> int:
-    # Ctrl-C reaches the client as well, which knows what to do about it. A handler, as a child inherits SIG_IGN.
+def _foreground(command: list[str], addresses: dict[str, str]) -> int:
+    # Ctrl-C reaches the program as well, which knows what to do about it. A handler, as a child inherits SIG_IGN.
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    client = subprocess.Popen([_program("timer"), "start", *arguments], env={**os.environ, **addresses})  # noqa: S603
+    program = subprocess.Popen([_program(command[0]), *command[1:]], env={**os.environ, **addresses})  # noqa: S603
     try:
-        code = client.wait()
+        code = program.wait()
     finally:
-        _stop(client)
+        _stop(program)
     if code == -signal.SIGINT:
         sys.stderr.write("The local server stops too; its timers outlive it only where TIMER_STORE is set.\n")
     return code if code >= 0 else 128 - code

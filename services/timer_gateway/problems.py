@@ -35,6 +35,39 @@ STATUS: Final[Mapping[int, int]] = {
 }
 """The HTTP status of each error of the protocol."""
 
+MEANINGS: Final[Mapping[str, str]] = {
+    "parse_error": "The body is no JSON.",
+    "invalid_request": "The body is JSON, but not what is asked for.",
+    "method_not_found": "The protocol has no such method.",
+    "invalid_params": "A parameter is missing, unknown, or has a value that is not allowed.",
+    "internal_error": "A fault of the gateway or the server; the log says which.",
+    "timer_not_found": "There is no timer with this id: it was never started, or it ended and was forgotten.",
+    "id_conflict": "The id belongs to a timer that another request has started.",
+    "wrong_state": "The state of the timer or plan does not allow this.",
+    "limit_reached": "It is too large, or too many; `limit` and `maximum` tell. `later`: once others have ended, it may go.",
+    "shutting_down": "The server is about to stop. Repeat it.",
+    "storage_failed": "The server could not put the change on disk, so it has not happened. Repeat it.",
+    "not_permitted": "The token has not the right, or reaches for ids beyond its prefix.",
+    "queue_not_found": "There is no queue of this name.",
+    "plan_not_found": "There is no plan of this name.",
+    "server_away": "No timer server answers the gateway. Whether the request was applied is not known; repeat it with the"
+    " same id or key.",
+    "not_found": "There is nothing at this path.",
+    "method_not_allowed": "The path does not take this HTTP method.",
+    "not_http": "The request is no HTTP that can be read.",
+    "incomplete": "The body ended before its end.",
+    "too_slow": "The body took too long.",
+    "too_large": "The body is too large.",
+    "too_many_requests": "This caller has made too many requests; Retry-After tells when to go on.",
+    "key_required": "The change has another effect when it is repeated: give it an Idempotency-Key.",
+    "misdirected_request": "The gateway is not known under this Host; its operator lists names in TIMER_GATEWAY_HOSTS.",
+    "foreign_origin": "A page of another origin has asked.",
+    "unsupported_media_type": "Changes need Content-Type: application/json.",
+    "repeated_header": "A header is there twice that may be there once.",
+    "unauthorized": "A token is needed, or this one is not known.",
+}
+"""The types of problems, and what each means. The first ones are the protocol's own."""
+
 _TOO_MANY_NOW = 429
 _RETRY_AFTER_S = 1
 _INTERNAL = 500

@@ -16,6 +16,7 @@ from timer_gateway.limits import CONNECTIONS, HEAD_BYTES, Rate
 from timer_gateway.listening import BACKLOG, url_of
 from timer_gateway.logs import log
 from timer_gateway.metrics import Metrics
+from timer_gateway.opening import read_again
 from timer_gateway.parts import Parts
 from timer_gateway.settings import GatewaySettings
 from timer_gateway.upstream import Upstream
@@ -124,3 +125,16 @@ def _take_signals(server: uvicorn.Server, parts: Parts) -> asyncio.Event:
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGHUP, _reload, server, parts)
     return is_interrupted
+
+
+def _reload(server: uvicorn.Server, parts: Parts) -> None:
+    """Reads the tokens and the certificate again. What cannot be read stays as it was."""
+    read_again(parts.access.tokens)
+    settings, context = parts.settings, server.config.ssl
+    if context is not None and settings.certificate is not None:
+        try:
+            context.load_cert_chain(settings.certificate, settings.key)
+        except OSError as error:
+            log.error("certificate not read", extra=fields(reason=error.strerror or str(error)))
+        else:
+            log.info("certificate read")

@@ -1,12 +1,12 @@
 """The gateway's settings, checked before anything starts."""
 
-import ipaddress
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from timer_client.settings import Settings
+from timer_gateway.hosts import is_loopback
 from timer_protocol.settings import GATEWAY_VARIABLES, LOG_VARIABLES, SettingError, told_place
 
 
@@ -30,12 +30,7 @@ class GatewaySettings:
     @property
     def is_on_loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # another name, wherever that leads
-            return False
+        return is_loopback(f"[{self.host}]" if ":" in self.host else self.host)
 
     @property
     def is_encrypted(self) -> bool:
