@@ -91,6 +91,7 @@ def _paths(components: Document) -> Document:
         "/timer/wait": {"get": _reading(_BY_METHOD["timer.wait"], "Timer", components)},
         **{f"/timer/{action}": {"post": _change(method, components)} for action, method in ACTIONS.items()},
         "/timers": {"get": _reading(_BY_METHOD["timer.list"], "CursorPage", components)},
+        "/events": {"get": _events()},
         "/session": _session(),
         "/metrics": {"get": _operation("The gateway's metrics for Prometheus.", "text/plain", {"type": "string"})},
         "/healthz": {"get": _probe("Whether the gateway lives.")},
@@ -146,6 +147,25 @@ def _rpc() -> Document:
         "content": {"application/json": {"schema": {"oneOf": [_ref("Call"), calls]}}},
     }
     operation["responses"]["204"] = {"description": "Applied: all were notifications, which have no answer."}
+    return operation
+
+
+def _events() -> Document:
+    text = {"type": "string"}
+    operation = _operation("Events as they happen (server-sent events).", "text/event-stream", text)
+    operation["description"] = (
+        "The data of a message is an event (the schema Event), and its id the cursor after it. Others are named: beat"
+        " (every 5 s, with the clocks of the logs), away (no server answers), truncated (events are gone). It is answered"
+        " with 200 also while the server is away, as any other status ends an EventSource for good."
+    )
+    operation["parameters"] = [
+        {"name": name, "in": place, "required": False, "schema": {"type": "string", "description": about}}
+        for name, place, about in (
+            ("prefix", "query", "Only ids that begin so."),
+            ("after", "query", "A cursor, such as that of GET /timers; what comes from now on without one."),
+            ("Last-Event-ID", "header", "The same, as a browser sends it; it goes before `after`."),
+        )
+    ]
     return operation
 
 

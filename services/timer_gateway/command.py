@@ -114,25 +114,25 @@ def _serve() -> int:
 
     try:
         settings, unknown = _read()
-        access, first = open_access(settings, time.time)
-        sockets = listen(settings.host, settings.port)
-    except (SettingError, TokenFileError) as error:
+    except SettingError as error:
         return _misused(error)
-    except BindError as error:
-        _complain(str(error))
-        return EXIT_FAILED
     _raise_limit()
     writer = set_up(log, settings.log_level, settings.log_format)
     _take_others(writer)
     for sentence in unknown:
         log.warning(sentence)
-    if first is not None:
-        writer.put(f"The page, this once: {first_link(settings, sockets[0].getsockname()[1], first)}")
     try:
+        access, first = open_access(settings, time.time)
+        sockets = listen(settings.host, settings.port)
+        if first is not None:
+            writer.put(f"The page, this once: {first_link(settings, sockets[0].getsockname()[1], first)}")
         is_interrupted = serve(settings, access, sockets)
-    except (SettingError, ConfigError) as error:
+    except (SettingError, ConfigError, TokenFileError) as error:
         writer.put(f"timer-gateway: {error}")
         return EXIT_MISUSED
+    except BindError as error:
+        writer.put(f"timer-gateway: {error}")
+        return EXIT_FAILED
     except Exception:
         log.exception("the gateway failed")
         return EXIT_FAILED

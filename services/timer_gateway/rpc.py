@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from timer_gateway.answers import json_answer
 from timer_gateway.callers import Caller
 from timer_gateway.limits import BATCH_REQUESTS, body_of
 from timer_gateway.metrics import OTHER
@@ -40,11 +39,11 @@ class Rpc:
         parsed = CODEC.decode(await body_of(http), BATCH_REQUESTS)
         if not isinstance(parsed, list):
             answer = await self._answer(caller, parsed)
-            return Response(status_code=_NOTIFIED) if answer is None else json_answer(encode(answer))
+            return Response(status_code=_NOTIFIED) if answer is None else _json(encode(answer))
         self._rate.spend(caller.name, len(parsed) - 1)
         outcomes = await asyncio.gather(*(self._answer(caller, each) for each in parsed), return_exceptions=True)
         answers = _answers(parsed, outcomes)
-        return json_answer(encode(answers)) if answers else Response(status_code=_NOTIFIED)
+        return _json(encode(answers)) if answers else Response(status_code=_NOTIFIED)
 
     async def _answer(self, caller: Caller, parsed: Parsed) -> Answer:
         """The answer to one request, None for a notification. Raises `Away`."""
@@ -62,6 +61,10 @@ class Rpc:
         except Refused as refused:
             return None if parsed.id is UNSET else Failure(refused.error, parsed.id)
         return None if parsed.id is UNSET else Result(result, parsed.id)
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
 
 
 def _is_for_the_answer(method: Method) -> bool:

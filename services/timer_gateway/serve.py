@@ -62,7 +62,7 @@ def make_parts(settings: GatewaySettings, access: Access, clock: Callable[[], fl
 
 async def _serve(settings: GatewaySettings, access: Access, sockets: Sequence[socket.socket]) -> bool:
     parts = make_parts(settings, access)
-    server = _Server(_config(parts))
+    server = _Server(config_of(parts))
     try:
         is_interrupted = _take_signals(server, parts)
         for each in sockets:
@@ -75,7 +75,8 @@ async def _serve(settings: GatewaySettings, access: Access, sockets: Sequence[so
         await parts.upstream.close()
 
 
-def _config(parts: Parts) -> uvicorn.Config:
+def config_of(parts: Parts) -> uvicorn.Config:
+    """How uvicorn is to serve. Raises `SettingError` where the certificate cannot be used."""
     settings = parts.settings
     config = uvicorn.Config(
         application(parts),

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from timer_client.cursor import Cursor
-from timer_gateway.answers import json_answer
 from timer_gateway.parts import Parts
 from timer_gateway.problems import Problem
 from timer_gateway.reading import KEY_HEADER, from_body, from_query
@@ -80,7 +79,7 @@ class Timers:
         standing = await self._upstream.ask(caller, Request(_INFO, InfoParams()), _Standing)
         page = msgspec.json.decode(await self._upstream.send(caller, wanted), type=dict[str, Raw])
         cursor = Raw(msgspec.json.encode(str(Cursor(standing.cursor))))
-        return json_answer(msgspec.json.encode({**page, "cursor": cursor}))
+        return _json(msgspec.json.encode({**page, "cursor": cursor}))
 
     def _changing(self, action: str) -> Handler:
         """The handler of POST /timer/ACTION?id=…"""
@@ -95,7 +94,11 @@ class Timers:
         return change
 
     async def _answer(self, http: HttpRequest, request: Request) -> Response:
-        return json_answer(await self._upstream.send(http.scope["caller"], request))
+        return _json(bytes(await self._upstream.send(http.scope["caller"], request)))
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
 
 
 def _needs_key(method: Method) -> Problem:

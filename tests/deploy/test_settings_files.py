@@ -8,11 +8,12 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from drivers.server_process import SERVICES
-from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES
+from timer_protocol.settings import CLIENT_VARIABLES, GATEWAY_VARIABLES, SERVER_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / ".env.example"
-DEFAULTS = {variable.name: variable.default for variable in (*SERVER_VARIABLES, *CLIENT_VARIABLES)}
+VARIABLES = (*SERVER_VARIABLES, *CLIENT_VARIABLES, *GATEWAY_VARIABLES)
+DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 
 
 def test_the_example_is_what_the_table_gives() -> None:

@@ -19,7 +19,7 @@ from timer_client import TimerClient
 from timer_client.cli import COMMANDS, moments, root
 from timer_client.cli.amounts import EXAMPLES, parse_duration
 from timer_client.cli.exit_codes import MEANINGS, ExitCode
-from timer_protocol.settings import CLIENT_VARIABLES, SERVER_VARIABLES
+from timer_protocol.settings import CLIENT_VARIABLES, GATEWAY_VARIABLES, SERVER_VARIABLES
 from timer_testing import TimerServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -123,8 +123,10 @@ def test_two_workers_share_the_ends(server_process: ServerProcess, tmp_path: Pat
 
 
 def test_the_tables_of_variables_are_complete_and_true() -> None:
-    rows = dict(re.findall(r"^\| `(TIMER_\w+)` \| (?:`([^`]*)`|unset) \|", README, re.MULTILINE))
-    assert rows == {variable.name: variable.default for variable in (*SERVER_VARIABLES, *CLIENT_VARIABLES)}
+    gateway = (ROOT / "docs" / "gateway.md").read_text()
+    for page, variables in ((README, (*SERVER_VARIABLES, *CLIENT_VARIABLES)), (gateway, GATEWAY_VARIABLES)):
+        rows = dict(re.findall(r"^\| `(TIMER_\w+)` \| (?:`([^`]*)`|unset) \|", page, re.MULTILINE))
+        assert rows == {variable.name: variable.default for variable in variables}
 
 
 def test_every_command_is_in_the_table() -> None:

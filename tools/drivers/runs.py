@@ -13,6 +13,7 @@ PROJECTS = "timer-test-"
 IMAGES = "timer-service-test-"
 SIDES = ("server", "client")
 POSTGRES = "postgres"
+GATEWAY = "gateway"
 _VARIABLE = "TEST_RUN"
 _PROJECT_LABEL = "com.docker.compose.project"
 

@@ -1,0 +1,176 @@
+"""What one peer may take of the gateway: bytes, requests a second, and time."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from gateway.visits import NOWHERE, problem, visited
+from local_server import LocalServer
+from timer_client import Settings
+from timer_gateway import limits
+from timer_gateway.listening import listen
+from timer_gateway.opening import open_access
+from timer_gateway.serve import config_of, make_parts
+from timer_gateway.settings import GatewaySettings
+
+LIMIT_S = 10
+JSON = "Content-Type: application/json"
+
+Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def call(method: str = "timer.get", **params: object) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "method": method, "params": params or {"id": "none"}, "id": 1}
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield b" " * 65_536
+
+    async def send(http: httpx.AsyncClient) -> None:
+        headers = {"Content-Type": "application/json"}
+        told = await http.post("/rpc", headers={**headers, "Content-Length": str(10**8)}, content=endless())
+        assert problem(told) == (413, "too_large")
+        assert read == 0
+        for method, path in (("POST", "/rpc"), ("PUT", "/timer?id=a"), ("POST", "/timer/pause?id=a")):
+            streamed = await http.request(method, path, headers=headers, content=endless())
+            assert problem(streamed) == (413, "too_large")
+            assert streamed.headers["connection"] == "close"
+
+    visited(NOWHERE, send)
+    assert read <= 3 * 18
+
+
+def test_the_requests_a_second_of_one_caller_are_limited(server: LocalServer) -> None:
+    clock = Clock()
+
+    async def hurry(http: httpx.AsyncClient) -> None:
+        batch = [call()] * limits.BATCH_REQUESTS
+        assert [len((await http.post("/rpc", json=batch)).json()) for _ in range(2)] == [len(batch)] * 2
+        refused = await http.get("/timer?id=none")
+        assert problem(refused) == (429, "too_many_requests")
+        assert refused.headers["retry-after"] == "1"
+        assert (await http.get("/healthz")).status_code == 200
+        clock.now_s += 0.5
+        for _ in range(2):  # what is refused counts nothing
+            assert problem(await http.post("/rpc", json=batch)) == (429, "too_many_requests")
+        assert (await http.get("/timer?id=none")).status_code == 404
+        clock.now_s += 3600
+        assert [(await http.post("/rpc", json=batch)).status_code for _ in range(3)] == [200, 200, 429]
+
+    visited(server.commands, hurry, clock=clock)
+
+
+def test_metrics_count_by_fixed_labels(server: LocalServer) -> None:
+    async def count(http: httpx.AsyncClient) -> str:
+        for path in ("/timer?id=none", "/wp-login.php", "/a/b", "/timer?id=none"):
+            await http.get(path)
+        await http.request("BREW", "/timer")
+        for method in ("timer.get", "no.such"):
+            await http.post("/rpc", json=call(method))
+        answer = await http.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        return answer.text
+
+    told = visited(server.commands, count)
+    for line in (
+        'timer_gateway_requests_total{method="GET",route="/timer",status="404"} 2.0',
+        'timer_gateway_requests_total{method="GET",route="other",status="404"} 2.0',
+        'timer_gateway_requests_total{method="other",route="/timer",status="415"} 1.0',
+        'timer_gateway_calls_total{error="timer_not_found",method="timer.get"} 3.0',
+        'timer_gateway_calls_total{error="method_not_found",method="other"} 1.0',
+        'timer_gateway_request_duration_seconds_count{route="/rpc"} 2.0',
+        "timer_gateway_waits 0.0",
+    ):
+        assert line in told.splitlines()
+    assert "wp-login" not in told
+
+
+@asynccontextmanager
+async def listening(commands: str) -> AsyncIterator[Callable[[], Awaitable[Peer]]]:
+    """A gateway on a socket; gives what connects to it."""
+    settings = GatewaySettings(client=Settings(server=commands), tokens=Path("/nowhere/gateway-tokens"))
+    access, _ = open_access(settings, time.time)
+    parts = make_parts(settings, access)
+    (socket,) = listen("127.0.0.1", 0)
+    server = uvicorn.Server(config_of(parts))
+    serving = asyncio.create_task(server._serve([socket]))
+    try:
+        yield lambda: asyncio.open_connection("127.0.0.1", socket.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(serving, LIMIT_S)
+        await parts.upstream.close()
+
+
+async def said_to(peer: Peer, *text: bytes) -> bytes:
+    """All that comes back before the gateway closes the connection."""
+    reader, writer = peer
+    try:
+        writer.write(b"".join(text))
+        return await asyncio.wait_for(reader.read(), LIMIT_S)
+    finally:
+        writer.close()
+
+
+def head(*lines: str, path: str = "/rpc") -> bytes:
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: 127.0.0.1", *lines, "", ""]).encode()
+
+
+def test_peers_that_are_slow_or_speak_nonsense_are_cut(monkeypatch: pytest.MonkeyPatch, server: LocalServer) -> None:
+    monkeypatch.setattr("timer_gateway.connections.SENDING_LIMIT_S", 0.3)
+    monkeypatch.setattr("timer_gateway.limits.SENDING_LIMIT_S", 0.3)
+
+    async def meet() -> None:
+        async with listening(server.commands) as connect:
+            silent, dribbling, slow = await connect(), await connect(), await connect()
+            hasty, chunked, huge, lines = await connect(), await connect(), await connect(), await connect()
+            gone = await connect()
+            gone[1].write(head(JSON, "Content-Length: 50"))
+            gone[1].close()
+            good = json.dumps(call()).encode()
+            answers = await asyncio.gather(
+                said_to(silent),
+                said_to(dribbling, b"POST /rpc HT"),
+                said_to(slow, head(JSON, "Content-Length: 50"), b"{"),
+                said_to(hasty, b"\x16\x03\x01 TLS, and no HTTP\r\n\r\n"),
+                said_to(chunked, head(JSON, "Transfer-Encoding: chunked"), b"zz\r\nnonsense\r\n"),
+                said_to(huge, head(JSON, "Content-Length: 100000000")),
+                said_to(lines, head("X: " + "x" * 70_000)),
+            )
+            statuses = [answer.partition(b"\r\n")[0].split(b" ")[1:2] for answer in answers]
+            assert statuses == [[], [], [b"408"], [b"400"], [b"400"], [b"413"], [b"400"]]
+            assert b'"type":"/api#not_http"' in answers[3]
+            reader, writer = await connect()
+            for _ in range(2):  # one connection, two requests, and a good one is not cut while it goes on
+                writer.write(head(JSON, f"Content-Length: {len(good)}") + good)
+                assert b" 200 " in await asyncio.wait_for(reader.readline(), LIMIT_S)
+                await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LIMIT_S)
+                told = await asyncio.wait_for(reader.readuntil(b"}}"), LIMIT_S)
+                told += await asyncio.wait_for(reader.readuntil(b"}"), LIMIT_S)
+                assert b"timer_not_found" in told
+            writer.close()
+
+    asyncio.run(meet())

@@ -1,0 +1,59 @@
+"""A gateway in the test's process, asked by an HTTP client without sockets in between."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from timer_client import Settings
+from timer_gateway.app import application
+from timer_gateway.opening import open_access
+from timer_gateway.serve import make_parts
+from timer_gateway.settings import GatewaySettings
+
+T = TypeVar("T")
+
+NOWHERE = "tcp://127.0.0.1:9"
+"""Where no server is."""
+
+
+@asynccontextmanager
+async def visit(
+    commands: str, *, clock: Callable[[], float] = time.monotonic, token: str = "", **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a gateway in front of the server at `commands`. Without tokens everybody may do everything."""
+    client = Settings(server=commands, retry_deadline_s=settings.pop("retry_deadline_s", 5), timeout_s=0.5)
+    wanted = GatewaySettings(**{"client": client, "tokens": Path("/nowhere/gateway-tokens"), **settings})
+    access, _ = open_access(wanted, time.time)
+    parts = make_parts(wanted, access, clock)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = httpx.ASGITransport(application(parts))
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080", headers=headers) as http:
+            yield http
+    finally:
+        await parts.upstream.close()
+
+
+def visited(commands: str, scenario: Callable[[httpx.AsyncClient], Awaitable[T]], **options: Any) -> T:
+    """What a scenario returns that is played with such a client."""
+
+    async def play() -> T:
+        async with visit(commands, **options) as http:
+            return await scenario(http)
+
+    return asyncio.run(play())
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """The status and the type of a problem."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    told = answer.json()
+    assert told["status"] == answer.status_code
+    assert told["title"]
+    assert told["detail"]
+    return answer.status_code, told["type"].partition("#")[2]
