@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 from starlette.requests import Request as HttpRequest
 
 from timer_gateway.limits import body_of

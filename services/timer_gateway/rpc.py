@@ -22,6 +22,7 @@ from timer_protocol.methods import Method
 
 Answer = Result | Failure | None
 
+_JSON = "application/json"
 _NOTIFIED = 204
 
 
@@ -39,11 +40,11 @@ class Rpc:
         parsed = CODEC.decode(await body_of(http), BATCH_REQUESTS)
         if not isinstance(parsed, list):
             answer = await self._answer(caller, parsed)
-            return Response(status_code=_NOTIFIED) if answer is None else _json(encode(answer))
+            return Response(status_code=_NOTIFIED) if answer is None else Response(encode(answer), media_type=_JSON)
         self._rate.spend(caller.name, len(parsed) - 1)
         outcomes = await asyncio.gather(*(self._answer(caller, each) for each in parsed), return_exceptions=True)
         answers = _answers(parsed, outcomes)
-        return _json(encode(answers)) if answers else Response(status_code=_NOTIFIED)
+        return Response(encode(answers), media_type=_JSON) if answers else Response(status_code=_NOTIFIED)
 
     async def _answer(self, caller: Caller, parsed: Parsed) -> Answer:
         """The answer to one request, None for a notification. Raises `Away`."""
@@ -61,10 +62,6 @@ class Rpc:
         except Refused as refused:
             return None if parsed.id is UNSET else Failure(refused.error, parsed.id)
         return None if parsed.id is UNSET else Result(result, parsed.id)
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
 
 
 def _is_for_the_answer(method: Method) -> bool:

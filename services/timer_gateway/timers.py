@@ -24,6 +24,7 @@ from timer_protocol.methods import Method
 
 Handler = Callable[[HttpRequest], Awaitable[Response]]
 
+_JSON = "application/json"
 _START, _GET, _CANCEL, _WAIT, _LIST, _INFO = (
     METHOD_BY_NAME[name]
     for name in ("timer.start", "timer.get", "timer.cancel", "timer.wait", "timer.list", "server.info")
@@ -79,7 +80,7 @@ class Timers:
         standing = await self._upstream.ask(caller, Request(_INFO, InfoParams()), _Standing)
         page = msgspec.json.decode(await self._upstream.send(caller, wanted), type=dict[str, Raw])
         cursor = Raw(msgspec.json.encode(str(Cursor(standing.cursor))))
-        return _json(msgspec.json.encode({**page, "cursor": cursor}))
+        return Response(msgspec.json.encode({**page, "cursor": cursor}), media_type=_JSON)
 
     def _changing(self, action: str) -> Handler:
         """The handler of POST /timer/ACTION?id=…"""
@@ -94,11 +95,7 @@ class Timers:
         return change
 
     async def _answer(self, http: HttpRequest, request: Request) -> Response:
-        return _json(bytes(await self._upstream.send(http.scope["caller"], request)))
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+        return Response(bytes(await self._upstream.send(http.scope["caller"], request)), media_type=_JSON)
 
 
 def _needs_key(method: Method) -> Problem:
