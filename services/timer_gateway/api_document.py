@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from timer_gateway.limits import BATCH_REQUESTS, BODY_BYTES, WAIT_MS
-from timer_gateway.problems import MEDIA_TYPE, MEANINGS
+from timer_gateway.problems import MEANINGS, MEDIA_TYPE
 from timer_gateway.reading import KEY_HEADER
 from timer_gateway.session_route import Login, Who
 from timer_gateway.timers import ACTIONS, NOT_REPEATABLE, ONE
@@ -155,8 +155,8 @@ def _events() -> Document:
     operation = _operation("Events as they happen (server-sent events).", "text/event-stream", text)
     operation["description"] = (
         "The data of a message is an event (the schema Event), and its id the cursor after it. Others are named: beat"
-        " (every 5 s, with the clocks of the logs), away (no server answers), truncated (events are gone). It is answered"
-        " with 200 also while the server is away, as any other status ends an EventSource for good."
+        " (every 5 s, with the clocks of the logs), away (no server answers), truncated (events are gone). It is"
+        " answered with 200 also while the server is away, as any other status ends an EventSource for good."
     )
     operation["parameters"] = [
         {"name": name, "in": place, "required": False, "schema": {"type": "string", "description": about}}

@@ -66,7 +66,7 @@ def _parts(document: Document) -> Iterator[str]:
     for name in document["components"]["schemas"]["Call"]["discriminator"]["mapping"].values():
         call = schemas[name.rpartition("/")[2]]
         params = schemas[call["properties"]["params"]["$ref"].rpartition("/")[2]]
-        yield f"<dt id=\"{_text(call['properties']['method']['const'])}\">{_signature(call, params)}"
+        yield f'<dt id="{_text(call["properties"]["method"]["const"])}">{_signature(call, params)}'
         yield f"<dd>{_text(call['description'])} {_text(params.get('description', ''))}"
     yield "</dl>\n<h2>Problems</h2>\n<dl>"
     for name, meaning in document["x-problems"].items():

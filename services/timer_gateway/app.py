@@ -84,4 +84,4 @@ async def _unrouted(request: Request, error: Exception) -> Response:
         allowed = (error.headers or {}).get("Allow", "")
         detail = f"{request.url.path} takes {allowed}, not {request.method}"
         return problem(405, "method_not_allowed", "Method not allowed", detail, headers=error.headers)
-    return problem(error.status_code, "not_found", "Not found", "there is nothing at this path; /api tells what there is")
+    return problem(error.status_code, "not_found", "Not found", "nothing is at this path; /api tells what there is")

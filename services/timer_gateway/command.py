@@ -53,7 +53,7 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="timer-gateway", message="%(prog)s %(version)s")
 @click.option("--check", "is_check", is_flag=True, help="Ask the gateway at TIMER_GATEWAY_BIND for a sign of life.")
 @click.pass_context
-def root(context: click.Context, is_check: bool) -> None:  # noqa: FBT001 - click passes it by its name
+def root(context: click.Context, is_check: bool) -> None:
     """Timers over HTTP: the protocol as JSON-RPC, paths for curl, events as a stream, and a page.
 
     Without a command it serves, in front of the timer server at TIMER_SERVER.

@@ -1,5 +1,6 @@
 """The sockets on which the gateway answers HTTP."""
 
+import os
 import socket
 
 BACKLOG = 2048
@@ -25,7 +26,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for each in sockets:
             each.close()
-        raise BindError(f"cannot listen at {host}:{port} (TIMER_GATEWAY_BIND): {error.strerror or error}") from None
+        # The fault of a name has a number of its own, below zero.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise BindError(f"cannot listen at {host}:{port} (TIMER_GATEWAY_BIND): {why}") from None
     return sockets
 
 

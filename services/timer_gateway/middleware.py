@@ -1,4 +1,4 @@
-"""Middleware around all routes: counts answers, makes problems of what handlers raise, and holds callers to their rate."""
+"""Middleware around all routes: counts answers, makes problems of what is raised, and holds callers to their rate."""
 
 from collections.abc import Callable
 from typing import Final

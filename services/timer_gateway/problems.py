@@ -44,14 +44,14 @@ MEANINGS: Final[Mapping[str, str]] = {
     "timer_not_found": "There is no timer with this id: it was never started, or it ended and was forgotten.",
     "id_conflict": "The id belongs to a timer that another request has started.",
     "wrong_state": "The state of the timer or plan does not allow this.",
-    "limit_reached": "It is too large, or too many; `limit` and `maximum` tell. `later`: once others have ended, it may go.",
+    "limit_reached": "It is too large, or too many; `limit` and `maximum` tell. `later`: once others have ended.",
     "shutting_down": "The server is about to stop. Repeat it.",
     "storage_failed": "The server could not put the change on disk, so it has not happened. Repeat it.",
     "not_permitted": "The token has not the right, or reaches for ids beyond its prefix.",
     "queue_not_found": "There is no queue of this name.",
     "plan_not_found": "There is no plan of this name.",
-    "server_away": "No timer server answers the gateway. Whether the request was applied is not known; repeat it with the"
-    " same id or key.",
+    "server_away": "No timer server answers the gateway. Whether the request was applied is not known; repeat it with"
+    " the same id or key.",
     "not_found": "There is nothing at this path.",
     "method_not_allowed": "The path does not take this HTTP method.",
     "not_http": "The request is no HTTP that can be read.",

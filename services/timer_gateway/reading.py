@@ -88,7 +88,8 @@ def _put(members: dict[str, Raw], name: str, value: str) -> None:
     """Puts a member from outside the body. Raises `Refused` where the body has another."""
     encoded = msgspec.json.encode(value)
     if name in members and bytes(members[name]) != encoded:
-        raise invalid(f"the body has another {name} than {'the query' if name == 'id' else KEY_HEADER}: leave it out there")
+        place = "the query" if name == "id" else KEY_HEADER
+        raise invalid(f"the body has another {name} than {place}: leave it out there")
     members[name] = Raw(encoded)
 
 

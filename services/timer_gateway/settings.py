@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from timer_client.settings import Settings
@@ -14,7 +14,7 @@ from timer_protocol.settings import GATEWAY_VARIABLES, LOG_VARIABLES, SettingErr
 class GatewaySettings:
     """Where the gateway is reached, by whom, and how it reaches the server (`client`)."""
 
-    client: Settings = Settings()
+    client: Settings = field(default_factory=Settings)
     host: str = "127.0.0.1"
     port: int = 8080
     hosts: tuple[str, ...] = ()

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from timer_client.cursor import Cursor
-from timer_gateway.parts import Parts
 from timer_gateway.problems import Problem
 from timer_gateway.reading import KEY_HEADER, from_body, from_query
 from timer_gateway.requests import METHOD_BY_NAME, Request

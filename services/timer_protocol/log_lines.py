@@ -1,4 +1,4 @@
-"""Records of a log as lines: of text for people or of JSON for programs. Server, gateway and webhooks write the same."""
+"""Records of a log as lines: of text for people or of JSON for programs. All programs that serve write the same."""
 
 import logging
 from datetime import UTC, datetime

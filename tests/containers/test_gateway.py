@@ -2,10 +2,9 @@
 
 import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from containers.test_images import assert_confined
@@ -34,12 +33,9 @@ def ask(stack: Stack, method: str, path: str, token: str = "", **members: object
     assert place["HostIp"] == "127.0.0.1"
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     body = json.dumps(members).encode() if method != "GET" else None
-    asked = urllib.request.Request(f"http://127.0.0.1:{place['HostPort']}{path}", body, headers, method=method)
-    try:
-        with urllib.request.urlopen(asked, timeout=LIMIT_S) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    url = f"http://127.0.0.1:{place['HostPort']}{path}"
+    answer = httpx.request(method, url, content=body, headers=headers, timeout=LIMIT_S, trust_env=False)
+    return answer.status_code, answer.json()
 
 
 def links(stack: Stack) -> list[str]:

@@ -5,17 +5,21 @@ import secrets
 import signal
 import stat
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from drivers.program import Program
 
 ROOT = Path(__file__).parents[2]
 MARK = "RUN_LOCAL_TEST"
-MAINS = {"timer": "timer_client.cli", "timer-server": "timer_server.__main__", "timer-gateway": "timer_gateway.__main__"}
+MAINS = {
+    "timer": "timer_client.cli",
+    "timer-server": "timer_server.__main__",
+    "timer-gateway": "timer_gateway.__main__",
+}
 
 RunLocal = Callable[..., Program]
 
@@ -94,8 +98,7 @@ def test_sigterm_ends_both(run_local: RunLocal) -> None:
 def test_runs_the_gateway_in_its_place(run_local: RunLocal) -> None:
     program = run_local("--web", TIMER_GATEWAY_BIND="127.0.0.1:0", terminal=True)
     url = program.expect(r"listening http=(http://127\.0\.0\.1:\d+) ")[1]
-    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
-        assert answer.status == 200
+    assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
     program.send("\x03")
     program.expect("local server stops too")
     assert program.wait() == 130

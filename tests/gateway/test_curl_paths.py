@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 from jsonschema import Draft202012Validator
 from starlette.routing import Route
 
@@ -27,9 +28,7 @@ async def put(http: httpx.AsyncClient, timer_id: str, **members: Any) -> httpx.R
 
 
 async def change(http: httpx.AsyncClient, action: str, timer_id: str, key: str = "", **members: Any) -> httpx.Response:
-    return await http.post(
-        f"/timer/{action}", params={"id": timer_id}, json=members, headers={KEY: key} if key else {}
-    )
+    return await http.post(f"/timer/{action}", params={"id": timer_id}, json=members, headers={KEY: key} if key else {})
 
 
 def test_the_life_of_a_timer(server: LocalServer) -> None:
@@ -45,7 +44,7 @@ def test_the_life_of_a_timer(server: LocalServer) -> None:
         lengths = [(await change(http, "extend", ORDER, key, minutes=5)).json()["duration_ms"] for key in "aab"]
         assert lengths == [600_000, 600_000, 900_000]
         assert (await change(http, "extend", ORDER, '"b"', minutes=5)).json()["duration_ms"] == 900_000  # quoted: same
-        assert (await change(http, "restart", ORDER, "c")).json()["remaining_ms"] > 899_000
+        assert (await change(http, "restart", ORDER, "c")).json()["duration_ms"] == 300_000
         ended = await http.delete("/timer", params={"id": ORDER})
         assert ended.json()["state"] == "cancelled"
         assert (await http.get("/timer/wait", params={"id": ORDER, "wait_ms": 1000})).json() == ended.json()
@@ -134,10 +133,10 @@ def test_what_is_answered_is_what_is_described(server: LocalServer) -> None:
         missing = await http.get("/timer?id=b")
         details = {"$ref": "#/components/schemas/ProblemDetails", "components": document["components"]}
         Draft202012Validator(details).validate(missing.json())
-        assert (await http.get("/openapi.json")).json() == document
+        assert (await http.get("/openapi.json")).content == msgspec.json.encode(document)
         assert (await http.get("/api")).text == page()
         routes = [route for route in http._transport.app.routes if isinstance(route, Route)]  # type: ignore[attr-defined]
-        there_are = {(route.path, method.lower()) for route in routes for method in (route.methods or ()) if method != "HEAD"}
+        there_are = {(route.path, verb.lower()) for route in routes for verb in (route.methods or ()) if verb != "HEAD"}
         described = {(path, verb) for path, operations in document["paths"].items() for verb in operations}
         assert described - there_are <= {("/events", "get")}
         assert there_are <= described

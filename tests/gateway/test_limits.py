@@ -158,7 +158,7 @@ def test_peers_that_are_slow_or_speak_nonsense_are_cut(monkeypatch: pytest.Monke
                 said_to(hasty, b"\x16\x03\x01 TLS, and no HTTP\r\n\r\n"),
                 said_to(chunked, head(JSON, "Transfer-Encoding: chunked"), b"zz\r\nnonsense\r\n"),
                 said_to(huge, head(JSON, "Content-Length: 100000000")),
-                said_to(lines, head("X: " + "x" * 70_000)),
+                said_to(lines, b"POST /rpc HTTP/1.1\r\nX: " + b"x" * 70_000),
             )
             statuses = [answer.partition(b"\r\n")[0].split(b" ")[1:2] for answer in answers]
             assert statuses == [[], [], [b"408"], [b"400"], [b"400"], [b"413"], [b"400"]]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import zmq
 
-from client.fake_server import FakeServer, giving, refusing, unanswered
+from client.fake_server import FakeServer, giving, refusing, timer, unanswered
 from drivers.peers import socket_to
 from gateway.visits import NOWHERE, problem, visited
 from local_server import LocalServer
@@ -96,15 +96,16 @@ def test_a_lost_answer_has_no_second_effect() -> None:
     letters = {"dead": [_letter("r1"), _letter("r2")], "next": "on"}
     moved = {"done": ["r1", "r2"], "lost": [], "next": None}
     with FakeServer() as fake:
-        fake.faults += [unanswered, refusing(ErrorCode.SHUTTING_DOWN), unanswered]
 
         async def repeat(http: httpx.AsyncClient) -> Any:
+            fake.faults += [unanswered, refusing(ErrorCode.SHUTTING_DOWN)]
             await http.post("/rpc", json=call("timer.start", hours=1))
+            fake.faults.append(unanswered)
             await http.post("/rpc", json=call("timer.extend", id="t", hours=1))
             fake.faults += [giving(letters), giving(moved)]
             return (await http.post("/rpc", json=call("queue.drop", queue="q", limit=5))).json()["result"]
 
-        dropped = visited(fake.commands, repeat)
+        dropped = visited(fake.commands, repeat, timeout_s=0.1)
         sent = [fake.next_message()[0] for _ in range(7)]
 
     starts, extends, (asked, named) = sent[:3], sent[3:5], sent[5:]
@@ -116,14 +117,8 @@ def test_a_lost_answer_has_no_second_effect() -> None:
 
 
 def _letter(receipt: str) -> dict[str, object]:
-    event = {"log": "l", "seq": 1, "kind": "fired", "at_ms": 1, "timer": _TIMER}
+    event = {"log": "l", "seq": 1, "kind": "fired", "at_ms": 1, "timer": timer(state="fired")}
     return {"receipt": receipt, "attempts": 1, "reason": None, "died_at_ms": 1, "event": event}
-
-
-_TIMER = {
-    **{name: 0 for name in ("hours", "minutes", "seconds", "duration_ms", "remaining_ms", "started_at_ms", "version")},
-    **{"id": "t", "label": "", "state": "fired", "due_at_ms": None, "ended_at_ms": 1},
-}
 
 
 def test_what_waits_is_cut_short_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +155,7 @@ def test_a_server_that_is_away_is_told(server: LocalServer) -> None:
         nothing_asked = await http.post("/rpc", json=[call("timer.get"), call("timer.get", id="b")])
         assert [each["error"]["data"]["name"] for each in nothing_asked.json()] == ["invalid_params", "server_away"]
 
-    visited(NOWHERE, ask, retry_deadline_s=0)
+    visited(NOWHERE, ask, retry_deadline_s=0, timeout_s=0.1)
 
     async def be_ready(http: httpx.AsyncClient) -> httpx.Response:
         return await http.get("/readyz")

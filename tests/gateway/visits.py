@@ -26,7 +26,8 @@ async def visit(
     commands: str, *, clock: Callable[[], float] = time.monotonic, token: str = "", **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a gateway in front of the server at `commands`. Without tokens everybody may do everything."""
-    client = Settings(server=commands, retry_deadline_s=settings.pop("retry_deadline_s", 5), timeout_s=0.5)
+    patience = {name: settings.pop(name) for name in ("retry_deadline_s", "timeout_s") if name in settings}
+    client = Settings(server=commands, **patience)
     wanted = GatewaySettings(**{"client": client, "tokens": Path("/nowhere/gateway-tokens"), **settings})
     access, _ = open_access(wanted, time.time)
     parts = make_parts(wanted, access, clock)
