@@ -17,8 +17,6 @@ from timer_gateway.problems import problem
 from timer_gateway.sessions import Sessions
 from timer_gateway.tokens import Tokens
 
-__all__ = ["Access", "Caller", "Guard"]
-
 _LOOKED_AT: Final = frozenset(
     {b"host", b"origin", b"authorization", b"cookie", b"content-type", b"content-length", b"transfer-encoding"}
     | {b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"}
@@ -84,7 +82,7 @@ class Guard:
         refused = self._refused_by_origin(scope, headers, host) or _refused_by_media_type(scope["method"], headers)
         if refused is not None:
             return refused
-        is_near = is_loopback(host.name) and not is_proxied and scope["http_version"] != "1.0"
+        is_near = is_loopback(host.name) and _is_from_here(scope) and not is_proxied
         caller, is_given = self._caller(scope, headers, host, is_near=is_near)
         if caller is None and path not in self._open_paths:
             return _unauthorized(is_given=is_given, is_near=is_near)
@@ -128,6 +126,12 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], s
         elif name in _OF_PROXIES or name.startswith(_OF_PROXIES_BEGIN):
             is_proxied = True
     return found, repeated, is_proxied
+
+
+def _is_from_here(scope: Scope) -> bool:
+    """Whether a program of this machine has connected, and not by HTTP/1.0, as proxies do that say nothing else."""
+    address = (scope.get("client") or ("",))[0]
+    return is_loopback(f"[{address}]" if ":" in address else address) and scope["http_version"] != "1.0"
 
 
 def _bearer(authorization: bytes) -> str | None:

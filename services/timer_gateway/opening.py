@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from timer_gateway.access import Access
@@ -28,11 +29,12 @@ def open_access(settings: GatewaySettings, now_s: Callable[[], float]) -> tuple[
     if tokens.anybody is None:
         first = make_first_token(settings.tokens)
         tokens.reload()
-        key, fault = session_key(key_path(settings.tokens))
-        if fault is not None:
-            log.warning("sessions of the page end with this process", extra=fields(reason=fault))
+        key = _session_key(settings.tokens)
+        log.info("tokens read", extra=fields(tokens=len(tokens), file=str(settings.tokens)))
         if is_open_to_changes(settings.tokens):
             log.warning("others may write to the tokens", extra=fields(file=str(settings.tokens), help="chmod 600"))
+    else:
+        log.info("programs of this machine need no token", extra=fields(file=str(settings.tokens)))
     return Access(Hosts(settings.hosts, is_encrypted=settings.is_encrypted), tokens, Sessions(key, tokens, now_s)), first
 
 
@@ -49,6 +51,13 @@ def first_link(settings: GatewaySettings, port: int, token: str) -> str:
     return f"{'https' if settings.is_encrypted else 'http'}://{authority}/#token={token}"
 
 
+def _session_key(tokens: Path) -> bytes:
+    key, fault = session_key(key_path(tokens))
+    if fault is not None:
+        log.warning("sessions of the page end with this process", extra=fields(reason=fault))
+    return key
+
+
 def read_again(tokens: Tokens) -> Changes | None:
     """Reads the tokens again, as SIGHUP asks for, and logs what has changed; None where they cannot be used.
 
@@ -59,5 +68,6 @@ def read_again(tokens: Tokens) -> Changes | None:
     except TokenFileError as error:
         log.error("tokens not read", extra=fields(reason=str(error)))
         return None
-    log.info("tokens read", extra=fields(**{change: names for change, names in changes._asdict().items() if names}))
+    changed = {change: names for change, names in changes._asdict().items() if names}
+    log.info("tokens read", extra=fields(tokens=len(tokens), **changed))
     return changes

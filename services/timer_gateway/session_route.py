@@ -65,7 +65,7 @@ async def _begin(access: Access, request: Request) -> Response:
         detail = "this gateway does not know the token, or no longer; `timer-gateway token` makes one"
         return problem(401, "unauthorized", "Unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
     # What is in front of the gateway may speak HTTPS. A page tells by its origin.
-    is_secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
+    is_secure = request.scope["scheme"] == "https" or request.headers.get("origin", "").startswith("https:")
     answer = _who(caller, signed_in=True)
     answer.headers["set-cookie"] = access.sessions.cookie(caller, _port(request), is_secure=is_secure)
     return answer
@@ -76,7 +76,7 @@ def _tell(access: Access, request: Request) -> Response:
     if caller is None:
         detail = "a token is needed: this page has none, or it is known no longer"
         return problem(401, "unauthorized", "Unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
-    is_encrypted, cookies = request.url.scheme == "https", request.headers.get("cookie", "")
+    is_encrypted, cookies = request.scope["scheme"] == "https", request.headers.get("cookie", "")
     session = access.sessions.session_of(cookies, _port(request), is_encrypted=is_encrypted)
     is_by_cookie = session is not None and "authorization" not in request.headers
     answer = _who(caller, signed_in=is_by_cookie)

@@ -52,6 +52,9 @@ class Tokens:
         self._is_asked = callers is not None or not is_sheltered
         self._callers = _by_digest(callers or ())
 
+    def __len__(self) -> int:
+        return len(self._callers)
+
     @property
     def anybody(self) -> Caller | None:
         """The caller without a token; None where one is asked for."""

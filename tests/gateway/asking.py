@@ -42,6 +42,7 @@ def ask(  # noqa: PLR0913 - the parts of a request
     *,
     scheme: str = "http",
     http_version: str = "1.1",
+    client: str = "127.0.0.1",
 ) -> Answer:
     """The answer to a request. `Host` has to be among its headers."""
     path, _, query = target.partition("?")
@@ -56,7 +57,7 @@ def ask(  # noqa: PLR0913 - the parts of a request
         "root_path": "",
         "query_string": query.encode(),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
-        "client": ("127.0.0.1", 50_000),
+        "client": (client, 50_000) if client else None,
         "server": ("127.0.0.1", 8080),
     }
     sent: list[Message] = []

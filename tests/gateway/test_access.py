@@ -168,6 +168,9 @@ class TestNobodyIsAsked:
     def test_nor_by_a_listed_name_or_an_old_proxy(self, sheltered: Gateway) -> None:
         assert sheltered.caller(host=LISTED) == "401 unauthorized"
         assert sheltered.caller(http_version="1.0") == "401 unauthorized"
+        for address in ("10.0.0.1", "fe80::1", "::ffff:127.0.0.1", ""):
+            assert sheltered.caller(client=address) == "401 unauthorized"
+        assert sheltered.caller(client="::1") == "anybody"
 
     def test_until_there_is_a_token(self, sheltered: Gateway) -> None:
         sheltered.make()
@@ -344,7 +347,7 @@ class TestOpening:
         assert tokens.caller_of(token) is None
         lines = [(record.getMessage(), record.fields) for record in caplog.records]  # type: ignore[attr-defined]
         assert [event for event, _ in lines] == ["tokens not read", "tokens read"]
-        assert lines[1][1] == {"removed": ["till"]}
+        assert lines[1][1] == {"tokens": 0, "removed": ["till"]}
 
 
 SHOP = Caller("till", "shop/", ALL_RIGHTS, "0" * 64)
