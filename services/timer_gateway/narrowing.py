@@ -29,7 +29,7 @@ def narrowed(
     caller: Caller,
     request: Request,
     make_id: Callable[[str], str],
-    queue_prefix: str | None | _Unasked = UNASKED,
+    queue_prefix: str | _Unasked | None = UNASKED,
 ) -> Request:
     """The request as its caller may make it. Raises `Refusal` (not_permitted).
 

@@ -19,9 +19,10 @@ _KEY_BYTES: Final = 32
 
 
 def open_access(settings: GatewaySettings, now_s: Callable[[], float]) -> tuple[Access, str | None]:
-    """The access of a gateway with these settings, and the first token, which nobody knows yet. Raises `TokenFileError`.
+    """The access of a gateway with these settings, and its first token, which nobody knows yet.
 
-    The token is None where there are tokens, or none is needed. `now_s` is the time of day.
+    The token is None where there are some already, or none is needed. `now_s` is the time of day. Raises
+    `TokenFileError`.
     """
     is_sheltered = settings.is_on_loopback and not settings.client.curve_client_secret
     tokens = Tokens(settings.tokens, is_sheltered=is_sheltered)
@@ -35,7 +36,9 @@ def open_access(settings: GatewaySettings, now_s: Callable[[], float]) -> tuple[
             log.warning("others may write to the tokens", extra=fields(file=str(settings.tokens), help="chmod 600"))
     else:
         log.info("programs of this machine need no token", extra=fields(file=str(settings.tokens)))
-    return Access(Hosts(settings.hosts, is_encrypted=settings.is_encrypted), tokens, Sessions(key, tokens, now_s)), first
+    return Access(
+        Hosts(settings.hosts, is_encrypted=settings.is_encrypted), tokens, Sessions(key, tokens, now_s)
+    ), first
 
 
 def first_link(settings: GatewaySettings, port: int, token: str) -> str:

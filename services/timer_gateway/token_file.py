@@ -7,6 +7,7 @@ has one.
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from timer_gateway.callers import ANYBODY, Caller
 from timer_protocol.key_files import check_prefix, rights_from_text, rights_to_text
@@ -44,30 +45,32 @@ def from_text(text: str) -> tuple[Caller, ...]:
         raise ValueError("its last line has no end, so a part of it may be missing; end it with a line break")
     callers: list[Caller] = []
     for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        try:
-            caller = _from_line(line)
-            if any(caller.name == other.name or caller.digest == other.digest for other in callers):
-                raise ValueError("an earlier line has the same token or name")
-        except ValueError as error:
-            raise ValueError(f"line {number} cannot be used: {error}") from None
-        callers.append(caller)
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                callers.append(_from_line(line, callers))
+            except ValueError as error:
+                raise ValueError(f"line {number} cannot be used: {error}") from None
     return tuple(callers)
 
 
-def _from_line(line: str) -> Caller:
+def _from_line(line: str, before: Iterable[Caller]) -> Caller:
     digest, *words = line.split()
     if not _DIGEST.fullmatch(digest):
-        raise ValueError("it does not begin with a SHA-256 in 64 hexadecimal digits (a token itself does not belong here)")
+        raise ValueError(
+            "it does not begin with a SHA-256 in 64 hexadecimal digits (a token itself does not belong here)"
+        )
     found: dict[str, str] = {}
     for word in words:
         member, _, value = word.partition("=")
         if member not in _MEMBERS or member in found or not value:
-            raise ValueError("after the SHA-256 stand name=…, rights=… and perhaps prefix=…, each once and without spaces")
+            raise ValueError(
+                "after the SHA-256 stand name=…, rights=… and perhaps prefix=…, each once and without spaces"
+            )
         found[member] = value
     if "name" not in found or "rights" not in found:
         raise ValueError("it has to say both name=… and rights=…")
+    if any(found["name"] == other.name or digest == other.digest for other in before):
+        raise ValueError("an earlier line has the same token or name")
     check_name(found["name"])
     check_prefix(found.get("prefix", ""))
     return Caller(found["name"], found.get("prefix", ""), rights_from_text(found["rights"]), digest)

@@ -118,7 +118,9 @@ def make_token(path: Path, rights: frozenset[Right], prefix: str = "", name: str
     with _locked(path) as descriptor:
         taken = {caller.name for caller in read_tokens(path) or ()}
         if name in taken:
-            raise TokenFileError(f"{path} has a token of the name {name!r} already; take its line out, or choose another")
+            raise TokenFileError(
+                f"{path} has a token of the name {name!r} already; take its line out, or choose another"
+            )
         free = next(made for number in count(1) if (made := f"token-{number}") not in taken)
         return _add(path, descriptor, Caller(name or free, prefix, rights, ""))
 

@@ -33,7 +33,7 @@ class Answer(NamedTuple):
         return str(self.json["type"]).partition("#")[2]
 
 
-def ask(  # noqa: PLR0913 - the parts of a request
+def ask(
     app: ASGIApp,
     method: str,
     target: str,

@@ -27,6 +27,7 @@ from timer_protocol.messages import GetParams, StartParams, Timer
 from timer_protocol.methods import METHODS, Method
 from timer_protocol.sender import ALL_RIGHTS
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound
 OURS = ("Host", "localhost:8080")
 JSON = ("Content-Type", "application/json")
 LISTED = ("Host", "timers.example")
@@ -236,7 +237,10 @@ class TestSession:
     def test_no_page_can_have_another_begin_one(self, gateway: Gateway) -> None:
         body = msgspec.json.encode({"token": gateway.make()})
 
-        for headers in ([LISTED, ("Origin", "https://attacker.example"), JSON], [LISTED, ("Content-Type", "text/plain")]):
+        for headers in (
+            [LISTED, ("Origin", "https://attacker.example"), JSON],
+            [LISTED, ("Content-Type", "text/plain")],
+        ):
             answer = ask(gateway.app, "POST", PATH, headers, body)
             assert answer.status in (403, 415)
             assert answer.all("set-cookie") == []
@@ -286,7 +290,7 @@ class TestSession:
 
 class TestOpening:
     def test_every_reachable_gateway_has_a_token_and_shows_it_once(self, tmp_path: Path) -> None:
-        settings = GatewaySettings(host="0.0.0.0", is_plain=True, tokens=tmp_path / "tokens")
+        settings = GatewaySettings(host=EVERYWHERE, is_plain=True, tokens=tmp_path / "tokens")
         access, token = open_access(settings, lambda: 0.0)
 
         assert token is not None
@@ -311,12 +315,12 @@ class TestOpening:
         assert token is not None
 
     def test_file_that_cannot_be_used_or_made_opens_nothing(self, tmp_path: Path) -> None:
-        for host in ("127.0.0.1", "0.0.0.0"):
+        for host in ("127.0.0.1", EVERYWHERE):
             (tmp_path / "tokens").write_text("half")
             with pytest.raises(TokenFileError, match="its last line has no end"):
                 open_access(GatewaySettings(host=host, tokens=tmp_path / "tokens"), lambda: 0.0)
         with pytest.raises(TokenFileError, match="cannot write the tokens in"):
-            open_access(GatewaySettings(host="0.0.0.0", tokens=tmp_path / "none" / "tokens"), lambda: 0.0)
+            open_access(GatewaySettings(host=EVERYWHERE, tokens=tmp_path / "none" / "tokens"), lambda: 0.0)
 
     @pytest.mark.parametrize(
         ("settings", "address"),
@@ -325,7 +329,7 @@ class TestOpening:
             (GatewaySettings(host="fd00::1", certificate=Path("c")), "https://[fd00::1]:80"),
             (GatewaySettings(host="10.0.0.1", certificate=Path("c"), hosts=("t.example",)), "https://t.example:80"),
             (GatewaySettings(host="10.0.0.1", certificate=Path("c"), hosts=("t.example:9",)), "https://t.example:9"),
-            (GatewaySettings(host="0.0.0.0", is_plain=True, hosts=("t.example",)), "https://t.example"),
+            (GatewaySettings(host=EVERYWHERE, is_plain=True, hosts=("t.example",)), "https://t.example"),
         ],
     )
     def test_link_leads_to_where_it_is_reached(self, settings: GatewaySettings, address: str) -> None:

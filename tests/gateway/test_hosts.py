@@ -1,25 +1,23 @@
 """Where requests may come from: hosts, origins, and what a page of another site can send."""
 
-import socket
-import threading
-from collections.abc import Iterator
+import asyncio
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.asking import Answer, Headers, ask
+from gateway.asking import Answer, ask
+from gateway.test_limits import listening, said_to
+from gateway.visits import NOWHERE
 from timer_gateway.access import Access, Guard
 from timer_gateway.hosts import Host, Hosts, host_of
 from timer_gateway.safe_headers import SafeHeaders
 from timer_gateway.sessions import Sessions
-from timer_gateway.tokens import Tokens, make_token
+from timer_gateway.tokens import Tokens
 
-LIMIT_S = 10
 OURS = ("Host", "localhost:8080")
 JSON = ("Content-Type", "application/json")
 
@@ -47,73 +45,72 @@ def post(app: Guard, *headers: tuple[str, str]) -> Answer:
     return ask(app, "POST", "/rpc", headers, b"{}")
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "localhost",
-        "LOCALHOST:1",
-        "localhost:8080",
-        "127.0.0.1",
-        "127.8.9.1:8080",
-        "[::1]",
-        "[::1]:8080",
-        "[0:0:0:0:0:0:0:1]:8080",
-        "timers.example",
-        "Timers.Example:99",
-        "other.example:8443",
-    ],
-)
-def test_host_is_of_this_machine_or_listed(guarded: Guard, host: str) -> None:
-    assert ask(guarded, "GET", "/", [("Host", host)]).status == 200
+OWN_HOSTS = [
+    "localhost",
+    "LOCALHOST:1",
+    "localhost:8080",
+    "127.0.0.1",
+    "127.8.9.1:8080",
+    "[::1]",
+    "[::1]:8080",
+    "[0:0:0:0:0:0:0:1]:8080",
+    "timers.example",
+    "Timers.Example:99",
+    "other.example:8443",
+]
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "",
-        ":8080",
-        "attacker.example",  # its name leads to 127.0.0.1 by now
-        "attacker.example:8080",
-        "localhost.attacker.example",
-        "127.0.0.1.attacker.example",
-        "attacker.example#localhost",
-        "localhost@attacker.example",
-        "localhost:8080@attacker.example",
-        "localhost, attacker.example",
-        "localhost attacker.example",
-        "attacker.localhost",
-        "localhost.",
-        "localhost:",
-        "localhost:x",
-        "localhost:65536",
-        "192.168.1.1",
-        "0.0.0.0",
-        "0",
-        "127.1",
-        "0x7f000001",
-        "2130706433",
-        "127.0.0.01",
-        "::1",
-        "[::]",
-        "[::ffff:127.0.0.1]",
-        "[::ffff:10.0.0.1]",
-        "[::1%lo]",
-        "[::1].attacker.example",
-        "[fe80::1]",
-        "other.example",
-        "other.example:8080",
-        "xtimers.example",
-        "timers.example.attacker.example",
-        "löcalhost",
-        "l\u00f6calhost:8080",
-    ],
-)
-def test_every_other_host_is_misdirected(guarded: Guard, host: str) -> None:
-    for path in ("/", "/rpc"):
-        assert ask(guarded, "GET", path, [("Host", host)]).status == 421
-    answer = post(guarded, ("Host", host), JSON)
-    assert (answer.status, answer.problem) == (421, "misdirected_request")
-    assert "TIMER_GATEWAY_HOSTS" in answer.json["detail"]
+def test_host_is_of_this_machine_or_listed(guarded: Guard) -> None:
+    answered = {host: ask(guarded, "GET", "/", [("Host", host)]).status for host in OWN_HOSTS}
+    assert answered == dict.fromkeys(OWN_HOSTS, 200)
+
+
+OTHER_HOSTS = [
+    "",
+    ":8080",
+    "attacker.example",  # its name leads to 127.0.0.1 by now
+    "attacker.example:8080",
+    "localhost.attacker.example",
+    "127.0.0.1.attacker.example",
+    "attacker.example#localhost",
+    "localhost@attacker.example",
+    "localhost:8080@attacker.example",
+    "localhost, attacker.example",
+    "localhost attacker.example",
+    "attacker.localhost",
+    "localhost.",
+    "localhost:",
+    "localhost:x",
+    "localhost:65536",
+    "192.168.1.1",
+    "0.0.0.0",  # noqa: S104 - a Host
+    "0",
+    "127.1",
+    "0x7f000001",
+    "2130706433",
+    "127.0.0.01",
+    "::1",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:10.0.0.1]",
+    "[::1%lo]",
+    "[::1].attacker.example",
+    "[fe80::1]",
+    "other.example",
+    "other.example:8080",
+    "xtimers.example",
+    "timers.example.attacker.example",
+    "löcalhost",
+    "l\u00f6calhost:8080",
+]
+
+
+def test_every_other_host_is_misdirected(guarded: Guard) -> None:
+    for method, path in (("GET", "/"), ("POST", "/rpc")):
+        answers = {host: ask(guarded, method, path, [("Host", host), JSON]) for host in OTHER_HOSTS}
+        told = {host: (answer.status, answer.problem) for host, answer in answers.items()}
+        assert told == dict.fromkeys(OTHER_HOSTS, (421, "misdirected_request"))
+        assert all("TIMER_GATEWAY_HOSTS" in answer.json["detail"] for answer in answers.values())
 
 
 def test_probe_asks_by_address_and_learns_nothing_else(guarded: Guard) -> None:
@@ -125,51 +122,51 @@ def test_no_host_is_misdirected_as_well(guarded: Guard) -> None:
     assert ask(guarded, "GET", "/", [], http_version="1.0").status == 421
 
 
-@pytest.mark.parametrize(
-    ("host", "origin"),
-    [
-        ("localhost:8080", "http://localhost:8080"),
-        ("[::1]:8080", "http://[::1]:8080"),
-        ("127.0.0.1", "http://127.0.0.1"),
-        ("127.0.0.1:80", "http://127.0.0.1"),
-        ("timers.example", "https://timers.example"),  # HTTPS is spoken in front of the gateway
-        ("timers.example", "https://timers.example:443"),
-        ("timers.example:8443", "https://timers.example:8443"),
-    ],
-)
-def test_own_pages_may_ask(guarded: Guard, host: str, origin: str) -> None:
-    assert post(guarded, ("Host", host), ("Origin", origin), JSON).status in (200, 401)
+OWN_ORIGINS = [
+    ("localhost:8080", "http://localhost:8080"),
+    ("[::1]:8080", "http://[::1]:8080"),
+    ("127.0.0.1", "http://127.0.0.1"),
+    ("127.0.0.1:80", "http://127.0.0.1"),
+    ("timers.example", "https://timers.example"),  # HTTPS is spoken in front of the gateway
+    ("timers.example", "https://timers.example:443"),
+    ("timers.example:8443", "https://timers.example:8443"),
+]
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "",
-        "null",
-        "http://localhost",
-        "http://localhost:3000",  # the page of another program here, whose requests have our cookies
-        "https://localhost",
-        "http://127.0.0.1:8080",
-        "http://[::1]:8080",
-        "http://attacker.example",
-        "http://attacker.example:8080",
-        "http://localhost:8080.attacker.example",
-        "http://localhost:8080@attacker.example",
-        "http://localhost:8080/",
-        "http://localhost:8080 http://attacker.example",
-        "http://localhost:08080000",
-        "file://",
-        "chrome-extension://localhost:8080",
-        "localhost:8080",
-        "HTTP://localhost:8080 ",
-    ],
-)
+def test_own_pages_may_ask(guarded: Guard) -> None:
+    for host, origin in OWN_ORIGINS:
+        assert post(guarded, ("Host", host), ("Origin", origin), JSON).status in (200, 401), origin
+
+
+OTHER_ORIGINS = [
+    "",
+    "null",
+    "http://localhost",
+    "http://localhost:3000",  # the page of another program here, whose requests have our cookies
+    "https://localhost",
+    "http://127.0.0.1:8080",
+    "http://[::1]:8080",
+    "http://attacker.example",
+    "http://attacker.example:8080",
+    "http://localhost:8080.attacker.example",
+    "http://localhost:8080@attacker.example",
+    "http://localhost:8080/",
+    "http://localhost:8080 http://attacker.example",
+    "http://localhost:08080000",
+    "file://",
+    "chrome-extension://localhost:8080",
+    "localhost:8080",
+    "HTTP://localhost:8080 ",
+]
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_pages_of_every_other_origin_may_not(guarded: Guard, origin: str, method: str) -> None:
-    answer = ask(guarded, method, "/rpc", [OURS, ("Origin", origin), JSON])
+def test_pages_of_every_other_origin_may_not(guarded: Guard, method: str) -> None:
+    answers = {origin: ask(guarded, method, "/rpc", [OURS, ("Origin", origin), JSON]) for origin in OTHER_ORIGINS}
 
-    assert (answer.status, answer.problem) == (403, "foreign_origin")
-    assert not [name for name, _ in answer.headers if name.startswith("access-control-")]
+    told = {origin: (answer.status, answer.problem) for origin, answer in answers.items()}
+    assert told == dict.fromkeys(OTHER_ORIGINS, (403, "foreign_origin"))
+    assert not [name for answer in answers.values() for name, _ in answer.headers if name.startswith("access-control-")]
 
 
 def test_own_https_takes_no_page_that_came_without(tmp_path: Path) -> None:
@@ -277,51 +274,39 @@ def test_spellings_of_a_host() -> None:
     assert Hosts(["timers.example:443"], is_encrypted=False).has(Host("timers.example", None))
 
 
-class TestOverTheWire:
-    """What only bytes can say: uvicorn is between them and the guard."""
+WIRE = [
+    (["GET /healthz HTTP/1.1", "Host: 10.0.0.1"], 200),
+    (["GET /session HTTP/1.1", "Host: localhost"], 200),
+    (["GET /session HTTP/1.1", "Host: localhost", "Forwarded: for=10.0.0.1"], 401),
+    (["GET /metrics HTTP/1.1", "Host: localhost", "X-Forwarded-For: 10.0.0.1"], 401),
+    (["GET /metrics HTTP/1.0", "Host: localhost"], 401),
+    (["GET /session HTTP/1.1"], 400),
+    (["GET /session HTTP/1.0"], 421),
+    (["GET /session HTTP/1.1", "Host: localhost", "Host: attacker.example"], 400),
+    (["GET /session HTTP/1.1", "Host: localhost", "Host: localhost"], 400),
+    (["GET /session HTTP/1.1", "Host : localhost"], 400),
+    (["GET /session HTTP/1.1", "Host: attacker.example\r\n localhost"], 421),
+    (["GET /session HTTP/1.1", "Host: localhost", "Origin: http://localhost", "Origin: http://localhost:1"], 400),
+    (["GET http://localhost/session HTTP/1.1", "Host: attacker.example"], 421),
+    (["GET http://attacker.example/session HTTP/1.1", "Host: localhost"], 404),
+    (["GET http://[/session HTTP/1.1", "Host: localhost"], 404),
+    (["GET //localhost/session HTTP/1.1", "Host: localhost"], 404),
+    (["GET /%2e%2e/session HTTP/1.1", "Host: localhost", "X-Forwarded-For: 10.0.0.1"], 401),
+    (["GET /healthz/../metrics HTTP/1.1", "Host: 10.0.0.1"], 421),
+    (["OPTIONS * HTTP/1.1", "Host: localhost"], 404),
+    (["OPTIONS /rpc HTTP/1.1", "Host: localhost", "Origin: http://localhost:3000"], 403),
+    (["GET /rpc HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"], 405),
+    (["GET /session HTTP/1.1", "Host: localhost", f"Cookie: {'a' * 1_000_000}"], 400),
+    (["GET /session HTTP/1.1", "Host: localhost", *(f"X-{number}: {'a' * 100}" for number in range(10_000))], 400),
+]
+"""What only bytes can say, and what the gateway answers."""
 
-    @pytest.fixture(scope="class")
-    def address(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-        path = tmp_path_factory.mktemp("wire")
-        make_token(path / "tokens", frozenset({"read"}))
-        config = uvicorn.Config(
-            Guard(APP, access(path), {"/"}), http="h11", ws="none", lifespan="off", log_level="critical"
-        )
-        server = uvicorn.Server(config)
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-            thread.start()
-            yield listening.getsockname()
-            server.should_exit = True
-            thread.join(LIMIT_S)
-            assert not thread.is_alive()
 
-    def status(self, address: tuple[str, int], *lines: str) -> int:
-        with socket.create_connection(address, LIMIT_S) as connection:
-            connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
-            return int(connection.makefile("rb").readline().split()[1])
+def test_requests_as_bytes() -> None:
+    async def meet() -> list[int]:
+        async with listening(NOWHERE) as connect:
+            heads = ["\r\n".join([*lines, "Connection: close", "", ""]).encode() for lines, _ in WIRE]
+            answers = await asyncio.gather(*[said_to(await connect(), head) for head in heads])
+            return [int(answer.split(b" ", 2)[1]) for answer in answers]
 
-    @pytest.mark.parametrize(
-        ("lines", "status"),
-        [
-            (["GET / HTTP/1.1", "Host: localhost"], 200),
-            (["GET /rpc HTTP/1.1", "Host: localhost"], 401),
-            (["GET / HTTP/1.1"], 400),
-            (["GET / HTTP/1.0"], 421),
-            (["GET / HTTP/1.1", "Host: localhost", "Host: attacker.example"], 400),
-            (["GET / HTTP/1.1", "Host: localhost", "Host: localhost"], 400),
-            (["GET / HTTP/1.1", "Host : localhost"], 400),
-            (["GET / HTTP/1.1", "Host: attacker.example\r\n localhost"], 421),
-            (["GET http://localhost/ HTTP/1.1", "Host: attacker.example"], 421),
-            (["GET http://attacker.example/ HTTP/1.1", "Host: localhost"], 401),
-            (["GET http://localhost/rpc HTTP/1.1", "Host: localhost"], 401),
-            (["GET //localhost/rpc HTTP/1.1", "Host: localhost"], 401),
-            (["GET /%72pc HTTP/1.1", "Host: localhost"], 401),
-            (["GET /%2F HTTP/1.1", "Host: localhost"], 401),
-            (["GET / HTTP/1.1", "Host: localhost", f"Cookie: {'a' * 100_000}"], 400),
-            (["GET / HTTP/1.1", "Host: localhost", *(f"X-{number}: {'a' * 100}" for number in range(1000))], 400),
-            (["OPTIONS * HTTP/1.1", "Host: localhost"], 401),
-        ],
-    )
-    def test_request(self, address: tuple[str, int], lines: list[str], status: int) -> None:
-        assert self.status(address, *lines) == status
+    assert list(zip(WIRE, asyncio.run(meet()), strict=True)) == [(case, case[1]) for case in WIRE]
