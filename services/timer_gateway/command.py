@@ -122,8 +122,8 @@ def _serve() -> int:
     for sentence in unknown:
         log.warning(sentence)
     try:
+        sockets = listen(settings.host, settings.port)  # before a token is made that could not be told then
         access, first = open_access(settings, time.time)
-        sockets = listen(settings.host, settings.port)
         if first is not None:
             writer.put(f"The page, this once: {first_link(settings, sockets[0].getsockname()[1], first)}")
         is_interrupted = serve(settings, access, sockets)

@@ -11,6 +11,7 @@ import uvicorn
 
 from timer_gateway.access import Access
 from timer_gateway.app import application
+from timer_gateway.certificate import renew
 from timer_gateway.connections import Connection
 from timer_gateway.limits import CONNECTIONS, HEAD_BYTES, Rate
 from timer_gateway.listening import BACKLOG, url_of
@@ -134,7 +135,7 @@ def _reload(server: uvicorn.Server, parts: Parts) -> None:
     settings, context = parts.settings, server.config.ssl
     if context is not None and settings.certificate is not None:
         try:
-            context.load_cert_chain(settings.certificate, settings.key)
+            renew(context, settings.certificate, settings.key)
         except OSError as error:
             log.error("certificate not read", extra=fields(reason=error.strerror or str(error)))
         else:

@@ -11,8 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.asking import Answer, ask
-from gateway.test_limits import listening, said_to
-from gateway.visits import NOWHERE
+from gateway.visits import NOWHERE, listening, said_to
 from timer_gateway.access import Access, Guard
 from timer_gateway.hosts import Host, Hosts, host_of
 from timer_gateway.safe_headers import SafeHeaders

@@ -2,28 +2,16 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import uvicorn
 
-from gateway.visits import NOWHERE, problem, visited
+from gateway.visits import LIMIT_S, NOWHERE, listening, problem, said_to, visited
 from local_server import LocalServer
-from timer_client import Settings
 from timer_gateway import limits
-from timer_gateway.listening import listen
-from timer_gateway.opening import open_access
-from timer_gateway.serve import config_of, make_parts
-from timer_gateway.settings import GatewaySettings
 
-LIMIT_S = 10
 JSON = "Content-Type: application/json"
-
-Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Clock:
@@ -106,33 +94,6 @@ def test_metrics_count_by_fixed_labels(server: LocalServer) -> None:
     ):
         assert line in told.splitlines()
     assert "wp-login" not in told
-
-
-@asynccontextmanager
-async def listening(commands: str) -> AsyncIterator[Callable[[], Awaitable[Peer]]]:
-    """A gateway on a socket; gives what connects to it."""
-    settings = GatewaySettings(client=Settings(server=commands), tokens=Path("/nowhere/gateway-tokens"))
-    access, _ = open_access(settings, time.time)
-    parts = make_parts(settings, access)
-    (socket,) = listen("127.0.0.1", 0)
-    server = uvicorn.Server(config_of(parts))
-    serving = asyncio.create_task(server._serve([socket]))
-    try:
-        yield lambda: asyncio.open_connection("127.0.0.1", socket.getsockname()[1])
-    finally:
-        server.should_exit = True
-        await asyncio.wait_for(serving, LIMIT_S)
-        await parts.upstream.close()
-
-
-async def said_to(peer: Peer, *text: bytes) -> bytes:
-    """All that comes back before the gateway closes the connection."""
-    reader, writer = peer
-    try:
-        writer.write(b"".join(text))
-        return await asyncio.wait_for(reader.read(), LIMIT_S)
-    finally:
-        writer.close()
 
 
 def head(*lines: str, path: str = "/rpc") -> bytes:

@@ -1,21 +1,27 @@
-"""A gateway in the test's process, asked by an HTTP client without sockets in between."""
+"""A gateway in the test's process, asked by an HTTP client without sockets in between, or by bytes on one."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import uvicorn
 
 from timer_client import Settings
 from timer_gateway.app import application
+from timer_gateway.listening import listen
 from timer_gateway.opening import open_access
-from timer_gateway.serve import make_parts
+from timer_gateway.serve import config_of, make_parts
 from timer_gateway.settings import GatewaySettings
 
 T = TypeVar("T")
+Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+LIMIT_S = 10
 
 NOWHERE = "tcp://127.0.0.1:9"
 """Where no server is."""
@@ -58,3 +64,31 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     assert told["title"]
     assert told["detail"]
     return answer.status_code, told["type"].partition("#")[2]
+
+
+@asynccontextmanager
+async def listening(commands: str, **settings: Any) -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """A gateway on a socket; gives what connects to it, and takes what `asyncio.open_connection` takes."""
+    client = Settings(server=commands)
+    wanted = GatewaySettings(**{"client": client, "tokens": Path("/nowhere/gateway-tokens"), **settings})
+    access, _ = open_access(wanted, time.time)
+    parts = make_parts(wanted, access)
+    (socket,) = listen("127.0.0.1", 0)
+    server = uvicorn.Server(config_of(parts))
+    serving = asyncio.create_task(server._serve([socket]))
+    try:
+        yield partial(asyncio.open_connection, *socket.getsockname())
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(serving, LIMIT_S)
+        await parts.upstream.close()
+
+
+async def said_to(peer: Peer, *text: bytes) -> bytes:
+    """All that comes back before the gateway closes the connection."""
+    reader, writer = peer
+    try:
+        writer.write(b"".join(text))
+        return await asyncio.wait_for(reader.read(), LIMIT_S)
+    finally:
+        writer.close()
