@@ -1,7 +1,6 @@
 """The command `timer-gateway`: serves, checks one that serves, and makes tokens."""
 
 import logging
-import resource
 import signal
 import sys
 import time
@@ -116,7 +115,6 @@ def _serve() -> int:
         settings, unknown = _read()
     except SettingError as error:
         return _misused(error)
-    _raise_limit()
     writer = set_up(log, settings.log_level, settings.log_format)
     _take_others(writer)
     for sentence in unknown:
@@ -148,12 +146,6 @@ def _take_others(writer: LogWriter) -> None:
     everything = logging.getLogger()
     everything.handlers[:] = [writer]
     everything.setLevel(logging.WARNING)
-
-
-def _raise_limit() -> None:
-    """Raises the limit of descriptors to the most that is allowed: each connection takes one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _misused(error: Exception) -> int:

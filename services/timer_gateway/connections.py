@@ -1,4 +1,4 @@
-"""HTTP connections: uvicorn's, with a limit for how long a request's head takes, and problems for broken requests."""
+"""HTTP connections: uvicorn's, limited in number and in the time that a head takes; broken requests get problems."""
 
 import asyncio
 from typing import Any, Final
@@ -19,8 +19,12 @@ class Connection(H11Protocol):
     _head_limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
-        """Begins to wait for the first head."""
+        """Begins to wait for the first head, unless there are connections enough."""
         super().connection_made(transport)
+        if len(self.connections) >= (self.limit_concurrency or 0):  # at which uvicorn would refuse everybody's requests
+            self.connections.discard(self)
+            transport.abort()
+            return
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -22,7 +22,10 @@ SENDING_LIMIT_S: Final = 10.0
 """How long a peer may take to send a request's head, and its body: slower ones hold a connection for nothing."""
 
 CONNECTIONS: Final = 4_000
-"""Connections at once, streams among them; beyond it a request is answered 503."""
+"""Connections at once, streams among them, or as many as the limit of open files has room for. More are closed."""
+
+RESERVED_DESCRIPTORS: Final = 100
+"""Open files besides connections: those to several servers, and what libraries open for a moment."""
 
 BATCH_REQUESTS: Final = 1_000
 """Requests in one body: as many as a server takes by default."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import time
@@ -13,7 +14,7 @@ from timer_gateway.access import Access
 from timer_gateway.app import application
 from timer_gateway.certificate import renew
 from timer_gateway.connections import Connection
-from timer_gateway.limits import CONNECTIONS, HEAD_BYTES, Rate
+from timer_gateway.limits import CONNECTIONS, HEAD_BYTES, RESERVED_DESCRIPTORS, Rate
 from timer_gateway.listening import BACKLOG, url_of
 from timer_gateway.logs import log
 from timer_gateway.metrics import Metrics
@@ -90,7 +91,7 @@ def config_of(parts: Parts) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,  # whoever asks could say anything in them
         server_header=False,
-        limit_concurrency=CONNECTIONS,
+        limit_concurrency=_most_connections(),
         backlog=BACKLOG,
         timeout_keep_alive=IDLE_LIMIT_S,
         timeout_graceful_shutdown=STOP_LIMIT_S,
@@ -106,6 +107,13 @@ def config_of(parts: Parts) -> uvicorn.Config:
             f" {error.strerror or error}"
         ) from None
     return config
+
+
+def _most_connections() -> int:
+    """How many connections there may be, once the limit of open files is as high as it can be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(1, min(CONNECTIONS, hard - RESERVED_DESCRIPTORS))
 
 
 def _take_signals(server: uvicorn.Server, parts: Parts) -> asyncio.Event:

@@ -135,3 +135,18 @@ def test_peers_that_are_slow_or_speak_nonsense_are_cut(monkeypatch: pytest.Monke
             writer.close()
 
     asyncio.run(meet())
+
+
+def test_a_connection_too_many_is_closed_and_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timer_gateway.serve.CONNECTIONS", 3)
+
+    async def meet() -> None:
+        async with listening(NOWHERE) as connect:
+            (_, first), second = await connect(), await connect()
+            assert await said_to(await connect()) == b""
+            question = b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+            assert b'{"status":"ok"}' in await said_to(second, question)
+            assert b'{"status":"ok"}' in await said_to(await connect(), question)
+            first.close()
+
+    asyncio.run(meet())
