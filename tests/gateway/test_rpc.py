@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import httpx
@@ -161,3 +162,37 @@ def test_a_server_that_is_away_is_told(server: LocalServer) -> None:
         return await http.get("/readyz")
 
     assert visited(server.commands, be_ready).json() == {"status": "ready"}
+
+
+def test_a_server_that_comes_back_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "timer_gateway")
+    with FakeServer() as fake:
+
+        async def ask(http: httpx.AsyncClient) -> list[int]:
+            statuses = [(await http.get("/timer?id=a")).status_code]
+            fake.stop()
+            statuses += [(await http.get("/timer?id=a")).status_code for _ in range(2)]
+            fake.start()
+            return [*statuses, *[(await http.get("/timer?id=a")).status_code for _ in range(2)]]
+
+        assert visited(fake.commands, ask, retry_deadline_s=0, timeout_s=0.3) == [200, 502, 502, 200, 200]
+    logged = [record.getMessage() for record in caplog.records]
+    assert [line for line in logged if line.startswith("server")] == ["server away", "server back"]
+
+
+def test_a_fault_is_a_problem_that_tells_nothing_of_itself(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("secret")
+
+    monkeypatch.setattr("timer_gateway.upstream.repeatable", fail)
+
+    async def ask(http: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await http.post("/rpc", json=body) for body in (call("timer.list"), [call("timer.list")] * 2)]
+
+    for answer in visited(NOWHERE, ask):
+        assert problem(answer) == (500, "internal_error")
+        assert "secret" not in answer.text
+        assert "content-security-policy" in answer.headers
+    assert "ValueError: secret" in caplog.text
