@@ -21,7 +21,8 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """Begins to wait for the first head, unless there are connections enough."""
         super().connection_made(transport)
-        if len(self.connections) >= (self.limit_concurrency or 0):  # at which uvicorn would refuse everybody's requests
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            # With as many uvicorn would refuse everybody's requests.
             self.connections.discard(self)
             transport.abort()
             return
