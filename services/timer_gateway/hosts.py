@@ -27,12 +27,11 @@ class Host(NamedTuple):
 def host_of(text: str) -> Host:
     """The host in a text such as `timers.example:8080` or `[::1]`. Raises ValueError."""
     match = _AUTHORITY.fullmatch(text.lower())
-    port = int(match[2]) if match and match[2] else None
-    if not match or (port or 0) > 65_535:
-        raise ValueError(f"{text[:300]!r} is no host, such as timers.example:8080")
-    name = match[1]
+    name, port = (match[1], int(match[2]) if match[2] else None) if match else ("", None)
     if name.startswith("["):
-        name = f"[{ipaddress.IPv6Address(name[1:-1])}]"
+        name = _same_address(name[1:-1])
+    if not name or (port or 0) > 65_535:
+        raise ValueError(f"{text[:300]!r} is no host, such as timers.example:8080")
     return Host(name, port)
 
 
@@ -83,3 +82,11 @@ def _spellings(host: Host) -> Iterable[Host]:
     """The ways in which a host may be listed: with its port, with a default one where it has none, and without."""
     yield Host(host.name, None)
     yield from (Host(host.name, port) for port in ([host.port] if host.port else _DEFAULT_PORTS.values()))
+
+
+def _same_address(text: str) -> str:
+    """An address of IPv6 as all ways to write it are compared, in brackets; nothing where it is none."""
+    try:
+        return f"[{ipaddress.IPv6Address(text)}]"
+    except ValueError:
+        return ""

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from timer_gateway.access import Access
-from timer_gateway.hosts import Hosts, host_of
+from timer_gateway.hosts import Hosts, host_of, is_loopback
 from timer_gateway.logs import log
 from timer_gateway.session_key import key_path, session_key
 from timer_gateway.sessions import Sessions
 from timer_gateway.settings import GatewaySettings
 from timer_gateway.tokens import Changes, TokenFileError, Tokens, is_open_to_changes, make_first_token
 from timer_protocol.log_lines import fields
+from timer_protocol.settings import SettingError
 
 _EVERY_INTERFACE: Final = ("0.0.0.0", "::", "*")  # noqa: S104 - compared, not bound
 _KEY_BYTES: Final = 32
@@ -22,8 +23,12 @@ def open_access(settings: GatewaySettings, now_s: Callable[[], float]) -> tuple[
     """The access of a gateway with these settings, and its first token, which nobody knows yet.
 
     The token is None where there are some already, or none is needed. `now_s` is the time of day. Raises
-    `TokenFileError`.
+    `TokenFileError` and `SettingError`.
     """
+    try:
+        hosts = Hosts(settings.hosts, is_encrypted=settings.is_encrypted)
+    except ValueError as error:
+        raise SettingError(f"TIMER_GATEWAY_HOSTS cannot be used: {error}") from None
     is_sheltered = settings.is_on_loopback and not settings.client.curve_client_secret
     tokens = Tokens(settings.tokens, is_sheltered=is_sheltered)
     first, key = None, secrets.token_bytes(_KEY_BYTES)
@@ -36,9 +41,7 @@ def open_access(settings: GatewaySettings, now_s: Callable[[], float]) -> tuple[
             log.warning("others may write to the tokens", extra=fields(file=str(settings.tokens), help="chmod 600"))
     else:
         log.info("programs of this machine need no token", extra=fields(file=str(settings.tokens)))
-    return Access(
-        Hosts(settings.hosts, is_encrypted=settings.is_encrypted), tokens, Sessions(key, tokens, now_s)
-    ), first
+    return Access(hosts, tokens, Sessions(key, tokens, now_s)), first
 
 
 def first_link(settings: GatewaySettings, port: int, token: str) -> str:
@@ -46,12 +49,11 @@ def first_link(settings: GatewaySettings, port: int, token: str) -> str:
 
     What stands behind `#` stays in the browser: it is in no request, and so in no log.
     """
-    if settings.hosts and settings.is_plain:  # something in front of it speaks HTTPS, under this name
-        return f"https://{settings.hosts[0]}/#token={token}"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     name = settings.hosts[0] if settings.hosts else "localhost" if settings.host in _EVERY_INTERFACE else host
-    authority = name if host_of(name).port else f"{name}:{port}"
-    return f"{'https' if settings.is_encrypted else 'http'}://{authority}/#token={token}"
+    is_behind_https = settings.is_plain and bool(settings.hosts) and not is_loopback(host_of(name).name)
+    authority = name if host_of(name).port is not None or is_behind_https else f"{name}:{port}"
+    return f"{'https' if settings.is_encrypted or is_behind_https else 'http'}://{authority}/#token={token}"
 
 
 def _session_key(tokens: Path) -> bytes:

@@ -39,7 +39,7 @@ def ask(stack: Stack, method: str, path: str, token: str = "", **members: object
 
 
 def links(stack: Stack) -> list[str]:
-    return re.findall(r"http://localhost:8080/#token=(\S+)", stack.compose("logs", GATEWAY).stdout)
+    return re.findall(r"http://127\.0\.0\.1:0/#token=(\S+)", stack.compose("logs", GATEWAY).stdout)
 
 
 def test_the_first_token_is_told_once_and_lets_in(web: Stack) -> None:

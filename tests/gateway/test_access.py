@@ -30,6 +30,7 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import GetParams, StartParams, Timer
 from timer_protocol.methods import METHODS, Method
 from timer_protocol.sender import ALL_RIGHTS
+from timer_protocol.settings import SettingError
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound
 OURS = ("Host", "localhost:8080")
@@ -324,6 +325,13 @@ class TestOpening:
         with pytest.raises(TokenFileError, match="cannot write the tokens in"):
             open_access(GatewaySettings(host=EVERYWHERE, tokens=tmp_path / "none" / "tokens"), lambda: 0.0)
 
+    def test_listed_host_that_is_none_opens_nothing(self, tmp_path: Path) -> None:
+        for host in ("timers.example:99999", "[1]"):
+            settings = GatewaySettings(host=EVERYWHERE, is_plain=True, hosts=(host,), tokens=tmp_path / "tokens")
+            with pytest.raises(SettingError, match=r"TIMER_GATEWAY_HOSTS cannot be used: .* is no host, such as"):
+                open_access(settings, lambda: 0.0)
+        assert not (tmp_path / "tokens").exists()
+
     @pytest.mark.parametrize(
         ("settings", "address"),
         [
@@ -332,6 +340,7 @@ class TestOpening:
             (GatewaySettings(host="10.0.0.1", certificate=Path("c"), hosts=("t.example",)), "https://t.example:80"),
             (GatewaySettings(host="10.0.0.1", certificate=Path("c"), hosts=("t.example:9",)), "https://t.example:9"),
             (GatewaySettings(host=EVERYWHERE, is_plain=True, hosts=("t.example",)), "https://t.example"),
+            (GatewaySettings(host=EVERYWHERE, is_plain=True, hosts=("127.0.0.1:9",)), "http://127.0.0.1:9"),
         ],
     )
     def test_link_leads_to_where_it_is_reached(self, settings: GatewaySettings, address: str) -> None:

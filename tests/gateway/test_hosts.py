@@ -264,7 +264,7 @@ def test_every_answer_has_the_safe_headers_and_keeps_its_own(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("text", ["timers.example:99999", "[::1]]", "[zz]", "a b", "http://timers.example"])
 def test_listed_host_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"host|address|allowed|octets|segment"):
+    with pytest.raises(ValueError, match="is no host, such as timers"):
         Hosts([text], is_encrypted=False)
 
 
