@@ -29,6 +29,7 @@ from timer_gateway.problems import problem
 from timer_gateway.rpc import Rpc
 from timer_gateway.safe_headers import SafeHeaders
 from timer_gateway.session_route import session_route
+from timer_gateway.streams.route import Streams
 from timer_gateway.timers import Timers
 
 
@@ -45,6 +46,7 @@ def application(parts: Parts) -> Starlette:
         Route("/metrics", _metrics_of(parts), methods=["GET"]),
         Route("/rpc", Rpc(parts).post, methods=["POST"]),
         *Timers(parts.upstream).routes(),
+        Streams(parts).route(),
     ]
     app = Starlette(
         routes=routes,

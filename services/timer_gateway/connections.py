@@ -4,10 +4,14 @@ import asyncio
 from typing import Any, Final
 
 import h11
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from timer_gateway.limits import SENDING_LIMIT_S
 from timer_gateway.problems import MEDIA_TYPE, problem
+
+ABORT: Final = "abort"
+"""The member of a request's scope that closes its connection at once, whatever is still to be sent over it."""
 
 _NOTHING_SENT = (h11.IDLE, h11.SEND_RESPONSE)
 """The states in which an answer can still begin."""
@@ -26,6 +30,7 @@ class Connection(H11Protocol):
             self.connections.discard(self)
             transport.abort()
             return
+        self.app = _with_abort(self.app, transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -64,3 +69,13 @@ class Connection(H11Protocol):
         if self._head_limit is not None:
             self._head_limit.cancel()
             self._head_limit = None
+
+
+def _with_abort(app: ASGI3Application, transport: asyncio.Transport) -> ASGI3Application:
+    """The application with what closes the connection at once in the scope of its requests."""
+
+    async def abortable(scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        scope[ABORT] = transport.abort
+        await app(scope, receive, send)
+
+    return abortable

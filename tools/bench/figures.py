@@ -6,6 +6,7 @@ from bench import (
     command_line,
     concurrent_starts,
     fan_out,
+    gateway_streams,
     growth,
     herd,
     lateness,
@@ -41,6 +42,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 """Those of the run that the page shows."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
+    "gateway": gateway_streams.measure,
     "plans": plans.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
     "postgres-lateness": lateness_on_postgres.measure,

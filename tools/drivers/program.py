@@ -29,6 +29,11 @@ class Program:
         self._seen = 0
         self._open = True
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def expect(self, pattern: str, limit_s: float = 20.0) -> re.Match[str]:
         """The next place in the output where the pattern stands."""
         end = time.monotonic() + limit_s

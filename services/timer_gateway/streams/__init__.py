@@ -1,0 +1,1 @@
+"""Events of timers as streams of server-sent events."""

@@ -1,0 +1,439 @@
+"""GET /events: what a browser gets, and what it costs, whatever happens to the server, the reader or the token."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import uvicorn
+
+from drivers.server_process import ServerProcess
+from gateway.streamed import Gateway, Stream, Told, gateway_of
+from local_server import LocalServer
+from timer_client import AsyncTimerClient, Cursor
+from timer_client.calls import Call
+from timer_client.errors import ServerUnreachable
+from timer_gateway.connections import Connection
+from timer_gateway.streams import catching_up, open_stream, places, pulse
+from timer_gateway.streams.catching_up import READS_AT_ONCE, CatchingUp
+from timer_gateway.streams.feed import Feed
+from timer_gateway.streams.pages import EncodedPage
+from timer_gateway.streams.places import FORGIVEN_AFTER_S, RETRY_MOST_MS, RETRY_MS, StreamPlaces
+from timer_gateway.tokens import make_token
+
+Scenario = Callable[[Gateway], Awaitable[None]]
+NOWHERE = "tcp://127.0.0.1:9"
+
+
+def play(scenario: Scenario, commands: str, **options: Any) -> None:
+    """Plays a scenario with a gateway in front of the server at `commands`."""
+
+    async def run() -> None:
+        async with gateway_of(commands, **options) as gateway:
+            await scenario(gateway)
+
+    asyncio.run(run())
+
+
+async def opened(gateway: Gateway, query: str = "", **headers: str) -> Stream:
+    """A stream that has begun: what happens from now on is told."""
+    stream = gateway.open(query, **headers)
+    await stream.head()
+    beat = await stream.until("beat")
+    assert beat.id is not None
+    return stream
+
+
+def test_tells_what_begins_with_its_prefix_and_beats(server: LocalServer) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = gateway.open("?prefix=order/")
+        status, headers = await stream.head()
+        assert (status, headers["content-type"]) == (200, "text/event-stream")
+        assert headers["cache-control"] == "no-store, no-transform"
+        assert headers["x-accel-buffering"] == "no"
+        info = await gateway.client.info()
+        ((log, standing),) = info.logs.items()
+        event, cursor, data = await stream.next()
+        assert (event, cursor) == ("beat", str(Cursor(info.cursor)))
+        assert data["logs"][log]["seq"] == info.cursor[log]
+        assert abs(data["logs"][log]["now_ms"] - standing.now_ms) < 1_000
+        assert RETRY_MS <= stream.retry_ms <= 1.5 * RETRY_MS
+        await gateway.client.start(minutes=5, id="tea")
+        await gateway.client.start(minutes=5, id="order/42", payload={"text": "a\nb\u2028<script>"})
+        told = await stream.next()
+        assert (told.event, told.label, told.id) == ("message", "order/42 started", f"{log}:2")
+        page = await gateway.client.read_events({log: 1})
+        assert told.data["timer"]["payload"] == page.events[0].timer.payload
+        assert told.data["seq"] == page.events[0].seq
+
+    play(scenario, server.commands)
+
+
+def test_goes_on_where_the_reader_was_cut_off(server: LocalServer) -> None:
+    """From what is kept while another stream is open, and from the server where none was."""
+
+    async def scenario(gateway: Gateway) -> None:
+        for is_kept in (True, False):
+            others = [await opened(gateway)] if is_kept else []
+            first = await opened(gateway, "?prefix=t/")
+            await gateway.client.start(minutes=5, id=f"t/1{is_kept}")
+            (told,) = await first.timers(1)
+            await first.leave()
+            for name in ("t/2", "u/2", "t/3"):
+                await gateway.client.start(minutes=5, id=f"{name}{is_kept}")
+            for other in others:
+                await other.timers(4)
+            back = gateway.open("?prefix=t/&after=start", last_event_id=str(told.id))
+            await gateway.client.start(minutes=5, id=f"t/4{is_kept}")
+            labels = [missed.label for missed in await back.timers(3)]
+            assert labels == [f"{name}{is_kept} started" for name in ("t/2", "t/3", "t/4")]
+            for stream in (back, *others):
+                await stream.leave()
+
+    play(scenario, server.commands)
+
+
+def test_begins_at_the_start_or_after_the_cursor_of_a_list(server: LocalServer) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        await gateway.client.start(minutes=5, id="a")
+        cursor = Cursor((await gateway.client.info()).cursor)
+        await gateway.client.start(minutes=5, id="b")
+        whole, later = gateway.open("?after=start"), gateway.open(f"?after={cursor}")
+        assert [told.label for told in await whole.timers(2)] == ["a started", "b started"]
+        assert [told.label for told in await later.timers(1)] == ["b started"]
+
+    play(scenario, server.commands)
+
+
+@pytest.mark.parametrize("given", ["nonsense", "elsewhere12:7", "17"])
+def test_a_cursor_of_which_nothing_is_known_is_told_as_a_loss(server: LocalServer, given: str) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        await gateway.client.start(minutes=5, id="before")
+        stream = gateway.open(last_event_id=given)
+        assert (await stream.head())[0] == 200
+        lost = await stream.next()
+        info = await gateway.client.info()
+        assert (lost.event, lost.id) == ("truncated", str(Cursor(info.cursor)))
+        await stream.until("beat")
+        await gateway.client.start(minutes=5, id="after")
+        assert [told.label for told in await stream.timers(1)] == ["after started"]
+
+    play(scenario, server.commands)
+
+
+def test_says_that_the_server_is_away_and_misses_nothing_when_it_is_back(server_process: ServerProcess) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        running = asyncio.get_running_loop().run_in_executor
+        stream = await opened(gateway, "?prefix=t/")
+        await gateway.client.start(minutes=5, id="t/before")
+        (before,) = await stream.timers(1)
+        await running(None, server_process.kill)
+        away = await stream.until("away")
+        assert away.id == before.id
+        assert away.data["silent_ms"] >= 200
+        late = gateway.open("?prefix=t/", last_event_id=str(before.id))
+        assert (await late.head())[0] == 200
+        assert (await late.next()).event == "away"
+        await running(None, server_process.start)
+        await gateway.client.start(minutes=5, id="t/after")
+        assert await _labels_to_beat(stream) == ["t/after started"]
+        assert await _labels_to_beat(late) == ["t/after started"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulse, "EVERY_S", 0.05)
+        patch.setattr(pulse, "AWAY_AFTER_S", 0.25)
+        play(scenario, server_process.commands)
+
+
+async def _labels_to_beat(stream: Stream) -> list[str]:
+    """What is told of timers until one was told and the server is there."""
+    labels: list[str] = []
+    is_there = False
+    while not (labels and is_there):
+        told = await stream.next()
+        is_there |= told.event == "beat"
+        labels += [told.label] if told.event == "message" else []
+    return labels
+
+
+def test_a_stream_opened_while_no_server_is_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = gateway.open()
+        assert (await stream.head())[0] == 200
+        assert await stream.next() == Told("away", None, {"silent_ms": None})
+        assert (await gateway.open(last_event_id="a:7").until("away")).id == "a:7"
+
+    monkeypatch.setattr(pulse, "AWAY_AFTER_S", 0.05)
+    play(scenario, NOWHERE)
+
+
+def test_a_token_gets_what_is_below_its_prefix_and_nothing_once_it_is_gone(server: LocalServer, tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    token, _ = make_token(path, frozenset({"read"}), "mine/", "mine")
+    blind, _ = make_token(path, frozenset({"start"}), "", "blind")
+
+    async def scenario(gateway: Gateway) -> None:
+        bearer = f"Bearer {token}"
+        stream = await opened(gateway, authorization=bearer)
+        await gateway.client.start(minutes=5, id="yours/1")
+        await gateway.client.start(minutes=5, id="mine/1")
+        assert [told.label for told in await stream.timers(1)] == ["mine/1 started"]
+        for query, given in (
+            ("?prefix=yours/", bearer),
+            ("?prefix=mine started", bearer),
+            ("", f"Bearer {blind}"),
+        ):
+            refused = gateway.open(query, authorization=given)
+            status, headers = await refused.head()
+            assert (status, headers["content-type"]) == (403, "application/problem+json")
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if "name=mine" not in line))
+        gateway.parts.access.tokens.reload()
+        await gateway.client.start(minutes=5, id="mine/2")
+        with pytest.raises(EOFError):
+            await stream.next()
+
+    play(scenario, server.commands, tokens=path)
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("?prefix=" + "x" * 129, "at most 128 characters"),
+        ("?prefix=tea%20began", "one of started, paused"),
+        ("?prefx=tea", "prefix? and after?"),
+        ("?prefix=a&prefix=b", "each once"),
+    ],
+)
+def test_says_what_is_wrong_with_a_request(query: str, reason: str) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = gateway.open(query)
+        assert (await stream.head())[0] == 400
+        assert reason in json.loads(await stream.body())["detail"]
+
+    play(scenario, NOWHERE)
+
+
+def test_a_slow_reader_gets_everything_once_it_takes_again(server: LocalServer) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        slow, quick = await opened(gateway, "?prefix=t/"), await opened(gateway)
+        slow.stop_taking()
+        large = "x" * 1_000
+        ids = [f"t/{number}" for number in range(400)]
+        await asyncio.gather(*(gateway.client.start(minutes=5, id=timer_id, payload=large) for timer_id in ids))
+        told = [one.data["timer"]["id"] for one in await quick.timers(len(ids))]
+        slow.go_on_taking()
+        assert [one.data["timer"]["id"] for one in await slow.timers(len(ids))] == told
+        await gateway.client.start(minutes=5, id="t/last")
+        assert [one.label for one in await slow.timers(1)] == ["t/last started"]
+
+    play(scenario, server.commands)
+
+
+def test_a_reader_that_never_reads_is_cut_off_and_waits_longer_each_time(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over real connections: what is buffered for it goes with the connection."""
+    monkeypatch.setattr(open_stream, "STALLED_S", 0.1)
+    cut, note_cut = asyncio.Event(), StreamPlaces.note_cut
+    monkeypatch.setattr(StreamPlaces, "note_cut", lambda *given: (note_cut(*given), cut.set()))
+
+    async def scenario(gateway: Gateway) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        config = uvicorn.Config(gateway.app, http=Connection, ws="none", lifespan="off", log_config=None)
+        http = uvicorn.Server(config)
+        serving = asyncio.create_task(http.serve([listening]))
+        watcher = await opened(gateway, "?prefix=t/")
+        retries = []
+        for round_ in range(2):
+            peer = socket.socket()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.connect(listening.getsockname())
+            peer.sendall(b"GET /events?prefix=t/ HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % listening.getsockname()[1])
+            peer.setblocking(False)
+            reader, writer = await asyncio.open_connection(sock=peer, limit=2_048)
+            text = (await reader.readuntil(b"retry: ") + await reader.readuntil(b"\n")).decode()
+            retries.append(int(text.rpartition("retry: ")[2]))
+            await reader.readuntil(b"event: beat")
+            for number in range(40):
+                await gateway.client.start(minutes=5, id=f"t/{round_}/{number}", payload="x" * 20_000)
+            await watcher.timers(40)
+            async with asyncio.timeout(5):
+                await cut.wait()
+            cut.clear()
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await reader.readexactly(1_000_000)
+            writer.close()
+        assert RETRY_MS <= retries[0] <= 1.5 * RETRY_MS < 2 * RETRY_MS <= retries[1] <= 3 * RETRY_MS
+        assert b"timer_gateway_streams_cut_total 2.0" in gateway.parts.metrics.text()
+        gateway.parts.stopping.set()
+        http.should_exit = True
+        await serving
+
+    play(scenario, server.commands)
+
+
+def test_streams_of_one_caller_are_bounded_and_the_next_is_told_to_wait(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "STREAMS_OF_ONE", 2)
+
+    async def scenario(gateway: Gateway) -> None:
+        streams = [await opened(gateway) for _ in range(2)]
+        full = gateway.open()
+        assert (await full.head())[0] == 200
+        assert (await full.next()).event == "full"
+        assert full.retry_ms == RETRY_MOST_MS
+        await streams[0].leave()
+        await opened(gateway)
+        assert b"timer_gateway_streams 2.0" in gateway.parts.metrics.text()
+
+    play(scenario, server.commands)
+
+
+def test_cuts_are_forgiven() -> None:
+    now_s = 0.0
+    some = StreamPlaces(lambda: now_s)
+    for _ in range(20):
+        some.note_cut("anybody", "t/")
+    assert RETRY_MOST_MS <= some.retry_ms("anybody", "t/") <= 1.5 * RETRY_MOST_MS
+    assert some.retry_ms("anybody", "u/") <= 1.5 * RETRY_MS
+    now_s = FORGIVEN_AFTER_S
+    assert some.retry_ms("anybody", "t/") <= 1.5 * RETRY_MS
+
+
+def test_all_streams_end_when_the_gateway_stops(server: LocalServer) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        streams = [await opened(gateway) for _ in range(3)]
+        gateway.parts.stopping.set()
+        for stream in streams:
+            with pytest.raises(EOFError):
+                await stream.next()
+
+    play(scenario, server.commands)
+
+
+def test_a_fault_of_the_gateway_ends_its_streams_and_the_next_ones_are_whole(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = await opened(gateway)
+        with monkeypatch.context() as patch:
+            patch.setattr(Feed, "take", lambda *_: 1 / 0)
+            await gateway.client.start(minutes=5, id="a")
+            with pytest.raises(EOFError):
+                await stream.next()
+        back = await opened(gateway)
+        await gateway.client.start(minutes=5, id="b")
+        assert [told.label for told in await back.timers(1)] == ["b started"]
+
+    play(scenario, server.commands)
+    assert "following failed" in caplog.text
+
+
+def test_nothing_is_asked_while_nobody_reads(server: LocalServer) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = await opened(gateway)
+        await stream.leave()
+        calls: list[Call[Any]] = []
+
+        async def counted(call: Call[Any]) -> Any:
+            calls.append(call)
+
+        gateway.parts.upstream.client.call = counted  # type: ignore[method-assign]
+        await asyncio.sleep(0.05)
+        assert not calls
+        assert b"timer_gateway_events_kept_bytes 0.0" in gateway.parts.metrics.text()
+
+    play(scenario, server.commands)
+
+
+class SlowServer:
+    """Answers reads one after the other, and counts how many wait at once; some fail."""
+
+    def __init__(self) -> None:
+        self.at_once: list[tuple[str, int]] = []
+        self.under_way = 0
+
+    async def call(self, call: Call[Any]) -> Any:
+        self.under_way += 1
+        self.at_once.append((str(msgspec.json.decode(call.params)["prefix"]), self.under_way))
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        if len(self.at_once) % 5 == 0:
+            raise ServerUnreachable("tcp://nowhere:1", 1, 1, "for the test")
+        return EncodedPage([], {"a": 7}, False, False)
+
+
+def test_older_events_are_read_two_pages_at_a_time_and_by_one_caller_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching_up, "RETRY_S", 0)
+
+    async def scenario() -> None:
+        slow = SlowServer()
+        reading: Any = CatchingUp(slow)  # type: ignore[arg-type]
+        callers = ["greedy"] * 20 + ["a", "b", "c"]
+        pages = await asyncio.gather(*(reading.page_after({"a": 1}, caller, caller) for caller in callers))
+        assert [page.next for page in pages] == [{"a": 7}] * len(callers)
+        assert max(count for _, count in slow.at_once) == READS_AT_ONCE
+        soon = {prefix for prefix, _ in slow.at_once[:8]}
+        assert soon == {"greedy", "a", "b", "c"}  # the greedy one keeps nobody waiting
+
+    asyncio.run(scenario())
+
+
+def test_several_logs_are_one_stream_with_one_cursor() -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = await opened(gateway, "?prefix=t/")
+        ids = [f"t/{number}" for number in range(30)]
+        await asyncio.gather(*(gateway.client.start(minutes=5, id=timer_id) for timer_id in ids))
+        told = await stream.timers(len(ids))
+        assert sorted(one.data["timer"]["id"] for one in told) == sorted(ids)
+        assert len({one.data["log"] for one in told}) == 4
+        middle = told[12]
+        assert middle.id is not None
+        assert len(Cursor.parse(middle.id)) == 4
+        back = gateway.open("?prefix=t/", last_event_id=middle.id)
+        left = [one.data["timer"]["id"] for one in await back.timers(len(ids) - 13)]
+        assert left == [one.data["timer"]["id"] for one in told[13:]]
+
+    with LocalServer(shards=4) as server:
+        play(scenario, server.commands)
+
+
+def test_one_timer_on_a_busy_server_is_all_that_is_read(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is asked for what the streams have in common, also as others come and go."""
+    asked: list[str] = []
+    call = AsyncTimerClient.call
+
+    async def noted(client: AsyncTimerClient, request: Call[Any]) -> Any:
+        if request.method == "events.read" and request.wait_ms:
+            asked.append(msgspec.json.decode(request.params)["prefix"])
+        return await call(client, request)
+
+    monkeypatch.setattr(AsyncTimerClient, "call", noted)
+
+    async def scenario(gateway: Gateway) -> None:
+        one = await opened(gateway, "?prefix=user/1/tea%20")
+        await gateway.client.start(minutes=5, id="user/1/tea")
+        await one.timers(1)
+        assert set(asked) == {"user/1/tea"}
+        other = await opened(gateway, "?prefix=user/2/")
+        await gateway.client.start(minutes=5, id="user/2/tea")
+        await other.timers(1)
+        assert asked[-1] == "user/"
+        await gateway.client.cancel("user/1/tea")
+        assert [told.label for told in await one.timers(1)] == ["user/1/tea cancelled"]
+        await other.leave()
+        await gateway.client.restart("user/1/tea")
+        await one.timers(1)
+        asked.clear()
+        await gateway.client.cancel("user/1/tea")
+        await one.timers(1)
+        assert set(asked) <= {"user/1/tea"}
+
+    play(scenario, server.commands)
