@@ -9,7 +9,7 @@ from unittest import mock
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from client.model_logs import Logs, event, topic_of
 from timer_client import Cursor
@@ -167,6 +167,22 @@ def test_all_readers_ask_the_server_where_the_feed_has_lost_something() -> None:
     assert feed.place(reader)
 
 
+def test_a_log_that_has_become_another_leads_everybody_to_the_server() -> None:
+    """A store that was restored from a copy: `b` is what is left of `a`, which the cursor of a page shows."""
+    feed = Feed()
+    reader = begun(feed, a=0)
+    feed.take(page(event(1), event(2), a=2), "")
+    early = feed.open("", {"a": 1}, lambda: None)
+    feed.take_page(early, page(event(2, log="b"), b=2))
+    assert not feed.place(early)  # what is kept is of a log that is gone, which the feed does not know yet
+    assert got(feed, reader) == [("a:1", 1), ("a:2", 2)]
+    feed.take(page(event(3, log="b"), b=3), "")
+    assert (reader.is_behind, reader.cursor) == (True, {"a": 2})
+    assert feed.place(early)
+    assert got(feed, early) == [("b:3", 3)]
+    assert not feed.place(reader)
+
+
 def test_an_event_costs_a_look_up_for_each_length_of_a_prefix() -> None:
     index: PrefixIndex[int] = PrefixIndex()
     for number in range(1_000):
@@ -205,12 +221,17 @@ PREFIXES = ("", "order/", "order/42 ", "order/42 fired", "tea")
 SMALL = {"BLOCK_EVENTS": 2, "BLOCKS_AT_ONCE": 1}
 
 
-@settings(max_examples=40)
+@settings(max_examples=60, stateful_step_count=25)
 class AnyStreams(RuleBasedStateMachine):
     """A store whose logs are restored and replaced, the feed that follows it, and streams that come, go and return."""
 
-    @initialize(logs=st.integers(1, 3), kept_bytes=st.sampled_from([1_000, 4_000, 100_000]))
-    def begin(self, logs: int, kept_bytes: int) -> None:
+    @initialize(
+        logs=st.integers(1, 3),
+        before=st.integers(0, 4),
+        kept_bytes=st.sampled_from([1_000, 4_000, 100_000]),
+        prefixes=st.lists(st.sampled_from(PREFIXES), min_size=1, max_size=3),
+    )
+    def begin(self, logs: int, before: int, kept_bytes: int, prefixes: list[str]) -> None:
         self.patches = [
             mock.patch.multiple(feed_module, **SMALL),
             mock.patch.object(reader_module, "WAITING_BYTES", 1_500),
@@ -218,12 +239,20 @@ class AnyStreams(RuleBasedStateMachine):
         for patch in self.patches:
             patch.start()
         self.logs = Logs(logs)
+        self.happen([(place, "order/42", "fired") for place in range(before)])
         self.feed = Feed(kept_bytes)
         self.clients: list[Client] = []
+        for prefix in prefixes:
+            self.open(prefix, "now")
+        self.go_on([0, *range(1, 1 + len(prefixes))] * 3, 5, 8)
 
-    @rule(place=st.integers(0, 2), timer_id=st.sampled_from(IDS), kind=st.sampled_from(KINDS), times=st.integers(1, 6))
-    def happen(self, place: int, timer_id: str, kind: EventKind, times: int) -> None:
-        for _ in range(times):
+    @rule(
+        happened=st.lists(
+            st.tuples(st.integers(0, 2), st.sampled_from(IDS), st.sampled_from(KINDS)), min_size=1, max_size=8
+        )
+    )
+    def happen(self, happened: list[tuple[int, str, EventKind]]) -> None:
+        for place, timer_id, kind in happened:
             self.logs.happen(self.log_id(place), timer_id, kind)
 
     @rule(place=st.integers(0, 2), lost=st.none() | st.integers(0, 3))
@@ -235,18 +264,15 @@ class AnyStreams(RuleBasedStateMachine):
         else:
             self.logs.restore(log_id, max(self.logs.ends[log_id] - lost, 0))
 
+    @precondition(lambda self: len(self.clients) < 5)
     @rule(prefix=st.sampled_from(PREFIXES), after=st.sampled_from(["now", "start"]))
     def open(self, prefix: str, after: str) -> None:
-        cursor = None if after == "now" else {}
-        self.clients.append(
-            Client(self.new_reader(prefix, cursor), prefix, last_id=None if cursor is None else "start")
-        )
+        cursor, last_id = (None, None) if after == "now" else ({}, "start")
+        self.clients.append(Client(self.new_reader(prefix, cursor), prefix, last_id=last_id))
 
-    @rule(place=st.integers(0, 5))
+    @rule(place=st.integers(0, 4))
     def leave_or_return(self, place: int) -> None:
         """A client is cut off, or comes back with the last id that it has seen."""
-        if not self.clients:
-            return
         client = self.clients[place % len(self.clients)]
         if client.is_away:
             cursor = None if client.last_id is None else read_cursor(client.last_id)
@@ -257,7 +283,16 @@ class AnyStreams(RuleBasedStateMachine):
             if not self.feed.has_readers:
                 self.feed.end()
 
-    @rule(limit=st.integers(1, 5), scan=st.integers(1, 8))
+    @rule(places=st.lists(st.integers(0, 5), min_size=1, max_size=12), limit=st.integers(1, 5), scan=st.integers(1, 8))
+    def go_on(self, places: list[int], limit: int, scan: int) -> None:
+        """The feed (0) reads on, and clients do what they do next."""
+        for place in places:
+            present = [client for client in self.clients if not client.is_away]
+            if place == 0:
+                self.follow(limit, scan)
+            elif present:
+                self.step(present[place % len(present)], limit, scan)
+
     def follow(self, limit: int, scan: int) -> None:
         """The feed reads on, or begins."""
         if not self.feed.has_readers:
@@ -268,12 +303,6 @@ class AnyStreams(RuleBasedStateMachine):
         prefix = self.feed.prefix
         read = self.logs.read(self.feed.cursor, prefix.partition(" ")[0], limit, scan)
         self.feed.take(page_of(read), prefix)
-
-    @rule(places=st.lists(st.integers(0, 5), min_size=1, max_size=8), limit=st.integers(1, 5), scan=st.integers(1, 8))
-    def go_on(self, places: list[int], limit: int, scan: int) -> None:
-        present = [client for client in self.clients if not client.is_away]
-        for place in places if present else ():
-            self.step(present[place % len(present)], limit, scan)
 
     def step(self, client: Client, limit: int, scan: int) -> None:
         """What a stream does next."""
