@@ -265,6 +265,8 @@ class _AsyncLink:
             raise Unanswered(str(failure), parked_s) from None
         finally:
             self._awaited.pop(token, None)
+            if reply.done() and not reply.cancelled():
+                reply.exception()  # the task may have been cancelled just before the link failed
             if self._is_retired:
                 self.retire()
 

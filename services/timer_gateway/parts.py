@@ -13,7 +13,7 @@ from timer_gateway.upstream import Upstream
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts of a running gateway. Streams have a field here as well."""
+    """The parts of a running gateway."""
 
     settings: GatewaySettings
     upstream: Upstream

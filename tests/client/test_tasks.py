@@ -1,6 +1,7 @@
 """The asynchronous client's tasks: what travels together, what is cancelled, what is closed."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -101,6 +102,24 @@ def test_closing_right_after_a_cancelled_call_is_no_fault(fake: FakeServer) -> N
                 await asking
 
     _run(test())
+
+
+def test_closing_before_a_cancelled_call_has_ended_leaves_no_failure_that_nobody_looks_at(fake: FakeServer) -> None:
+    unseen: list[dict[str, Any]] = []
+
+    async def test() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+        async with AsyncTimerClient(settings=quick(fake.commands)) as client:
+            fake.faults += [unanswered] * 2
+            for call in (client.get("a"), client.wait("b")):
+                asking = asyncio.create_task(call)
+                await asyncio.to_thread(fake.next_message)
+                asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    _run(test())
+    gc.collect()
+    assert not unseen
 
 
 def test_a_client_may_be_closed_after_its_event_loop_has_stopped(fake: FakeServer) -> None:

@@ -1,7 +1,6 @@
 """One open stream: sends what its reader gets, beats in between, and whether the server is there."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -32,18 +31,19 @@ class OpenStream:
     tell, and sleeps until there may be more: events, a page of the server, a change of the pulse, or a beat is due.
     """
 
-    def __init__(self, following: Following, caller: str, request: StreamRequest, clock: Callable[[], float]) -> None:
+    def __init__(self, following: Following, caller: str, request: StreamRequest) -> None:
         self._following = following
         self._feed = following.feed
         self._caller = caller
         self._is_lost = request.is_lost
         """Whether it is still to be told that its cursor could not be read."""
-        self._clock = clock
         self._woken = asyncio.Event()
         self._is_over = False
         self._asked: asyncio.Task[Page] | None = None
         """The page that it needs of the server before it can go on."""
-        self._beat_due_s = clock()
+        self._is_beat_due = True
+        self._beat: asyncio.TimerHandle | None = None
+        """What lets the next one be due."""
         self._told_away = False
         self._reader = following.open(request.prefix, request.after, self._woken.set)
 
@@ -55,6 +55,8 @@ class OpenStream:
     def close(self) -> None:
         """Gives everything back."""
         self._following.close(self._reader)
+        if self._beat is not None:
+            self._beat.cancel()
         if self._asked is not None:
             self._asked.cancel()
 
@@ -72,7 +74,7 @@ class OpenStream:
                 elif self._reader.block is not None:
                     await asyncio.sleep(0)
                 else:
-                    await self._sleep()
+                    await self._woken.wait()
         finally:
             leaving.cancel()
 
@@ -82,18 +84,18 @@ class OpenStream:
             pass
         self.end()
 
-    async def _sleep(self) -> None:
-        left_s = self._beat_due_s - self._clock()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(left_s if left_s > 0 else BEAT_S):
-                await self._woken.wait()
+    def _let_beat(self) -> None:
+        self._is_beat_due = True
+        self._woken.set()
 
     def _next_text(self) -> bytes:
         """What there is to tell now."""
         lines = self._asked_lines() if self._reader.is_behind else []
         if not self._reader.is_behind:
             lines += self._feed.next_lines(self._reader)
-        if self._clock() >= self._beat_due_s or self._following.pulse.is_away != self._told_away:
+            if self._reader.is_behind:  # what it was to read is kept no longer
+                self._woken.set()
+        if self._is_beat_due or self._following.pulse.is_away != self._told_away:
             lines += self._state_lines()
         return b"".join(lines)
 
@@ -121,6 +123,9 @@ class OpenStream:
 
     def _state_lines(self) -> list[bytes]:
         """Whether the server is there, and if so a beat; nothing yet where what it tells is not known."""
+        if self._beat is not None:
+            self._beat.cancel()
+        self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._let_beat)
         pulse, reader, text = self._following.pulse, self._reader, self._reader.cursor_text
         clocks_ms = pulse.clocks_ms()
         if pulse.is_away:
@@ -132,7 +137,7 @@ class OpenStream:
         else:
             return []
         self._told_away = pulse.is_away
-        self._beat_due_s = self._clock() + BEAT_S
+        self._is_beat_due = False
         return [message]
 
 

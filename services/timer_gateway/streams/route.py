@@ -82,7 +82,7 @@ class Streams:
         """Sends events until the reader goes, its token is taken away, or the gateway stops. Raises `Stalled`."""
         if self._ending is None:
             self._ending = asyncio.create_task(self._end_all())
-        stream = OpenStream(self._following, caller.name, request, self._parts.clock)
+        stream = OpenStream(self._following, caller.name, request)
         self._open.add(stream)
         try:
             await stream.send_all(send, receive, self._may_go_on(caller))
