@@ -1,35 +1,29 @@
 """The command `timer-server`: reads the settings, then serves until SIGTERM or SIGINT; makes keys; makes a store for
-several servers; renames logs; raises the format in which entries are written."""
+several servers; makes backups, and stores of them; renames logs; raises the format in which entries are written."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timer_protocol import __version__
 from timer_protocol.environment import read_environment, told_unknown
-from timer_protocol.key_files import (
-    SERVER_ROLE,
-    check_name,
-    check_prefix,
-    check_share,
-    max_timers_from_text,
-    rights_from_text,
-)
+from timer_protocol.key_files import SERVER_ROLE, check_share
 from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.log_writer import set_up
 from timer_protocol.plurals import counted
-from timer_protocol.sender import DEFAULT_RIGHTS, Right
+from timer_protocol.sender import DEFAULT_RIGHTS
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
 from timer_protocol.signal_death import die_of
 from timer_protocol.standard_streams import make_usable
-from timer_server import standard_streams
+from timer_server import arguments, standard_streams
 from timer_server.access.keys import Grant, make_client_keys, make_server_keys
 from timer_server.health import check
-from timer_server.limits import LEASE_LEAST_MS, LEASE_MOST_MS, LEASE_MS, SHARDS, SHARDS_MOST
+from timer_server.limits import LEASE_MS, SHARDS
 from timer_server.logs import log
 from timer_server.settings import Config, read_config
 
@@ -57,6 +51,16 @@ _RESTORED_HELP = (
 )
 
 
+_BACKUP_HELP = (
+    "The server that has the store of TIMER_STORE open sends a copy of it, as it is when this begins, and serves on."
+    " FILE is there once all of it is on the disk and was found whole; an older backup of that name is replaced then."
+)
+
+_RESTORE_HELP = (
+    "STORE is what TIMER_STORE says of it, or a path, and must not be there yet. Its log has a new id, so watchers"
+    " notice that events are gone which they may have seen. Timers that have ended since the backup end again."
+)
+
 _UPGRADE_HELP = (
     "It is refused while a server lives that cannot read that format; afterwards releases that cannot do not start."
     " Servers that run write in it once they are started again. A"
@@ -64,13 +68,15 @@ _UPGRADE_HELP = (
 )
 
 
-def run(arguments: list[str] | None = None) -> int:
+def run(words: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # must not end the server before it can read its keys again
     make_usable()
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(words)
     if parsed.command == "keygen":
         return _make_keys(parsed)
+    if parsed.command in {"check", "restore"}:
+        return _read_backup(parsed)
     try:
         variables = read_environment()
         config = read_config(variables)
@@ -130,6 +136,8 @@ def _work_on_store(config: Config, parsed: argparse.Namespace) -> int:
     """Runs a command about the store that TIMER_STORE names."""
     if parsed.command == "restored":
         return _rename_logs(config)
+    if parsed.command == "backup":
+        return _back_up(config, parsed.file)
     if not config.store_url:
         others = "other stores are made, and upgraded, by the server itself"
         return _complain(f"TIMER_STORE names no PostgreSQL database: {others}", EXIT_MISUSED)
@@ -173,6 +181,37 @@ def _upgrade(config: Config, parsed: argparse.Namespace) -> int:
     for line in lines:
         standard_streams.write(f"{line}\n")
     return EXIT_OK if fault is None else _complain(fault, EXIT_FAILED)
+
+
+def _back_up(config: Config, file: Path) -> int:
+    from timer_server.backup import backup  # noqa: PLC0415 - nor this
+
+    if (store := config.store_path) is None:
+        of_postgres = "PostgreSQL has backups of its own (docs/postgresql.md)"
+        other = of_postgres if config.store_url else "what is in memory ends with its server"
+        return _complain(f"TIMER_STORE names no file: {other}", EXIT_MISUSED)
+    return _tell(partial(backup, store, file))
+
+
+def _read_backup(parsed: argparse.Namespace) -> int:
+    from timer_server.backup import check_file, restore  # noqa: PLC0415 - nor this
+    from timer_server.random_ids import new_log_id  # noqa: PLC0415
+
+    if parsed.command == "check":
+        return _tell(partial(check_file, parsed.file))
+    return _tell(partial(restore, parsed.file, parsed.to, new_log_id))
+
+
+def _tell(work: Callable[[], str]) -> int:
+    """Does some work and writes what it tells, or why it could not be done."""
+    from timer_server.store.base import StoreError  # noqa: PLC0415 - nor this
+
+    try:
+        told = work()
+    except StoreError as error:
+        return _complain(str(error), EXIT_FAILED)
+    standard_streams.write(f"{told}\n")
+    return EXIT_OK
 
 
 def _rename_logs(config: Config) -> int:
@@ -241,17 +280,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser = _Parser(
         prog="timer-server",
-        usage="timer-server [-h] [--check | --version | keygen ... | init ... | restored | upgrade ...]",
+        usage="timer-server [-h] [--check | --version | COMMAND ...]",
         description="Durable countdown timers over ZeroMQ. Everything is set by environment variables or a .env file.",
         epilog=f"variables, their defaults and what is allowed:\n{settings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="ask the server at TIMER_BIND for a sign of life")
     parser.add_argument("--version", action="version", version=f"timer-server {__version__}")
-    commands = parser.add_subparsers(
-        dest="command", metavar="keygen, init, restored, upgrade", title="commands", prog="timer-server"
-    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog="timer-server")
     _add_keygen(commands)
+    _add_backups(commands)
     _add_init(commands)
     about = "give the logs in TIMER_STORE new ids: for once after a copy of it was put back, before a server starts"
     commands.add_parser("restored", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_RESTORED_HELP)
@@ -263,17 +301,19 @@ def _add_keygen(commands: "argparse._SubParsersAction[_Parser]") -> None:
     about = "make the keys for encryption where they are missing; those that are there are kept"
     keygen = commands.add_parser("keygen", help=about, description=f"{about.capitalize()}.", epilog=_KEYGEN_HELP)
     keygen.add_argument("folder", type=Path, help="for the server's pair, and `clients` with the public keys let in")
-    keygen.add_argument("--client", type=_name, metavar="NAME", help="make a client's pair too, and let it in")
-    keygen.add_argument("--prefix", type=_prefix, default="", help="bind it to timers whose id begins with this")
+    keygen.add_argument("--client", type=arguments.name, metavar="NAME", help="make a client's pair too, and let it in")
+    keygen.add_argument(
+        "--prefix", type=arguments.prefix, default="", help="bind it to timers whose id begins with this"
+    )
     keygen.add_argument(
         "--rights",
-        type=_rights,
+        type=arguments.rights,
         metavar="RIGHTS",
         help="what it may do, such as read,take; of read, start, change, take and admin (default: all but admin)",
     )
     keygen.add_argument(
         "--max-timers",
-        type=_max_timers,
+        type=arguments.max_timers,
         metavar="N",
         help="how many timers may be pending below its prefix (default: as many as on the server)",
     )
@@ -291,15 +331,33 @@ def _add_keygen(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
 
 
+def _add_backups(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    about = "make a backup of the store, which is a file, while a server has it open"
+    made = commands.add_parser("backup", help=about, description=f"{about.capitalize()}.", epilog=_BACKUP_HELP)
+    about = "read all of a backup, and say whether it is whole"
+    checked = commands.add_parser("check", help=about, description=f"{about.capitalize()}.")
+    about = "make a store of a backup, before a server starts on it"
+    restored = commands.add_parser("restore", help=about, description=f"{about.capitalize()}.", epilog=_RESTORE_HELP)
+    for command in (made, checked, restored):
+        command.add_argument("file", type=Path, metavar="FILE", help="the backup")
+    restored.add_argument(
+        "--to", type=arguments.store_path, metavar="STORE", required=True, help="where the store is to be"
+    )
+
+
 def _add_init(commands: "argparse._SubParsersAction[_Parser]") -> None:
     about = "make the store in the PostgreSQL database that TIMER_STORE names, before its first server starts"
     init = commands.add_parser("init", help=about, description=f"{about.capitalize()}.", epilog=_INIT_HELP)
     init.add_argument(
-        "--shards", type=_shards, default=SHARDS, metavar="N", help=f"logs that servers share out (default: {SHARDS})"
+        "--shards",
+        type=arguments.shards,
+        default=SHARDS,
+        metavar="N",
+        help=f"logs that servers share out (default: {SHARDS})",
     )
     init.add_argument(
         "--lease",
-        type=_lease_ms,
+        type=arguments.lease_ms,
         default=LEASE_MS,
         metavar="SECONDS",
         help=f"silence after which a server's shards go to others (default: {LEASE_MS / 1000:g})",
@@ -312,53 +370,6 @@ def _add_upgrade(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "upgrade", help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_UPGRADE_HELP
     )
     upgrade.add_argument("--dry-run", action="store_true", help="only tell which servers there are and what they read")
-
-
-def _shards(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= SHARDS_MOST):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {SHARDS_MOST}")
-    return int(text)
-
-
-def _lease_ms(text: str) -> int:
-    try:
-        lease_ms = round(float(text) * 1000)
-    except (ValueError, OverflowError):
-        lease_ms = 0
-    if not LEASE_LEAST_MS <= lease_ms <= LEASE_MOST_MS:
-        span = f"{LEASE_LEAST_MS // 1000} to {LEASE_MOST_MS // 1000}"
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from {span}")
-    return lease_ms
-
-
-def _name(text: str) -> str:
-    try:
-        check_name(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _prefix(text: str) -> str:
-    try:
-        check_prefix(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
-    return text
-
-
-def _rights(text: str) -> frozenset[Right]:
-    try:
-        return rights_from_text(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _max_timers(text: str) -> int:
-    try:
-        return max_timers_from_text(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -53,6 +53,8 @@ class Exporter(Collector):
         yield CounterMetricFamily("timer_acknowledged_events_lost", about, metrics.events_lost)
         about = "1 while the store acknowledges nothing: requests fail, and timers ring late"
         yield GaugeMetricFamily("timer_store_away", about, metrics.is_store_away)
+        about = "Unix time of the last backup that is on a disk; 0 where this run of the server has made none"
+        yield GaugeMetricFamily("timer_last_backup_timestamp_seconds", about, metrics.backed_up_at_s)
         about = "Servers of the store with which this one has no connection, by why"
         unreachable = GaugeMetricFamily("timer_servers_unreachable", about, labels=["reason"])
         for reason in get_args(Reason):

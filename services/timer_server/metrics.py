@@ -36,6 +36,8 @@ class Metrics:
         self.events_lost = 0
         """Events that the store has acknowledged and lost: at a failover to a standby that did not have them."""
         self.is_store_away = False
+        self.backed_up_at_s = 0.0
+        """The Unix time at which the last backup was done; 0 where this run of the server has made none."""
         self.unreachable: Counter[Reason] = Counter()
         """Servers with which there is no connection, by why."""
         self.takeovers = 0
@@ -75,6 +77,10 @@ class Metrics:
     def lost(self, events: int) -> None:
         """Counts acknowledged events that the store has lost."""
         self.events_lost += events
+
+    def backed_up(self, wall_ns: int) -> None:
+        """Notes that a backup is done, and the wall clock then."""
+        self.backed_up_at_s = wall_ns / _NS_PER_S
 
     def take_up(self, number: int, counts: StateCounts) -> None:
         """Counts the timers of a shard from now on."""

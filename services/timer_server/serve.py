@@ -36,7 +36,7 @@ from timer_server.loop.chores import Retention
 from timer_server.loop.clock import Clock, Sources
 from timer_server.loop.committer import Committer, InlineCommitter
 from timer_server.loop.garbage import GarbagePolicy
-from timer_server.loop.parts import Parts
+from timer_server.loop.parts import Administered, Parts
 from timer_server.loop.signals import OperatorSignals
 from timer_server.loop.turn import Loop
 from timer_server.metrics import Metrics
@@ -49,7 +49,10 @@ from timer_server.requests.shard import Shard
 from timer_server.settings import Config
 from timer_server.store.base import Header, Notice, Store
 from timer_server.store.log import Log
+from timer_server.store.sqlite.store import SqliteStore
 from timer_server.stores import Stopped, named_stores, once_there, open_postgres
+from timer_server.wire.admin_place import admin_path
+from timer_server.wire.admin_port import AdminPort
 from timer_server.wire.advertised import Endpoints, advertised
 from timer_server.wire.commands import Commands
 from timer_server.wire.endpoints import LINGER_MS, BindError, Context, bindable, is_local
@@ -83,6 +86,7 @@ class Recovered(NamedTuple):
     places: Places
     committer: Committer
     candidate: "Candidate | None" = None
+    administered: Administered | None = None
 
 
 class Sockets(NamedTuple):
@@ -131,6 +135,7 @@ def serve(
                 for store in stores:
                     closing_all.callback(store.close)
                 recovered = _recover(stores, config, sources, signals)
+                recovered = recovered._replace(administered=_administered(config, stores[0], closing_all))
             with _policy(make_garbage_policy) as garbage:
                 _run(config, recovered, sockets, garbage, signals, make_loop)
         except Stopped:
@@ -291,7 +296,7 @@ def _run(
     signals: OperatorSignals,
     make_loop: Callable[[Parts, OperatorSignals], Loop],
 ) -> None:
-    clock, shards, places, committer, candidate = recovered
+    clock, shards, places, committer, candidate, administered = recovered
     if (gate := sockets.admission.gate) is not None:
         places.share_out(gate.shares())
     metrics = Metrics({shard.number: shard.engine.counts() for shard in shards.owned})
@@ -307,6 +312,7 @@ def _run(
     dispatcher, queue_rules, peer_traffic = handling
     made = (dispatcher, commands, events, admission, metrics, servers, garbage, peers)
     parts = Parts(clock, shards, places, queue_rules, committer, *made, peer_traffic=peer_traffic)
+    parts = parts._replace(administered=administered)
     if candidate is not None:
         parts = parts._replace(membership=candidate.join(parts, told, signals))
     for one in (sockets.commands, sockets.events, *sockets.ports):
@@ -317,6 +323,20 @@ def _run(
     finally:
         if exporter is not None:
             exporter.server_close()
+
+
+def _administered(config: Config, store: Store, closing_all: ExitStack) -> Administered | None:
+    """Listens for operators beside a store that is a file. Where that cannot be, the server serves without."""
+    if config.store_path is None or not isinstance(store, SqliteStore):
+        return None
+    path = admin_path(config.store_path)
+    try:
+        port = closing_all.enter_context(closing(AdminPort(path)))
+    except OSError as error:
+        reason = f"cannot bind {path}: {error.strerror or error}"
+        log.warning("no backups can be made while this server runs", extra=fields(reason=reason))
+        return None
+    return Administered(store, port)
 
 
 @contextmanager

@@ -73,7 +73,9 @@ CLOCK = "timer_server/loop/clock.py"
 CLOCKS = {"time", "datetime", "calendar", "sched"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "dotenv.dotenv_values"}
 
-KNOW_SQL = {f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema", "sentences")}
+KNOW_SQL = {
+    f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema", "sentences", "copying", "backup_file")
+}
 """How a row or the mark is made up, and what is checked, has nothing to do with SQL."""
 
 KNOW_POSTGRES = {
@@ -84,7 +86,7 @@ KNOW_POSTGRES = {
 
 KNOW_NAME_SERVICE = {"timer_server/store/postgres/lookup.py"}
 
-KNOW_FILE_SYSTEM = {f"timer_server/store/sqlite/{name}.py" for name in ("files", "mark", "room")}
+KNOW_FILE_SYSTEM = {f"timer_server/store/sqlite/{name}.py" for name in ("files", "mark", "room", "new_file")}
 """They ask the system about files and room, or write at a place, which is more than to read and write."""
 
 

@@ -197,6 +197,28 @@ def test_one_whose_store_is_away_rests_for_a_second_and_holds_no_other_up() -> N
     assert other.stepped_ns == [0, 1, second_ns - 1, second_ns, second_ns + 1]
 
 
+def test_chores_come_and_go_also_while_one_rests() -> None:
+    away, coming = AwayUntil(2 * REST_MS * NS_PER_MS), AwayUntil(0)
+    chores = Schedule([away])
+    for now_ns in (0, 1):
+        chores.look()
+        chores.step(now_ns, budget=1)
+    assert chores.look() == REST_MS * NS_PER_MS
+
+    chores.add(coming)
+    for now_ns in (2, REST_MS * NS_PER_MS):
+        assert chores.look() == 0
+        chores.step(now_ns, budget=1)
+    assert (away.stepped_ns, coming.stepped_ns) == ([0, REST_MS * NS_PER_MS], [2, REST_MS * NS_PER_MS])
+
+    chores.remove(coming)
+    chores.remove(away)
+    assert chores.look() == 2 * REST_MS * NS_PER_MS, "until then one rested"
+    chores.step(3 * REST_MS * NS_PER_MS, budget=1)
+    assert chores.look() == NEVER_NS
+    assert len(coming.stepped_ns) == 2
+
+
 class TestUpkeep:
     @pytest.fixture
     def hall(self) -> Iterator[Hall]:

@@ -56,6 +56,13 @@ def test_messages_and_dropped_replies_are_counted() -> None:
     assert {"timer_messages_total 3.0", "timer_replies_dropped_total 1.0"} <= set(told(metrics))
 
 
+def test_the_moment_of_the_last_backup_is_told_by_the_wall_clock() -> None:
+    metrics = Metrics({})
+    assert "timer_last_backup_timestamp_seconds 0.0" in told(metrics)
+    metrics.backed_up(BEGIN_NS)
+    assert "timer_last_backup_timestamp_seconds 1.7e+09" in told(metrics)
+
+
 def test_servers_that_cannot_be_reached_are_counted_by_why() -> None:
     metrics = Metrics({0: Bench().engine.counts()})
     metrics.unreachable["other_store"] = 2

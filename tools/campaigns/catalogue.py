@@ -1,6 +1,7 @@
 """All campaigns, in the order in which they run. A new one is a line here."""
 
 from campaigns import (
+    backups,
     cancelled_waits,
     clock,
     crash,
@@ -32,6 +33,7 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     crash.CAMPAIGN,
     turn_points.CAMPAIGN,
     disk.CAMPAIGN,
+    backups.CAMPAIGN,
     clock.CAMPAIGN,
     rolling.CAMPAIGN,
     network.CAMPAIGN,

@@ -91,9 +91,19 @@ class Trial(Generic[S]):
             watcher.reach({event.log: event.seq for event in log}, CATCH_UP_LIMIT_S)
         self._workload.close()
         self._workload = None
-        timers = _all_timers(asker, prefix=prefix)
+        timers = all_timers(asker, prefix=prefix)
         logs = asker.result("server.info")["logs"]
         self.history.close(log, timers, {log_id: standing["now_ms"] for log_id, standing in logs.items()})
+
+    def hear_out(self) -> None:
+        """Ends the load, and waits until the watchers have heard all events: for those whose log forgets meanwhile."""
+        assert self._workload is not None
+        self._workload.stop()
+        logs = Asker(self.server.commands).result("server.info")["logs"]
+        for watcher in self._workload.watchers:
+            watcher.reach({log_id: standing["seq"] for log_id, standing in logs.items()}, CATCH_UP_LIMIT_S)
+        self._workload.close()
+        self._workload = None
 
     def report(self, faults: int) -> Report:
         """What came of it. The history is kept in the folder."""
@@ -131,7 +141,7 @@ def _wait_for_those_due_soon(asker: Asker, prefix: str) -> None:
     """Waits for the last of them, again and again as others come near; one that never fires is for the checker."""
     for _ in range(ROUNDS_AT_MOST):
         due_soon = [
-            timer for timer in _all_timers(asker, prefix=prefix, state="running") if timer.remaining_ms < SOON_MS
+            timer for timer in all_timers(asker, prefix=prefix, state="running") if timer.remaining_ms < SOON_MS
         ]
         if not due_soon:
             return
@@ -150,7 +160,8 @@ def whole_log(asker: Asker, prefix: str) -> list[Event]:
         after = page.next
 
 
-def _all_timers(asker: Asker, **selection: str) -> list[Timer]:
+def all_timers(asker: Asker, **selection: str) -> list[Timer]:
+    """All timers that a server lists."""
     timers: list[Timer] = []
     while True:
         page = asker.result("timer.list", limit=PAGE, **selection, **({"after": timers[-1].id} if timers else {}))

@@ -189,7 +189,7 @@ def _load() -> None:
     cli = importlib.import_module("timer_client.cli")
     for place, _ in cli.COMMANDS.values():
         importlib.import_module(f"timer_client.cli.{place.partition(':')[0]}")
-    for name in ("command", "serve", "health"):
+    for name in ("command", "serve", "health", "backup"):
         importlib.import_module(f"timer_server.{name}")
     gc.freeze()
 

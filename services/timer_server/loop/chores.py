@@ -56,6 +56,16 @@ class Schedule:
         self._awake = chores
         self._rest_until_ns = NEVER_NS
 
+    def add(self, chore: Chore) -> None:
+        """Has one more chore, from the next look on."""
+        self.chores = [*self.chores, chore]
+        self._awake = [*self._awake, chore]
+
+    def remove(self, chore: Chore) -> None:
+        """Has a chore no longer."""
+        self.chores = [other for other in self.chores if other is not chore]
+        self._awake = [other for other in self._awake if other is not chore]
+
     def look(self) -> int:
         """Asks the chores, and returns `due_ns`."""
         first_ns = self._rest_until_ns

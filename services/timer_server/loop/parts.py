@@ -14,16 +14,26 @@ from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.placement import Shards
 from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.servers import Servers
+from timer_server.store.copied import Copied
+from timer_server.wire.admin_port import AdminPort
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 from timer_server.wire.peers import Peers
+
+
+class Administered(NamedTuple):
+    """A store of which operators may have copies, and where they ask for them."""
+
+    store: Copied
+    port: AdminPort
 
 
 class Parts(NamedTuple):
     """All parts. `places` are those of the timers of all shards. Without a garbage policy Python's own is in force.
 
     `peers` are the other servers of a store that these may share, and `membership` that of this one among them.
-    `peer_traffic` goes with them, and the dispatcher is a `ForwardingDispatcher` then.
+    `peer_traffic` goes with them, and the dispatcher is a `ForwardingDispatcher` then. `administered` is there where
+    the store is a file.
     """
 
     clock: Clock
@@ -41,3 +51,4 @@ class Parts(NamedTuple):
     peers: Peers | None = None
     membership: Standing | None = None
     peer_traffic: PeerTraffic | None = None
+    administered: Administered | None = None

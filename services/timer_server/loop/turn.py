@@ -14,6 +14,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import Refusal
 from timer_server.logs import fields, log
 from timer_server.loop.alarm import Alarm
+from timer_server.loop.backups import Backups
 from timer_server.loop.chores import (
     Expiry,
     PlanCare,
@@ -104,6 +105,9 @@ class Loop:
                 *([] if parts.peer_traffic is None else [parts.peer_traffic]),
             ]
         )
+        self._backups = self._backups_of(parts)
+        self._admin = -1 if parts.administered is None else parts.administered.port.fileno()
+        """The descriptor by which operators ask."""
         self._ticket = self._committer.settled()
         self._commit_ns = 0
         self._head_start = HeadStart()
@@ -111,6 +115,8 @@ class Loop:
         self._poller = self._polling(parts.commands, parts.events)
         if self._peering is not None:
             self._peering.register(self._poller)
+        if self._backups is not None:
+            self._poller.register(self._admin, zmq.POLLIN)
         self._settling = self._polling()
 
     def run(self) -> None:
@@ -141,6 +147,8 @@ class Loop:
         is_quiet = self._alarm.is_all_of(ready)
         if self._signals.fileno() in ready and self._signals.take_reload():
             self._upkeep.reload()
+        if self._admin in ready and self._backups is not None:
+            self._backups.take_in()
         if self._membership is not None:
             self._attend(self._membership)
         if self._settles_late:
@@ -358,6 +366,13 @@ class Loop:
         if due_ns <= next_ns:
             next_ns = due_ns - self._head_start.ns if self._committer.is_inline else due_ns
         return self._alarm.set(next_ns, self._clock.now_ns())
+
+    def _backups_of(self, parts: Parts) -> Backups | None:
+        """What makes backups of the store, where it is a file."""
+        if parts.administered is None:
+            return None
+        store, port = parts.administered
+        return Backups(port, store, parts.clock, parts.metrics, self._other_chores)
 
     def _polling(self, *sockets: EndpointSocket) -> zmq.Poller:
         """A poller for these sockets, and for all that is polled even while no more turns may be submitted."""

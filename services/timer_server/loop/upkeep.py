@@ -29,6 +29,7 @@ class Upkeep:
         self._servers, self._membership, self._dispatcher = parts.servers, parts.membership, parts.dispatcher
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
         self._peers = parts.peers
+        self._admin = None if parts.administered is None else parts.administered.port
         self._sockets: list[EndpointSocket] = [parts.commands, parts.events]
         if parts.peers is not None:
             self._sockets.append(parts.peers.port)
@@ -171,7 +172,9 @@ class Upkeep:
             self.turned_away = 0
 
     def _listen_again(self) -> None:
-        """Listens where a socket has been replaced and there was no descriptor for that."""
+        """Listens where a socket has been replaced, or a connection had to wait, for lack of descriptors."""
+        if self._admin is not None:
+            self._admin.resume()
         for one in self._sockets:
             try:
                 one.listener.resume()

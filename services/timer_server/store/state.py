@@ -7,6 +7,9 @@ from timer_server.core.ledger import Changes, LogEnds
 from timer_server.store.base import Anchor, Header, Notice
 from timer_server.store.integrity import Damage, checksum_of, is_sound
 
+HeaderRow = tuple[bytes, int]
+"""The state of a log as it is stored: its body, and the checksum of that."""
+
 
 class LogState(msgspec.Struct, frozen=True, array_like=True):
     """What a log holds after its last commit.
@@ -55,13 +58,13 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(LogState).decode
 
 
-def state_to_row(state: LogState) -> tuple[bytes, int]:
-    """The row for a state: its body, and the checksum of that."""
+def state_to_row(state: LogState) -> HeaderRow:
+    """The row for a state."""
     body = _encode(state)
     return body, checksum_of(body)
 
 
-def row_to_state(row: tuple[bytes, int] | None) -> LogState:
+def row_to_state(row: HeaderRow | None) -> LogState:
     """The state in a row. Raises `Damage`."""
     if row is None:
         raise Damage("its header is missing")

@@ -16,6 +16,9 @@ VERSION = 1
 APPLICATION_ID = 0x54494D4C
 """Marks the databases of this program: "TIML"."""
 
+BACKUP_ID = 0x54494D42
+"""Marks backups, which no server opens, in the same place: "TIMB"."""
+
 _CREATE = (
     """
     CREATE TABLE blocks (
@@ -48,6 +51,9 @@ SELECT_STATE = "SELECT body, checksum FROM header"
 AFTER = f"{SELECT_BLOCKS} WHERE last_place > ? ORDER BY last_place"
 """The blocks with entries after a place."""
 
+BETWEEN = f"{SELECT_BLOCKS} WHERE last_place > ? AND last_place <= ? ORDER BY last_place"
+"""The blocks behind a place, up to another."""
+
 STANDING_AFTER = "SELECT last_place, last_seq FROM blocks WHERE last_place > ? ORDER BY last_place LIMIT 1"
 """The keys of the first of those blocks."""
 
@@ -62,6 +68,8 @@ def is_new(database: sqlite3.Connection, path: Path) -> bool:
     has_tables = database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
     if not has_tables and application_id == version == 0:
         return True
+    if application_id == BACKUP_ID:
+        raise StoreError(f"{path} is a backup; `timer-server restore {path} --to STORE` makes a store of it")
     if application_id != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program; name another file in TIMER_STORE")
     if version > VERSION:
@@ -76,12 +84,31 @@ def is_new(database: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
-def create(database: sqlite3.Connection, state: LogState) -> None:
-    """Makes the tables of an empty log."""
+def check_is_backup(database: sqlite3.Connection, path: Path) -> None:
+    """Raises `StoreError` for a database that is no backup, or one of a newer server, and `Damage`."""
+    application_id = database.execute("PRAGMA application_id").fetchone()[0]
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if application_id == APPLICATION_ID:
+        raise StoreError(
+            f"{path} is a store, and no backup: `timer-server backup FILE` makes one while a server has it"
+        )
+    if application_id != BACKUP_ID:
+        raise StoreError(f"{path} is a database of another program, and no backup")
+    if version > VERSION:
+        raise StoreError(
+            f"{path} is a backup of a newer timer-server (schema {version}, this one knows up to {VERSION});"
+            " use that version"
+        )
+    if version != VERSION:
+        raise Damage(f"its schema version is {version}")
+
+
+def create(database: sqlite3.Connection, state: LogState, application_id: int = APPLICATION_ID) -> None:
+    """Makes the tables of a log in this state, which has no blocks yet."""
     database.execute("BEGIN EXCLUSIVE")
     for statement in _CREATE:
         database.execute(statement)
-    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA application_id = {application_id}")
     database.execute(f"PRAGMA user_version = {VERSION}")
     database.execute("INSERT INTO header (one, body, checksum) VALUES (1, ?, ?)", state_to_row(state))
     database.execute("COMMIT")

@@ -17,6 +17,7 @@ from timer_server.store.base import Anchor, Block, Header, Notice, StoreError
 from timer_server.store.blocks import Row, entries_of, entry_in, to_rows, without
 from timer_server.store.integrity import Damage, verify_complete
 from timer_server.store.quoting import one_line
+from timer_server.store.sqlite.copying import Copy
 from timer_server.store.sqlite.files import StoreFiles
 from timer_server.store.sqlite.mark import Mark, MarkFile
 from timer_server.store.sqlite.room import Room
@@ -34,7 +35,7 @@ from timer_server.store.sqlite.schema import (
     is_new,
 )
 from timer_server.store.sqlite.sentences import REMEDY, overwritten, sentence
-from timer_server.store.state import LogState, row_to_state, state_to_row
+from timer_server.store.state import HeaderRow, LogState, row_to_state, state_to_row
 
 CHECKPOINT_PAGES = 1000
 """Pages in the write-ahead log before it is written into the database, or fewer on a small disk."""
@@ -74,8 +75,10 @@ class SqliteStore:
         """Whether the room was taken."""
         self._noted_commits = 0
         """The commits when the files were last noted."""
-        self._is_short_of_room = False
+        self.is_short_of_room = False
+        """Whether the disk is nearly full, by the last look."""
         self._has_failed = False
+        self._copy: Copy | None = None
 
     def open(self) -> Header:
         self._connect()
@@ -86,7 +89,7 @@ class SqliteStore:
         if doubt is not None:
             figures = {"file": str(self._mark.path), "reason": doubt}
             notices.append(Notice("the mark was set anew", figures, is_warning=True))
-        return self._state.header(*notices)._replace(is_short_of_room=self._is_short_of_room)
+        return self._state.header(*notices)._replace(is_short_of_room=self.is_short_of_room)
 
     def restored(self) -> tuple[Header, Header]:
         """Opens a store that was copied back and gives its log a new id; returns the headers before and after.
@@ -158,6 +161,18 @@ class SqliteStore:
     def blocks_after_seq(self, seq: int) -> Generator[Block, None, None]:
         return self.blocks_after(self._place_before_those_after(seq))
 
+    def begin_copy(self) -> HeaderRow:
+        self._copy = Copy(self._database, self._state)
+        return state_to_row(self._state)
+
+    def copy_on(self, most_bytes: int) -> list[Row]:
+        assert self._copy is not None, "no copy was begun"
+        with self._explained("read"):
+            return self._copy.take(most_bytes)
+
+    def end_copy(self) -> None:
+        self._copy = None
+
     def look_after(self) -> int | None:
         with self._explained("look after"):
             self._verify_files()
@@ -170,7 +185,7 @@ class SqliteStore:
 
     def close(self) -> None:
         if self._connection is not None:
-            if self._has_failed or self._is_short_of_room:
+            if self._has_failed or self.is_short_of_room:
                 # Closing would merge the log into the database; interrupted, it leaves both, and their room.
                 self._connection.interrupt()
                 with self._room.kept():
@@ -234,6 +249,8 @@ class SqliteStore:
                 continue
             done = row[0]
             left, count = without(row, gone)
+            if self._copy is not None:
+                self._copy.keep(row)
             if left is None:
                 self._database.execute(DELETE_BLOCK, (done,))
             elif count:
@@ -337,7 +354,7 @@ class SqliteStore:
         pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
         free_pages: int = self._database.execute("PRAGMA freelist_count").fetchone()[0]
         left_bytes = self._room.left_bytes((max(self._most_pages - pages, 0) + free_pages) * self._page_bytes)
-        self._is_short_of_room = left_bytes is not None and left_bytes < self._room.usual_log_bytes
+        self.is_short_of_room = left_bytes is not None and left_bytes < self._room.usual_log_bytes
         return left_bytes
 
     def _verify_files(self) -> None:
