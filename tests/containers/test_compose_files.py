@@ -1,13 +1,14 @@
-"""The compose files: valid, with the client out of `up`, and published to this machine alone."""
+"""The compose files: the client is out of `up`, the containers are confined, and published to this machine alone."""
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import zmq
 
 from drivers.runs import new_project
-from drivers.stack import FILES, ROOT, Stack, inspect
+from drivers.stack import FILES, ROOT, Stack, inspect, run
 
 PUBLISH = ROOT / "deploy" / "compose.publish.yml"
 
@@ -28,10 +29,10 @@ def test_published_ports_are_the_documented_ones_on_the_loopback_interface(tag: 
     assert ports == [("127.0.0.1", "8888"), ("127.0.0.1", "8889")]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def published(tag: str) -> Iterator[Stack]:
     """A server that is published, on free ports."""
-    stack = Stack(new_project(), tag, files=[*FILES, PUBLISH])
+    stack = Stack(new_project(), tag, files=[*FILES, PUBLISH], is_checked=False)
     stack.env |= {"PUBLISH_COMMANDS": "0", "PUBLISH_EVENTS": "0"}
     try:
         stack.up()
@@ -54,8 +55,29 @@ def test_published_server_answers_this_machine_only(published: Stack) -> None:
         assert b'"result"' in socket.recv()
 
 
-def test_settings_reach_the_server_and_a_wrong_one_stops_it(stack: Stack) -> None:
-    stack.env |= {"TIMER_RETENTION_S": "a day"}
-    done = stack.compose("run", "--rm", "-T", "server", check=False)
+def test_both_sides_are_confined_and_the_server_has_no_capability(published: Stack) -> None:
+    assert_confined(inspect(published.container("server"))["HostConfig"])
+    client = published.compose("run", "--detach", "--no-deps", "client", "start", "1h").stdout.strip()
+    assert_confined(inspect(client)["HostConfig"])
+    look = ["docker", "exec", published.container("server"), "grep", "-E", "^(Cap|NoNewPrivs)", "/proc/1/status"]
+    status = dict(line.split() for line in run(look).stdout.splitlines())
+    assert status.pop("NoNewPrivs:") == "1"
+    assert len(status) == 5
+    assert {int(mask, 16) for mask in status.values()} == {0}
+
+
+def assert_confined(host: dict[str, Any]) -> None:
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert host["Privileged"] is False
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["Init"] is True
+    assert list(host["Tmpfs"]) == ["/tmp"]  # noqa: S108 - a mount point
+
+
+def test_settings_reach_the_server_and_a_wrong_one_stops_it(published: Stack) -> None:
+    wrong = published.env | {"TIMER_RETENTION_S": "a day"}
+    done = run(published.line("run", "--rm", "-T", "server"), env=wrong, cwd=ROOT, check=False)
     assert done.returncode == 2
     assert "TIMER_RETENTION_S is 'a day', but must be" in done.stderr

@@ -100,7 +100,7 @@ def _cut_over_the_end(scene: Scene, company: Company) -> list[str]:
     """What is wrong with a countdown that the client is cut off from until after its end."""
     name = f"{scene.stack.project}-countdown"
     seconds = ("0", "0", str(COUNTDOWN_S))
-    countdown = Countdown(scene.stack.start_timer("start", *seconds, "--json", "--id", COUNTDOWN, name=name))
+    countdown = Countdown(scene.stack.run_client("start", *seconds, "--json", "--id", COUNTDOWN, name=name))
     cut(scene.network, name)
     in_time = countdown.left_s > 0
     company.wait_for_end(COUNTDOWN, COUNTDOWN_S + END_LIMIT_S)
