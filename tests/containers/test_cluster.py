@@ -20,6 +20,7 @@ LOAD = Path(__file__).with_name("cluster_load.py").read_text()
 LIMIT_S = 60.0
 LEASE_S = 2.0
 LATE_S = LEASE_S + 1
+LOAD_S = 6.0
 DURATION_S = 3.0
 
 
@@ -27,7 +28,7 @@ DURATION_S = 3.0
 def cluster(tag: str) -> Iterator[Stack]:
     """Both nodes of PostgreSQL and the first server."""
     build_postgres()
-    stack = Stack(new_project(), tag, files=FILES)
+    stack = Stack(new_project(), tag, files=FILES, is_checked=False)
     try:
         stack.up(*NODES, "server1")
         yield stack
@@ -50,7 +51,7 @@ def kill(cluster: Stack, *services: str) -> None:
 def query(cluster: Stack, statement: str) -> list[str]:
     """The rows of a statement, as text."""
     psql = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname", "timers", "--command", statement]
-    return cluster.compose("exec", "-T", "postgres1", *psql).stdout.split("\n")[:-1]
+    return run(["docker", "exec", cluster.container("postgres1"), *psql]).stdout.split("\n")[:-1]
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -73,12 +74,12 @@ def test_only_what_two_nodes_have_is_acknowledged(cluster: Stack) -> None:
     assert query(cluster, "select application_name, sync_state from pg_stat_replication") == ["postgres2|quorum"]
     assert start(cluster, "before") == "acknowledged"
 
-    network, standby = f"{cluster.project}_default", cluster.container("postgres2")
-    run(["docker", "network", "disconnect", network, standby])
+    standby = cluster.container("postgres2")
+    run(["docker", "network", "disconnect", cluster.network, standby])
     try:
         assert "the store does not answer now" in start(cluster, "meanwhile", "--retry-deadline", "5")
     finally:
-        run(["docker", "network", "connect", "--alias", "postgres2", network, standby])
+        run(["docker", "network", "connect", "--alias", "postgres2", cluster.network, standby])
     assert start(cluster, "meanwhile") == "acknowledged"
     assert cluster.timer_json("get", "before")["state"] == "running"
 
@@ -86,7 +87,7 @@ def test_only_what_two_nodes_have_is_acknowledged(cluster: Stack) -> None:
 def test_nodes_that_are_killed_come_back_with_their_data(cluster: Stack) -> None:
     assert start(cluster, "kept") == "acknowledged"
     kill(cluster, *NODES)
-    cluster.compose("rm", "--force", *NODES)
+    run(["docker", "rm", *map(cluster.container, NODES)])
     cluster.up(*NODES)
     assert start(cluster, "new") == "acknowledged"
     assert cluster.timer_json("get", "kept")["state"] == "running"
@@ -96,7 +97,7 @@ def test_nodes_that_are_killed_come_back_with_their_data(cluster: Stack) -> None
 def test_a_promoted_standby_acknowledges_once_the_other_node_follows_it(cluster: Stack) -> None:
     assert start(cluster, "one") == "acknowledged"
     kill(cluster, "postgres1")
-    cluster.compose("exec", "-T", "postgres2", "pg_ctl", "promote")
+    run(["docker", "exec", cluster.container("postgres2"), "pg_ctl", "promote"])
     assert start(cluster, "two", "--retry-deadline", "3") != "acknowledged"
     wipe = ["--entrypoint", "sh", "postgres1", "-c", "rm -rf /var/lib/timer-postgres/*"]
     cluster.compose("run", "--rm", "--no-deps", "-T", *wipe)
@@ -110,7 +111,7 @@ def test_an_owner_is_killed_under_load_and_all_timers_ring_once_and_on_time(clus
     cluster.up(*SERVERS)
     owners = "select count(distinct owner) from timer_shard join timer_server on owner = incarnation where not dead"
     wait_until(lambda: query(cluster, owners) == ["3"])
-    load = cluster.start_python(LOAD, "8", str(DURATION_S))
+    load = cluster.start_python(LOAD, str(LOAD_S), str(DURATION_S))
     load.expect("under load", LIMIT_S)
 
     kill(cluster, "server1")
@@ -125,7 +126,7 @@ def test_an_owner_is_killed_under_load_and_all_timers_ring_once_and_on_time(clus
 def judge(told: dict[str, dict[str, list[float]]]) -> None:
     """None is lost, rings twice, early, or later than the lease and a second."""
     acknowledged, heard = told["acknowledged"], told["heard"]
-    assert len(acknowledged) > 100
+    assert len(acknowledged) > 75
     fired = Counter(timer_id for timer_id, kind, *_ in told["log"] if kind == "fired")
     assert {timer_id: fired[timer_id] for timer_id in acknowledged} == dict.fromkeys(acknowledged, 1)
     assert {timer_id: len(heard.get(timer_id, ())) for timer_id in acknowledged} == dict.fromkeys(acknowledged, 1)

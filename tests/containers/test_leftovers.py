@@ -1,5 +1,6 @@
 """What a run has left in the engine is removed by the next one when the run is no more, and not before."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ def built(tag: str) -> None:
 
 
 @contextmanager
-def run_with_things() -> Iterator[str]:
+def run_with_things() -> Iterator[dict[str, str]]:
     """A process that counts as a run, with one of everything in the engine, even a container that would come back."""
     with subprocess.Popen(["sleep", "600"]) as process:
         try:
@@ -24,35 +25,31 @@ def run_with_things() -> Iterator[str]:
             project = f"{PROJECTS}{name}-1"
             label = ["--label", f"com.docker.compose.project={project}"]
             forever = ["--restart", "unless-stopped", "--entrypoint", "sleep"]
-            run(["docker", "network", "create", *label, project])
-            run(["docker", "volume", "create", *label, project])
-            run(["docker", "tag", image("client"), f"{IMAGES}client:{name}"])
-            place = ["--network", project, "--volume", f"{project}:/kept"]
-            run(["docker", "run", "--detach", *label, *place, *forever, image("client"), "600"])
-            yield name
+            tag = f"{IMAGES}client:{name}"
+            run(["docker", "tag", image("client"), tag])
+            network = run(["docker", "network", "create", *label, project]).stdout.strip()
+            volume = run(["docker", "volume", "create", *label]).stdout.strip()
+            place = ["--network", project, "--volume", f"{volume}:/kept"]
+            container = run(["docker", "run", "--detach", *label, *place, *forever, image("client"), "600"]).stdout
+            yield {"container": container.strip(), "network": network, "volume": volume, "image": tag}
         finally:
             process.kill()
 
 
-def things(name: str) -> list[int]:
-    """How many containers, networks, volumes and images a run has."""
-    label = f"label=com.docker.compose.project={PROJECTS}{name}-1"
-    lists = [
-        ["container", "ls", "--all", "--filter", label],
-        ["network", "ls", "--filter", label],
-        ["volume", "ls", "--filter", label],
-        ["image", "ls", f"{IMAGES}client:{name}"],
-    ]
-    return [len(run(["docker", *line, "--quiet"]).stdout.split()) for line in lists]
+def left(things: dict[str, str]) -> list[str]:
+    """Which kinds of a run's things the engine has."""
+    found = json.loads(run(["docker", "inspect", *things.values()], check=False).stdout)
+    names = {name for thing in found for name in (thing.get("Id"), thing.get("Name"), *thing.get("RepoTags", ()))}
+    return [kind for kind, name in things.items() if name in names]
 
 
 def test_a_killed_run_is_cleared_away_and_a_living_one_left() -> None:
     with run_with_things() as living:
         with run_with_things() as killed:
             remove_what_ended_runs_left()
-            assert things(killed) == things(living) == [1, 1, 1, 1]
+            assert left(killed) == left(living) == ["container", "network", "volume", "image"]
         remove_what_ended_runs_left()
-        assert things(killed) == [0, 0, 0, 0]
-        assert things(living) == [1, 1, 1, 1]
+        assert left(killed) == []
+        assert left(living) == ["container", "network", "volume", "image"]
     remove_what_ended_runs_left()
-    assert things(living) == [0, 0, 0, 0]
+    assert left(living) == []

@@ -104,7 +104,7 @@ class Stack:
         print(log)
 
     def _at_hand(self, *command: str, env: Sequence[str] = ()) -> list[str]:
-        """A command in a client container that waits for commands; a container for each would take three times as long."""
+        """A command in a client container that stays; a container for each would take three times as long."""
         if self._client is None:
             self._client = f"{self.project}-client"
             waits = ["--entrypoint", "sleep", "client", "infinity"]
