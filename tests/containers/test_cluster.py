@@ -20,7 +20,7 @@ LOAD = Path(__file__).with_name("cluster_load.py").read_text()
 LIMIT_S = 60.0
 LEASE_S = 2.0
 LATE_S = LEASE_S + 1
-LOAD_S = 6.0
+LOAD_S = 8.0
 DURATION_S = 3.0
 
 
@@ -126,7 +126,7 @@ def test_an_owner_is_killed_under_load_and_all_timers_ring_once_and_on_time(clus
 def judge(told: dict[str, dict[str, list[float]]]) -> None:
     """None is lost, rings twice, early, or later than the lease and a second."""
     acknowledged, heard = told["acknowledged"], told["heard"]
-    assert len(acknowledged) > 75
+    assert len(acknowledged) > 100
     fired = Counter(timer_id for timer_id, kind, *_ in told["log"] if kind == "fired")
     assert {timer_id: fired[timer_id] for timer_id in acknowledged} == dict.fromkeys(acknowledged, 1)
     assert {timer_id: len(heard.get(timer_id, ())) for timer_id in acknowledged} == dict.fromkeys(acknowledged, 1)
