@@ -10,7 +10,7 @@ TIME ?=
 ARGS ?=
 UPGRADE ?=
 
-.PHONY: help setup run web test test-together test-alone lint format bench bench-peers campaigns audit lock example clean
+.PHONY: help setup run web test test-together test-alone thorough lint format bench bench-peers campaigns audit lock example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ web: $(VENV)/ready ## Start a local server and its page at http://127.0.0.1:8080
 # Without stored bytecode each of the processes that the tests start would compile the services, and pytest the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-test: test-together test-alone ## Run all tests; container tests where a Docker engine answers
+test: test-together test-alone ## Run the tests; container tests where a Docker engine answers
 
 # Otherwise each of the workers would compile all tests for itself, at the same time.
 $(VENV)/tests-compiled: $(VENV)/ready
@@ -50,11 +50,16 @@ $(VENV)/tests-compiled: $(VENV)/ready
 NO_TESTS := $(if $(ARGS),5,0)
 
 test-together: $(VENV)/tests-compiled
-	@$(BIN)/python -m pytest -m "not alone" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
+	@$(BIN)/python -m pytest -m "not alone and not thorough" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
 # What judges time would judge the other tests as well.
 test-alone: $(VENV)/ready
 	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ]
+
+# Searches wait for nothing, so there is one of them a core.
+thorough: $(VENV)/tests-compiled ## Run what takes long: planted faults, and every search with more examples
+	@$(BIN)/python -m pytest -m "(thorough or hypothesis) and not alone" --hypothesis-profile=thorough \
+	  --numprocesses logical --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
 lint: $(VENV)/ready ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .

@@ -38,7 +38,9 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    if config.getoption("numprocesses") == "logical":
+        return None  # one a core
     return min(WORKERS_A_CORE * (os.cpu_count() or 1), MOST_WORKERS)
 
 

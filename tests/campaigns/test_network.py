@@ -16,6 +16,8 @@ from timer_client import Event, Settings, TimerClient
 from timer_client.link import Context, subscribed
 from timer_protocol.frames import BEAT_TOPIC
 
+pytestmark = pytest.mark.thorough
+
 SEED = 7
 
 

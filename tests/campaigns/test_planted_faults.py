@@ -13,6 +13,8 @@ from campaigns.crash import storm
 from campaigns.sabotaged_server import CLOCK_SABOTAGES, SABOTAGES
 from drivers.server_process import ServerProcess
 
+pytestmark = pytest.mark.thorough
+
 MINUTE_S, HOUR_S = 60.0, 3600.0
 KILLS = {"acknowledges_before_it_commits": 4, "forgets_keys": 4}
 """The first needs kills to be found, the other so many requests that some are repeated: more come with each kill."""

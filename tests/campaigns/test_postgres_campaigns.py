@@ -12,6 +12,8 @@ from campaigns.campaign import Report
 from campaigns.sabotaged_commits import SABOTAGES
 from postgres_store import require_postgres
 
+pytestmark = pytest.mark.thorough
+
 Play = Callable[[Path, Random, int, str], Report]
 
 FOUND: dict[tuple[Play, str], str] = {

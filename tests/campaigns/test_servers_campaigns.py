@@ -12,6 +12,8 @@ from campaigns.campaign import Report
 from campaigns.sabotaged_members import MEMBER_SABOTAGES
 from postgres_store import require_postgres
 
+pytestmark = pytest.mark.thorough
+
 TWO = 2
 
 PLAYS: dict[str, tuple[Callable[..., Report], str]] = {

@@ -17,7 +17,7 @@ IDS = ("order/4", "order/42", "tea")
 KINDS: tuple[EventKind, ...] = ("started", "paused", "fired")
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 class AnyWeather(RuleBasedStateMachine):
     """A store whose logs are restored and replaced, servers that come, go and hand logs over, connections that drop,
     delay and reorder, and one watcher.

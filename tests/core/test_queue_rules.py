@@ -108,7 +108,7 @@ def by_name(rules: list[Rule]) -> dict[str, Rule]:
 
 
 TestRules = RulesMachine.TestCase
-TestRules.settings = settings(max_examples=40)
+TestRules.settings = settings(max_examples=settings.default.max_examples * 2 // 5)
 
 
 def test_a_log_that_hears_late_takes_up_what_it_has_where_the_queue_began_at_the_start() -> None:

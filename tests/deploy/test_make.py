@@ -41,5 +41,5 @@ def test_what_is_listed_as_long_is_there() -> None:
 
 def test_make_help_lists_the_targets() -> None:
     shown = make("help").stdout
-    for target in ("setup", "run", "web", "test", "lint", "bench", "bench-peers", "campaigns", "lock", "help"):
+    for target in ("setup", "run", "web", "test", "thorough", "lint", "bench", "bench-peers", "campaigns", "lock", "help"):
         assert f"make {target} " in shown

@@ -466,7 +466,7 @@ class Pipeline(RuleBasedStateMachine):
 
 
 TestPipeline = Pipeline.TestCase
-TestPipeline.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestPipeline.settings = settings(max_examples=settings.default.max_examples * 3 // 5, stateful_step_count=30)
 
 
 def test_of_a_lost_shard_nothing_in_flight_is_told_and_of_the_others_all_is() -> None:

@@ -406,4 +406,4 @@ class Commits(RuleBasedStateMachine):
 
 
 TestCommits = Commits.TestCase
-TestCommits.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestCommits.settings = settings(stateful_step_count=40)

@@ -261,4 +261,4 @@ def amount_of(change: tuple[Any, Any]) -> int:
 
 
 TestForwards = ForwardsMachine.TestCase
-TestForwards.settings = settings(max_examples=60, stateful_step_count=40)
+TestForwards.settings = settings(max_examples=settings.default.max_examples * 3 // 5, stateful_step_count=40)

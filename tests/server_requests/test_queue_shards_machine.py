@@ -327,5 +327,5 @@ TestOneShard, TestThreeShards, TestSixteenShards, TestCluster = (
     machine.TestCase for machine in (ShardsMachine, ThreeShardsMachine, SixteenShardsMachine, ClusterMachine)
 )
 TestOneShard.settings = TestThreeShards.settings = TestSixteenShards.settings = TestCluster.settings = settings(
-    max_examples=20, stateful_step_count=25
+    max_examples=settings.default.max_examples // 5, stateful_step_count=25
 )
