@@ -58,7 +58,7 @@ test-alone: $(VENV)/ready
 
 # Searches wait for nothing, so there is one of them a core.
 thorough: $(VENV)/tests-compiled ## Run what takes long: planted faults, and every search with more examples
-	@$(BIN)/python -m pytest -m "(thorough or hypothesis) and not alone" --hypothesis-profile=thorough \
+	@$(BIN)/python -m pytest -m "(thorough or search or hypothesis) and not alone" --hypothesis-profile=thorough \
 	  --numprocesses logical --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
 lint: $(VENV)/ready ## Check style, types and the direction of imports

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SERVICES = Path(__file__).parents[2] / "services"
@@ -19,7 +20,8 @@ def name_of(module: Path) -> str:
     return module.relative_to(SERVICES).as_posix()
 
 
-def imports(source: str) -> set[str]:
+@cache  # several tests read the same sources
+def imports(source: str) -> frozenset[str]:
     """The full names of all modules that are imported, wherever in the source it stands."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -28,10 +30,11 @@ def imports(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute here"
             found.add(node.module or "")
-    return found
+    return frozenset(found)
 
 
-def touched(source: str) -> set[str]:
+@cache
+def touched(source: str) -> frozenset[str]:
     """The full names of what is used of imported modules: `time.time` for all ways to write it."""
     tree = ast.parse(source)
     names = dict(_imported_names(tree))
@@ -41,7 +44,7 @@ def touched(source: str) -> set[str]:
             first, _, rest = dotted.partition(".")
             if first in names:
                 found.add(f"{names[first]}.{rest}" if rest else names[first])
-    return found | {name for name in names.values() if "." in name}
+    return frozenset(found.union(name for name in names.values() if "." in name))
 
 
 def _imported_names(tree: ast.AST) -> Iterator[tuple[str, str]]:
