@@ -10,6 +10,8 @@ from campaigns.campaign import Report
 from campaigns.sabotaged_backups import SABOTAGES
 from campaigns.workload import Load
 
+pytestmark = pytest.mark.thorough
+
 FOUND_BY = {
     "keeps_nothing": {"a_backup_is_made"},
     "leaves_the_last_out": {"acknowledged_before_is_there", "pending_timers_are_those_of_the_log"},

@@ -20,6 +20,8 @@ from campaigns.workload import Load
 from drivers.postgres import Cluster
 from postgres_store import require_postgres
 
+pytestmark = pytest.mark.thorough
+
 TWO = 2
 LIGHT = Load(plain=1, library=1, watchers=1, rest_s=0.02)
 AHEAD_S = 12 * mixture.HOUR_S
