@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from containers.test_images import assert_confined
+from containers.test_compose_files import assert_confined
 from drivers.runs import GATEWAY, image, new_project
 from drivers.stack import BUILD_LIMIT_S, Stack, inspect
 

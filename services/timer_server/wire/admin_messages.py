@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from timer_protocol.plurals import counted
 from timer_server.store.blocks import Row
 from timer_server.store.state import HeaderRow
 
@@ -73,7 +74,7 @@ class Messages(Generic[M]):
         while len(self._bytes) >= LENGTH.size:
             (length,) = LENGTH.unpack_from(self._bytes)
             if length > self._most_bytes:
-                raise NoMessage(f"a message of {length} bytes, which is more than {self._most_bytes}")
+                raise NoMessage(f"a message of {counted(length, 'byte')}, which is more than {self._most_bytes}")
             end = LENGTH.size + length
             if len(self._bytes) < end:
                 return
