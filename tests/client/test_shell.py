@@ -147,8 +147,7 @@ def test_arguments_that_are_no_text(server: LocalServer, tmp_path: Path, argumen
     assert r"\xff" in ran.stderr
 
 
-@pytest.mark.parametrize("count", [5, 7, 11, 15])
-@pytest.mark.parametrize("line", ["info", "watch a"])
+@pytest.mark.parametrize(("line", "count"), [("info", 5), ("info", 7), ("info", 11), ("info", 15), ("watch a", 15)])
 def test_too_few_descriptors(server: LocalServer, tmp_path: Path, line: str, count: int) -> None:
     ran = _shell(tmp_path, f"ulimit -n {count}; timer {line}", server)
     assert ran.returncode == 5
@@ -181,7 +180,7 @@ def test_letters_that_the_output_lacks(server: LocalServer, tmp_path: Path) -> N
         assert ran.returncode == 0, (line, ran.stderr)
 
 
-@pytest.mark.parametrize("imports", [1, 2, 3, 5, 10, 20, 40, 80, 120, 160])
+@pytest.mark.parametrize("imports", [1, 3, 10, 40, 120, 160])
 def test_ctrl_c_while_the_command_is_imported(server: LocalServer, tmp_path: Path, imports: int) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", PRESSES_AT_AN_IMPORT, str(imports), "info"],
