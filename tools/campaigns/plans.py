@@ -33,8 +33,8 @@ UP_S = (0.0, 0.5)
 PASSES = (3, 15)
 """How often a point is passed before it is the end."""
 
-LOADED = (0, 60)
-"""How much of the log is read before the server is killed while it reads it."""
+LOADED = (0, 8)
+"""How many entries of its log a server has read when it is killed: fewer than the first answers leave there."""
 
 STEPS_S = (-30, 55, 70, 200, 1_000)
 """How the wall clock is set at a fault: minutes pass for the cron rules."""
