@@ -30,7 +30,7 @@ EXAMPLES = (
     "PT5M",
     "0 25 0",
 )
-"""Each form that is taken. The help texts and the table in the README are made from them."""
+"""Each form that is taken. The help texts and the table in docs/command.md are made from them."""
 
 FORMS = (
     "90 (seconds), 25m, 1h30m, 1 hour 5 min, 5:00 (minutes:seconds), 00:05:00, PT5M, "

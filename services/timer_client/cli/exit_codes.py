@@ -1,4 +1,4 @@
-"""The exit codes of the command, with what each means. The help text and the README say the same."""
+"""The exit codes of the command, with what each means. The help text and docs/command.md say the same."""
 
 from enum import IntEnum
 

@@ -15,7 +15,7 @@ EXAMPLES = (
     ("2026-12-01 09:00", "a day and a time on this machine's clocks, or on those of --zone"),
     ("2026-12-01T09:00:00+01:00", "a moment with its offset from UTC, or Z"),
 )
-"""Each form that is taken, and what it is. The help text and the table in the README are made from them."""
+"""Each form that is taken, and what it is. The help text and the table in docs/command.md are made from them."""
 
 _TIME = r"(?P<time>\d{1,2}:\d\d(?::\d\d)?)"
 _WITHOUT_DATE = re.compile(

@@ -1,4 +1,4 @@
-"""The README is held to the code: its examples run, its tables are complete."""
+"""The README and the pages for users are held to the code: their examples run, their tables are complete."""
 
 import os
 import re
@@ -24,16 +24,13 @@ from timer_testing import TimerServer
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+COMMAND_PAGE, PYTHON, WORKERS, CONFIGURATION, GATEWAY = (
+    (ROOT / "docs" / f"{page}.md").read_text() for page in ("command", "python", "workers", "configuration", "gateway")
+)
 
 
-WORKER = 3
-"""The place of the worker among the examples."""
-
-
-def _python_examples() -> list[str]:
-    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 4
-    return examples
+def _python_examples(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
 
 
 def _variables(server: ServerProcess) -> dict[str, str]:
@@ -43,8 +40,8 @@ def _variables(server: ServerProcess) -> dict[str, str]:
 
 
 def test_the_python_examples_run(server_process: ServerProcess) -> None:
-    examples = _python_examples()
-    del examples[WORKER]  # which never ends
+    examples = _python_examples(PYTHON)
+    assert len(examples) == 3
     printed = [
         subprocess.run(
             [sys.executable, "-c", example],
@@ -64,6 +61,20 @@ def test_the_python_examples_run(server_process: ServerProcess) -> None:
     ]
     assert printed[1] == "fired\n"
     assert printed[2].split() == ["running", "fired"]
+
+
+def test_workers_release_what_the_shop_was_not_paid_for(server_process: ServerProcess, tmp_path: Path) -> None:
+    shop, release = _python_examples(README)
+    shown = re.search(r"\$ python worker.py & python shop.py\n((?:seat .*\n)+)", README)
+    assert shown
+    with closing(Program([sys.executable, "-c", release], _variables(server_process), tmp_path)) as worker:
+        with TimerClient(server_process.commands, server_process.events) as client:
+            while not client.queues():  # a busy machine may start the worker after the orders' ends
+                pass
+        subprocess.run([sys.executable, "-c", shop], env=_variables(server_process), timeout=20, check=True)
+        for line in shown[1].splitlines():
+            worker.expect(line)
+    assert "4B" not in worker.output
 
 
 def test_a_cron_rule_tells_what_is_shown() -> None:
@@ -89,7 +100,7 @@ def test_steps_look_as_they_are_shown(tmp_path: Path) -> None:
 
 def _console(command: str) -> list[tuple[list[str], str]]:
     """The words of each `timer` with this command in a console, and what it prints there."""
-    consoles = "".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
+    consoles = "".join(re.findall(r"```console\n(.*?)```", COMMAND_PAGE, re.DOTALL))
     found = re.findall(rf"^\$ timer ({command} .*)\n((?:[^$].*\n)*)", consoles, re.MULTILINE)
     return [(shlex.split(words), printed) for words, printed in found]
 
@@ -102,7 +113,7 @@ def _alike(text: str) -> str:
 
 def test_two_workers_share_the_ends(server_process: ServerProcess, tmp_path: Path) -> None:
     """Which of them gets which end is up to chance."""
-    example = _python_examples()[WORKER]
+    (example,) = _python_examples(WORKERS)
     names = ("Ada", "Bob")
     emails = ["one", "two", "three", "four"]
     workers = [Program([sys.executable, "-c", example, name], _variables(server_process), tmp_path) for name in names]
@@ -117,20 +128,19 @@ def test_two_workers_share_the_ends(server_process: ServerProcess, tmp_path: Pat
         for worker in workers:
             worker.close()
     told = [line for worker in workers for line in worker.output.splitlines()]
-    for lines in (told, re.findall(r"^\w+ sends \w+$", README, re.MULTILINE)):
+    for lines in (told, re.findall(r"^\w+ sends \w+$", WORKERS, re.MULTILINE)):
         assert sorted(line.split()[2] for line in lines) == sorted(emails)
         assert {tuple(line.split()[:2]) for line in lines} <= {(name, "sends") for name in names}
 
 
 def test_the_tables_of_variables_are_complete_and_true() -> None:
-    gateway = (ROOT / "docs" / "gateway.md").read_text()
-    for page, variables in ((README, (*SERVER_VARIABLES, *CLIENT_VARIABLES)), (gateway, GATEWAY_VARIABLES)):
+    for page, variables in ((CONFIGURATION, (*SERVER_VARIABLES, *CLIENT_VARIABLES)), (GATEWAY, GATEWAY_VARIABLES)):
         rows = dict(re.findall(r"^\| `(TIMER_\w+)` \| (?:`([^`]*)`|unset) \|", page, re.MULTILINE))
         assert rows == {variable.name: variable.default for variable in variables}
 
 
 def test_every_command_is_in_the_table() -> None:
-    named = set(re.findall(r"`timer (\w+)", README))
+    named = set(re.findall(r"`timer (\w+)", COMMAND_PAGE))
     assert named == set(COMMANDS)
 
 
@@ -149,8 +159,8 @@ def test_the_exit_codes_are_those_of_the_command() -> None:
 
 
 def _table(*header: str) -> list[tuple[str, ...]]:
-    """The rows of the README's table with this header."""
-    _, _, rows = README.partition(f"| {' | '.join(header)} |\n")
+    """The rows of the table of the page on the command that has this header."""
+    _, _, rows = COMMAND_PAGE.partition(f"| {' | '.join(header)} |\n")
     lines = rows.partition("\n\n")[0].splitlines()[1:]
     return [tuple(line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in lines]
 
