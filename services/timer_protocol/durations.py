@@ -1,5 +1,7 @@
 """Hours, minutes and seconds as whole milliseconds."""
 
+from collections.abc import Sequence
+
 from timer_protocol.errors import ErrorCode, Refusal
 
 MS_PER_SECOND = 1000
@@ -28,6 +30,17 @@ def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
     if not -MAXIMUM_MS <= total <= MAXIMUM_MS:
         raise Refusal(ErrorCode.INVALID_PARAMS, f"hours, minutes and seconds come to more than {MAXIMUM_MS} ms")
     return total
+
+
+def durations_ms(seconds: Sequence[Number], max_duration_s: int) -> list[int]:
+    """Amounts of seconds in milliseconds. Raises `Refusal` unless `total_ms` and `check_duration` take all of them."""
+    try:
+        durations = [round(amount * MS_PER_SECOND) for amount in seconds]
+    except (OverflowError, ValueError):
+        durations = [total_ms(0, 0, amount) for amount in seconds]
+    check_duration(min(durations), max_duration_s)
+    check_duration(max(durations), max_duration_s)
+    return durations
 
 
 def check_duration(duration_ms: int, max_duration_s: int) -> None:

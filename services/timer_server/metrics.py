@@ -7,7 +7,7 @@ from typing import get_args
 from timer_protocol.messages import StateCounts
 from timer_protocol.plan_messages import SkipReason
 from timer_protocol.queue_messages import Queue
-from timer_server.core.model import FIRED, KINDS
+from timer_server.core.model import FIRED, KINDS, STARTED
 from timer_server.core.plans.hints import skipped_moments
 from timer_server.distribution import Distribution
 from timer_server.requests.shard import Shard, Writes
@@ -65,12 +65,13 @@ class Metrics:
             changes, now_s = part.changes, shard.at(now_ns) / _NS_PER_S
             if shard.number in self.counts:  # it may have been given away meanwhile
                 self.counts[shard.number] = part.counts
-            for event in changes.events:
+            events[STARTED] += changes.entries.packed
+            for event in changes.entries.events_apart():
                 kind_number = event.kind_number
                 events[kind_number] += 1
                 if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
                     self.lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
-            if changes.entries is not changes.events:
+            if changes.entries.has_others:
                 for moments in skipped_moments(changes):
                     self.skipped[moments.reason] += moments.count
 

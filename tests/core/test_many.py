@@ -1,6 +1,5 @@
 """Many timers at once come to what as many single requests come to, one after the other at the same moment."""
 
-from itertools import repeat
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.many import Action, ChangeManyParams, StartManyParams
 from timer_protocol.messages import STATES, CancelParams, GetParams, ListParams, StartParams
-from timer_server.core.many import _CHANGES, Timers, TimersOf, change_many, select, start_many
+from timer_server.core.many import _CHANGES, PartsOf, Timers, change_many, select, start_many
 from timer_server.core.model import STARTED, Countdown, Recall
 
 LATER_NS = BEGIN_NS + 5 * NS_PER_S + 1
@@ -35,9 +34,9 @@ earlier_requests = st.lists(
 """What has happened before. Those of 5 s or less are due, or nearly, when many are asked for, and no turn has come."""
 
 
-def bench_after(earlier: list[tuple[str, Any, int]], **limits: int) -> Bench:
-    bench = Bench(max_timers=4, max_duration_s=3600, max_payload_bytes=310, **limits)
-    bench.engine.places.share_out({"a/": 1})
+def bench_after(earlier: list[tuple[str, Any, int]], max_timers: int = 4, below_a: int | None = 1) -> Bench:
+    bench = Bench(max_timers=max_timers, max_duration_s=3600, max_payload_bytes=310)
+    bench.engine.places.share_out({} if below_a is None else {"a/": below_a})
     for timer_id, do, seconds in earlier:
         try:
             if do == "start":
@@ -59,9 +58,16 @@ def outcome(bench: Bench, params: Any) -> tuple[Any, Countdown | None]:
         return refusal.to_error(), None
 
 
-def timers_of(bench: Bench, now_ns: int = LATER_NS) -> TimersOf:
-    """Finds each timer in a server of one shard."""
-    return lambda _: repeat(Timers(bench.engine, now_ns, bench.log.event))
+def test_what_cannot_be_refused_is_started_in_one_step() -> None:
+    bench = bench_after([], 20, None)
+    rows = StartManyParams(["a", "b"], [60, 1.5], ["", "ü" * 256], [Raw(b"[1]"), Raw(b'"' + 300 * b"x" + b'"')])
+    assert start_many(parts_of(bench), rows).started == 2
+    assert bench.engine.take_changes().entries.packed == 2
+
+
+def parts_of(bench: Bench, now_ns: int = LATER_NS) -> PartsOf:
+    """Finds all timers in a server of one shard."""
+    return lambda ids: [(Timers(bench.engine, now_ns, bench.log.event), range(len(ids)))]
 
 
 def everything(bench: Bench) -> Any:
@@ -69,11 +75,28 @@ def everything(bench: Bench) -> Any:
     return bench.engine.take_changes(), bench.engine.counts()
 
 
-@given(earlier_requests, st.lists(st.tuples(new_ids, some_seconds, labels, payloads), max_size=8), st.booleans())
+Rows = list[tuple[str, Any, str, bytes]]
+
+any_rows = st.lists(st.tuples(new_ids, some_seconds, labels, payloads), max_size=8)
+new_rows = st.lists(
+    st.tuples(
+        st.sampled_from([*IDS, "d", "e" * 128, "f.:/-"]),
+        st.sampled_from([60, 0.0006, 3600, 1.5]),
+        st.sampled_from(["", "tea", "ü" * 256]),
+        st.sampled_from([b"null", b'{"a":[1]}', b'"' + 300 * b"x" + b'"', b"[" * 100 + b"]" * 100]),
+    ),
+    unique_by=lambda row: row[0],
+    max_size=8,
+)
+"""Rows of which none has to be refused for what it is: they are started in one step, unless one is known or has no
+place."""
+
+
+@given(earlier_requests, any_rows | new_rows, st.booleans(), st.sampled_from([(4, 1), (4, None), (20, None)]))
 def test_starting_many_is_as_many_starts(
-    earlier: list[tuple[str, Any, int]], rows: list[tuple[str, Any, str, bytes]], is_one_number: bool
+    earlier: list[tuple[str, Any, int]], rows: Rows, is_one_number: bool, limits: tuple[int, int | None]
 ) -> None:
-    one, many = bench_after(earlier), bench_after(earlier)
+    one, many = bench_after(earlier, *limits), bench_after(earlier, *limits)
     if is_one_number:
         rows = [(row[0], 60, *row[2:]) for row in rows]
     started, existing, refused = 0, [], {}
@@ -96,7 +119,7 @@ def test_starting_many_is_as_many_starts(
         [row[2] for row in rows],
         [Raw(row[3]) for row in rows],
     )
-    result = start_many(timers_of(many), params)
+    result = start_many(parts_of(many), params)
 
     assert (result.started, result.existing) == (started, existing)
     assert {start.index: start.error.code for start in result.refused} == refused
@@ -124,7 +147,7 @@ def pages(bench: Bench, params: ChangeManyParams) -> tuple[int, int, list[str]]:
     changed, unchanged, refused = 0, 0, []
     while True:
         selection = select(bench.list_page, params, 6)
-        page = change_many(timers_of(bench), selection.ids, params, 10_000)
+        page = change_many(parts_of(bench), selection.ids, params, 10_000)
         changed, unchanged = changed + page.changed, unchanged + page.unchanged
         refused += [change.id for change in page.refused]
         following = selection.next_after(page.done)
@@ -235,7 +258,7 @@ def test_page_ends_where_payloads_come_to_its_bytes() -> None:
     for timer_id in IDS:
         bench.start(timer_id, payload=b'"' + 98 * b"x" + b'"')
 
-    timers = timers_of(bench, BEGIN_NS)
+    timers = parts_of(bench, BEGIN_NS)
     params = ChangeManyParams("pause", prefix="")
     selection = select(bench.list_page, params, 100)
     page = change_many(timers, selection.ids, params, 150)
@@ -247,8 +270,8 @@ def test_one_that_is_forgotten_before_its_turn_is_no_refusal_unless_it_was_named
     bench = Bench()
     by_prefix, by_ids = ChangeManyParams("pause", prefix=""), ChangeManyParams("pause", ids=["gone"])
 
-    assert change_many(timers_of(bench), ["gone"], by_prefix, 100) == (0, 0, [], 1, 0)
-    assert [one.id for one in change_many(timers_of(bench), ["gone"], by_ids, 100).refused] == ["gone"]
+    assert change_many(parts_of(bench), ["gone"], by_prefix, 100) == (0, 0, [], 1, 0)
+    assert [one.id for one in change_many(parts_of(bench), ["gone"], by_ids, 100).refused] == ["gone"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from timer_server.core.entries import Part, QueueEntry
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Countdown, NewEntry, as_logged
 from timer_server.core.records import pack
+from timer_server.core.turn_entries import TurnEntries
 from timer_server.store.base import Header, Store
 from timer_server.store.memory import MemoryStore
 from timer_server.store.sqlite.store import SqliteStore
@@ -63,9 +64,13 @@ def changes(
 ) -> Changes:
     """What a turn has changed in a log. Unless something else is said, it has only events up to the horizon."""
     records = [pack(as_logged(entry)) for entry in entries]
-    events = [entry for entry in entries if isinstance(entry, Countdown)]
+    has_others = not all(isinstance(entry, Countdown) for entry in entries)
     return Changes(
-        list(entries), events, records, list(obsolete), horizon, horizon if horizon_seq is None else horizon_seq
+        TurnEntries(list(entries), has_others, 0),
+        records,
+        list(obsolete),
+        horizon,
+        horizon if horizon_seq is None else horizon_seq,
     )
 
 

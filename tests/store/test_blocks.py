@@ -10,7 +10,7 @@ from timer_server.store.integrity import Damage
 
 
 def rows_of(events: list[Countdown]) -> list[Row]:
-    return list(to_rows(events, list(map(pack, events))))
+    return list(to_rows(list(map(pack, events))))
 
 
 def test_events_share_a_block_as_long_as_they_are_few() -> None:

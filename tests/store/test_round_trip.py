@@ -143,4 +143,4 @@ def test_stored_rows_of_other_entries_are_what_they_were() -> None:
 
 
 def rows_of(entries: Sequence[NewEntry]) -> list[Row]:
-    return list(to_rows(entries, [pack(as_logged(entry)) for entry in entries]))
+    return list(to_rows([pack(as_logged(entry)) for entry in entries]))

@@ -44,6 +44,11 @@ class Deadlines:
         """Adds the record of a timer that has begun to run, or has another deadline."""
         heappush(self._heap, record)
 
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Adds records of timers that have begun to run."""
+        for record in records:
+            heappush(self._heap, record)
+
     def leave(self) -> None:
         """Notes that one record has died: its timer was paused, ended or moved."""
         self._dead += 1

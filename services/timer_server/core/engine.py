@@ -24,6 +24,7 @@ from timer_protocol.messages import (
     State,
     StateCounts,
 )
+from timer_server.core.bulk_starts import BulkStarts
 from timer_server.core.effects import (
     EFFECTS,
     STANDING,
@@ -98,6 +99,7 @@ class Engine:
         timers = PlannedTimers(self._ledger, self._room, wall_clock, self._find, self.change, event_at)
         self.plans = Plans(registry, timers, civil)
         self.order = self._ledger.order
+        self.bulk_starts = BulkStarts(limits, self._ledger, self._room, places)
         self._oldest_at_ms: int | None = None
 
     @property

@@ -49,6 +49,17 @@ class IdIndex:
             self._push(sorted(self._fresh))
             self._fresh = []
 
+    def add_all(self, timer_ids: Sequence[str]) -> None:
+        """Adds ids that are not in the set, each of them once."""
+        if self._forgotten and not self._forgotten.isdisjoint(timer_ids):
+            for timer_id in timer_ids:
+                self.add(timer_id)
+            return
+        self._fresh += timer_ids
+        if len(self._fresh) >= _RUN:
+            self._push(sorted(self._fresh))
+            self._fresh = []
+
     def forget(self, timer_id: str) -> None:
         """Removes an id that is in the set. Once many were removed, the oldest run is swept now and then."""
         self._forgotten.add(timer_id)

@@ -5,7 +5,7 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Countdown, Entry, NewEntry, Recall, Referring, as_logged
+from timer_server.core.model import Countdown, Entry, Recall, Referring, as_logged
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
@@ -23,6 +23,7 @@ from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, head, pack, unpack
 from timer_server.core.restoring import Filled, Found, HolderAt, Restoring
 from timer_server.core.timer_order import TimerOrder
+from timer_server.core.turn_entries import TurnEntries, made
 
 _REMOVED_MOST = 250
 """Entries that one turn removes because readers or queues need them no more. Each may stand in a block of its own."""
@@ -31,17 +32,20 @@ _REMOVED_MOST = 250
 class Changes(Struct, frozen=True, gc=False):
     """What one turn has to make durable in a log.
 
-    `entries` are new, and `records` are what is stored of them; `events` are the events of timers among them, the very
-    same list where there are no others. `obsolete` are the places of entries to remove. `horizon` is the last place
-    that retention has passed, `horizon_seq` the `seq` there.
+    `entries` are new, and `records` are what is stored of them. `obsolete` are the places of entries to remove.
+    `horizon` is the last place that retention has passed, `horizon_seq` the `seq` there.
     """
 
-    entries: list[NewEntry]
-    events: list[Countdown]
+    entries: TurnEntries
     records: list[Record]
     obsolete: list[int]
     horizon: int
     horizon_seq: int
+
+    @property
+    def events(self) -> Sequence[Countdown]:
+        """The events of timers among the entries."""
+        return self.entries.events
 
 
 class LogEnds(Struct, frozen=True, gc=False, array_like=True):
@@ -85,8 +89,9 @@ class Ledger:
         )
         self._paused = 0
         self._entries: list[Any] = []
-        """New entries, each a `NewEntry`. Where `_has_others` is false, all of them are events."""
+        """New entries, each a `NewEntry`, or its record where a timer was started in bulk."""
         self._has_others = False
+        self._packed = 0
         self._records: list[Record] = []
         self._obsolete: list[int] = []
         self.last_place = 0
@@ -143,6 +148,17 @@ class Ledger:
             places.shares.count(timer.id, 1)
         (self._deadlines if timer.revision is None else self._deadlines_of(timer)).add(record)
 
+    def begin_all(self, timer_ids: Sequence[str], records: Sequence[Record]) -> None:
+        """Logs new timers, which run on the timeline, by their records. Their places have to follow the last one."""
+        self.last_place += len(records)
+        self._entries += records
+        self._packed += len(records)
+        self._records += records
+        self._ids.add_all(timer_ids)
+        self._pending.update(zip(timer_ids, records, strict=True))
+        self.places.pending += len(records)
+        self._deadlines.add_all(records)
+
     def begin_anew(self, timer: Countdown, before: Countdown) -> None:
         """Logs a new timer, which runs, under the id of one that has ended. Its place is the one after the last."""
         self._superseded.add(before.place)
@@ -179,6 +195,11 @@ class Ledger:
         """How many timers are in each state."""
         return StateCounts(len(self._pending) - self._paused, self._paused, len(self._fired), len(self._cancelled))
 
+    def knows_any(self, timer_ids: Iterable[str]) -> bool:
+        """Whether there is a timer with one of these ids, pending or ended."""
+        known: tuple[dict[str, Any], ...] = (self._pending, self._fired, self._cancelled)
+        return not all(timers.keys().isdisjoint(timer_ids) for timers in known)
+
     def is_pending(self, timer_id: str) -> bool:
         """Whether there is a running or paused timer with this id."""
         return timer_id in self._pending
@@ -209,7 +230,9 @@ class Ledger:
     def at(self, place: int) -> Countdown | None:
         """The event at a place, if this turn made it."""
         position = place - self.last_place + len(self._entries) - 1
-        return self._entries[position] if position >= 0 else None
+        entry = made(self._entries[position]) if position >= 0 else None
+        assert entry is None or isinstance(entry, Countdown)
+        return entry
 
     def take_changes(self) -> Changes:
         """The changes since the last call. Nobody is told of them before they are durable."""
@@ -217,11 +240,9 @@ class Ledger:
             self.take_news()
         if self.has_unneeded:
             self._remove_unneeded()
-        entries = events = self._entries
-        if self._has_others:
-            events = [entry for entry in entries if isinstance(entry, Countdown)]
-        changes = Changes(entries, events, self._records, self._obsolete, self.horizon, self.horizon_seq)
-        self._entries, self._records, self._obsolete, self._has_others = [], [], [], False
+        entries = TurnEntries(self._entries, self._has_others, self._packed)
+        changes = Changes(entries, self._records, self._obsolete, self.horizon, self.horizon_seq)
+        self._entries, self._records, self._obsolete, self._has_others, self._packed = [], [], [], False, 0
         return changes
 
     def take_news(self) -> None:
@@ -231,7 +252,7 @@ class Ledger:
         the horizon moves.
         """
         for draft in self._readers.take_drafts():
-            at_ms = max(draft.at_ms, self._entries[-1].at_ms) if self._entries else draft.at_ms
+            at_ms = max(draft.at_ms, made(self._entries[-1]).at_ms) if self._entries else draft.at_ms
             place, others = self.last_place + 1, self.others + 1
             self._log_other(QueueEntry(None, place, others, at_ms, draft.queue, draft.part, draft.body))
         self._released.extend(place for place in self._readers.take_released() if place <= self.horizon)

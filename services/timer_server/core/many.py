@@ -1,10 +1,11 @@
 """Requests about many timers at once: each timer is treated as by a request of its own, one after the other."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from heapq import merge
+from itertools import repeat
+from operator import itemgetter
 from typing import NamedTuple
-
-from msgspec import Raw
 
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import LABEL_CHARACTERS
@@ -28,6 +29,7 @@ from timer_protocol.messages import (
     StartParams,
 )
 from timer_protocol.plurals import counted
+from timer_server.core.bulk_starts import Starts
 from timer_server.core.engine import ChangeParams, Engine
 from timer_server.core.listing import Listing
 from timer_server.core.model import STARTED, Countdown, Recall
@@ -58,6 +60,10 @@ class Timers:
         self.last_seq = engine.last_seq
         """The `seq` of the last timer that the request has started, at first that of the log."""
 
+    def start_all(self, starts: Starts, of_all: int) -> bool:
+        """Starts some of so many timers in one step; False, and nothing has changed, where one might be refused."""
+        return self.engine.bulk_starts.start(starts, of_all, self.now_ns)
+
     def ask(self, params: StartParams | GetParams) -> Countdown:
         """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
         timer = self.engine.handle(params, self.now_ns)
@@ -75,28 +81,40 @@ class NoTimers(Timers):
     def __init__(self, refusal: Refusal) -> None:
         self._refusal = refusal
 
+    def start_all(self, _: Starts, __: int) -> bool:
+        return False
+
     def ask(self, _: StartParams | GetParams) -> Countdown:
         raise self._refusal
 
 
-TimersOf = Callable[[Sequence[str]], Iterable[Timers]]
-"""Finds the timers of the shard of each of some ids."""
+PartsOf = Callable[[Sequence[str]], Iterable[tuple[Timers, Sequence[int]]]]
+"""Parts some ids by their shards: the timers of each shard, and the positions of its ids, in order."""
 
 ListPage = Callable[[ListParams, int], Listing]
 """Makes a page of the timers of all shards, among so many of them. It may raise `Refusal`."""
 
 
-def start_many(timers_of: TimersOf, params: StartManyParams) -> StartedMany:
-    """Starts timers. Raises `Refusal` (invalid_params) where the columns differ in length; then nothing is started."""
+def start_many(parts_of: PartsOf, params: StartManyParams) -> StartedMany:
+    """Starts timers: those of a shard in one step, or one after the other where one of them might be refused.
+
+    Raises `Refusal` (invalid_params) where the columns differ in length; then nothing is started.
+    """
+    check_columns(params)
+    starts = _starts(params)
     started = 0
+    one_by_one: list[tuple[int, Timers]] = []
+    for timers, positions in parts_of(params.ids):
+        if timers.start_all(starts.at(positions), len(params.ids)):
+            started += len(positions)
+        else:
+            one_by_one += zip(positions, repeat(timers), strict=False)
+    one_by_one.sort(key=itemgetter(0))
     existing: list[int] = []
     refused: list[RefusedStart] = []
-    check_columns(params)
-    rows = zip(timers_of(params.ids), _rows(params), strict=False)
-    for index, (timers, (timer_id, seconds, label, payload)) in enumerate(rows):
+    for index, timers in one_by_one:
         try:
-            _check_label(label)
-            timer = timers.ask(StartParams(timer_id, 0, 0, seconds, label, payload))
+            timer = timers.ask(_start(starts, index))
         except Refusal as refusal:
             refused.append(RefusedStart(index, refusal.to_error()))
             continue
@@ -143,14 +161,15 @@ def select(list_page: ListPage, params: ChangeManyParams, scan: int) -> Selectio
     return Selection([entry.id for entry in listing.entries], listing.next, listing.scanned)
 
 
-def change_many(timers_of: TimersOf, ids: Sequence[str], params: ChangeManyParams, most_bytes: int) -> Changed:
+def change_many(parts_of: PartsOf, ids: Sequence[str], params: ChangeManyParams, most_bytes: int) -> Changed:
     """Changes timers that were selected, in the order of their ids. It ends after that many bytes of payloads."""
     changes = _Changes(params)
     done = 0
-    for timers, timer_id in zip(timers_of(ids), ids, strict=False):
+    parts = parts_of(ids)
+    for position, timers in merge(*(zip(at, repeat(part), strict=False) for part, at in parts), key=itemgetter(0)):
         if changes.payload_bytes > most_bytes:
             break
-        changes.apply(timers, timer_id)
+        changes.apply(timers, ids[position])
         done += 1
     return changes.so_far(done)
 
@@ -226,13 +245,18 @@ def check_columns(params: StartManyParams) -> None:
             raise Refusal(ErrorCode.INVALID_PARAMS, what)
 
 
-def _rows(params: StartManyParams) -> Iterator[tuple[str, int | float, str, Raw]]:
+def _starts(params: StartManyParams) -> Starts:
     """What is asked of each timer."""
-    count = len(params.ids)
-    seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * count
-    labels = [""] * count if params.labels is None else params.labels
-    payloads = [NULL] * count if params.payloads is None else params.payloads
-    return zip(params.ids, seconds, labels, payloads, strict=True)
+    seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * len(params.ids)
+    return Starts(params.ids, seconds, params.labels, params.payloads)
+
+
+def _start(starts: Starts, index: int) -> StartParams:
+    """The request of its own that one of the starts stands for. Raises `Refusal` (invalid_params) for a long label."""
+    label = "" if starts.labels is None else starts.labels[index]
+    _check_label(label)
+    payload = NULL if starts.payloads is None else starts.payloads[index]
+    return StartParams(starts.ids[index], 0, 0, starts.seconds[index], label, payload)
 
 
 def _check_label(label: str) -> None:

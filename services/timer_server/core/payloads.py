@@ -1,5 +1,7 @@
 """Payloads: any JSON that every reader can take, passed through as it came."""
 
+from collections.abc import Sequence
+
 from msgspec import ValidationError, json
 
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
@@ -19,6 +21,17 @@ def check_payload(payload: bytes, max_payload_bytes: int) -> None:
         raise Refusal(ErrorCode.INVALID_PARAMS, f"payload is JSON that readers cannot take: {error}") from None
     if isinstance(value, list | dict) and _depth(value) > PAYLOAD_DEPTH:
         raise Refusal(ErrorCode.INVALID_PARAMS, f"payload may nest objects and arrays {PAYLOAD_DEPTH} deep")
+
+
+def are_sound_payloads(payloads: Sequence[bytes], max_payload_bytes: int) -> bool:
+    """Whether `check_payload` takes each of some payloads, at least one. All are read as one JSON array."""
+    if max(map(len, payloads)) > max_payload_bytes:
+        return False
+    try:
+        values = _decode(b"[%b]" % b",".join(payloads))
+    except (ValidationError, RecursionError):
+        return False
+    return _depth(values) <= PAYLOAD_DEPTH + 1
 
 
 def is_same_json(one: bytes, other: bytes) -> bool:

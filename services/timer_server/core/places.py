@@ -82,9 +82,9 @@ class Places:
 
     # One more
 
-    def has_place(self) -> bool:
-        """Whether one more timer may be pending, beside the places that plans keep."""
-        return self.pending + self.kept + self.elsewhere < self.maximum
+    def has_place(self, count: int = 1) -> bool:
+        """Whether so many more timers may be pending, beside the places that plans keep."""
+        return self.pending + self.kept + self.elsewhere + count <= self.maximum
 
     def check(self, timer_id: str, begun: Mapping[str, int] = NONE_BEGUN) -> None:
         """Raises `Refusal` (limit_reached) unless one more timer may be pending, also below the prefixes with a share.

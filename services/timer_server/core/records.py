@@ -6,7 +6,7 @@ So records of running timers, compared as bytes, are in the order of their deadl
 order of the log. See github.com/msgpack/msgpack, spec.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct, msgpack
 
@@ -52,6 +52,9 @@ unpack = msgpack.Decoder(Countdown).decode
 unpack_entry: Callable[[bytes], Entry] = msgpack.Decoder(Entry).decode
 """The entry in a record. Raises the same."""
 
+entry_head = msgpack.Decoder(Head).decode
+"""The head of any entry's record."""
+
 head = msgpack.Decoder(TimerHead).decode
 """The head of a timer's record, for half the work of unpacking it or less."""
 
@@ -65,6 +68,15 @@ def pack(entry: Entry) -> Record:
     """The record of an entry."""
     _encode_into(entry, _buffer)
     return bytes(_buffer)  # a copy of the right size: what `encode` returns has half as much again allocated
+
+
+def pack_rows(rows: Iterable[tuple[object, ...]]) -> list[Record]:
+    """The records of entries, of which each is given as its tag and its fields in order."""
+    records = []
+    for row in rows:
+        _encode_into(row, _buffer)
+        records.append(bytes(_buffer))
+    return records
 
 
 def is_large(label: str, payload: bytes) -> bool:

@@ -66,12 +66,13 @@ class Teller:
 
     def publish(self, shard: Shard, writes: Writes) -> None:
         """Publishes the events of a turn, and what plans have skipped in it."""
-        events = writes.changes.events
-        self._events.publish(shard.log.id, events)
-        if writes.changes.entries is not events:
-            self._events.publish_skipped(skipped_moments(writes.changes))
+        changes = writes.changes
+        if self._events.is_anything_wanted:
+            self._events.publish(shard.log.id, changes.events)
+            if changes.entries.has_others:
+                self._events.publish_skipped(skipped_moments(changes))
         if log.isEnabledFor(logging.DEBUG):
-            _log_events(events)
+            _log_events(changes.events)
         if writes.anchor is not None:
             _note_offset(writes.anchor, shard.ahead_ns)
 

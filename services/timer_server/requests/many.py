@@ -1,8 +1,7 @@
 """The methods about many timers at once, within what one request may cost."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
 from typing import NamedTuple
 
 from timer_protocol.errors import Refusal, limit_reached
@@ -80,7 +79,7 @@ def start_part(where: Where, params: StartManyParams, now_ns: int, room: ReplyRo
 
         return event_at
 
-    result = start_many(partial(_timers_of, where, reading, now_ns), params)
+    result = start_many(partial(_parts, where, reading, now_ns), params)
     room.take_page(len(params.ids), len(params.ids))
     return result
 
@@ -96,28 +95,39 @@ def select_part(all_shards: Callable[[], Sequence[Shard]], params: ChangeManyPar
 
 def change_part(where: Where, ids: Sequence[str], params: ChangeManyParams, now_ns: int, room: ReplyRoom) -> Changed:
     """Changes timers of some shards that were selected, up to a page of payloads."""
-    timers_of = partial(_timers_of, where, lambda shard: shard.log.event, now_ns)
-    changed = change_many(timers_of, ids, params, min(PAGE_BYTES, room.left_bytes))
+    parts_of = partial(_parts, where, lambda shard: shard.log.event, now_ns)
+    changed = change_many(parts_of, ids, params, min(PAGE_BYTES, room.left_bytes))
     room.take_page(0, changed.changed + changed.unchanged + len(changed.refused))
     room.left_bytes -= changed.payload_bytes
     return changed
 
 
-def _timers_of(where: Where, reading: Callable[[Shard], EventAt], now_ns: int, ids: Sequence[str]) -> Iterable[Timers]:
-    """The timers of the shard of each id at a moment. The log is read as `reading` says."""
-    only = where.only
-    if only is not None:
-        return repeat(Timers(only.engine, now_ns + only.ahead_ns, reading(only)))
-    found: dict[int, Timers] = {}
+def _parts(
+    where: Where, reading: Callable[[Shard], EventAt], now_ns: int, ids: Sequence[str]
+) -> Iterable[tuple[Timers, Sequence[int]]]:
+    """Parts ids by their shards, with the timers of each at a moment. The log is read as `reading` says."""
 
-    def timers(timer_id: str) -> Timers:
-        number = shard_number(timer_id, where.of_count)
-        if number not in found:
-            try:
-                shard = where.shard_of(timer_id)
-            except Refusal as refusal:
-                return NoTimers(refusal)
-            found[number] = Timers(shard.engine, shard.at(now_ns), reading(shard))
-        return found[number]
+    def timers_of(shard: Shard) -> Timers:
+        return Timers(shard.engine, shard.at(now_ns), reading(shard))
 
-    return map(timers, ids)
+    if where.only is not None:
+        return [(timers_of(where.only), range(len(ids)))]
+    positions: dict[int, list[int]] = {}
+    for position, timer_id in enumerate(ids):
+        positions.setdefault(shard_number(timer_id, where.of_count), []).append(position)
+    parts: list[tuple[Timers, Sequence[int]]] = []
+    for of_shard in positions.values():
+        try:
+            parts.append((timers_of(where.shard_of(ids[of_shard[0]])), of_shard))
+        except Refusal:
+            parts += _refused(where, ids, of_shard)
+    return parts
+
+
+def _refused(where: Where, ids: Sequence[str], positions: Iterable[int]) -> Iterator[tuple[Timers, Sequence[int]]]:
+    """Stands for the timers of a shard that is not here: each is refused by its id."""
+    for position in positions:
+        try:
+            where.shard_of(ids[position])
+        except Refusal as refusal:
+            yield NoTimers(refusal), [position]

@@ -12,8 +12,8 @@ from typing import get_args
 
 import msgspec
 
-from timer_server.core.model import Entry, NewEntry
-from timer_server.core.records import Head, Record, unpack_entry
+from timer_server.core.model import Entry
+from timer_server.core.records import Head, Record, entry_head, unpack_entry
 from timer_server.store.integrity import Damage, UnknownEntry, checksum_of, is_sound
 
 BLOCK_ENTRIES = 32
@@ -33,17 +33,17 @@ _decode_heads = msgspec.msgpack.Decoder(list[Head]).decode
 _decode_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
-def to_rows(entries: Sequence[NewEntry], records: Sequence[Record]) -> Iterator[Row]:
-    """The rows for some entries. `records` are what is stored of them, in the same order."""
+def to_rows(records: Sequence[Record]) -> Iterator[Row]:
+    """The rows for some entries, given by their records."""
     end = 0
-    while end < len(entries):
+    while end < len(records):
         block = records[end : end + BLOCK_ENTRIES]
         size = sum(map(len, block))
         if size > BLOCK_BYTES:
             block = block[: max(len(block) * BLOCK_BYTES // size, 1)]
         end += len(block)
-        last = entries[end - 1]
-        yield to_row(last.place, last.seq, block)
+        last = entry_head(records[end - 1])
+        yield to_row(last.place, last.place - last.others, block)
 
 
 def to_row(last_place: int, last_seq: int, records: Sequence[bytes]) -> Row:

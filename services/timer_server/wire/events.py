@@ -45,10 +45,13 @@ class Events(EndpointSocket):
         self._feed = Feed()
         self._subscriptions = Subscriptions(socket, self._admission.gate)
 
+    @property
+    def is_anything_wanted(self) -> bool:
+        """Whether there is any subscription to events."""
+        return self._subscriptions.is_anything_wanted
+
     def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
         """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
-        if not self._subscriptions.is_anything_wanted:
-            return
         for event in events:
             topic = event_topic(event.id, event.kind)
             if self._subscriptions.wants(topic):

@@ -17,7 +17,7 @@ STATE = LogState("log", 7, 4, LogEnds(0, 0, 4, 4))
 
 
 def rows(*turns: Changes) -> list[Row]:
-    return [row for turn in turns for row in to_rows(turn.entries, turn.records)]
+    return [row for turn in turns for row in to_rows(turn.records)]
 
 
 def composed(*writes: tuple[Changes, Anchor | None], stored: Iterable[Row] = ()) -> ShardCommit:

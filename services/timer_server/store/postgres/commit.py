@@ -83,8 +83,7 @@ def _pruned(rows: Iterable[Row], obsolete: set[int]) -> tuple[list[Row], list[in
 
 def _new_blocks(turns: Sequence[Changes], obsolete: set[int]) -> tuple[list[Row], int]:
     """The blocks of new entries, and how many entries are left out, as they are obsolete already."""
-    entries = list(chain.from_iterable(changes.entries for changes in turns))
-    rows = list(to_rows(entries, list(chain.from_iterable(changes.records for changes in turns))))
+    rows = list(to_rows(list(chain.from_iterable(changes.records for changes in turns))))
     if not obsolete:
         return rows, 0
     kept, left_out = [], 0

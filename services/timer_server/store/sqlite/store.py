@@ -129,7 +129,7 @@ class SqliteStore:
                 gone = {place for place in changes.obsolete if place <= self._state.ends.last_place}
                 removed = self._remove(gone)
             if changes.entries:
-                self._database.executemany(INSERT_BLOCK, to_rows(changes.entries, changes.records))
+                self._database.executemany(INSERT_BLOCK, to_rows(changes.records))
             if changes.obsolete and len(gone) < len(changes.obsolete):
                 removed += self._remove({*changes.obsolete} - gone)
             state = self._state.after(changes, removed, anchor)

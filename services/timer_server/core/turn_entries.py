@@ -1,0 +1,55 @@
+"""The new entries of a turn. Timers that were started in bulk are only made where somebody looks at them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from timer_server.core.model import Countdown, NewEntry
+from timer_server.core.records import Record, unpack
+
+
+class TurnEntries:
+    """The new entries of a turn, in order. `packed` counts those that are held as their records so far: all of these
+    are first starts.
+
+    `has_others` tells whether there are entries that are no events of timers.
+    """
+
+    __slots__ = ("_held", "has_others", "packed")
+
+    def __init__(self, held: list[NewEntry | Record], has_others: bool, packed: int) -> None:
+        self._held = held
+        self.has_others = has_others
+        self.packed = packed
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TurnEntries) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes how it holds what it has
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __getitem__(self, position: int) -> NewEntry:
+        return made(self._held[position])
+
+    def __iter__(self) -> Iterator[NewEntry]:
+        return iter(self._all())
+
+    @property
+    def events(self) -> Sequence[Countdown]:
+        """The events of timers among them."""
+        entries = self._all()
+        return [entry for entry in entries if isinstance(entry, Countdown)] if self.has_others else entries  # type: ignore[return-value]  # all are events
+
+    def events_apart(self) -> Iterable[Countdown]:
+        """The events of timers among them but for the `packed` ones."""
+        return (entry for entry in self._held if isinstance(entry, Countdown)) if self.packed else self.events
+
+    def _all(self) -> Sequence[NewEntry]:
+        if self.packed:
+            self._held, self.packed = [made(entry) for entry in self._held], 0
+        return self._held  # type: ignore[return-value]  # none is a record
+
+
+def made(entry: NewEntry | Record) -> NewEntry:
+    """An entry that may be held as its record."""
+    return unpack(entry) if isinstance(entry, bytes) else entry
