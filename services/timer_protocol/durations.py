@@ -34,6 +34,10 @@ def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
 
 def durations_ms(seconds: Sequence[Number], max_duration_s: int) -> list[int]:
     """Amounts of seconds in milliseconds. Raises `Refusal` unless `total_ms` and `check_duration` take all of them."""
+    if seconds.count(seconds[0]) == len(seconds):  # mostly it is one for all
+        duration_ms = total_ms(0, 0, seconds[0])
+        check_duration(duration_ms, max_duration_s)
+        return [duration_ms] * len(seconds)
     try:
         durations = [round(amount * MS_PER_SECOND) for amount in seconds]
     except (OverflowError, ValueError):

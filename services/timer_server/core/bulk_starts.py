@@ -16,7 +16,7 @@ from timer_server.core.ledger import Ledger
 from timer_server.core.model import STARTED, Countdown
 from timer_server.core.payloads import are_sound_payloads
 from timer_server.core.places import Places
-from timer_server.core.records import SURELY_SMALL_BYTES, Record, is_large, pack_rows
+from timer_server.core.records import SURELY_SMALL_BYTES, Record, is_large, pack_columns
 from timer_server.core.room import ENTRY_BYTES, Room
 
 _NONE = bytes(NULL)
@@ -83,7 +83,8 @@ class BulkStarts:
         return places.shares is None and places.has_place(count)
 
     def _are_new(self, timer_ids: Sequence[str]) -> bool:
-        return len(set(timer_ids)) == len(timer_ids) and not self._ledger.knows_any(timer_ids)
+        distinct = set(timer_ids)
+        return len(distinct) == len(timer_ids) and not self._ledger.knows_any(distinct)
 
     def _are_sound(self, starts: Starts, payloads: Sequence[bytes]) -> bool:
         return (
@@ -97,36 +98,24 @@ class BulkStarts:
     ) -> Sequence[Record]:
         """The records of the timers, which begin at a moment: made from the columns, as no `Countdown` is needed."""
         first = self._ledger.last_place + 1
-        others = self._ledger.others
         labels = [""] * len(starts.ids) if starts.labels is None else starts.labels
         are_small = max(map(len, labels)) + max(map(len, payloads)) <= SURELY_SMALL_BYTES
         are_large = repeat(False) if are_small else map(is_large, labels, payloads)
-        return pack_rows(
-            (
-                _TAG,
-                at_ms + duration_ms,
-                place,
-                others,
-                STARTED,
-                at_ms,
-                timer_id,
-                duration_ms,
-                None,
-                place if has_large_spec else 0,
-                0,
-                0,
-                seconds,
-                label,
-                payload,
-            )
-            for place, timer_id, duration_ms, has_large_spec, seconds, label, payload in zip(
-                range(first, first + len(starts.ids)),
-                starts.ids,
-                durations,
-                are_large,
-                starts.seconds,
-                labels,
-                payloads,
-                strict=False,
-            )
+        places = range(first, first + len(starts.ids))
+        return pack_columns(
+            repeat(_TAG),
+            map(at_ms.__add__, durations),
+            places,
+            repeat(self._ledger.others),
+            repeat(STARTED),
+            repeat(at_ms),
+            starts.ids,
+            durations,
+            repeat(None),
+            [place if is_so else 0 for place, is_so in zip(places, are_large, strict=False)],
+            repeat(0),
+            repeat(0),
+            starts.seconds,
+            labels,
+            payloads,
         )

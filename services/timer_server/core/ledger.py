@@ -5,7 +5,7 @@ of them cost little; a caller that needs more gets a `Recall` and reads the log 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 from msgspec import Struct
@@ -195,7 +195,7 @@ class Ledger:
         """How many timers are in each state."""
         return StateCounts(len(self._pending) - self._paused, self._paused, len(self._fired), len(self._cancelled))
 
-    def knows_any(self, timer_ids: Iterable[str]) -> bool:
+    def knows_any(self, timer_ids: Set[str]) -> bool:
         """Whether there is a timer with one of these ids, pending or ended."""
         known: tuple[dict[str, Any], ...] = (self._pending, self._fired, self._cancelled)
         return not all(timers.keys().isdisjoint(timer_ids) for timers in known)

@@ -8,7 +8,7 @@ order of the log. See github.com/msgpack/msgpack, spec.md.
 
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct, msgpack
+from msgspec import Raw, Struct, msgpack
 
 from timer_server.core.model import Countdown, Entry
 
@@ -45,6 +45,7 @@ class TimerHead(Head, frozen=True, gc=False, array_like=True):
 _encoder = msgpack.Encoder()
 _encode_into = _encoder.encode_into
 _buffer = bytearray()
+_split = msgpack.Decoder(list[Raw]).decode
 
 unpack = msgpack.Decoder(Countdown).decode
 """The timer in a record. Raises `msgspec.ValidationError` and `msgspec.DecodeError` for other bytes."""
@@ -70,13 +71,9 @@ def pack(entry: Entry) -> Record:
     return bytes(_buffer)  # a copy of the right size: what `encode` returns has half as much again allocated
 
 
-def pack_rows(rows: Iterable[tuple[object, ...]]) -> list[Record]:
-    """The records of entries, of which each is given as its tag and its fields in order."""
-    records = []
-    for row in rows:
-        _encode_into(row, _buffer)
-        records.append(bytes(_buffer))
-    return records
+def pack_columns(*columns: Iterable[object]) -> list[Record]:
+    """The records of entries, given by columns: of their tag, and of their fields in order. The shortest one counts."""
+    return list(map(bytes, _split(_encoder.encode(list(zip(*columns, strict=False))))))
 
 
 def is_large(label: str, payload: bytes) -> bool:
