@@ -11,7 +11,7 @@ def starts_figure(*others: Row) -> Figure:
     rows = []
     for size in SIZES:
         for clients in CLIENTS:
-            rows += [Row(name_of(size, clients), "starts/s", [float(size + clients)])]
+            rows += [Row(name_of(size, clients), "starts/s", [float(size + clients)], echo_name(size, clients))]
             rows += [Row(echo_name(size, clients), "starts/s", [1e6])]
     return Figure("starts", "Starts", [*rows, *others])
 

@@ -26,3 +26,16 @@ def start_requests(prefix: str, numbers: Iterable[int], seconds: float = 3600) -
 def batched(requests: Sequence[bytes], size: int) -> list[bytes]:
     """Requests as JSON-RPC batches."""
     return [b"[" + b",".join(requests[at : at + size]) + b"]" for at in range(0, len(requests), size)]
+
+
+def in_columns(prefix: str, numbers: Sequence[int], size: int, seconds: float = 3600) -> list[bytes]:
+    """Requests for the same timers with `timer.start_many`, so many timers in each."""
+    messages = []
+    for at in range(0, len(numbers), size):
+        ids = ",".join(f'"{prefix}/{number}"' for number in numbers[at : at + size]).encode()
+        payloads = b",".join([PAYLOAD_JSON] * len(numbers[at : at + size]))
+        messages.append(
+            b'{"jsonrpc":"2.0","id":%d,"method":"timer.start_many","params":{"ids":[%b],"seconds":%.3f,"payloads":[%b]}}'
+            % (at, ids, seconds, payloads)
+        )
+    return messages

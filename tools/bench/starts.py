@@ -13,12 +13,13 @@ from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row, at_least
 from bench.run import Run, Way
 from bench.servers import check_running, echo, server
-from bench.start_requests import PAYLOAD, batched, start_requests
+from bench.start_requests import PAYLOAD, batched, in_columns, start_requests
 from drivers.peers import socket_to
 from timer_client import AsyncTimerClient, TimerSpec
 
 SIZES = (100, 500)
 CLIENTS = (1, 4)
+IN_COLUMNS = 500
 IN_FLIGHT = 16
 WARM_UP = 5_000
 AIM_A_SECOND = 200_000
@@ -29,6 +30,11 @@ FSYNCED = "fsync before the reply"
 def name_of(size: int, clients: int) -> str:
     """The row of the generator's starts."""
     return f"batches of {size}, {clients} client{'s' if clients > 1 else ''}"
+
+
+def columns_name(clients: int) -> str:
+    """The row of starts in columns."""
+    return f"timer.start_many of {IN_COLUMNS}, {clients} client{'s' if clients > 1 else ''}"
 
 
 def echo_name(size: int, clients: int) -> str:
@@ -46,6 +52,18 @@ def batch_rate(run: Run, size: int, clients: int) -> Mapping[str, float]:
         check_running(process, WARM_UP + how_many)
     assert b'"error"' not in outcome.last_reply
     return {name_of(size, clients): how_many / outcome.took_s}
+
+
+def columns_rate(run: Run, clients: int) -> Mapping[str, float]:
+    """Starts a second by `timer.start_many`."""
+    how_many = run.pick(20_000, 200_000)
+    with server() as process:
+        drive(zmtp(process.commands), in_columns("warm", range(WARM_UP), IN_COLUMNS), clients, 1)
+        messages = in_columns("order", range(how_many), IN_COLUMNS)
+        outcome = drive(zmtp(process.commands), messages, clients, IN_FLIGHT // clients)
+        check_running(process, WARM_UP + how_many)
+    assert b'"started":%d' % IN_COLUMNS in outcome.last_reply
+    return {columns_name(clients): how_many / outcome.took_s}
 
 
 def echo_rate(run: Run, size: int, clients: int) -> Mapping[str, float]:
@@ -100,6 +118,7 @@ def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     for size in SIZES:
         for clients in CLIENTS:
             ways += [partial(batch_rate, run, size, clients), partial(echo_rate, run, size, clients)]
+    ways += [partial(columns_rate, run, clients) for clients in CLIENTS]
     ways += [partial(socket_rate, run), partial(library_rate, run)]
     samples = run.interleaved([*ways, *(peer.way for peer in peers)])
     rows = []
@@ -109,6 +128,9 @@ def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
             rows.append(Row(name, "starts/s", samples[name], limit, FSYNCED))
             rows[-1].aims.append(at_least(f"{AIM_A_SECOND:,}/s", rows[-1].median, AIM_A_SECOND))
             rows.append(Row(limit, "starts/s", samples[limit], durability="none"))
+    for clients in CLIENTS:
+        name = columns_name(clients)
+        rows.append(Row(name, "starts/s", samples[name], echo_name(IN_COLUMNS, clients), FSYNCED))
     rows += [Row(name, "starts/s", samples[name], echo_name(100, 1), FSYNCED) for name in (SOCKET, LIBRARY)]
     figure = Figure("starts", "Durable starts in batches", [*rows, *rows_of(peers, samples)], notes=[NOTE])
     against_redis(figure)
@@ -119,7 +141,7 @@ def against_redis(figure: Figure) -> None:
     """Sets our best beside the best that Redis came to, fsync before the reply in both."""
     redis = [row.median for row in figure.rows if row.name.startswith("Redis, always")]
     if redis:
-        best = max(figure.rows[: 2 * len(SIZES) * len(CLIENTS) : 2], key=lambda row: row.median)
+        best = max((row for row in figure.rows if row.limit), key=lambda row: row.median)
         aim = f"{AIM_OF_REDIS} × Redis' best with fsync always ({best.median / max(redis):.2f})"
         best.aims.append(at_least(aim, best.median / max(redis), AIM_OF_REDIS))
 
