@@ -190,6 +190,8 @@ def test_a_server_that_stood_still_past_its_lease_tells_nobody_anything_and_begi
         first.wait_for_log(DEAD)
         first.wait_for_shards(2)  # the other gives it its part again
         assert found_at(at_first) == found_at(at_second) == set(IDS)
+        infos = [rpc.call("server.info") for rpc in (at_first, at_second)]
+        assert infos[0]["servers_version"] == infos[1]["servers_version"]  # who hears both, asks either
 
 
 def test_a_log_that_has_lost_what_was_acknowledged_is_served_on_under_a_new_id(

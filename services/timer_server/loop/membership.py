@@ -15,6 +15,7 @@ from timer_protocol import __version__
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ServerAddresses
 from timer_server.cluster import actions as do
+from timer_server.cluster.generation import Generation
 from timer_server.cluster.holdings import Stage
 from timer_server.cluster.member import LOCK_WAIT_NS, Member
 from timer_server.cluster.outcomes import (
@@ -103,6 +104,7 @@ class Membership:
         self._peers = parts.peers
         self._followers = NoFollowers() if followers is None else followers
         self._presence = presence
+        self._generation = Generation()
         self._new_incarnation = new_incarnation
         self._beat: do.Join | do.Beat | None = None
         self._change: do.Statement | None = None
@@ -239,8 +241,9 @@ class Membership:
         servers = self._servers
         told = [row for row in living.values() if row.told.commands]
         listed = tuple(ServerAddresses(row.name, row.told.commands, row.told.events) for row in told)
-        if frozenset(listed) != frozenset(servers.listed):
-            servers.listed, servers.version = listed, servers.version + 1
+        last_join = max([joined, *(row.joined for row in view.servers)])
+        self._generation.observe(last_join, len(living), has_company=len({*listed}) > 1)
+        servers.listed, servers.version = tuple(dict.fromkeys(listed)), self._generation.number
         others = (row.told.pending for row in living.values() if row is not mine)
         self._places.elsewhere = sum(others)
         if self._peers is not None:

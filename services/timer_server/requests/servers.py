@@ -10,6 +10,7 @@ class Servers(Struct):
 
     listed: tuple[ServerAddresses, ...]
     version: int = 1
-    """Rises with each change of the list. A server that has never met another keeps 1, and clients ask for no list."""
+    """Rises with each change of the list, and all servers tell the same one. A server that has never met another keeps 1,
+    and clients ask for no list."""
     unreachable: tuple[UnreachableServer, ...] = ()
     """Those that this one has no connection with."""
