@@ -88,7 +88,7 @@ class Forwards:
         self._fresh: dict[int, Errand] = {}
         """Errands to be tried, by order."""
         self._postponed: dict[int, Errand] = {}
-        """Those among them that could be applied here, but not before the next turn."""
+        """Errands that could be applied here, in the next turn."""
         self._sendings: dict[int, _Sending] = {}
         self._numbers: dict[str, set[int]] = {}
         """What is in flight to each server."""
@@ -230,7 +230,7 @@ class Forwards:
 
     def next_due_ns(self) -> int | None:
         """When there is something to do: 0 for now, None for nothing."""
-        if self._fresh or self._bundles or self._owned is not self._shards.owned:
+        if self._fresh or self._postponed or self._bundles or self._owned is not self._shards.owned:
             return 0
         while self._long and self._long[0][2].is_done:
             heappop(self._long)
@@ -246,6 +246,9 @@ class Forwards:
         While no turn may begin nothing is applied: it would be submitted later, when its shard may be another's.
         """
         self._expire(now_ns)
+        if may_apply and self._postponed:
+            self._fresh.update(self._postponed)
+            self._postponed.clear()
         if self._owned is not self._shards.owned:
             self._owned = self._shards.owned
             for shard in self.lines.shards():
@@ -255,7 +258,6 @@ class Forwards:
             fresh, self._fresh = self._fresh, {}
             for order in sorted(fresh):
                 self._try(fresh[order], now_ns, may_apply)
-        self._fresh, self._postponed = self._postponed, self._fresh
         bundles, self._bundles = self._bundles, {}
         for incarnation, bundle in bundles.items():
             self._send_bundle(incarnation, bundle)
