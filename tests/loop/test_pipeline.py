@@ -486,6 +486,22 @@ def test_of_a_lost_shard_nothing_in_flight_is_told_and_of_the_others_all_is() ->
         assert server.served.owned == (server.other.shard,)
 
 
+def test_past_the_lease_nothing_is_told_not_even_what_was_only_read() -> None:
+    with closing(Server(Recording(LOG_ID), Recording(OTHER_LOG_ID), 0)) as server:
+        server.wire.requests.append(request("timer.start", 1, id="a", seconds=20))
+        server.step("commands")
+        server.committer.settle_next()
+        server.lease.holds = False
+        server.wire.requests.append(request("timer.get", 2, id="a"))
+        server.step("commands")
+        server.loop._commit_care.step(server.clock.now_ns())
+        assert (server.wire.answered, server.wire.published[LOG_ID]) == ([], 0)
+
+        server.lease.holds = True
+        server.step()
+        assert (server.wire.succeeded, server.wire.published[LOG_ID]) == ({1, 2}, 1)
+
+
 def test_requests_are_refused_only_behind_all_answers_that_are_in_flight() -> None:
     with closing(Server(Recording(LOG_ID), Recording(OTHER_LOG_ID), 0)) as server:
         for number in range(1, MOST_IN_FLIGHT + 1):
