@@ -80,6 +80,18 @@ class Places:
         """The prefixes below which a timer with this id counts: those with a share, and "" for all timers."""
         return ["", *(share.prefix for share in self.shares.of(timer_id))] if self.shares is not None else [""]
 
+    # Other servers
+
+    def told(self) -> tuple[tuple[str, int], ...]:
+        """How many timers are pending here below each prefix with a share, where any are."""
+        return tuple((share.prefix, share.pending) for share in self.shares or () if share.pending)
+
+    def hear(self, elsewhere: int, below: Mapping[str, int]) -> None:
+        """Takes in how many places are taken in shards of other servers, and how many below each prefix."""
+        self.elsewhere = elsewhere
+        for share in self.shares or ():
+            share.elsewhere = below.get(share.prefix, 0)
+
     # One more
 
     def has_place(self) -> bool:

@@ -4,6 +4,7 @@ Beats, other changes, the ending of sessions that hold up either, and the loadin
 has it step once a turn, and it never waits.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -244,8 +245,11 @@ class Membership:
         last_join = max([joined, *(row.joined for row in view.servers)])
         self._generation.observe(last_join, len(living), has_company=len({*listed}) > 1)
         servers.listed, servers.version = tuple(dict.fromkeys(listed)), self._generation.number
-        others = (row.told.pending for row in living.values() if row is not mine)
-        self._places.elsewhere = sum(others)
+        others = [row.told for row in living.values() if row is not mine]
+        below: Counter[str] = Counter()
+        for other in others:
+            below.update(dict(other.below))
+        self._places.hear(sum(other.pending for other in others), below)
         if self._peers is not None:
             self._peers.follow({incarnation: row.told.peer for incarnation, row in living.items()})
         self._followers.follow({**_owners(view, living), **self._own()}, living)
@@ -322,8 +326,10 @@ class Membership:
     def _tell(self, told: Told) -> Told:
         """What is told with a beat, with what others want to know besides."""
         commands, events, peer = self._presence.endpoints
-        pending = self._places.pending + self._places.kept
-        return replace(told, commands=commands, events=events, peer=peer, release=__version__, pending=pending)
+        places = self._places
+        pending = places.pending + places.kept
+        where = {"commands": commands, "events": events, "peer": peer, "release": __version__}
+        return replace(told, **where, pending=pending, below=places.told())
 
     def _moments(self, claims: Iterable[do.Claim]) -> list[tuple[int, int, int]]:
         now_ns = self._now_ns()
