@@ -58,14 +58,11 @@ def manifests(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     base, _, is_with_gateway = request.param.partition("-")
     if not is_with_gateway:
         return built(MANIFESTS / "overlays" / base)
-    # As docs/deployment.md shows it: a kustomization of the user's own.
-    copy = tmp_path_factory.mktemp("kubernetes") / "manifests"
-    shutil.copytree(MANIFESTS, copy)
-    (copy / "mine").mkdir()
-    (copy / "mine" / "kustomization.yaml").write_text(
-        f"namespace: timers\nresources: [../overlays/{base}]\ncomponents: [../components/gateway, ../components/keys]\n"
-    )
-    return built(copy / "mine")
+    mine = tmp_path_factory.mktemp("kubernetes")
+    shutil.copytree(MANIFESTS, mine / "kubernetes")
+    (shown,) = re.findall(r"```yaml\n(# kustomization\.yaml.*?)```", DOCUMENT, re.DOTALL)
+    (mine / "kustomization.yaml").write_text(shown.replace("overlays/sqlite", f"overlays/{base}"))
+    return built(mine)
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
@@ -186,7 +183,7 @@ def test_what_is_referred_to_is_there_or_is_told_to_be_made(manifests: list[Mani
             assert f"create secret generic {secret} " in DOCUMENT, secret
         for source in container.get("envFrom", []):
             assert source["configMapRef"]["name"] in names(manifests, "ConfigMap")
-        assert container["image"] == f"{workload['metadata']['name']}:{__version__}"
+        assert container["image"].rpartition("/")[2] == f"{workload['metadata']['name']}:{__version__}"
 
 
 def test_probes_ask_what_there_is(manifests: list[Manifest]) -> None:
