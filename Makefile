@@ -10,7 +10,7 @@ TIME ?=
 ARGS ?=
 UPGRADE ?=
 
-.PHONY: help setup run web test test-together test-alone thorough lint format bench bench-peers campaigns audit lock example clean
+.PHONY: help setup run web test test-together test-alone thorough lint format bench bench-peers campaigns audit lock docs example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ lock: $(VENV)/ready ## Pin what pyproject.toml asks for, with hashes; UPGRADE=--
 	    --no-emit-index-url --no-emit-find-links --no-emit-package timer-service --python-version 3.11 \
 	    --extra $$extra --output-file $(REQUIREMENTS)/$$extra.txt pyproject.toml || exit 1; \
 	done
+
+docs: $(VENV)/ready ## Write docs/methods and docs/openrpc.json from the table of methods
+	@PYTHONPATH=tools $(BIN)/python -m method_pages
 
 example: $(VENV)/ready ## Write .env.example from the table of settings
 	@$(BIN)/python deploy/env_example.py >.env.example

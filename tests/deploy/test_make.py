@@ -1,6 +1,7 @@
 """The commands of the Makefile that the README names first."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,3 +48,10 @@ def test_make_help_lists_the_targets() -> None:
     )
     for target in (*often, *seldom):
         assert f"make {target} " in shown
+
+
+def test_documents_name_targets_that_there_are() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        named = set(re.findall(r"(?:`|^\$ )make ([a-z-]+)", document.read_text(), re.MULTILINE))
+        assert named <= targets, document.name

@@ -83,7 +83,7 @@ class Loop:
         self._signals = signals
         self._peer_traffic = parts.peer_traffic
         self._teller = Teller(parts.commands, parts.events, parts.metrics, parts.peer_traffic)
-        self._upkeep = Upkeep(parts, self._teller)
+        self._upkeep = Upkeep(parts, self._teller, signals.manager)
         self._answers: list[Answer] = []
         self.in_flight: deque[Turn] = deque()
         """Turns that are submitted and not told yet, the oldest first."""
@@ -124,6 +124,7 @@ class Loop:
         try:
             while not self._signals.stop_is_wanted:
                 self._step()
+            self._signals.manager.stopping()
             if self._membership is not None:
                 self._leave(self._membership)
             self._settle_all()

@@ -1,4 +1,4 @@
-"""Upkeep of a server beside its turns: the beat once a second, reading keys again, cutting connections, listening."""
+"""Upkeep of a server beside its turns: beats, signs of life, reading keys again, cutting connections, listening."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,8 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat, LogStanding
+from timer_protocol.plurals import counted
+from timer_protocol.service_manager import ServiceManager
 from timer_server.logs import fields, log
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
@@ -24,7 +26,7 @@ _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send t
 class Upkeep:
     """A chore that sends the beat once a second, and looks at what may have gone wrong meanwhile."""
 
-    def __init__(self, parts: Parts, teller: Teller) -> None:
+    def __init__(self, parts: Parts, teller: Teller, manager: ServiceManager | None = None) -> None:
         self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
         self._servers, self._membership, self._dispatcher = parts.servers, parts.membership, parts.dispatcher
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
@@ -36,6 +38,8 @@ class Upkeep:
         self._garbage = parts.garbage
         self._teller = teller
         self._metrics = parts.metrics
+        self._manager = manager or ServiceManager()
+        self._alive_at_ns = 0
         self.has_queues_to_note = False
         """Whether the metrics are to be told how the queues stand, once nothing is in flight."""
         self._beat_at_ns = 0
@@ -74,6 +78,7 @@ class Upkeep:
             shards = ()  # they may be another server's
         # The beat tells what is durable, and so may be behind the engine.
         standings = ((shard.log, LogStanding(shard.log.durable_seq, shard.at(now_ns) // NS_PER_MS)) for shard in shards)
+        self._be_alive(now_ns)
         self._events.beat(Beat({log.id: standing for log, standing in standings}, self._servers.version))
         if self._garbage is not None:
             self._garbage.beat()
@@ -86,6 +91,12 @@ class Upkeep:
         self._make_room()
         self._tell_turned_away()
         self._listen_again()
+
+    def _be_alive(self, now_ns: int) -> None:
+        """Gives the service manager a sign of life, unless the next beat comes in time for it."""
+        if self._manager.listens and now_ns + BEAT_INTERVAL_MS * NS_PER_MS > self._alive_at_ns:
+            self._alive_at_ns = now_ns + self._manager.interval_ns
+            self._manager.alive(f"{counted(self._places.pending, 'timer')} pending")
 
     def note_queues(self, now_ns: int) -> None:
         """Tells the metrics how queues and plans stand.
