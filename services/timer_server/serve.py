@@ -308,7 +308,7 @@ def _run(
     told = advertised(config.advertise, sockets.bound, socket.gethostname())
     itself = ServerAddresses(config.name or socket.gethostname(), told.commands, told.events)
     servers = Servers((itself,))
-    exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
+    exporter = _export(metrics, clock, config) if config.metrics_bind else None
     commands, events, admission, peers = sockets
     if peers is None or candidate is None:
         handling = handle_alone(shards, config.limits, servers)
@@ -389,12 +389,14 @@ def _listen(listener: Listener) -> None:
         raise BindError(listener.endpoint, str(error)) from None
 
 
-def _export(metrics: Metrics, host: str, port: int) -> "WSGIServer":
+def _export(metrics: Metrics, clock: Clock, config: Config) -> "WSGIServer":
     """Serves the metrics, in a thread that ends with the process. Raises `BindError`."""
-    from timer_server.exporter import export  # noqa: PLC0415 - most servers need none of it
+    from timer_server.exporter import Exported, export  # noqa: PLC0415 - most servers need none of it
 
+    assert config.metrics_bind is not None
+    host, port = config.metrics_bind
     try:
-        return export(metrics, host, port)
+        return export(Exported(metrics, clock.now_ns, config.store_kind, config.store_path), host, port)
     except OSError as error:
         raise _no_metrics(host, port, error) from None
 

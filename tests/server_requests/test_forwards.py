@@ -55,6 +55,19 @@ class TestSendingOn:
         assert code(told) == ErrorCode.TIMER_NOT_FOUND
         assert told["error"]["data"]["retryable"] is False
 
+    def test_each_request_is_counted_once_where_its_client_asked(
+        self, store: SharedStore, a: Server, b: Server, theirs: str
+    ) -> None:
+        start = {"id": 1, "method": "timer.start", "params": {"id": theirs, "seconds": 60}}
+        pause = {"method": "timer.pause", "params": {"id": theirs}}
+        read = {"id": 2, "method": "timer.get", "params": {"id": store.name_in(0)}}
+        a.send(b"c", start, pause, read)
+        store.run()
+
+        counted = {(method, error): count for method, error, count in a.requests.by_method_and_error() if count}
+        assert counted == {("timer.start", ""): 1, ("timer.get", "timer_not_found"): 1}
+        assert not any(count for *_, count in b.requests.by_method_and_error())
+
     def test_a_batch_keeps_the_order_of_its_responses(self, store: SharedStore, a: Server, theirs: str) -> None:
         ours = store.name_in(0)
         starts = [

@@ -98,6 +98,18 @@ class Places:
         """Whether one more timer may be pending, beside the places that plans keep."""
         return self.pending + self.kept + self.elsewhere < self.maximum
 
+    def limits(self) -> Mapping[str, float]:
+        """How much of each limit is taken, by its name: 1 is all of it. Of prefixes with a share the fullest counts."""
+        pending = self.pending + self.kept + self.elsewhere
+        shares = () if self.shares is None else self.shares
+        return {
+            "max_timers": pending / self.maximum,
+            "max_timers_of_key": max(
+                ((share.pending + share.elsewhere) / share.maximum for share in shares if share.maximum), default=0.0
+            ),
+            "ended_timers": self.ended / self.maximum,
+        }
+
     def check(self, timer_id: str, begun: Mapping[str, int] = NONE_BEGUN) -> None:
         """Raises `Refusal` (limit_reached) unless one more timer may be pending, also below the prefixes with a share.
 

@@ -1,6 +1,6 @@
 """Upkeep of a server beside its turns: beats, signs of life, reading keys again, cutting connections, listening."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
@@ -10,10 +10,10 @@ from timer_protocol.messages import Beat, LogStanding
 from timer_protocol.plurals import counted
 from timer_protocol.service_manager import ServiceManager
 from timer_server.logs import fields, log
+from timer_server.loop.commit_care import Turn
+from timer_server.loop.noting import Noting
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
-from timer_server.metrics import QUEUES_NAMED
-from timer_server.requests.queue_views import own_queues
 from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.intake import Intake
 from timer_server.wire.listener import CannotListen, is_descriptor_left
@@ -26,7 +26,10 @@ _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send t
 class Upkeep:
     """A chore that sends the beat once a second, and looks at what may have gone wrong meanwhile."""
 
-    def __init__(self, parts: Parts, teller: Teller, manager: ServiceManager | None = None) -> None:
+    def __init__(
+        self, parts: Parts, teller: Teller, manager: ServiceManager | None = None, in_flight: Sequence[Turn] = ()
+    ) -> None:
+        """`in_flight` are the turns that have not settled, the oldest first."""
         self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
         self._servers, self._membership, self._dispatcher = parts.servers, parts.membership, parts.dispatcher
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
@@ -40,8 +43,9 @@ class Upkeep:
         self._metrics = parts.metrics
         self._manager = manager or ServiceManager()
         self._alive_at_ns = 0
+        self._noting = Noting(parts, in_flight)
         self.has_queues_to_note = False
-        """Whether the metrics are to be told how the queues stand, once nothing is in flight."""
+        """Whether the metrics are to be told how queues and plans stand, once nothing is in flight."""
         self._beat_at_ns = 0
         self._told_of = parts.shards.owned
         """The shards of the last beat."""
@@ -87,6 +91,7 @@ class Upkeep:
         if self._gate is not None and (refused := self._gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         self._teller.note_drops(now_ns)
+        self._noting.note(now_ns)
         self.has_queues_to_note = True
         self._make_room()
         self._tell_turned_away()
@@ -99,13 +104,9 @@ class Upkeep:
             self._manager.alive(f"{counted(self._places.pending, 'timer')} pending")
 
     def note_queues(self, now_ns: int) -> None:
-        """Tells the metrics how queues and plans stand.
-
-        Not while a turn is in flight: what it changes is not durable.
-        """
+        """Tells the metrics how queues and plans stand. Not while a turn is in flight."""
         self.has_queues_to_note = False
-        self._metrics.note_plans(sum(len(shard.engine.plans) for shard in self._shards.owned))
-        self._metrics.note_queues(own_queues(self._shards.owned, QUEUES_NAMED, now_ns))
+        self._noting.note_durable(now_ns)
 
     def reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections will be cut."""

@@ -92,6 +92,8 @@ class ForwardingDispatcher(Dispatcher):
         is_request = call.id is not UNSET
         if not (is_request or kind.is_applied_unanswered):
             return
+        if is_request:
+            answer.kinds.append(type(call))
         is_prepared = False
         try:
             room = self._prepared(call, kind, answer, now_ns, sender)
