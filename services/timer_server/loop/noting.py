@@ -10,10 +10,15 @@ from timer_server.core.model import FIRED
 from timer_server.loop.commit_care import Turn
 from timer_server.loop.parts import Parts
 from timer_server.metrics import QUEUES_NAMED
-from timer_server.requests.queue_views import own_queues, queue_totals
+from timer_server.requests.queue_views import QueueTotals, own_queues, queue_totals, whole_totals
+from timer_server.requests.shard import Shard
 
 _SLOW_NS = 1_000 * NS_PER_MS
 """Ends in a turn that has not settled for so long count as not told yet. Lateness tells of all others."""
+
+
+_QUEUES_LOOKED_AT = 1_000
+"""Queues in a shard that are looked at in one turn, within two milliseconds."""
 
 
 class Noting:
@@ -25,6 +30,8 @@ class Noting:
         self._shards, self._places = parts.shards, parts.places
         self._forwards = None if parts.peer_traffic is None else parts.peer_traffic.forwards
         self._in_flight = in_flight
+        self._queue_totals: dict[Shard, QueueTotals] = {}
+        """What each shard holds of all queues; first those that were looked at longest ago."""
         self._metrics.shards_of_store = parts.shards.count
 
     def note(self, now_ns: int) -> None:
@@ -47,7 +54,20 @@ class Noting:
         shards = self._shards.owned
         plans = [shard.engine.plans for shard in shards]
         self._metrics.note_plans(sum(map(len, plans)), sum(of_shard.paused for of_shard in plans))
-        self._metrics.note_queues(own_queues(shards, QUEUES_NAMED, now_ns), queue_totals(shards))
+        self._metrics.note_queues(own_queues(shards, QUEUES_NAMED, now_ns), self._totals(shards))
+
+    def _totals(self, shards: Sequence[Shard]) -> QueueTotals:
+        """What all queues hold together. Where many shards have many of them, some shards are looked at each second."""
+        known = {shard: totals for shard, totals in self._queue_totals.items() if shard in shards}
+        left = _QUEUES_LOOKED_AT
+        for shard in [*(shard for shard in shards if shard not in known), *known]:
+            if left <= 0:
+                break
+            left -= len(shard.queues)
+            known.pop(shard, None)
+            known[shard] = queue_totals(shard)
+        self._queue_totals = known
+        return whole_totals([*known.values()])
 
     def _dues_ns(self, now_ns: int) -> Iterator[int]:
         """When the next ends of each shard are due, and those that wait long to be durable, by the server's clock."""

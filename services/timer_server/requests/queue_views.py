@@ -96,19 +96,29 @@ class QueueTotals(Struct, frozen=True):
         return {"queues": self.queues / QUEUES_MAXIMUM, "queue_backlog": self.fullest}
 
 
-def queue_totals(shards: Sequence[Shard]) -> QueueTotals:
-    """The totals of all queues, as far as these shards hold them. To look at a queue takes about a microsecond."""
+def queue_totals(shard: Shard) -> QueueTotals:
+    """What a shard holds of all queues. To look at one takes two microseconds."""
     ready = leased = delayed = dead = 0
     fullest = 0.0
-    for shard in shards:
-        for state in shard.queues.states():
-            ready += state.ready_count
-            leased += len(state.leases)
-            delayed += state.waiting.delayed_count
-            dead += len(state.dead)
-            fullest = max(fullest, state.fullness)
-    queues = max((len(shard.queues) for shard in shards), default=0)  # each shard knows all of them
-    return QueueTotals(queues, ready, leased, delayed, dead, fullest)
+    for state in shard.queues.states():
+        ready += state.ready_count
+        leased += len(state.leases)
+        delayed += state.waiting.delayed_count
+        dead += len(state.dead)
+        fullest = max(fullest, state.fullness)
+    return QueueTotals(len(shard.queues), ready, leased, delayed, dead, fullest)
+
+
+def whole_totals(parts: Sequence[QueueTotals]) -> QueueTotals:
+    """What some shards, each of which knows all queues, hold together."""
+    return QueueTotals(
+        max((part.queues for part in parts), default=0),
+        sum(part.ready for part in parts),
+        sum(part.leased for part in parts),
+        sum(part.delayed for part in parts),
+        sum(part.dead for part in parts),
+        max((part.fullest for part in parts), default=0.0),
+    )
 
 
 def _sum(first: Queue, others: Sequence[Queue]) -> Queue:
