@@ -94,13 +94,14 @@ class OpenStream:
 
     def _next_text(self) -> bytes:
         """What there is to tell now."""
+        given = self._reader.events_given
         lines = self._asked_lines() if self._reader.is_behind else []
         if not self._reader.is_behind:
             lines += self._feed.next_lines(self._reader)
             if self._reader.is_behind:  # what it was to read is kept no longer
                 self._woken.set()
-        if lines:
-            self._count_sent(len(lines))
+        if self._reader.events_given > given:
+            self._count_sent(self._reader.events_given - given)
         if self._is_beat_due or self._following.pulse.is_away != self._told_away:
             lines += self._state_lines()
         return b"".join(lines)
