@@ -230,7 +230,7 @@ def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Genera
     count = 0
     while not signals.stop_is_wanted and (part := list(islice(entries, RESTORED_AT_ONCE))):
         count += len(part)
-        signals.manager.opening(f"reading the log: {count} entries")
+        signals.manager.opening(f"reading the log: {counted(count, 'entry', 'entries')}")
         yield part
 
 
