@@ -32,7 +32,8 @@ def main() -> None:
     with TimerClient() as client:
         client.put_queue(QUEUE, PREFIX)  # before the first timer: a queue has the ends since it was made
         if wanted.action == "check-in":
-            print(f"{wanted.job} is alive, until {check_in(client, wanted.job, wanted.within).due_at_ms}")
+            timer = check_in(client, wanted.job, wanted.within)
+            print(f"{wanted.job} is alive, and has {timer.remaining_ms / 1000:g} s to say so again")
         else:
             watch(client)
 
@@ -40,9 +41,11 @@ def main() -> None:
 def check_in(client: TimerClient, job: str, within_s: float) -> Timer:
     """Lets the job's timer run its full time again, from any state; the first time it starts it."""
     try:
-        return client.restart(PREFIX + job)
+        timer = client.restart(PREFIX + job)
     except TimerNotFound:
         return client.start(id=PREFIX + job, seconds=within_s, label=job)
+    more_ms = round(within_s * 1000) - timer.duration_ms  # it was started with another time than it is to have now
+    return client.extend(timer, seconds=more_ms / 1000) if more_ms else timer
 
 
 def watch(client: TimerClient) -> None:

@@ -9,7 +9,7 @@ The worker prints
     order 42 has expired
 
 The database decides, since every change asks for the state before it: an order is paid or expires, never both, whoever
-is killed when. A timer may end twice for a worker (at least once), and the second time changes nothing.
+is killed when. A worker may get an end a second time, which changes nothing.
 """
 
 import argparse
@@ -21,6 +21,9 @@ from contextlib import closing, suppress
 from timer_client import LeaseLost, TimerClient, TimerNotFound, WrongState
 
 QUEUE = "order-expiry"
+EXPIRE = """
+INSERT INTO orders VALUES (?, 'expired') ON CONFLICT (id) DO UPDATE SET state = 'expired' WHERE state = 'open'
+"""
 
 
 def main() -> None:
@@ -46,17 +49,18 @@ def main() -> None:
 
 def place(client: TimerClient, orders: sqlite3.Connection, order: str, seconds: float) -> None:
     """Takes an order. The timer comes first: one without an order does no harm, an order without one stays open."""
-    timer = client.start(id=f"order/{order}", seconds=seconds, payload={"order": order})  # the same id: the same timer
-    if timer.ended:
-        sys.exit(f"order {order} has had its time")
+    client.start(id=f"order/{order}", seconds=seconds, payload={"order": order})  # the same again is the same timer
     with orders:
         orders.execute("INSERT OR IGNORE INTO orders VALUES (?, 'open')", (order,))
-    print(f"order {order} is open for {timer.remaining_ms / 1000:.0f} s")
+    (state,) = orders.execute("SELECT state FROM orders WHERE id = ?", (order,)).fetchone()
+    print(f"order {order} is {state}")
 
 
 def pay(client: TimerClient, orders: sqlite3.Connection, order: str) -> None:
     """Pays an order that is still open. That the timer is cancelled only saves the worker some work."""
-    if not change(orders, order, "paid"):
+    with orders:
+        paid = orders.execute("UPDATE orders SET state = 'paid' WHERE id = ? AND state = 'open'", (order,))
+    if not paid.rowcount:
         sys.exit(f"order {order} is not open")
     with suppress(WrongState, TimerNotFound):  # it has fired just now, or long ago
         client.cancel(f"order/{order}")
@@ -70,16 +74,14 @@ def work(client: TimerClient, orders: sqlite3.Connection) -> None:
         for end in client.work(QUEUE):
             # Acknowledged at the end of the block. Where that is too late, another worker has the end, to no effect.
             with suppress(LeaseLost), end:
-                if change(orders, end.payload["order"], "expired"):
+                if expire(orders, end.payload["order"]):
                     print(f"order {end.payload['order']} has expired", flush=True)
 
 
-def change(orders: sqlite3.Connection, order: str, state: str) -> bool:
-    """Whether the order was open, and so has this state now."""
+def expire(orders: sqlite3.Connection, order: str) -> bool:
+    """Whether an order has expired just now. One that is not there yet will find that its time is over."""
     with orders:
-        return (
-            orders.execute("UPDATE orders SET state = ? WHERE id = ? AND state = 'open'", (state, order)).rowcount > 0
-        )
+        return orders.execute(EXPIRE, (order,)).rowcount > 0
 
 
 if __name__ == "__main__":
