@@ -21,7 +21,7 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
 
-from timer_client import HeldDelivery, LeaseLost, TimerClient
+from timer_client import HeldDelivery, TimerClient
 
 QUEUE, PREFIX = "mail", "mail/"
 LEAST_PERMANENT_CODE = 500
@@ -57,8 +57,8 @@ def work(client: TimerClient) -> None:
             try:
                 with end:
                     deliver(end)
-            except (OSError, LeaseLost) as error:  # SMTPException is an OSError; either way it comes again
-                print(f"{end.id}: {error}", flush=True)
+            except Exception as error:  # whatever it is: this mail comes again, and the others go on
+                print(f"{end.id}: {error!r}, attempt {end.attempt} of {end.max_deliveries}", flush=True)
 
 
 def deliver(end: HeldDelivery) -> None:

@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 
 from timer_client import LeaseLost, TimerClient, TimerNotFound, WrongState
 
-QUEUE = "order-expiry"
+QUEUE, PREFIX = "order-expiry", "order/"
 EXPIRE = """
 INSERT INTO orders VALUES (?, 'expired') ON CONFLICT (id) DO UPDATE SET state = 'expired' WHERE state = 'open'
 """
@@ -38,7 +38,7 @@ def main() -> None:
 
     with closing(sqlite3.connect(wanted.database, timeout=30)) as orders, TimerClient() as client:
         orders.execute("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, state TEXT NOT NULL)")
-        client.put_queue(QUEUE, "order/")  # before the first timer: a queue has the ends since it was made
+        client.put_queue(QUEUE, PREFIX)  # before the first timer: a queue has the ends since it was made
         if wanted.action == "place":
             place(client, orders, wanted.order, wanted.seconds)
         elif wanted.action == "pay":
@@ -49,7 +49,7 @@ def main() -> None:
 
 def place(client: TimerClient, orders: sqlite3.Connection, order: str, seconds: float) -> None:
     """Takes an order. The timer comes first: one without an order does no harm, an order without one stays open."""
-    client.start(id=f"order/{order}", seconds=seconds, payload={"order": order})  # the same again is the same timer
+    client.start(id=PREFIX + order, seconds=seconds)  # the same again is the same timer
     with orders:
         orders.execute("INSERT OR IGNORE INTO orders VALUES (?, 'open')", (order,))
     (state,) = orders.execute("SELECT state FROM orders WHERE id = ?", (order,)).fetchone()
@@ -63,7 +63,7 @@ def pay(client: TimerClient, orders: sqlite3.Connection, order: str) -> None:
     if not paid.rowcount:
         sys.exit(f"order {order} is not open")
     with suppress(WrongState, TimerNotFound):  # it has fired just now, or long ago
-        client.cancel(f"order/{order}")
+        client.cancel(PREFIX + order)
     print(f"order {order} is paid")
 
 
@@ -72,10 +72,11 @@ def work(client: TimerClient, orders: sqlite3.Connection) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         for end in client.work(QUEUE):
+            order = end.id.removeprefix(PREFIX)
             # Acknowledged at the end of the block. Where that is too late, another worker has the end, to no effect.
             with suppress(LeaseLost), end:
-                if expire(orders, end.payload["order"]):
-                    print(f"order {end.payload['order']} has expired", flush=True)
+                if expire(orders, order):
+                    print(f"order {order} has expired", flush=True)
 
 
 def expire(orders: sqlite3.Connection, order: str) -> bool:

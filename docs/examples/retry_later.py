@@ -18,10 +18,10 @@ can tell a repeated one.
 import argparse
 import signal
 from contextlib import closing, suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import urlsplit
 
-from timer_client import HeldDelivery, LeaseLost, TimerClient, new_id
+from timer_client import HeldDelivery, TimerClient, new_id
 
 QUEUE, PREFIX = "calls", "call/"
 LATER = {429, 502, 503, 504}
@@ -54,10 +54,10 @@ def work(client: TimerClient, api: str) -> None:
     with suppress(KeyboardInterrupt):
         for end in client.work(QUEUE):
             try:
-                with end:  # an error that leaves the block gives it back, for the queue's backoff
+                with end:  # an error that leaves the block gives it back
                     call(end, api)
-            except (OSError, HTTPException, LeaseLost) as error:
-                print(f"{end.payload['path']}: {error}, attempt {end.attempt} of {end.max_deliveries}", flush=True)
+            except Exception as error:  # whatever it is: this call comes again, and the others go on
+                print(f"{end.id}: {error!r}, attempt {end.attempt} of {end.max_deliveries}", flush=True)
 
 
 def call(end: HeldDelivery, api: str) -> None:

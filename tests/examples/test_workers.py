@@ -59,11 +59,16 @@ def test_mail_is_sent_by_a_cron_rule(standing_server: TimerServer, monkeypatch: 
         (told,) = run("cron_mail.py", "put", *rule, "--to", to, "--subject", subject)
         assert told == f"mail/{subject.lower()} comes next at 2027-03-26T09:00:00+01:00"
 
+    with standing_server.client() as client:
+        client.start(id="mail/broken", seconds=1, payload="not as it should be")
+
     def meanwhile(printed: Printed) -> None:
+        standing_server.advance(seconds=1)
+        printed.until("mail/broken: .*, attempt 1 of 5")
         standing_server.advance_to(datetime(2027, 3, 26, 8, tzinfo=UTC))
         printed.until("sent Stand-up to ada@example.org")
         with standing_server.client() as client:
-            while client.get_queue("mail").dead < 1:
+            while (queue := client.get_queue("mail")).leased or not queue.dead:
                 pass
 
     with serving(Mailbox()) as mailbox:
