@@ -65,6 +65,7 @@ lint: $(VENV)/ready ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy docs/examples
 	@$(BIN)/lint-imports
 
 format: $(VENV)/ready ## Format the code
