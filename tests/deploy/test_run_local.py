@@ -62,12 +62,6 @@ def processes_with(mark: str) -> list[str]:
     return found
 
 
-def test_counts_down_and_leaves_nothing(run_local: RunLocal) -> None:
-    program = run_local("0", "0", "1")
-    program.expect("has fired")
-    assert program.wait() == 0
-
-
 def test_asks_on_a_terminal(run_local: RunLocal) -> None:
     program = run_local(terminal=True)
     for question, answer in (("hours", "0"), ("minutes", "0"), ("seconds", "1")):
