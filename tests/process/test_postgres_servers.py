@@ -224,6 +224,7 @@ def test_a_log_that_has_lost_what_was_acknowledged_is_served_on_under_a_new_id(
     assert (page["events"], page["truncated"], new in page["next"]) == ([], False, True)
 
 
+@pytest.mark.thorough
 def test_a_shard_whose_log_is_not_whole_is_refused_and_all_others_are_served(
     start: Callable[[str], ServerProcess],
 ) -> None:
