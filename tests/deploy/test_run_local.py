@@ -81,6 +81,7 @@ def test_ctrl_c_is_for_the_client(run_local: RunLocal) -> None:
     assert "Traceback" not in program.output
 
 
+@pytest.mark.thorough
 def test_sigterm_ends_both(run_local: RunLocal) -> None:
     program = run_local("1h")
     program.expect("is running")

@@ -112,6 +112,7 @@ class TestUsedUp:
             use_up(server_process, idle, FEW)
             assert busy_s(server_process, sub) < BUSY_S
 
+    @pytest.mark.thorough
     def test_nor_do_they_where_fewer_are_allowed_than_there_were(
         self, server_process: ServerProcess, idle: ExitStack
     ) -> None:
@@ -121,6 +122,7 @@ class TestUsedUp:
             use_up(server_process, idle, descriptors(server_process) - 8)
             assert busy_s(server_process, sub) < BUSY_S
 
+    @pytest.mark.thorough
     def test_nor_do_they_where_fewer_are_allowed_than_the_server_has_itself(
         self, server_process: ServerProcess, idle: ExitStack
     ) -> None:
