@@ -40,10 +40,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 test: test-together test-alone ## Run the tests; container tests where a Docker engine answers
 
-# Otherwise each of the workers would compile all tests for itself, at the same time.
+# Otherwise each of the workers would compile all tests for itself, at the same time. Whoever runs them is told what is
+# wrong with them.
 $(VENV)/tests-compiled: $(VENV)/ready
 	@echo "compiling the tests, once"
-	@$(BIN)/python -m pytest --collect-only --quiet >/dev/null || true # whoever runs them is told what is wrong
+	@ls -d tests/*/ | xargs --max-args=6 --max-procs=0 $(BIN)/python -m pytest --collect-only --quiet >/dev/null || true
 	@touch $@
 
 # Where ARGS chooses tests, one of the two may have none of them, which pytest tells by 5.
@@ -52,9 +53,10 @@ NO_TESTS := $(if $(ARGS),5,0)
 test-together: $(VENV)/tests-compiled
 	@$(BIN)/python -m pytest -m "not alone and not thorough" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
-# What judges time would judge the other tests as well.
+# What judges time would judge the other tests as well. To read all files takes as long as to run these few tests.
 test-alone: $(VENV)/ready
-	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ]
+	@$(BIN)/python -m pytest -m alone $(or $(ARGS),$$(grep --recursive --files-with-matches pytest.mark.alone tests)) \
+	  || [ $$? -eq $(NO_TESTS) ]
 
 # Searches wait for nothing, so there is one of them a core.
 thorough: $(VENV)/tests-compiled ## Run what takes long: planted faults, and every search with more examples

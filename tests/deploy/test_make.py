@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def make(*arguments: str, answers: str = "") -> subprocess.CompletedProcess[str]:
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TIMER_", "MAKE"))}
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=ROOT,
         env=environment,
-        input=answers,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=280,
@@ -25,11 +25,9 @@ def make(*arguments: str, answers: str = "") -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.timeout(300)  # the first may have to make the environment
-@pytest.mark.parametrize(("arguments", "answers"), [(["TIME=0 0 1"], ""), ([], "0\n0\n1\n")])
-def test_make_run_counts_down(arguments: list[str], answers: str) -> None:
-    done = make("run", *arguments, answers=answers)
+def test_make_run_counts_down() -> None:
+    done = make("run", "TIME=0 0 1")
     assert done.returncode == 0, done.stderr
-    assert ("Enter your time in hours." in done.stdout) == bool(answers)
     assert "Server: 0 hours, 0 minutes, 1 second" in done.stdout
     assert "has fired" in done.stdout
     assert "\x1b" not in done.stdout

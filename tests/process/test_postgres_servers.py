@@ -169,6 +169,7 @@ def followed(settings: Settings, cursor: Cursor, count: int) -> list[Event]:
         return list(islice(client.events(after=cursor), count))
 
 
+@pytest.mark.thorough
 def test_a_server_that_stood_still_past_its_lease_tells_nobody_anything_and_begins_anew(
     start: Callable[[str], ServerProcess],
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_log_that_has_lost_what_was_acknowledged_is_served_on_under_a_new_id(
     assert (page["events"], page["truncated"], new in page["next"]) == ([], False, True)
 
 
+@pytest.mark.thorough
 def test_a_shard_whose_log_is_not_whole_is_refused_and_all_others_are_served(
     start: Callable[[str], ServerProcess],
 ) -> None:
@@ -241,6 +243,7 @@ def test_a_shard_whose_log_is_not_whole_is_refused_and_all_others_are_served(
     assert "is damaged" in line["reason"]
 
 
+@pytest.mark.thorough
 def test_a_session_that_holds_the_row_of_a_shard_is_ended(start: Callable[[str], ServerProcess]) -> None:
     server = start("only")
     with psycopg.connect(shared_cluster().url()) as hanging, requester(server.commands) as rpc:

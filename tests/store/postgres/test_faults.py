@@ -189,6 +189,7 @@ def cluster() -> Iterator[Cluster]:
         yield made
 
 
+@pytest.mark.thorough
 class TestStandby:
     @pytest.fixture
     def store(self, cluster: Cluster) -> Iterator[PostgresStore]:
