@@ -115,7 +115,8 @@ def _join(membership: Membership, clock: Clock, signals: OperatorSignals) -> Non
         if signals.stop_is_wanted:
             raise Stopped
         if now_ns > until_ns:
-            raise StoreError(f"the servers of the store could not be joined within {WAIT_LIMIT_S} s")
+            missing = membership.waits_for()
+            raise StoreError(f"the servers of the store could not be joined within {WAIT_LIMIT_S} s: {missing}")
         signals.manager.opening("joining the servers of the store")
         membership.step(now_ns)  # what it may have lost nobody was told of
         due_ns = membership.next_due_ns() or 0

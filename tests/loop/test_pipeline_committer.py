@@ -183,6 +183,8 @@ class Reads:
     def reconnecting(self) -> Steps[None]:
         yield Wait(self._silent.fileno(), select.POLLIN)
 
+    def take_refusal(self) -> None: ...
+
     def close(self) -> None: ...
 
 

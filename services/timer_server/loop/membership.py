@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from timer_protocol import __version__
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ServerAddresses
+from timer_protocol.plurals import counted
 from timer_server.cluster import actions as do
 from timer_server.cluster.generation import Generation
 from timer_server.cluster.holdings import Stage
@@ -30,7 +31,7 @@ from timer_server.cluster.outcomes import (
     Raised,
     Taken,
 )
-from timer_server.logs import fields, log
+from timer_server.logs import RepeatedFault, fields, log
 from timer_server.loop.ownership import Ownership
 from timer_server.loop.parts import Parts
 from timer_server.loop.session_line import Came, SessionLine
@@ -45,9 +46,6 @@ from timer_server.wire.advertised import Endpoints
 
 _JOIN_AGAIN_NS = 500 * NS_PER_MS
 """How long a server waits after a join that has failed."""
-
-_SAID_EVERY_NS = 10_000 * NS_PER_MS
-"""How often the reason is logged while statements fail."""
 
 
 class Sessions(NamedTuple):
@@ -115,7 +113,7 @@ class Membership:
         self._losses: list[ShardLost] = []
         self._look_ns = 0
         """When it is to be looked next what the committer waits for."""
-        self._said_ns = -_SAID_EVERY_NS
+        self._fault = RepeatedFault("the other servers are not reached over PostgreSQL")
         self._watched = Watched()
         self._introduce()
 
@@ -133,6 +131,17 @@ class Membership:
     def is_settled(self) -> bool:
         """Whether all that this server owns by what it has read is served."""
         return self._view is not None and self._change is None and not self._ownership.loading
+
+    def waits_for(self) -> str:
+        """What is missing until that is so, and what has failed where something has."""
+        loading = self._ownership.loading
+        if self._view is None:
+            what, line = "PostgreSQL has acknowledged no beat of this server", self._beats
+        elif self._change is not None:
+            what, line = "PostgreSQL has acknowledged no change of owners", self._changes
+        else:
+            what, line = f"{counted(len(loading), 'log')} of its shards still to be read", loading.line
+        return what if line.last_fault is None else f"{what} ({line.last_fault})"
 
     def leave(self, now_ns: int) -> None:
         """Gives all shards to others from now on."""
@@ -196,7 +205,7 @@ class Membership:
         if came.fault is not None:
             if came.is_final and isinstance(beat, do.Join):
                 raise StoreError(came.fault)
-            self._say(came.fault, received_ns)
+            self._fault.warn(came.fault, received_ns)
             self._observe(Failed(beat), came.sent_ns)
             return
         pulse: Pulse = came.value
@@ -209,7 +218,7 @@ class Membership:
         change, self._change = self._change, None
         assert change is not None
         if came.fault is not None:
-            self._say(came.fault, self._now_ns())
+            self._fault.warn(came.fault, self._now_ns())
             self._observe(Failed(change), came.sent_ns)
             return
         match change:
@@ -259,11 +268,6 @@ class Membership:
         return {
             number: Owner(self.member.incarnation, holdings[number].epoch) for number in holdings.in_stage(Stage.SERVED)
         }
-
-    def _say(self, reason: str, now_ns: int) -> None:
-        if now_ns - self._said_ns >= _SAID_EVERY_NS:
-            self._said_ns = now_ns
-            log.warning("the other servers are not reached over PostgreSQL", extra=fields(reason=reason))
 
     # What is to be done
 
