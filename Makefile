@@ -10,7 +10,7 @@ TIME ?=
 ARGS ?=
 UPGRADE ?=
 
-.PHONY: help setup run web test test-together test-alone thorough lint format bench bench-peers campaigns audit lock example clean
+.PHONY: help setup run web test test-together test-alone thorough lint format bench bench-peers campaigns audit lock docs example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +40,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 test: test-together test-alone ## Run the tests; container tests where a Docker engine answers
 
-# Otherwise each of the workers would compile all tests for itself, at the same time.
+# Otherwise each of the workers would compile all tests for itself, at the same time. Whoever runs them is told what is
+# wrong with them.
 $(VENV)/tests-compiled: $(VENV)/ready
 	@echo "compiling the tests, once"
-	@$(BIN)/python -m pytest --collect-only --quiet >/dev/null || true # whoever runs them is told what is wrong
+	@ls -d tests/*/ | xargs --max-args=6 --max-procs=0 $(BIN)/python -m pytest --collect-only --quiet >/dev/null || true
 	@touch $@
 
 # Where ARGS chooses tests, one of the two may have none of them, which pytest tells by 5.
@@ -52,9 +53,10 @@ NO_TESTS := $(if $(ARGS),5,0)
 test-together: $(VENV)/tests-compiled
 	@$(BIN)/python -m pytest -m "not alone and not thorough" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
-# What judges time would judge the other tests as well.
+# What judges time would judge the other tests as well. To read all files takes as long as to run these few tests.
 test-alone: $(VENV)/ready
-	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ]
+	@$(BIN)/python -m pytest -m alone $(or $(ARGS),$$(grep --recursive --files-with-matches pytest.mark.alone tests)) \
+	  || [ $$? -eq $(NO_TESTS) ]
 
 # Searches wait for nothing, so there is one of them a core.
 thorough: $(VENV)/tests-compiled ## Run what takes long: planted faults, and every search with more examples
@@ -65,6 +67,7 @@ lint: $(VENV)/ready ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy docs/examples
 	@$(BIN)/lint-imports
 
 format: $(VENV)/ready ## Format the code
@@ -90,6 +93,9 @@ lock: $(VENV)/ready ## Pin what pyproject.toml asks for, with hashes; UPGRADE=--
 	    --no-emit-index-url --no-emit-find-links --no-emit-package timer-service --python-version 3.11 \
 	    --extra $$extra --output-file $(REQUIREMENTS)/$$extra.txt pyproject.toml || exit 1; \
 	done
+
+docs: $(VENV)/ready ## Write docs/methods and docs/openrpc.json from the table of methods
+	@PYTHONPATH=tools $(BIN)/python -m method_pages
 
 example: $(VENV)/ready ## Write .env.example from the table of settings
 	@$(BIN)/python deploy/env_example.py >.env.example

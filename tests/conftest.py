@@ -20,8 +20,8 @@ TESTS = Path(__file__).parent
 LONGEST_FIRST = [TESTS.parent / line for line in (TESTS / "longest_first.txt").read_text().split()]
 """Files of tests that take seconds, the longest first."""
 
-WORKERS_A_CORE = 3
-"""Tests wait for servers and containers most of the time."""
+WORKERS_A_CORE = 2
+"""Some tests wait for servers and containers. Each worker costs the time in which it imports and collects all tests."""
 
 MOST_WORKERS = 8
 
@@ -33,7 +33,6 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
     gc.freeze()
     gc.enable()
 

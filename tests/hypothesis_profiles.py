@@ -8,7 +8,7 @@ There is no time limit for a single example, since a busy machine is no fault of
 
 from hypothesis import settings
 
-settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.register_profile("long", deadline=None, max_examples=5_000, stateful_step_count=200)
 

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from timer_protocol.limits import Limits
+from timer_protocol.service_manager import ServiceManager
 from timer_server.logs import log
 from timer_server.loop.clock import Sources, system_sources
 from timer_server.loop.signals import OperatorSignals
@@ -25,7 +26,12 @@ class LocalServer:
     """
 
     def __init__(
-        self, sources: Sources | None = None, limits: Limits | None = None, shards: int = 1, **settings: Any
+        self,
+        sources: Sources | None = None,
+        limits: Limits | None = None,
+        shards: int = 1,
+        manager: ServiceManager | None = None,
+        **settings: Any,
     ) -> None:
         self._config = Config(
             **{
@@ -41,7 +47,7 @@ class LocalServer:
         )
         self._sources = sources or system_sources()
         self._shards = shards
-        self._signals = OperatorSignals()
+        self._signals = OperatorSignals(manager)
         self._logs = _Recorder()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)

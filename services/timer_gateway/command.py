@@ -14,7 +14,8 @@ from timer_gateway.logs import log
 from timer_gateway.settings import GatewaySettings, read_settings
 from timer_gateway.token_commands import token, tokens
 from timer_protocol import __version__
-from timer_protocol.environment import read_environment, told_unknown
+from timer_protocol.environment import process_environment, read_environment, told_unknown
+from timer_protocol.log_lines import fields
 from timer_protocol.log_writer import LogWriter, set_up
 from timer_protocol.settings import GATEWAY_VARIABLES, SettingError
 from timer_protocol.signal_death import die_of
@@ -110,6 +111,7 @@ def _serve() -> int:
     from timer_gateway.opening import first_link, open_access  # noqa: PLC0415
     from timer_gateway.serve import serve  # noqa: PLC0415
     from timer_gateway.tokens import TokenFileError  # noqa: PLC0415
+    from timer_protocol.service_manager import service_manager  # noqa: PLC0415
 
     try:
         settings, unknown = _read()
@@ -124,7 +126,8 @@ def _serve() -> int:
         access, first = open_access(settings, time.time)
         if first is not None:
             writer.put(f"The page, this once: {first_link(settings, sockets[0].getsockname()[1], first)}")
-        is_interrupted = serve(settings, access, sockets)
+        with service_manager(process_environment(), _tell_untold) as manager:
+            is_interrupted = serve(settings, access, sockets, manager)
     except (SettingError, ConfigError, TokenFileError) as error:
         writer.put(f"timer-gateway: {error}")
         return EXIT_MISUSED
@@ -139,6 +142,10 @@ def _serve() -> int:
     if is_interrupted:
         die_of(signal.SIGINT)
     return EXIT_OK
+
+
+def _tell_untold(reason: str) -> None:
+    log.warning("the service manager cannot be told (NOTIFY_SOCKET)", extra=fields(reason=reason))
 
 
 def _take_others(writer: LogWriter) -> None:

@@ -2,7 +2,15 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from timer_gateway.requests import METHOD_BY_NAME
 from timer_protocol import __version__
@@ -28,6 +36,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
         """Where other parts add their own."""
+        ProcessCollector(registry=self.registry)
         build = Gauge("timer_gateway_build_info", "1, with the version", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
         self._answers = Counter(
@@ -48,6 +57,9 @@ class Metrics:
             "Requests of the protocol, by method and error, which is empty where there was none",
             ["method", "error"],
             registry=self.registry,
+        )
+        self.server_away: Final = Gauge(
+            "timer_gateway_server_away", "1 while the server does not answer", registry=self.registry
         )
         self.waits: Final = Gauge(
             "timer_gateway_waits", "Requests that the server holds back until something happens", registry=self.registry

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from timer_gateway.callers import Caller
 from timer_gateway.limits import BATCH_REQUESTS, body_of
-from timer_gateway.metrics import OTHER
 from timer_gateway.parts import Parts
 from timer_gateway.problems import AWAY_ERROR
 from timer_gateway.requests import CODEC, Away, Refused, Request
@@ -50,7 +49,7 @@ class Rpc:
         """The answer to one request, None for a notification. Raises `Away`."""
         match parsed:
             case Malformed():
-                self._metrics.called(OTHER, str(parsed.error.data.get("name", "")))
+                self._metrics.called(parsed.method, str(parsed.error.data.get("name", "")))
                 return Failure(parsed.error, parsed.id)
             case Ignored():
                 return None

@@ -24,6 +24,7 @@ from timer_gateway.settings import GatewaySettings
 from timer_gateway.upstream import Upstream
 from timer_protocol import __version__
 from timer_protocol.log_lines import fields
+from timer_protocol.service_manager import ServiceManager
 from timer_protocol.settings import SettingError
 
 IDLE_LIMIT_S = 60
@@ -32,21 +33,35 @@ IDLE_LIMIT_S = 60
 STOP_LIMIT_S = 3
 """How long requests under way may take once the gateway is asked to stop."""
 
+_SERVING = "serving"
+"""What the service manager is told of a gateway that is not about to stop."""
+
+_NS_PER_S = 1_000_000_000
+
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its handlers of signals, which would end the process by them."""
+    """Uvicorn without its handlers of signals, which would end the process by them. The service manager is told how it
+    stands."""
+
+    def __init__(self, config: uvicorn.Config, manager: ServiceManager) -> None:
+        super().__init__(config)
+        self.manager = manager
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.manager.ready(_SERVING)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
-def serve(settings: GatewaySettings, access: Access, sockets: Sequence[socket.socket]) -> bool:
+def serve(settings: GatewaySettings, access: Access, sockets: Sequence[socket.socket], manager: ServiceManager) -> bool:
     """Answers until SIGTERM or SIGINT; returns whether it was SIGINT. SIGHUP reads tokens and certificate again.
 
     Raises `SettingError` where the certificate cannot be used, and `ConfigError` for the client's keys.
     """
-    return asyncio.run(_serve(settings, access, sockets))
+    return asyncio.run(_serve(settings, access, sockets, manager))
 
 
 def make_parts(settings: GatewaySettings, access: Access, clock: Callable[[], float] = time.monotonic) -> Parts:
@@ -62,9 +77,12 @@ def make_parts(settings: GatewaySettings, access: Access, clock: Callable[[], fl
     )
 
 
-async def _serve(settings: GatewaySettings, access: Access, sockets: Sequence[socket.socket]) -> bool:
+async def _serve(
+    settings: GatewaySettings, access: Access, sockets: Sequence[socket.socket], manager: ServiceManager
+) -> bool:
     parts = make_parts(settings, access)
-    server = _Server(config_of(parts))
+    server = _Server(config_of(parts), manager)
+    living = asyncio.create_task(_stay_alive(manager)) if manager.listens else None
     try:
         is_interrupted = _take_signals(server, parts)
         for each in sockets:
@@ -74,7 +92,16 @@ async def _serve(settings: GatewaySettings, access: Access, sockets: Sequence[so
         log.info("stopped")
         return is_interrupted.is_set()
     finally:
+        if living is not None:
+            living.cancel()
         await parts.upstream.close()
+
+
+async def _stay_alive(manager: ServiceManager) -> None:
+    """Gives signs of life for as long as the event loop turns."""
+    while True:
+        await asyncio.sleep(manager.interval_ns / _NS_PER_S)
+        manager.alive(_SERVING)
 
 
 def config_of(parts: Parts) -> uvicorn.Config:
@@ -116,12 +143,13 @@ def _most_connections() -> int:
     return max(1, min(CONNECTIONS, hard - RESERVED_DESCRIPTORS))
 
 
-def _take_signals(server: uvicorn.Server, parts: Parts) -> asyncio.Event:
+def _take_signals(server: _Server, parts: Parts) -> asyncio.Event:
     """Has signals stop the server or read files again. The event is set once it was SIGINT that stopped it."""
     is_interrupted = asyncio.Event()
 
     def stop() -> None:
         log.info("stopping")
+        server.manager.stopping()
         parts.stopping.set()
         server.should_exit = True
 

@@ -92,6 +92,13 @@ class Upstream:
             return False
         return True
 
+    def note_answer(self) -> None:
+        """Notes that the server answers."""
+        if self._is_away:
+            self._is_away = False
+            self._metrics.server_away.set(0)
+            log.info("server back")
+
     async def _narrowed(self, caller: Caller, request: Request) -> Request:
         """The request within what its caller may do. Raises `Refusal`, `Refused` and `Away`."""
         if not needs_queue_prefix(caller, request):
@@ -137,12 +144,12 @@ class Upstream:
         try:
             result: Raw = await self.client.call(call)
         except ServerError as error:
-            self._note_answer()
+            self.note_answer()
             raise Refused(RpcError(error.code, _title(error.code), error.data)) from None
         except TimerError as error:
             self._note_silence(str(error))
             raise Away(str(error)) from None
-        self._note_answer()
+        self.note_answer()
         return result
 
     def _make_id(self, prefix: str) -> str:
@@ -157,12 +164,8 @@ class Upstream:
         """Logs the first of requests that are not answered."""
         if not self._is_away:
             self._is_away = True
+            self._metrics.server_away.set(1)
             log.warning("server away", extra=fields(reason=reason))
-
-    def _note_answer(self) -> None:
-        if self._is_away:
-            self._is_away = False
-            log.info("server back")
 
 
 def _title(code: int) -> str:

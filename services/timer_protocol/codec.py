@@ -29,10 +29,14 @@ class MethodCall(Struct, gc=False):
 
 
 class Malformed(Struct):
-    """A request that is answered with an error instead of being applied."""
+    """A request that is answered with an error instead of being applied.
+
+    `method` is the one that it calls, empty where that cannot be read or there is no such method.
+    """
 
     id: RequestId
     error: RpcError
+    method: str = ""
 
 
 class Ignored(Struct):
@@ -151,7 +155,8 @@ class Codec:
         try:
             call = self._read(outline.method, bytes(outline.params))
         except Refusal as refusal:
-            return Ignored() if outline.id is UNSET else Malformed(request_id, refusal.to_error())
+            method = outline.method if outline.method in self._methods else ""
+            return Ignored() if outline.id is UNSET else Malformed(request_id, refusal.to_error(), method)
         call.id = outline.id
         return call
 

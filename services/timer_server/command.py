@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timer_protocol import __version__
-from timer_protocol.environment import read_environment, told_unknown
+from timer_protocol.environment import process_environment, read_environment, told_unknown
 from timer_protocol.key_files import SERVER_ROLE, check_share
 from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.log_writer import set_up
@@ -24,7 +24,7 @@ from timer_server import arguments, standard_streams
 from timer_server.access.keys import Grant, make_client_keys, make_server_keys
 from timer_server.health import check
 from timer_server.limits import LEASE_MS, SHARDS
-from timer_server.logs import log
+from timer_server.logs import fields, log
 from timer_server.settings import Config, read_config
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def run(words: list[str] | None = None) -> int:
 def _serve(config: Config, unknown: list[str]) -> int:
     """Serves to the end. `unknown` are sentences about variables, to be logged."""
     # Imported here, since the health check runs every few seconds and needs none of it.
+    from timer_protocol.service_manager import service_manager  # noqa: PLC0415
     from timer_server.loop.clock import system_sources  # noqa: PLC0415
     from timer_server.loop.garbage import GarbagePolicy  # noqa: PLC0415
     from timer_server.loop.signals import operator_signals  # noqa: PLC0415
@@ -105,7 +106,7 @@ def _serve(config: Config, unknown: list[str]) -> int:
     for sentence in unknown:
         log.warning(sentence)
     try:
-        with operator_signals() as signals:
+        with service_manager(process_environment(), _tell_untold) as manager, operator_signals(manager) as signals:
             serve(config, system_sources(), signals, GarbagePolicy)
     except SettingError as error:
         return _complain(str(error), EXIT_MISUSED, complain)
@@ -120,6 +121,10 @@ def _serve(config: Config, unknown: list[str]) -> int:
         writer.flush()
         die_of(signal.SIGINT)
     return EXIT_OK
+
+
+def _tell_untold(reason: str) -> None:
+    log.warning("the service manager cannot be told (NOTIFY_SOCKET)", extra=fields(reason=reason))
 
 
 def _check(config: Config) -> int:

@@ -1,7 +1,7 @@
 """What handles the requests to a server: its methods, and the dispatcher that calls them."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from timer_protocol.codec import Codec
 from timer_protocol.limits import Limits
@@ -25,6 +25,9 @@ from timer_server.requests.servers import Servers
 from timer_server.requests.timer_parts import timer_parts
 from timer_server.store.postgres.seen import Seen
 from timer_server.wire.peers import Peers
+
+_CODEC: Final = Codec(METHODS)
+"""Reads requests for any server of this process. It keeps nothing of them, and takes a while to make."""
 
 
 class Handling(NamedTuple):
@@ -51,7 +54,7 @@ def handle_alone(shards: Shards, limits: Limits, servers: Servers) -> Handling:
     rules = QueueRules(shards)
     methods = _methods(shards, limits, servers, rules)
     new_id, prefix_of = shards.new_id, methods.of_queues.prefix_of
-    dispatcher = Dispatcher(Codec(METHODS), methods.handlers(), shards.parked, limits, new_id, prefix_of)
+    dispatcher = Dispatcher(_CODEC, methods.handlers(), shards.parked, limits, new_id, prefix_of)
     return Handling(dispatcher, rules)
 
 
@@ -66,9 +69,9 @@ def handle_among_others(
     over_servers = OverServers(shards, limits, methods.of_timers, methods.of_queues, aside, new_key)
     handlers = {**here, **over_servers.handlers(here)}
     parts = {**timer_parts(shards.count), **QueueParts(shards.count, methods.of_queues, rules).by_name()}
-    codec, parked, forwards = Codec(METHODS), shards.parked, Forwards(shards, peers.send)
+    parked, forwards = shards.parked, Forwards(shards, peers.send)
     dispatcher = ForwardingDispatcher(
-        codec,
+        _CODEC,
         handlers,
         parked,
         limits,
@@ -80,7 +83,7 @@ def handle_among_others(
         in_line=over_servers.in_line(),
         new_key=new_key,
     )
-    peer_dispatcher = PeerDispatcher(codec, handlers, parts, shards, parked, dispatcher.failed)
+    peer_dispatcher = PeerDispatcher(_CODEC, handlers, parts, shards, parked, dispatcher.failed)
     news = TimelineNews(seen, peers.send)
     traffic = PeerTraffic(
         reply=peers.reply,

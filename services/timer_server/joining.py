@@ -115,7 +115,9 @@ def _join(membership: Membership, clock: Clock, signals: OperatorSignals) -> Non
         if signals.stop_is_wanted:
             raise Stopped
         if now_ns > until_ns:
-            raise StoreError(f"the servers of the store could not be joined within {WAIT_LIMIT_S} s")
+            missing = membership.waits_for()
+            raise StoreError(f"the servers of the store could not be joined within {WAIT_LIMIT_S} s: {missing}")
+        signals.manager.opening("joining the servers of the store")
         membership.step(now_ns)  # what it may have lost nobody was told of
         due_ns = membership.next_due_ns() or 0
         poller.poll(min(max((due_ns - clock.now_ns()) // NS_PER_MS + 1, 0), _LOOK_MS))

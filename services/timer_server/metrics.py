@@ -4,17 +4,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from timer_protocol.durations import NS_PER_MS
+from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import StateCounts
 from timer_protocol.plan_messages import SkipReason
 from timer_protocol.queue_messages import Queue
 from timer_server.core.model import FIRED, KINDS, STARTED
 from timer_server.core.plans.hints import skipped_moments
 from timer_server.distribution import Distribution
+from timer_server.requests.queue_views import QueueTotals
 from timer_server.requests.shard import Shard, Writes
+from timer_server.requests.tally import Tally
 from timer_server.wire.peer_greeting import Reason
 
 QUEUES_NAMED = 100
 """Queues that the metrics tell of, the first by name: each has time series of its own in Prometheus."""
+
+_STANDS_STILL_NS = 2 * BEAT_INTERVAL_MS * NS_PER_MS
+"""The loop looks once a beat, so by then it has missed one."""
 
 _MS_PER_S = 1000
 _NS_PER_S = 1e9
@@ -27,8 +34,19 @@ class Metrics:
         """`counts` are those of each shard, by its number, after the restore."""
         self.counts = dict(counts)
         self.events = [0] * len(KINDS)
+        self.requests = Tally()
+        """Requests that were answered."""
+        self.parked_requests = 0
+        self.limits: Mapping[str, float] = {}
+        """How much of each limit is taken, by its name: 1 is all of it."""
+        self.log_seqs: Mapping[int, int] = {}
+        """The last durable `seq` of each shard, by its number."""
+        self.shards_of_store = 0
+        self._next_end: tuple[int, int | None] = (0, None)
+        """When the loop has last looked for the next end that is due, and when that is due."""
         self.queues: Sequence[Queue] = ()
-        self.plans = 0
+        self.queue_totals = QueueTotals()
+        self.plans = self.plans_paused = 0
         self.skipped: dict[SkipReason, int] = dict.fromkeys(get_args(SkipReason), 0)
         """Moments of plans, by why they were skipped."""
         self.messages = 0
@@ -91,10 +109,26 @@ class Metrics:
         """Counts the timers of a shard no longer."""
         self.counts.pop(number, None)
 
-    def note_plans(self, count: int) -> None:
-        """Takes down how many plans there are, all of them durable."""
-        self.plans = count
+    def note_next_end(self, due_ns: int | None, now_ns: int) -> None:
+        """Takes down when the next end that has not been told is due. Call it once a second."""
+        self._next_end = now_ns, due_ns
 
-    def note_queues(self, queues: Sequence[Queue]) -> None:
-        """Takes down how queues stand, all of it durable."""
-        self.queues = queues[:QUEUES_NAMED]
+    def overdue_s(self, now_ns: int) -> float:
+        """How long the oldest end that has not been told has been due, 0 where none is. Any thread may ask.
+
+        That is as of the last look, at which the loop had ended all it could. A loop that has not looked for longer
+        than it ever should stands still, and what it has to end is overdue by now.
+        """
+        looked_ns, due_ns = self._next_end
+        if due_ns is None:
+            return 0.0
+        as_of_ns = looked_ns if now_ns - looked_ns <= _STANDS_STILL_NS else now_ns
+        return max(as_of_ns - due_ns, 0) / _NS_PER_S
+
+    def note_plans(self, count: int, paused: int = 0) -> None:
+        """Takes down how many plans there are, and how many of them are paused, all of it durable."""
+        self.plans, self.plans_paused = count, paused
+
+    def note_queues(self, queues: Sequence[Queue], totals: QueueTotals) -> None:
+        """Takes down how the first queues stand, and all together, all of it durable."""
+        self.queues, self.queue_totals = queues[:QUEUES_NAMED], totals

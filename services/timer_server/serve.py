@@ -16,6 +16,7 @@ from timer_protocol import __version__
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
 from timer_protocol.messages import ServerAddresses
+from timer_protocol.plurals import counted
 from timer_protocol.settings import SettingError, without_password
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
@@ -139,6 +140,7 @@ def serve(
             with _policy(make_garbage_policy) as garbage:
                 _run(config, recovered, sockets, garbage, signals, make_loop)
         except Stopped:
+            signals.manager.stopping()
             log.info("told to stop before anybody was served")
     log.info("stopped")
 
@@ -225,7 +227,10 @@ def _tell_recovered(shard: Shard, begun: float) -> None:
 
 def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Generator[list[Entry], None, None]:
     """The entries of a log, which may be millions, in parts, until the server is told to stop."""
+    count = 0
     while not signals.stop_is_wanted and (part := list(islice(entries, RESTORED_AT_ONCE))):
+        count += len(part)
+        signals.manager.opening(f"reading the log: {counted(count, 'entry', 'entries')}")
         yield part
 
 
@@ -303,7 +308,7 @@ def _run(
     told = advertised(config.advertise, sockets.bound, socket.gethostname())
     itself = ServerAddresses(config.name or socket.gethostname(), told.commands, told.events)
     servers = Servers((itself,))
-    exporter = _export(metrics, *config.metrics_bind) if config.metrics_bind else None
+    exporter = _export(metrics, clock, config) if config.metrics_bind else None
     commands, events, admission, peers = sockets
     if peers is None or candidate is None:
         handling = handle_alone(shards, config.limits, servers)
@@ -318,6 +323,7 @@ def _run(
     for one in (sockets.commands, sockets.events, *sockets.ports):
         _listen(one.listener)
     _say_listening(config, sockets, told, itself.name, exporter)
+    signals.manager.ready(f"{counted(places.pending, 'timer')} pending")
     try:
         make_loop(parts, signals).run()
     finally:
@@ -383,12 +389,14 @@ def _listen(listener: Listener) -> None:
         raise BindError(listener.endpoint, str(error)) from None
 
 
-def _export(metrics: Metrics, host: str, port: int) -> "WSGIServer":
+def _export(metrics: Metrics, clock: Clock, config: Config) -> "WSGIServer":
     """Serves the metrics, in a thread that ends with the process. Raises `BindError`."""
-    from timer_server.exporter import export  # noqa: PLC0415 - most servers need none of it
+    from timer_server.exporter import Exported, export  # noqa: PLC0415 - most servers need none of it
 
+    assert config.metrics_bind is not None
+    host, port = config.metrics_bind
     try:
-        return export(metrics, host, port)
+        return export(Exported(metrics, clock.now_ns, config.store_kind, config.store_path), host, port)
     except OSError as error:
         raise _no_metrics(host, port, error) from None
 

@@ -11,6 +11,8 @@ from timer_protocol.limits import Limits
 from timer_protocol.settings import SERVER_VARIABLES, SettingError, told_place
 from timer_server.access.keys import CLIENTS_FOLDER, CurveFiles
 
+StoreKind = Literal["memory", "sqlite", "postgresql"]
+
 
 class Config(Struct, frozen=True, kw_only=True):
     """All settings of the server.
@@ -33,6 +35,13 @@ class Config(Struct, frozen=True, kw_only=True):
     advertise: tuple[str, ...] = ()
     store_url: str = ""
     replication: Literal["required", "external", "none"] = "required"
+
+    @property
+    def store_kind(self) -> StoreKind:
+        """What keeps the timers."""
+        if self.store_url:
+            return "postgresql"
+        return "memory" if self.store_path is None else "sqlite"
 
 
 def read_config(texts: Mapping[str, str]) -> Config:

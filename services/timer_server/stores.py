@@ -60,6 +60,7 @@ def once_there(attempt: Callable[[], T], signals: OperatorSignals) -> T:
     """What comes of an attempt at a store, repeated while that is away. Raises `StoreError` and `Stopped`."""
     begun, told = time.perf_counter(), ""
     while not signals.stop_is_wanted:
+        signals.manager.opening(f"waiting for the store: {told}" if told else "opening the store")
         try:
             return attempt()
         except StoreAway as away:

@@ -16,6 +16,7 @@ ASK_OUTSIDE = {
         "environment",
         "key_pairs",
         "log_writer",
+        "service_manager",
         "signal_death",
         "small_files",
         "standard_streams",

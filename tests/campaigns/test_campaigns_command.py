@@ -66,6 +66,14 @@ def test_names_tell_campaigns_apart() -> None:
     assert all(campaign.claim.endswith(".") for campaign in CAMPAIGNS + BY_NAME)
 
 
+def test_the_guarantees_name_the_judge_of_each_campaign() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "guarantees.md").read_text()
+    table = page.partition("| campaigns | judge |")[2].partition("\n\n")[0]
+    judged = [name for row in table.splitlines()[2:] for name in row.split("|")[1].strip().split(", ")]
+
+    assert sorted(judged) == sorted(campaign.name for campaign in CAMPAIGNS + BY_NAME)
+
+
 def test_an_empty_run_has_not_held(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     idle = Campaign("idle", "The claim of idle.", lambda *_: Report(), least_faults=1, least_requests=1_000)
     monkeypatch.setattr(command, "CAMPAIGNS", (idle,))

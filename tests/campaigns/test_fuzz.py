@@ -30,6 +30,7 @@ def test_messages_mutated_at_random(shards: int, count: int) -> None:
     assert executions == count
 
 
+@pytest.mark.thorough
 def test_a_fault_is_found_by_fuzzing(monkeypatch: pytest.MonkeyPatch) -> None:
     handle = Dispatcher.handle
 

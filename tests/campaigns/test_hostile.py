@@ -27,6 +27,7 @@ Dispatcher.handle = fail
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "found"),
     [

@@ -13,6 +13,7 @@ from drivers.server_process import ServerProcess
 DICE = 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("sabotage", "found"), [("", ""), ("fires_twice", "one_fired_per_run"), ("fires_early", "no_event_before_its")]
 )
@@ -32,6 +33,7 @@ def test_the_load_is_judged_and_strangers_are_not(tmp_path: Path, sabotage: str,
         assert report.violations == []
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("campaigns.trial.PROGRESS_LIMIT_S", 2)
     monkeypatch.setattr("campaigns.clients.PATIENCE_S", 1)

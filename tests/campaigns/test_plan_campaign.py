@@ -325,6 +325,7 @@ def test_every_invariant_can_be_violated() -> None:
     assert set().union(*TOLD.values()) == {invariant.__name__ for invariant in INVARIANTS}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sabotage", ["", *(one for one in SABOTAGES if one != DIES_AT_AN_END)])
 def test_a_planted_fault_is_found_by_what_happens_on_a_day(sabotage: str, tmp_path: Path) -> None:
     module = "campaigns.sabotaged_plans" if sabotage else CLOCKED_SERVER
@@ -335,6 +336,7 @@ def test_a_planted_fault_is_found_by_what_happens_on_a_day(sabotage: str, tmp_pa
     assert found_in(storm) == FOUND_BY.get(sabotage, set())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sabotage", ["", DIES_AT_AN_END])
 def test_a_chain_that_a_kill_can_break_is_found(sabotage: str, tmp_path: Path) -> None:
     module = "campaigns.sabotaged_plans" if sabotage else DOOMED

@@ -276,6 +276,7 @@ def test_every_invariant_can_be_violated() -> None:
     assert set().union(*TOLD.values()) == {invariant.__name__ for invariant in INVARIANTS}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sabotage", ["", *SABOTAGES])
 def test_a_planted_fault_is_found_by_two_workers_and_a_kill(sabotage: str, tmp_path: Path) -> None:
     module = "campaigns.sabotaged_queues" if sabotage else "timer_server"

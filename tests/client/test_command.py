@@ -280,7 +280,6 @@ def test_every_option_that_takes_a_file_may_be_any_bytes() -> None:
     [
         (["--help"], {"zmq", "rich", "tenacity", "asyncio", "dotenv"}),
         (["start", "1h", "--detach"], {"rich", "asyncio"}),
-        (["list"], {"rich", "asyncio"}),
     ],
 )
 def test_libraries_are_not_imported_for_nothing(server: LocalServer, arguments: list[str], heavy: set[str]) -> None:

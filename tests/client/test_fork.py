@@ -125,7 +125,13 @@ asyncio.run(main())
 }
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+OFTEN = ["used before", "while other threads wait", "asynchronous"]
+"""How most programs come to have a child."""
+
+
+@pytest.mark.parametrize(
+    "program", [*OFTEN, *(pytest.param(one, marks=pytest.mark.thorough) for one in PROGRAMS if one not in OFTEN)]
+)
 def test_a_child_has_sockets_of_its_own_or_is_told(fake: FakeServer, program: str) -> None:
     held: list[bytes] = []
 

@@ -138,7 +138,7 @@ def test_closing_in_the_middle_of_an_event_stops_no_thread(context: Context) -> 
         coming_and_going = threading.Thread(target=_come_and_go, args=(passing, endpoint, done))
         coming_and_going.start()
         try:
-            for number in range(2000):
+            for number in range(600):
                 link = Link(context, endpoint)
                 link.send(b"x")
                 link.monitor.poll(number % 3)

@@ -118,7 +118,7 @@ def test_without_zone_data_a_day_is_asked_for(monkeypatch: pytest.MonkeyPatch) -
     assert spoken("2026-12-01T09:00", "Europe/Rome", 0) == "2026-12-01T09:00 Europe/Rome"
 
 
-@pytest.mark.parametrize("name", ["Europe/Rome", "Australia/Lord_Howe", "Asia/Kathmandu", "CET-1CEST,M3.5.0,M10.5.0/3"])
+@pytest.mark.parametrize("name", ["Australia/Lord_Howe", "Asia/Kathmandu", "CET-1CEST,M3.5.0,M10.5.0/3"])
 def test_the_zone_of_the_machine_is_like_one_with_a_name(set_zone: SetZone, name: str) -> None:
     set_zone(name)
     known = zoneinfo.ZoneInfo("Europe/Rome" if "," in name else name)

@@ -109,7 +109,13 @@ atexit.register(lambda: asyncio.run(client.close()))
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+OFTEN = ["left open", "threads that wait", "closed at exit", "asynchronous, left open"]
+"""How most programs end."""
+
+
+@pytest.mark.parametrize(
+    "ending", [*OFTEN, *(pytest.param(one, marks=pytest.mark.thorough) for one in ENDINGS if one not in OFTEN)]
+)
 def test_the_interpreter_ends_in_silence(fake: FakeServer, ending: str) -> None:
     held: list[bytes] = []
 

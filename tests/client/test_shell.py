@@ -81,19 +81,14 @@ def _check_quiet(ran: "subprocess.CompletedProcess[str]") -> None:
     ("line", "exit_code", "told"),
     [
         ("timer start 1h --id a --detach >&-", 0, ""),
-        ("timer list >&-", 0, ""),
-        ("timer start 0.1 <&- >/dev/null", 0, ""),
         ("timer start 0.1 <&- >&- 2>&-", 0, ""),
         ("timer start <&-", 2, "The input ended where an answer was expected"),
-        ("timer info 2>&- >/dev/null", 0, ""),
         ("timer get nobody 2>&-", 1, ""),
         ("timer get nobody 2>/dev/full", 1, ""),
         ("timer frobnicate 2>/dev/full", 2, ""),
         ("timer --help >/dev/full", 5, "timer: the output cannot be written: No space left on device\n"),
-        ("timer info --json >/dev/full", 5, "timer: the output cannot be written: No space left on device\n"),
         ("timer start 1h --id b --detach >/dev/full", 5, "cannot be written: No space left"),
         ("timer start 0.1 >/dev/full 2>&1", 5, ""),
-        ("timer info | true; exit ${PIPESTATUS[0]}", 141, ""),
         ("timer --help | true; exit ${PIPESTATUS[0]}", 141, ""),
         ("timer start 2 | head -n 1; exit ${PIPESTATUS[0]}", 141, ""),
         (r"printf '\xff\n' | timer start", 2, r"xff' is no"),
@@ -107,18 +102,23 @@ def test_streams(server: LocalServer, tmp_path: Path, line: str, exit_code: int,
     assert told or not ran.stderr
 
 
-@pytest.mark.parametrize("unmake", ["rmdir ../gone", "chmod 0 ."])
-def test_a_working_directory_that_is_gone_or_locked(server: LocalServer, tmp_path: Path, unmake: str) -> None:
-    enter = f"mkdir gone; cd gone; {unmake}"
-    for line, exit_code in (("timer info", 0), ("timer events --cursor-file x", 2), ("timer keygen x", None)):
-        ran = _shell(tmp_path, f"{enter}; {line}", server)
-        (tmp_path / "gone").exists() and (tmp_path / "gone").rmdir()
-        _check_quiet(ran)
-        if exit_code is None:
-            assert ran.returncode in (1, 2)
-        else:
-            assert ran.returncode == exit_code, ran.stderr
-        assert ran.stderr.count("\n") == (1 if ran.returncode else 0)
+@pytest.mark.parametrize(
+    ("unmake", "line", "exit_codes"),
+    [
+        ("rmdir ../gone", "timer info", {0}),
+        ("rmdir ../gone", "timer events --cursor-file x", {2}),
+        ("rmdir ../gone", "timer keygen x", {1, 2}),
+        ("chmod 0 .", "timer info", {0}),
+        ("chmod 0 .", "timer keygen x", {1, 2}),
+    ],
+)
+def test_a_working_directory_that_is_gone_or_locked(
+    server: LocalServer, tmp_path: Path, unmake: str, line: str, exit_codes: set[int]
+) -> None:
+    ran = _shell(tmp_path, f"mkdir gone; cd gone; {unmake}; {line}", server)
+    _check_quiet(ran)
+    assert ran.returncode in exit_codes, ran.stderr
+    assert ran.stderr.count("\n") == (1 if ran.returncode else 0)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_arguments_that_are_no_text(server: LocalServer, tmp_path: Path, argumen
     assert r"\xff" in ran.stderr
 
 
-@pytest.mark.parametrize(("line", "count"), [("info", 5), ("info", 7), ("info", 11), ("info", 15), ("watch a", 15)])
+@pytest.mark.parametrize(("line", "count"), [("info", 5), ("info", 11), ("watch a", 15)])
 def test_too_few_descriptors(server: LocalServer, tmp_path: Path, line: str, count: int) -> None:
     ran = _shell(tmp_path, f"ulimit -n {count}; timer {line}", server)
     assert ran.returncode == 5
@@ -169,7 +169,6 @@ def test_letters_that_the_output_lacks(server: LocalServer, tmp_path: Path) -> N
     for line in (
         "timer start 0.1 --id a --label $'\\xe7\\xb4\\x85\\xe8\\x8c\\xb6'",
         "timer list --all",
-        "timer get a --json",
         "timer events --after start --count 2",
         "timer get $'\\xe7\\xb4\\x85'; [ $? = 1 ]",
         "TIMER_RETRY_DEADLINE_S=0.2 timer --server tcp://127.0.0.1:1 info; [ $? = 4 ]",
@@ -180,7 +179,7 @@ def test_letters_that_the_output_lacks(server: LocalServer, tmp_path: Path) -> N
         assert ran.returncode == 0, (line, ran.stderr)
 
 
-@pytest.mark.parametrize("imports", [1, 3, 10, 40, 120, 160])
+@pytest.mark.parametrize("imports", [1, 10, 40, 160])
 def test_ctrl_c_while_the_command_is_imported(server: LocalServer, tmp_path: Path, imports: int) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", PRESSES_AT_AN_IMPORT, str(imports), "info"],

@@ -246,6 +246,24 @@ class TestGiving:
         assert driven.beat(ShardRow(0, 2, ME, 0), ShardRow(1, 3, OTHER, 0), others=(other(3),)) == []
         assert driven.tell(came.Given(1)) == [do.Drop(1)]
 
+    def test_of_what_is_being_given_to_one_that_dies_nothing_is_taken_back_before_its_commit_is_known(self) -> None:
+        """The answer to that commit would be taken for one about what was taken back."""
+        driven, given = self.offered(), (ShardRow(0, 2, ME, 0), ShardRow(1, 3, OTHER, 0))
+        silent = other(2, told=Told(ready=(1,)))
+        assert driven.beat(*owned(ME, ME, epoch=2), others=(silent,)) == [do.Give(1, 2, OTHER)]
+        while not driven.actions or do.DeclareDead((silent,)) not in driven.actions:
+            driven.now_ns = driven.member.next_due_ns()
+            driven.beat(*given, others=(silent,))
+        assert driven.tell(came.DeclaredDead(frozenset({OTHER}))) == []
+        driven.now_ns += LEASE_NS
+        assert driven.beat(*given) == []
+
+        assert driven.tell(came.Given(1)) == [do.Drop(1)]
+        driven.now_ns = driven.member.next_due_ns()
+        (take,) = driven.beat(*given)
+        assert isinstance(take, do.Take)
+        assert [(claim.number, claim.epoch) for claim in take.claims] == [(1, 3)]
+
     def test_who_does_not_get_ready_rests_so_that_others_have_it_and_is_given_more_time_then(self) -> None:
         driven = self.offered()
         told: list[tuple[int, tuple[Offer, ...]]] = []

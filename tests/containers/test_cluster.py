@@ -94,6 +94,7 @@ def test_nodes_that_are_killed_come_back_with_their_data(cluster: Stack) -> None
     assert query(cluster, "select sync_state from pg_stat_replication") == ["quorum"]
 
 
+@pytest.mark.thorough
 def test_a_promoted_standby_acknowledges_once_the_other_node_follows_it(cluster: Stack) -> None:
     assert start(cluster, "one") == "acknowledged"
     kill(cluster, "postgres1")

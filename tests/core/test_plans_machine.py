@@ -295,6 +295,7 @@ class PlansMachine(RuleBasedStateMachine):
     @invariant()
     def both_are_the_same(self) -> None:
         assert [name for name, plan in self.plans.by_id(None, "") if plan is not None] == sorted(self.naive.plans)
+        assert self.plans.paused == sum(naive["state"] == "paused" for naive in self.naive.plans.values())
         for name, naive in self.naive.plans.items():
             plan = self.plans._registry.get(name)
             assert told(plan) == (

@@ -73,6 +73,7 @@ class Game:
         return self.queues.find("q").state
 
 
+@pytest.mark.thorough
 class TestCost:
     def test_a_ready_end_takes_24_bytes_at_most(self) -> None:
         places, moments_ms = list(range(10**6, 10**6 + 100_000)), list(range(BEGIN_MS, BEGIN_MS + 100_000))

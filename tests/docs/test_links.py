@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-FOLDERS = (".", "docs", "deploy", "tools", "services/timer_protocol")
+FOLDERS = (".", "docs", "docs/examples", "docs/methods", "deploy", "tools", "services/timer_protocol")
 DOCUMENTS = [document for folder in FOLDERS for document in sorted((ROOT / folder).glob("*.md"))]
 
 

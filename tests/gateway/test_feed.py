@@ -221,7 +221,7 @@ PREFIXES = ("", "order/", "order/42 ", "order/42 fired", "tea")
 SMALL = {"BLOCK_EVENTS": 2, "BLOCKS_AT_ONCE": 1}
 
 
-@settings(max_examples=60, stateful_step_count=25)
+@settings(stateful_step_count=25)
 class AnyStreams(RuleBasedStateMachine):
     """A store whose logs are restored and replaced, the feed that follows it, and streams that come, go and return."""
 

@@ -78,6 +78,7 @@ def test_metrics_count_by_fixed_labels(server: LocalServer) -> None:
         await http.request("BREW", "/timer")
         for method in ("timer.get", "no.such"):
             await http.post("/rpc", json=call(method))
+        await http.post("/rpc", json=call("timer.get", id=7))
         answer = await http.get("/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         return answer.text
@@ -88,8 +89,9 @@ def test_metrics_count_by_fixed_labels(server: LocalServer) -> None:
         'timer_gateway_requests_total{method="GET",route="other",status="404"} 2.0',
         'timer_gateway_requests_total{method="other",route="/timer",status="415"} 1.0',
         'timer_gateway_calls_total{error="timer_not_found",method="timer.get"} 3.0',
+        'timer_gateway_calls_total{error="invalid_params",method="timer.get"} 1.0',
         'timer_gateway_calls_total{error="method_not_found",method="other"} 1.0',
-        'timer_gateway_request_duration_seconds_count{route="/rpc"} 2.0',
+        'timer_gateway_request_duration_seconds_count{route="/rpc"} 3.0',
         "timer_gateway_waits 0.0",
     ):
         assert line in told.splitlines()

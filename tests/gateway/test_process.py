@@ -14,6 +14,7 @@ from drivers.program import Program
 from drivers.server_process import SERVICES
 from gateway.visits import NOWHERE
 from local_server import LocalServer
+from service_ear import Ear
 from timer_gateway.command import root
 from timer_gateway.listening import BindError, listen
 
@@ -32,10 +33,14 @@ def run(*arguments: str, **variables: str) -> Result:
 
 def test_serves_and_ends_in_order(server: LocalServer, tmp_path: Path) -> None:
     variables = {"TIMER_SERVER": server.commands, "TIMER_EVENTS": server.events, "TIMER_GATEWAY_BIND": "127.0.0.1:0"}
+    ear = Ear(f"{tmp_path}/notify")
+    variables |= {"NOTIFY_SOCKET": ear.place, "WATCHDOG_USEC": "200000"}
     program = Program(COMMAND, environment(**variables, TIMER_GATEWAY_TOKEN="x"), tmp_path)
     try:
         listening = json.loads(program.expect(r'\{[^\n]*"event":"listening"[^\n]*\}').group())
         assert program.has_written("TIMER_GATEWAY_TOKEN is no setting .* did you mean TIMER_GATEWAY_TOKENS")
+        assert ear.hear() == ["READY=1", "STATUS=serving"]
+        assert ear.hear() == ["WATCHDOG=1", "STATUS=serving"]
         port = int(listening["http"].rpartition(":")[2])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         body = '{"minutes": 5}'
@@ -51,9 +56,11 @@ def test_serves_and_ends_in_order(server: LocalServer, tmp_path: Path) -> None:
         program.signal(signal.SIGTERM)  # an idle connection holds up nothing
         assert program.wait() == 0
         assert program.has_written('"event":"stopped"')
+        ear.hear_until("STOPPING=1")
         connection.close()
     finally:
         program.close()
+        ear.close()
 
 
 @pytest.mark.parametrize(

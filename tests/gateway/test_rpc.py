@@ -172,8 +172,11 @@ def test_a_server_that_comes_back_is_asked_again(caplog: pytest.LogCaptureFixtur
             statuses = [(await http.get("/timer?id=a")).status_code]
             fake.stop()
             statuses += [(await http.get("/timer?id=a")).status_code for _ in range(2)]
+            assert "timer_gateway_server_away 1.0" in (await http.get("/metrics")).text
             fake.start()
-            return [*statuses, *[(await http.get("/timer?id=a")).status_code for _ in range(2)]]
+            statuses += [(await http.get("/timer?id=a")).status_code for _ in range(2)]
+            assert "timer_gateway_server_away 0.0" in (await http.get("/metrics")).text
+            return statuses
 
         assert visited(fake.commands, ask, retry_deadline_s=0, timeout_s=0.3) == [200, 502, 502, 200, 200]
     logged = [record.getMessage() for record in caplog.records]

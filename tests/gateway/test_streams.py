@@ -142,6 +142,9 @@ def test_says_that_the_server_is_away_and_misses_nothing_when_it_is_back(server_
         await gateway.client.start(minutes=5, id="t/after")
         assert await _labels_to_beat(stream) == ["t/after started"]
         assert await _labels_to_beat(late) == ["t/after started"]
+        told = gateway.parts.metrics.text()
+        assert b"timer_gateway_server_away 0.0" in told
+        assert b"timer_gateway_events_sent_total 3.0" in told, "two to the one stream, and one to the other"
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pulse, "EVERY_S", 0.05)

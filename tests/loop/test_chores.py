@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -10,9 +12,13 @@ from drivers.desk import Desk
 from drivers.sharded_desk import ShardedDesk
 from loop.hall import Hall
 from timer_protocol.limits import BEAT_INTERVAL_MS
+from timer_server.loop import noting
 from timer_server.loop.chores import NEVER_NS, REST_MS, Chore, Expiry, InEachShard, Retention, Schedule, Waking
+from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
 from timer_server.loop.upkeep import Upkeep
+from timer_server.metrics import Metrics
+from timer_server.requests.queue_views import QueueTotals
 from timer_server.requests.shard import Shard
 from timer_server.store.base import Anchor, StoreAway
 
@@ -285,3 +291,30 @@ def test_no_chore_is_stepped_in_a_turn_before_which_none_was_due(desk: Desk, mon
     assert stepped == []
     schedule.step(due_ns, budget=5)
     assert stepped == chores
+
+
+def test_of_many_queues_in_many_shards_some_are_counted_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noting, "_QUEUES_LOOKED_AT", 4)
+    desk = ShardedDesk(4)
+    for name in ("one", "two"):
+        desk.send(("queue.put", {"queue": name, "prefix": ""}))
+    desk.wait(1_000)  # until all shards have heard of them
+    for number in range(4):
+        desk.call("timer.start", id=desk.name_in(number, "a/"), seconds=60)
+    metrics = Metrics({})
+    parts = cast("Parts", SimpleNamespace(metrics=metrics, shards=desk.shards, places=desk.places, peer_traffic=None))
+    looking = noting.Noting(parts, ())
+    desk.wait(60_000)
+
+    seen = []
+    for _ in range(3):
+        looking.note_durable(desk.now_ns)
+        seen.append(metrics.queue_totals.ready)
+    assert seen == [4, 8, 8], "two queues in each of two shards, and then in all"
+
+    for shard in desk.shards.owned:
+        for name in ("one", "two"):
+            shard.queues.delete(name, desk.now_ns)
+    looking.note_durable(desk.now_ns)
+    looking.note_durable(desk.now_ns)
+    assert metrics.queue_totals == QueueTotals()

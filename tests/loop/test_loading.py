@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
+
 from drivers.builders import LOG_ID, NS_PER_MS, Bench
 from timer_server.cluster.outcomes import Loaded, Lost, ReadUp
 from timer_server.core.ledger import LogEnds
@@ -112,13 +114,28 @@ def test_reading_ahead_goes_on_where_the_shard_is_given_and_makes_way_for_anothe
     assert bed.session.is_open  # a new session would cost more than is won
 
 
-def test_a_lost_connection_is_tried_again_and_damage_is_not() -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        sentences.Lost("the connection is lost"),
+        sentences.Failed("XX000", "something that nobody has thought of"),
+        sentences.Unfit("password authentication failed"),
+    ],
+)
+def test_whatever_fails_is_tried_again_in_a_new_session_and_damage_is_not(
+    fault: sentences.Fault, caplog: pytest.LogCaptureFixture
+) -> None:
     bed = Bed()
     bed.loading.begin(1, 3)
-    bed.session.outcome = sentences.Lost("the connection is lost")
-    assert bed.outcomes() == []
+    bed.session.outcome = fault
+    for _ in range(2):
+        assert bed.outcomes() == []
+        bed.now_ns += 100 * NS_PER_MS
     assert len(bed.loading) == 1
+    assert len(bed.session.asked) == 2
     assert not bed.session.is_open
+    (record,) = caplog.records  # it is not said each time
+    assert record.fields == {"reason": str(fault)}  # type: ignore[attr-defined]
     bed.session.outcome = Damage("entry 5 is missing")
     bed.now_ns += 100 * NS_PER_MS
     (refused,) = bed.outcomes()

@@ -227,6 +227,20 @@ class TestWhileNoTurnMayBegin:
         assert held.peers.stepped_ns
         assert held.server.forwards.room.requests == 0
 
+    def test_what_is_for_this_server_by_now_waits_for_a_turn(self, store: SharedStore, held: Joined) -> None:
+        """What is applied is submitted in the same turn: by the next its shard may be given away."""
+        held.server.call("timer.start", id=store.name_in(0), seconds=60)
+        held.server.turn()
+        store.kill("a")
+        store.give(0, "b")
+        store.follow()
+        held.machine.ns += 20 * NS_PER_MS
+        held.hold()
+        assert [shard.take_writes() for shard in held.server.shards.owned] == [None, None]
+
+        held.turn()
+        assert [shard.number for shard, _ in held.loop.in_flight[-1].writes] == [0]
+
     def test_requests_wait_and_are_refused_once_it_takes_too_long(self, store: SharedStore, held: Joined) -> None:
         store.servers["a"].call("timer.start", id=store.name_in(1), seconds=60)
         store.servers["a"].turn()

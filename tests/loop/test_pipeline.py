@@ -459,6 +459,12 @@ class Pipeline(RuleBasedStateMachine):
         assert sum(self.server.metrics.events) <= self.store.last_seq + self.other.last_seq
 
     @invariant()
+    def each_request_is_counted_once_as_it_is_told(self) -> None:
+        counted = [(error, count) for _, error, count in self.server.metrics.requests.by_method_and_error()]
+        assert sum(count for _, count in counted) == len(self.server.wire.answered)
+        assert sum(count for error, count in counted if error) == len(self.server.wire.errors)
+
+    @invariant()
     def replies_come_in_the_order_of_the_requests(self) -> None:
         asked = set(self.in_order)
         last_of_each = [number for number in self.server.wire.answered if number in asked]
@@ -486,6 +492,22 @@ def test_of_a_lost_shard_nothing_in_flight_is_told_and_of_the_others_all_is() ->
         assert server.served.owned == (server.other.shard,)
 
 
+def test_past_the_lease_nothing_is_told_not_even_what_was_only_read() -> None:
+    with closing(Server(Recording(LOG_ID), Recording(OTHER_LOG_ID), 0)) as server:
+        server.wire.requests.append(request("timer.start", 1, id="a", seconds=20))
+        server.step("commands")
+        server.committer.settle_next()
+        server.lease.holds = False
+        server.wire.requests.append(request("timer.get", 2, id="a"))
+        server.step("commands")
+        server.loop._commit_care.step(server.clock.now_ns())
+        assert (server.wire.answered, server.wire.published[LOG_ID]) == ([], 0)
+
+        server.lease.holds = True
+        server.step()
+        assert (server.wire.succeeded, server.wire.published[LOG_ID]) == ({1, 2}, 1)
+
+
 def test_requests_are_refused_only_behind_all_answers_that_are_in_flight() -> None:
     with closing(Server(Recording(LOG_ID), Recording(OTHER_LOG_ID), 0)) as server:
         for number in range(1, MOST_IN_FLIGHT + 1):
@@ -502,3 +524,22 @@ def test_requests_are_refused_only_behind_all_answers_that_are_in_flight() -> No
 
         assert answered == [[1], [1, 2], [1, 2, 3, 4], [1, 2, 3, 4]]
         assert set(server.wire.errors) == {"storage_failed"}
+
+
+def test_an_end_that_is_in_flight_for_long_is_overdue() -> None:
+    with closing(Server(Recording(LOG_ID), Recording(OTHER_LOG_ID), 0)) as server:
+        server.start("a", server.clock.now_ns(), seconds=20)
+        server.step()
+        server.committer.settle_next()
+        server.boot_ns += 21 * NS_PER_S
+        server.step()  # which fires it
+        assert server.metrics.overdue_s(server.clock.now_ns()) == 0
+        server.boot_ns += 59 * NS_PER_S
+        server.step()
+        assert 59.9 < server.metrics.overdue_s(server.clock.now_ns()) < 60.1
+
+        server.committer.settle_next()
+        server.step()
+        server.boot_ns += 2 * NS_PER_S
+        server.step()
+        assert server.metrics.overdue_s(server.clock.now_ns()) == 0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
+import pytest
 import zmq
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -183,10 +184,13 @@ class Reads:
     def reconnecting(self) -> Steps[None]:
         yield Wait(self._silent.fileno(), select.POLLIN)
 
+    def take_refusal(self) -> str:
+        return "refused"
+
     def close(self) -> None: ...
 
 
-def test_while_the_primary_is_away_nothing_wakes_the_loop_up_for_reads() -> None:
+def test_while_the_primary_is_away_nothing_wakes_the_loop_up_for_reads(caplog: pytest.LogCaptureFixture) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         session, now_ns = Session(Postgres()), 1
@@ -206,6 +210,8 @@ def test_while_the_primary_is_away_nothing_wakes_the_loop_up_for_reads() -> None
             now_ns += (SILENCE_MS + 1) * NS_PER_MS
             committer.settled()
             assert (committer.next_due_ns() or 0) > now_ns
+    said = [record.fields["reason"] for record in caplog.records]  # type: ignore[attr-defined]
+    assert said.count("refused") == 1  # though it was so each time
 
 
 class Commits(RuleBasedStateMachine):

@@ -1,10 +1,11 @@
 """Sockets on which nothing happens that a test has not brought about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import zmq
 
+from timer_protocol.plan_messages import Skipped
 from timer_server.access.admission import Admission
 from timer_server.wire.connections import Connection
 
@@ -26,6 +27,7 @@ class QuietWire:
         return cast("Admission", self)
 
     def register(self, _: zmq.Poller) -> None: ...
+    def publish_skipped(self, _: Iterable[Skipped]) -> None: ...
     def take_subscriptions(self) -> None: ...
     def reopen(self) -> None: ...
     def resume(self) -> None: ...

@@ -1,21 +1,49 @@
 """What Prometheus is told."""
 
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from msgspec import convert
 from prometheus_client import CollectorRegistry, generate_latest
 
-from drivers.builders import BEGIN_NS, NS_PER_MS, Bench
-from drivers.desk import Desk
+from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
+from drivers.desk import Desk, batch, request
+from loop.hall import Hall
+from timer_protocol import PROTOCOL, __version__
 from timer_protocol.queue_messages import Queue
+from timer_server.core.queues.queues import QUEUES_MAXIMUM
 from timer_server.distribution import Distribution
-from timer_server.exporter import Exporter
+from timer_server.exporter import Exported, Exporter, registry_of
+from timer_server.limits import PARKED_MAXIMUM
 from timer_server.metrics import Metrics
+from timer_server.requests.answers import STORE_AWAY
+from timer_server.requests.queue_views import QueueTotals
 
 
-def told(metrics: Metrics) -> list[str]:
+def told(metrics: Metrics, now_ns: int = 0) -> list[str]:
     registry = CollectorRegistry()
-    registry.register(Exporter(metrics))
+    registry.register(Exporter(Exported(metrics, lambda: now_ns)))
     return generate_latest(registry).decode().splitlines()
+
+
+def counted(metrics: Metrics) -> dict[str, float]:
+    """The requests that were answered, by what stands between the braces."""
+    lines = [line.partition("{")[2].split("} ") for line in told(metrics) if line.startswith("timer_requests_total{")]
+    return {labels: float(count) for labels, count in lines if float(count)}
+
+
+@pytest.fixture
+def hall() -> Iterator[Hall]:
+    with closing(Hall()) as hall:
+        yield hall
+
+
+def beat(hall: Hall) -> None:
+    """A turn in which the loop looks how it stands."""
+    hall.machine.ns += 1_100 * NS_PER_MS
+    hall.turn()
 
 
 def settle(bench: Bench, metrics: Metrics, took_ns: int, now_ns: int) -> None:
@@ -56,11 +84,100 @@ def test_messages_and_dropped_replies_are_counted() -> None:
     assert {"timer_messages_total 3.0", "timer_replies_dropped_total 1.0"} <= set(told(metrics))
 
 
-def test_the_moment_of_the_last_backup_is_told_by_the_wall_clock() -> None:
-    metrics = Metrics({})
-    assert "timer_last_backup_timestamp_seconds 0.0" in told(metrics)
+def test_requests_are_counted_by_method_and_error_as_they_are_told(hall: Hall) -> None:
+    metrics = hall.parts.metrics
+    bad = request("timer.start", 3, hours="many")
+    hall.wire.requests = [
+        request("timer.wait", 1, id="first", wait_ms=60_000),
+        batch(request("timer.start", 1, id="a", seconds=60), request("timer.get", 2, id="nowhere"), bad),
+        b'{"jsonrpc":"2.0","method":"timer.pause","params":{"id":"a"}}',
+        request("timer.sing", 4),
+        b"{",
+    ]
+    hall.turn(hall.wire.socket)
+
+    answered = {
+        'error="",method="timer.start"': 1.0,
+        'error="timer_not_found",method="timer.get"': 1.0,
+        'error="invalid_params",method="timer.start"': 1.0,
+        'error="method_not_found",method="other"': 1.0,
+        'error="parse_error",method="other"': 1.0,
+    }
+    assert counted(metrics) == answered, "neither who waits nor a notification has been answered"
+    assert 'timer_requests_total{error="",method="queue.take"} 0.0' in told(metrics)
+
+    hall.go_to(hall.due_ns)
+    hall.turn()
+    assert counted(metrics) == {**answered, 'error="",method="timer.wait"': 1.0}
+
+
+def test_a_request_whose_turn_is_not_stored_counts_as_failed(hall: Hall) -> None:
+    answer = hall.park("timer.wait", id="first", wait_ms=60_000)
+    hall.loop._teller.fail([answer], STORE_AWAY)
+    assert counted(hall.parts.metrics) == {'error="storage_failed",method="timer.wait"': 1.0}
+
+
+def test_a_server_says_what_it_is() -> None:
+    build = f'protocol="{PROTOCOL}",store="memory",version="{__version__}"'
+    assert f"timer_build_info{{{build}}} 1.0" in told(Metrics({}))
+
+
+def test_the_oldest_end_that_is_overdue_is_told_also_by_a_loop_that_stands_still(hall: Hall) -> None:
+    metrics = hall.parts.metrics
+    begin_ns = hall.clock.now_ns() - hall.machine.ns
+
+    def overdue(at_ns: int) -> str:
+        (line,) = [line for line in told(metrics, begin_ns + at_ns) if line.startswith("timer_oldest_overdue_seconds")]
+        return line.split()[1]
+
+    due_ns = hall.begin("one", 3)
+    beat(hall)
+    assert overdue(due_ns) == "0.0", "by the last look, and the loop has ended it by now"
+    assert overdue(due_ns + 60 * NS_PER_S) == "60.0", "the loop has not looked for a minute"
+
+    for number in range(501):  # one more than a turn ends
+        hall.start(f"{number}", hall.clock.now_ns(), seconds=5)
+    hall.machine.ns += 10 * NS_PER_S
+    hall.turn()
+    assert 4.8 < float(overdue(hall.machine.ns)) < 5.1, "one is left for the next turn"
+
+
+def test_limits_waits_and_logs_are_told_once_a_beat(hall: Hall) -> None:
+    hall.begin("long", 3_600)
+    hall.park("timer.wait", id="long", wait_ms=60_000)
+    hall.result("queue.put", queue="q", prefix="", max_backlog=4)
+    beat(hall)
+    beat(hall)  # which finds durable what happened up to the one before
+
+    lines = told(hall.parts.metrics)
+    seq = hall.shard.log.durable_seq
+    assert {
+        "timer_parked_requests 1.0",
+        f'timer_limit_ratio{{limit="parked_requests"}} {1 / PARKED_MAXIMUM}',
+        'timer_limit_ratio{limit="queue_backlog"} 0.25',
+        f'timer_limit_ratio{{limit="queues"}} {1 / QUEUES_MAXIMUM}',
+        f'timer_limit_ratio{{limit="ended_timers"}} {1 / hall.limits.max_timers}',
+        f'timer_log_seq{{shard="0"}} {seq}.0',
+        "timer_shards 1.0",
+    } <= set(lines)
+
+
+def test_a_backup_is_told_by_the_wall_clock_with_the_bytes_of_the_store_where_that_is_a_file(tmp_path: Path) -> None:
+    file, metrics = tmp_path / "timers.db", Metrics({})
+    file.write_bytes(bytes(3_000))
+    Path(f"{file}-wal").write_bytes(bytes(1_000))
+    exported = Exported(metrics, lambda: 0, "sqlite", file)
     metrics.backed_up(BEGIN_NS)
-    assert "timer_last_backup_timestamp_seconds 1.7e+09" in told(metrics)
+
+    lines = generate_latest(registry_of(exported)).decode().splitlines()
+    assert {"timer_last_backup_timestamp_seconds 1.7e+09", "timer_store_bytes 4000.0"} <= set(lines)
+    (free,) = [float(line.split()[1]) for line in lines if line.startswith("timer_store_free_bytes ")]
+    (ratio,) = [float(line.split()[1]) for line in lines if line.startswith('timer_limit_ratio{limit="disk_bytes"}')]
+    assert ratio == pytest.approx(4_000 / (4_000 + free), rel=0.1)
+
+    file.unlink()
+    assert "timer_store_bytes" not in generate_latest(registry_of(exported)).decode()
+    assert not [line for line in told(metrics) if "backup" in line], "in memory and in PostgreSQL there is none"
 
 
 def test_servers_that_cannot_be_reached_are_counted_by_why() -> None:
@@ -105,7 +222,7 @@ def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
     metrics = Metrics({0: desk.engine.counts()})
     (queue,) = desk.result("queue.list")["queues"]
     views = [convert({**queue, "queue": f"q{number:03}"}, Queue) for number in range(150)]
-    metrics.note_queues(views)
+    metrics.note_queues(views, QueueTotals(queues=150, dead=7))
 
     lines = told(metrics)
 
@@ -114,6 +231,7 @@ def test_queues_are_told_by_name_and_only_a_hundred_of_them() -> None:
     assert 'timer_queue_dropped_total{queue="q000"} 0.0' in lines
     assert 'timer_queue_oldest_ready_seconds{queue="q099"} 0.5' in lines
     assert not [line for line in lines if "q100" in line]
+    assert {"timer_queues 150.0", 'timer_queued_ends{state="dead"} 7.0'} <= set(lines)
 
 
 def test_skipped_moments_of_plans_are_counted_by_their_reason() -> None:
@@ -123,10 +241,10 @@ def test_skipped_moments_of_plans_are_counted_by_their_reason() -> None:
     desk.result("plan.skip", plan="p")
     desk.engine.expire(desk.now_ns + 5 * 3_600_000 * NS_PER_MS, 10)
     settle(desk, metrics, 0, BEGIN_NS)
-    metrics.note_plans(1)
+    metrics.note_plans(2, paused=1)
 
     lines = told(metrics)
-    assert "timer_plans 1.0" in lines
+    assert {"timer_plans 2.0", "timer_plans_paused 1.0"} <= set(lines)
     assert [line for line in lines if line.startswith("timer_plan_moments_skipped_total")] == [
         'timer_plan_moments_skipped_total{reason="missed"} 3.0',
         'timer_plan_moments_skipped_total{reason="overlap"} 0.0',

@@ -86,7 +86,10 @@ def in_each_shard(prefix: str) -> list[str]:
 Connect = Callable[[str], Driver]
 
 
-@pytest.fixture(params=[(BlockingDriver, 0), (AwaitableDriver, 1)], ids=["blocking", "asyncio"])
+@pytest.fixture(
+    params=[(BlockingDriver, 0), pytest.param((AwaitableDriver, 1), marks=pytest.mark.thorough)],
+    ids=["blocking", "asyncio"],
+)
 def connect(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Connect]:
     """Makes clients of one server, by their keys."""
     kind, place = request.param

@@ -45,7 +45,7 @@ def test_the_server_gives_itself_all_descriptors_it_may_have(tmp_path: Path) -> 
         assert next(line for line in server.lines if line["event"] == "listening")["descriptors"] == hard
 
 
-@pytest.mark.parametrize(("limit", "left"), [(6, 3), (9, 6), (12, 9), (22, 19), (27, 24), (50, 47)])
+@pytest.mark.parametrize(("limit", "left"), [(6, 3), (12, 9), (27, 24), (50, 47)])
 def test_too_few_descriptors_are_told_before_anything_starts(tmp_path: Path, limit: int, left: int) -> None:
     """With some of these numbers libzmq would end the process by its own assertions, with others a call fails late."""
     run = subprocess.run(
@@ -112,6 +112,7 @@ class TestUsedUp:
             use_up(server_process, idle, FEW)
             assert busy_s(server_process, sub) < BUSY_S
 
+    @pytest.mark.thorough
     def test_nor_do_they_where_fewer_are_allowed_than_there_were(
         self, server_process: ServerProcess, idle: ExitStack
     ) -> None:
@@ -121,6 +122,7 @@ class TestUsedUp:
             use_up(server_process, idle, descriptors(server_process) - 8)
             assert busy_s(server_process, sub) < BUSY_S
 
+    @pytest.mark.thorough
     def test_nor_do_they_where_fewer_are_allowed_than_the_server_has_itself(
         self, server_process: ServerProcess, idle: ExitStack
     ) -> None:

@@ -16,7 +16,7 @@ from drivers.server_process import ServerProcess
 LONG, SHORT = {"TIMER_RETENTION_S": "86400"}, {"TIMER_RETENTION_S": "1"}
 
 
-@pytest.fixture(params=["size=6m", "size=24m"])
+@pytest.fixture(params=["size=6m", pytest.param("size=24m", marks=pytest.mark.thorough)])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A file system with little room."""
     try:

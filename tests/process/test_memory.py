@@ -53,7 +53,7 @@ def test_others_are_served_beside_a_peer_that_sends_faster_than_it_is_served(ser
         sending.join()
 
 
-@pytest.mark.parametrize("has_keys", [False, True])
+@pytest.mark.parametrize("has_keys", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_subscriptions_taken_back_without_end(tmp_path: Path, has_keys: bool) -> None:
     """With keys, the peer's is bound to a prefix."""
     ring = KeyRing(tmp_path / "keys")

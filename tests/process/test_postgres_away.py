@@ -17,7 +17,7 @@ from postgres_store import new_place, require_postgres
 from timer_server.limits import SHARDS
 
 LIMIT_S = 20.0
-CUTS = 10
+CUTS = 4
 BACK = "PostgreSQL acknowledges again"
 AWAY = "PostgreSQL acknowledges nothing; it is tried again"
 
@@ -114,6 +114,7 @@ def once_it_waits(cluster: Cluster, *, is_cancelled: bool) -> None:
         assert time.monotonic() < until
 
 
+@pytest.mark.thorough  # as campaigns do, and beside what stays: commits whose standby stands still or is cancelled
 def test_all_processes_of_postgresql_are_killed_under_load_and_come_back(
     cluster: Cluster, server: ServerProcess
 ) -> None:

@@ -169,6 +169,7 @@ def followed(settings: Settings, cursor: Cursor, count: int) -> list[Event]:
         return list(islice(client.events(after=cursor), count))
 
 
+@pytest.mark.thorough
 def test_a_server_that_stood_still_past_its_lease_tells_nobody_anything_and_begins_anew(
     start: Callable[[str], ServerProcess],
 ) -> None:
@@ -190,6 +191,8 @@ def test_a_server_that_stood_still_past_its_lease_tells_nobody_anything_and_begi
         first.wait_for_log(DEAD)
         first.wait_for_shards(2)  # the other gives it its part again
         assert found_at(at_first) == found_at(at_second) == set(IDS)
+        infos = [rpc.call("server.info") for rpc in (at_first, at_second)]
+        assert infos[0]["servers_version"] == infos[1]["servers_version"]  # who hears both, asks either
 
 
 def test_a_log_that_has_lost_what_was_acknowledged_is_served_on_under_a_new_id(
@@ -221,6 +224,7 @@ def test_a_log_that_has_lost_what_was_acknowledged_is_served_on_under_a_new_id(
     assert (page["events"], page["truncated"], new in page["next"]) == ([], False, True)
 
 
+@pytest.mark.thorough
 def test_a_shard_whose_log_is_not_whole_is_refused_and_all_others_are_served(
     start: Callable[[str], ServerProcess],
 ) -> None:
@@ -239,6 +243,7 @@ def test_a_shard_whose_log_is_not_whole_is_refused_and_all_others_are_served(
     assert "is damaged" in line["reason"]
 
 
+@pytest.mark.thorough
 def test_a_session_that_holds_the_row_of_a_shard_is_ended(start: Callable[[str], ServerProcess]) -> None:
     server = start("only")
     with psycopg.connect(shared_cluster().url()) as hanging, requester(server.commands) as rpc:

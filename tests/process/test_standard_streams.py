@@ -15,6 +15,8 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("TIMER_")},
     "PYTHONPATH": str(SERVICES),
 }
+WRITES = [(["--help"], ""), (["--version"], "1"), (["keygen", "keys"], ""), (["keygen", "keys"], "1")]
+"""What writes to standard output, by the parser of arguments and by itself, and how Python buffers it."""
 INTERRUPTED_AT = """
 import os, signal, sys
 
@@ -43,9 +45,17 @@ def shell(line: str, folder: Path, *arguments: str | bytes, **variables: str) ->
     )
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
-    ("arguments", "exit_code"), [(["--version"], 0), (["--nonsense"], 2), (["keygen", "keys"], 0), ([], 2)]
+    ("closed", "arguments", "exit_code"),
+    [
+        ("<&-", ["keygen", "keys"], 0),
+        (">&-", ["keygen", "keys"], 0),
+        ("2>&-", [], 2),
+        ("<&- >&- 2>&-", ["--version"], 0),
+        ("<&- >&- 2>&-", ["--nonsense"], 2),
+        ("<&- >&- 2>&-", ["keygen", "keys"], 0),
+        ("<&- >&- 2>&-", [], 2),
+    ],
 )
 def test_streams_may_be_closed(tmp_path: Path, closed: str, arguments: list[str], exit_code: int) -> None:
     ran = shell(f'exec "$@" {closed}', tmp_path, *arguments, TIMER_MAX_BATCH="many")
@@ -78,8 +88,7 @@ def test_no_file_or_socket_takes_the_place_of_a_closed_stream(tmp_path: Path) ->
     assert streams == ["/dev/null"] * 3
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["keygen", "keys"]])
+@pytest.mark.parametrize(("arguments", "unbuffered"), WRITES)
 def test_a_full_disk_behind_standard_output_is_a_sentence(
     tmp_path: Path, arguments: list[str], unbuffered: str
 ) -> None:
@@ -96,8 +105,7 @@ def test_the_exit_code_is_right_where_standard_error_is_full(tmp_path: Path, arg
     assert ran.returncode == 2
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["keygen", "keys"]])
+@pytest.mark.parametrize(("arguments", "unbuffered"), WRITES)
 def test_a_reader_that_has_gone_ends_it_quietly(tmp_path: Path, arguments: list[str], unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)

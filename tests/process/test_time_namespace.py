@@ -25,6 +25,7 @@ def time_namespaces() -> None:
         pytest.skip("no time namespace can be made here")
 
 
+@pytest.mark.thorough
 def test_a_restart_in_another_one_moves_no_deadline(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path)
     with server, requester(server.commands) as rpc:

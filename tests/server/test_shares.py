@@ -19,7 +19,7 @@ from timer_client import AsyncTimerClient, Settings, TimerClient
 from timer_server.requests import parked
 
 PLACES = 400
-ATTACKED_S = 2
+ATTACKED_S = 1
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """Requests for shards whose owners change: each is done once, by whoever owns its shard then."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from drivers.several_servers import Server, SharedStore
 from server_requests.forwarded import code, kinds, sent, started
 from timer_protocol.errors import ErrorCode
 from timer_server.limits import KEYS_REMEMBERED
+from timer_server.store.base import ShardLost
 from timer_server.store.membership import Owner
 
 
@@ -178,6 +181,26 @@ class TestLostShards:
         store.run()
         assert [told["result"]["duration_ms"] for told in b.take_told()] == [61_000]
         assert kinds(store, 1) == ["started", "extended"]
+
+    def test_what_could_not_be_read_any_more_is_read_by_the_next_owner(
+        self, store: SharedStore, b: Server, theirs: str
+    ) -> None:
+        """An ended timer is read from the log."""
+        started(b, theirs)
+        b.call("timer.cancel", id=theirs)
+        store.run()
+        b.take_told()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store.stores[1], "entry", Mock(side_effect=ShardLost({1}, "another server has taken it")))
+            b.call("timer.get", id=theirs)
+            b.turn()
+        store.give(1, "c")
+        b.settle()
+        store.follow()
+        store.run()
+
+        assert [told["result"]["state"] for told in b.take_told()] == ["cancelled"]
+        assert b.dispatcher.failure is None
 
     def test_what_was_done_in_other_shards_is_told_as_it_is(self, store: SharedStore, b: Server, theirs: str) -> None:
         store.give(2, "b")

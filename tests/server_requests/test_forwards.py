@@ -6,8 +6,10 @@ from drivers.several_servers import Server, SharedStore
 from server_requests.forwarded import code, kinds, sent, started
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.sender import ALL_RIGHTS, Sender
+from timer_server.limits import KEYS_REMEMBERED
 from timer_server.requests import forward_room
 from timer_server.requests import parked as parked_module
+from timer_server.requests.between_servers import PeerRequest
 from timer_server.requests.forwards import FORWARD_WITHIN_MS
 
 
@@ -28,6 +30,23 @@ class TestSendingOn:
         (told,) = a.take_told()
         assert (told["id"], told["result"]["payload"]) == ("x", payload)
 
+    def test_nothing_overtakes_a_change_that_waits_since_so_many_are_in_flight(
+        self, store: SharedStore, a: Server, theirs: str
+    ) -> None:
+        started(a, theirs)
+        sent(a)
+        for number in range(KEYS_REMEMBERED + 1):
+            a.call("timer.extend", request_id=number, id=theirs, seconds=1)
+        a.call("timer.get", request_id=-1, id=theirs)
+        a.turn()
+
+        (message,) = sent(a)
+        methods = [request.method for request in message if isinstance(request, PeerRequest)]
+        assert methods == ["timer.extend"] * KEYS_REMEMBERED
+        store.run()
+        (got,) = [told["result"] for told in a.take_told() if told["id"] == -1]
+        assert got["duration_ms"] == 60_000 + 1_000 * (KEYS_REMEMBERED + 1)
+
     def test_an_error_comes_back_as_the_owner_gave_it(self, store: SharedStore, a: Server, theirs: str) -> None:
         a.call("timer.get", id=theirs)
         store.run()
@@ -35,6 +54,19 @@ class TestSendingOn:
         (told,) = a.take_told()
         assert code(told) == ErrorCode.TIMER_NOT_FOUND
         assert told["error"]["data"]["retryable"] is False
+
+    def test_each_request_is_counted_once_where_its_client_asked(
+        self, store: SharedStore, a: Server, b: Server, theirs: str
+    ) -> None:
+        start = {"id": 1, "method": "timer.start", "params": {"id": theirs, "seconds": 60}}
+        pause = {"method": "timer.pause", "params": {"id": theirs}}
+        read = {"id": 2, "method": "timer.get", "params": {"id": store.name_in(0)}}
+        a.send(b"c", start, pause, read)
+        store.run()
+
+        counted = {(method, error): count for method, error, count in a.requests.by_method_and_error() if count}
+        assert counted == {("timer.start", ""): 1, ("timer.get", "timer_not_found"): 1}
+        assert not any(count for *_, count in b.requests.by_method_and_error())
 
     def test_a_batch_keeps_the_order_of_its_responses(self, store: SharedStore, a: Server, theirs: str) -> None:
         ours = store.name_in(0)

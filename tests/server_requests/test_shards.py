@@ -182,6 +182,22 @@ class TestTogether:
         desk.places.elsewhere = 0
         desk.result("timer.start", id="b", seconds=60)
 
+    def test_and_those_below_a_prefix_take_of_its_share(self) -> None:
+        desk, other = ShardedDesk(2), ShardedDesk(2)
+        for one in (desk, other):
+            one.share_out({"x": 3, "y": 1})
+        other.result("timer.start_many", ids=["x1", "x2"], seconds=60)
+        desk.places.hear(2, dict(other.places.told()))
+        desk.result("timer.start", id="x3", seconds=60)
+
+        error = desk.call("timer.start", id="x4", seconds=60)["error"]
+
+        assert (error["code"], error["data"]["scope"]) == (ErrorCode.LIMIT_REACHED, "key")
+        assert "3 timers are pending below 'x'" in error["data"]["reason"]
+        desk.result("timer.start", id="y1", seconds=60)
+        desk.places.hear(0, {})
+        desk.result("timer.start", id="x4", seconds=60)
+
     def test_places_for_requests_that_wait_are_those_of_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(parked_module, "PARKED_MAXIMUM", 4)
         desk = ShardedDesk(4)

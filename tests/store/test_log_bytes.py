@@ -174,13 +174,13 @@ def changes_of_old_timers_one_in_each_block(flood: Flood) -> None:
     ("send", "factor"),
     [
         (changes_of_a_large_payload, 1),
-        (changes_of_a_long_label, 1),
+        pytest.param(changes_of_a_long_label, 1, marks=pytest.mark.thorough),  # another field, as the payload
         (changes_with_long_keys, 5),
-        (pauses_and_resumes, 16),
+        pytest.param(pauses_and_resumes, 16, marks=pytest.mark.thorough),  # the same entries, fewer bytes than restarts
         (restarts_and_the_ends_that_follow, 32),
         (changes_of_old_timers_one_in_each_block, 64),
         (runs_of_a_large_plan, 4),
-        (skips_of_a_large_plan, 5),
+        pytest.param(skips_of_a_large_plan, 5, marks=pytest.mark.thorough),  # the same entries as runs
     ],
 )
 def test_they_stay_below_a_factor(tmp_path: Path, send: Callable[[Flood], None], factor: int) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from campaigns import stopped_servers
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.cancelled_waits import cancel_wait
 from campaigns.failover import fail_over
@@ -13,7 +14,6 @@ from campaigns.faults_of_servers import FaultsOfServers, clocks_of_all
 from campaigns.history import CONTINUED
 from campaigns.on_postgres import (
     BESIDE_TESTS_S,
-    LEASE_S,
     LOAD,
     SERVERS,
     ServersTrial,
@@ -31,7 +31,8 @@ REPLIES_BETWEEN = 30
 UP_S = (0.0, 3.0)
 STOPPED_S = (0.05, 6.0)
 HOUR_S = 3_600
-LATE_S = LEASE_S + 2
+LATE_S = stopped_servers.LATE_S
+"""Servers stand still here too, so no less may be allowed."""
 
 Fault = Callable[[], object]
 Draw = Callable[[FaultsOfServers, ServersTrial, Cluster, list[Paths], Random], Fault]

@@ -21,7 +21,9 @@ from campaigns.workload import Load
 from drivers.postgres import is_required, postgres_fault
 from drivers.server_cluster import ServerCluster
 
-LOAD = Load(plain=2, library=1, watchers=1)
+LOAD = Load(plain=2, library=1, watchers=1, resumes_after=4_000)
+"""A new client may first ask a server that stands still, for a second: a watcher that made one twice a second, which is
+after 400 events here, would not keep up."""
 SERVERS = 3
 LEASE_S = 2.0
 """The default of a store."""

@@ -8,18 +8,21 @@ from campaigns.history import History
 from timer_client import Cursor, Settings, TimerClient
 from timer_client.errors import ClientClosed
 
-RESUMES_AFTER = 400
-"""Events, on average, after which the watcher drops its client and goes on with a new one."""
-
 
 class Watcher:
-    """Follows the events of a log with a prefix from its beginning, and records each that it is handed."""
+    """Follows the events of a log with a prefix from its beginning, and records each that it is handed.
 
-    def __init__(self, name: str, history: History, settings: Settings, dice: Random, prefix: str = "") -> None:
+    After so many events, on average, it drops its client and goes on with a new one.
+    """
+
+    def __init__(
+        self, name: str, history: History, settings: Settings, dice: Random, resumes_after: int, prefix: str = ""
+    ) -> None:
         self._name = name
         self._history = history
         self._settings = settings
         self._dice = dice
+        self._resumes_after = resumes_after
         self._cursor = Cursor()
         self._prefix = prefix
         self._reached: dict[str, int] = {}
@@ -55,7 +58,7 @@ class Watcher:
     def _watch(self) -> None:
         try:
             while not self._closing:
-                self._follow(int(self._dice.expovariate(1 / RESUMES_AFTER)) + 1)
+                self._follow(int(self._dice.expovariate(1 / self._resumes_after)) + 1)
         except ClientClosed:
             pass
         except Exception as failure:  # whatever it is, it has reached the caller, and that is the finding

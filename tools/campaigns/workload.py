@@ -27,6 +27,8 @@ class Load:
     asynchronous: int = 0
     watchers: int = 1
     rest_s: float = 0.004
+    resumes_after: int = 400
+    """Events, on average, after which a watcher drops its client and goes on with a new one."""
     own_prefix: str = ""
     """What ids have to begin with to be watched and judged, where others use the server as well."""
     wall_s: Callable[[], float] | None = None
@@ -47,7 +49,7 @@ class Workload:
             *(LibraryClient(f"library/{number}", history, self._settings) for number in range(load.library)),
         ]
         self.watchers = [
-            Watcher(f"watcher/{number}", history, self._settings, _own(dice), load.own_prefix)
+            Watcher(f"watcher/{number}", history, self._settings, _own(dice), load.resumes_after, load.own_prefix)
             for number in range(load.watchers)
         ]
         work: list[Callable[[], None]] = [partial(self._work, client, _own(dice)) for client in self._clients]

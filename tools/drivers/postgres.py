@@ -134,11 +134,12 @@ class Node:
         return [pid, *map(int, children)]
 
     def execute(self, statement: str, *parameters: object, database: str = "postgres") -> list[tuple[object, ...]]:
-        """Executes a statement as the superuser, by itself, and gives its rows."""
+        """Executes a statement as the superuser, by itself, and gives its rows. Without parameters there may be several
+        statements, which are one transaction, and give no rows."""
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user=SUPERUSER, dbname=database, autocommit=True, connect_timeout=30
         ) as connection:
-            rows = connection.execute(statement, parameters)
+            rows = connection.execute(statement, parameters or None)
             return rows.fetchall() if rows.description else []
 
     def set(self, name: str, value: str) -> None:
@@ -234,8 +235,8 @@ class Cluster:
 
     def new_place(self, name: str) -> str:
         """Makes an empty schema, and returns a URL for which it is the database: it costs less."""
-        self.primary.execute(f"drop schema if exists {name} cascade", database=OWNER)
-        self.primary.execute(f"create schema {name} authorization {OWNER}", database=OWNER)
+        made = f"drop schema if exists {name} cascade; create schema {name} authorization {OWNER}"
+        self.primary.execute(made, database=OWNER)
         return f"{self.url()}?options=-csearch_path%3D{name}"
 
     def replicate(self, names: str = "") -> None:

@@ -37,6 +37,7 @@ from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
 from timer_server.requests.servers import Servers
 from timer_server.requests.shard import Shard, Writes
+from timer_server.requests.tally import Tally
 from timer_server.requests.timer_parts import timer_parts
 from timer_server.store.log import Log
 from timer_server.store.membership import Owner
@@ -221,6 +222,7 @@ class Server:
         self.incarnation = incarnation
         self.made = 0
         self.told: list[tuple[bytes, Any]] = []
+        self.requests = Tally()
         self.parked, self.places = Parked(), Places(store.limits.max_timers)
         self.shards = Shards((), len(store.stores), self.parked, self._make_id)
         self.peers = FakePeers(store, incarnation)
@@ -375,6 +377,7 @@ class Server:
         self.traffic.reply([answer for answer in answers if isinstance(answer, PeerAnswer)])
         for answer in answers:
             if isinstance(answer, JsonAnswer):
+                answer.count(self.requests)
                 connection, *_, body = answer.frames()
                 self.told.append((connection, json.loads(body)))
             elif isinstance(answer, PartAnswer):

@@ -35,9 +35,11 @@ through them takes it a millisecond, and so much at a time delays no end noticea
 class Following:
     """The feed of the server's events, which it follows while anybody reads."""
 
-    def __init__(self, client: AsyncTimerClient, clock: Callable[[], float]) -> None:
+    def __init__(self, client: AsyncTimerClient, clock: Callable[[], float], answered: Callable[[], None]) -> None:
+        """`answered` is called every second in which the server answers."""
         self._client = client
         self._clock = clock
+        self._answered = answered
         self.feed: Final = Feed()
         self.catching_up: Final = CatchingUp(client)
         self.pulse = self._new_pulse()
@@ -136,4 +138,4 @@ class Following:
         await asyncio.sleep(RETRY_S)
 
     def _new_pulse(self) -> Pulse:
-        return Pulse(self._client, self._clock, self.feed.tell_all)
+        return Pulse(self._client, self._clock, self.feed.tell_all, self._answered)

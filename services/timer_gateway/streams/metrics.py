@@ -12,6 +12,9 @@ class StreamMetrics:
     def __init__(
         self, registry: CollectorRegistry, count_open: Callable[[], int], count_kept_bytes: Callable[[], int]
     ) -> None:
+        self.events_sent: Final = Counter(
+            "timer_gateway_events_sent", "Events sent over streams, to each stream", registry=registry
+        )
         self.cut: Final = Counter(
             "timer_gateway_streams_cut", "Streams cut off, as their readers took nothing", registry=registry
         )

@@ -31,8 +31,12 @@ class OpenStream:
     tell, and sleeps until there may be more: events, a page of the server, a change of the pulse, or a beat is due.
     """
 
-    def __init__(self, following: Following, caller: str, request: StreamRequest) -> None:
+    def __init__(
+        self, following: Following, caller: str, request: StreamRequest, count_sent: Callable[[float], None]
+    ) -> None:
+        """`count_sent` is told how many events are sent."""
         self._following = following
+        self._count_sent = count_sent
         self._feed = following.feed
         self._caller = caller
         self._is_lost = request.is_lost
@@ -90,11 +94,14 @@ class OpenStream:
 
     def _next_text(self) -> bytes:
         """What there is to tell now."""
+        given = self._reader.events_given
         lines = self._asked_lines() if self._reader.is_behind else []
         if not self._reader.is_behind:
             lines += self._feed.next_lines(self._reader)
             if self._reader.is_behind:  # what it was to read is kept no longer
                 self._woken.set()
+        if self._reader.events_given > given:
+            self._count_sent(self._reader.events_given - given)
         if self._is_beat_due or self._following.pulse.is_away != self._told_away:
             lines += self._state_lines()
         return b"".join(lines)

@@ -17,11 +17,18 @@ AWAY_AFTER_S: Final = 2.0
 class Pulse:
     """Whether the server is there, and what time it is in its logs."""
 
-    def __init__(self, client: AsyncTimerClient, clock: Callable[[], float], news: Callable[[], None]) -> None:
-        """`news` is called with the first answer, and when the server goes or comes back."""
+    def __init__(
+        self,
+        client: AsyncTimerClient,
+        clock: Callable[[], float],
+        news: Callable[[], None],
+        answered: Callable[[], None],
+    ) -> None:
+        """`answered` is called with each answer, `news` with the first and when the server goes or comes back."""
         self._client = client
         self._clock = clock
         self._news = news
+        self._answered = answered
         self.is_away = False
         self._logs: Mapping[str, LogStanding] | None = None
         self._heard_s: float | None = None
@@ -54,6 +61,7 @@ class Pulse:
             await asyncio.sleep(EVERY_S)
 
     def _note(self, standing: Standing) -> None:
+        self._answered()
         is_news = self.is_away or self._logs is None
         self._logs, self._heard_s, self.is_away = standing.logs, self._clock(), False
         if is_news:

@@ -33,6 +33,7 @@ class Reader:
         """The number of the block that it reads next."""
         self.is_vouched_for = False
         """Whether its cursor is one of this store: the server has told it."""
+        self.events_given = 0
         self._cursor = None if cursor is None else dict(cursor)
         self._shared: str | None = None
         """The text of the feed's cursor after the last that it was given, where it has none of its own."""
@@ -78,6 +79,7 @@ class Reader:
             elif event.seq > own.get(event.log, 0):
                 own[event.log] = event.seq
                 lines += (id_line(text_of(own)), event.lines)
+        self.events_given += len(lines) // 2
         return lines
 
     def go_to(self, cursor: Positions) -> None:

@@ -40,7 +40,7 @@ class Streams:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._following = Following(parts.upstream.client, parts.clock)
+        self._following = Following(parts.upstream.client, parts.clock, parts.upstream.note_answer)
         self._places = StreamPlaces(parts.clock)
         self._open: set[OpenStream] = set()
         self._ending: asyncio.Task[None] | None = None
@@ -82,7 +82,7 @@ class Streams:
         """Sends events until the reader goes, its token is taken away, or the gateway stops. Raises `Stalled`."""
         if self._ending is None:
             self._ending = asyncio.create_task(self._end_all())
-        stream = OpenStream(self._following, caller.name, request)
+        stream = OpenStream(self._following, caller.name, request, self._metrics.events_sent.inc)
         self._open.add(stream)
         try:
             await stream.send_all(send, receive, self._may_go_on(caller))

@@ -32,7 +32,10 @@ class Takeover:
         self._known_in = {server: known_in.get(server, self._timelines.views) for server in outlook.living}
 
     def mine(self, outlook: Outlook, held: Collection[int], now_ns: int) -> list[ShardRow]:
-        """The shards to take now: its part, and what is its own by the last view, though it does not hold it."""
+        """The shards to take now: its part, and what is its own by the last view, though it does not hold it.
+
+        Of what it holds it takes nothing: it may be giving that just now, and has yet to hear that it was given.
+        """
         staying = outlook.staying()
         if outlook.me not in staying:
             return []
@@ -47,7 +50,7 @@ class Takeover:
             first = min(takers, key=lambda server: (loads[server], server))
             loads[first] += 1
             is_left = now_ns - self._orphaned[row.number][1] >= self._patience_ns
-            if first == outlook.me or (is_left and outlook.me in takers):
+            if row.number not in held and (first == outlook.me or (is_left and outlook.me in takers)):
                 taken.append(row)
         return taken
 

@@ -80,11 +80,35 @@ class Places:
         """The prefixes below which a timer with this id counts: those with a share, and "" for all timers."""
         return ["", *(share.prefix for share in self.shares.of(timer_id))] if self.shares is not None else [""]
 
+    # Other servers
+
+    def told(self) -> tuple[tuple[str, int], ...]:
+        """How many timers are pending here below each prefix with a share, where any are."""
+        return tuple((share.prefix, share.pending) for share in self.shares or () if share.pending)
+
+    def hear(self, elsewhere: int, below: Mapping[str, int]) -> None:
+        """Takes in how many places are taken in shards of other servers, and how many below each prefix."""
+        self.elsewhere = elsewhere
+        for share in self.shares or ():
+            share.elsewhere = below.get(share.prefix, 0)
+
     # One more
 
     def has_place(self, count: int = 1) -> bool:
         """Whether so many more timers may be pending, beside the places that plans keep."""
         return self.pending + self.kept + self.elsewhere + count <= self.maximum
+
+    def limits(self) -> Mapping[str, float]:
+        """How much of each limit is taken, by its name: 1 is all of it. Of prefixes with a share the fullest counts."""
+        pending = self.pending + self.kept + self.elsewhere
+        shares = () if self.shares is None else self.shares
+        return {
+            "max_timers": pending / self.maximum,
+            "max_timers_of_key": max(
+                ((share.pending + share.elsewhere) / share.maximum for share in shares if share.maximum), default=0.0
+            ),
+            "ended_timers": self.ended / self.maximum,
+        }
 
     def check(self, timer_id: str, begun: Mapping[str, int] = NONE_BEGUN) -> None:
         """Raises `Refusal` (limit_reached) unless one more timer may be pending, also below the prefixes with a share.

@@ -7,14 +7,18 @@ from timer_protocol.plurals import counted
 
 
 class Share:
-    """How many timers may be pending below a prefix, and how many are. There may be more, where it was lowered."""
+    """How many timers may be pending below a prefix, and how many are. There may be more, where it was lowered.
 
-    __slots__ = ("maximum", "pending", "prefix")
+    `elsewhere` are those in shards of other servers, as these have told last.
+    """
+
+    __slots__ = ("elsewhere", "maximum", "pending", "prefix")
 
     def __init__(self, prefix: str, maximum: int, pending: int) -> None:
         self.prefix = prefix
         self.maximum = maximum
         self.pending = pending
+        self.elsewhere = 0
 
 
 class PrefixShares:
@@ -52,7 +56,7 @@ class PrefixShares:
         `begun` are those to be counted as pending besides, by prefix.
         """
         for share in self.of(timer_id):
-            pending = share.pending + begun.get(share.prefix, 0)
+            pending = share.pending + share.elsewhere + begun.get(share.prefix, 0)
             if pending >= share.maximum:
                 raise _refusal(share, pending)
 

@@ -55,7 +55,7 @@ class Hold:
             self._look_ns = now_ns + _LOOK_NS
             self._peering.keep_up(now_ns)
         if self._peer_traffic is not None:
-            self._peer_traffic.step(now_ns)
+            self._peer_traffic.step(now_ns, may_apply=False)
 
     def refuse(self, ready: Mapping[object, int], until_ns: int, budget: int) -> None:
         """Refuses what has come in, until a moment, and whoever has waited for long enough."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from timer_protocol.durations import NS_PER_MS
 from timer_server.cluster.outcomes import Loaded, Lost, ReadUp
 from timer_server.core.restoring import HolderAt, Restoring
-from timer_server.logs import fields, log
+from timer_server.logs import RepeatedFault, fields, log
 from timer_server.loop.session_line import Came, SessionLine
 from timer_server.requests.shard import Shard
 from timer_server.store.log import Log
@@ -62,6 +62,7 @@ class Loading:
         """Whether that is read ahead."""
         self._opened: Opened | None = None
         self._pause_until_ns = 0
+        self._fault = RepeatedFault("a log is not read; it is tried again")
         self._left_ns = 0
         """When the last step ended."""
         self.loaded: dict[int, Opened] = {}
@@ -142,7 +143,8 @@ class Loading:
         assert number is not None
         self._doing = self._opened = None
         epoch = self._epochs.get(number)
-        if came.fault is not None and not came.is_final:
+        if came.fault is not None and not came.is_damaged:  # the log may be whole, whatever is wrong besides
+            self._fault.warn(came.fault, now_ns)
             self._pause_until_ns = now_ns + _RETRY_NS
             return None
         if self._reads_ahead:

@@ -4,6 +4,7 @@ Beats, other changes, the ending of sessions that hold up either, and the loadin
 has it step once a turn, and it never waits.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -14,7 +15,9 @@ from msgspec.structs import replace
 from timer_protocol import __version__
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ServerAddresses
+from timer_protocol.plurals import counted
 from timer_server.cluster import actions as do
+from timer_server.cluster.generation import Generation
 from timer_server.cluster.holdings import Stage
 from timer_server.cluster.member import LOCK_WAIT_NS, Member
 from timer_server.cluster.outcomes import (
@@ -28,7 +31,7 @@ from timer_server.cluster.outcomes import (
     Raised,
     Taken,
 )
-from timer_server.logs import fields, log
+from timer_server.logs import RepeatedFault, fields, log
 from timer_server.loop.ownership import Ownership
 from timer_server.loop.parts import Parts
 from timer_server.loop.session_line import Came, SessionLine
@@ -43,9 +46,6 @@ from timer_server.wire.advertised import Endpoints
 
 _JOIN_AGAIN_NS = 500 * NS_PER_MS
 """How long a server waits after a join that has failed."""
-
-_SAID_EVERY_NS = 10_000 * NS_PER_MS
-"""How often the reason is logged while statements fail."""
 
 
 class Sessions(NamedTuple):
@@ -103,6 +103,7 @@ class Membership:
         self._peers = parts.peers
         self._followers = NoFollowers() if followers is None else followers
         self._presence = presence
+        self._generation = Generation()
         self._new_incarnation = new_incarnation
         self._beat: do.Join | do.Beat | None = None
         self._change: do.Statement | None = None
@@ -112,7 +113,7 @@ class Membership:
         self._losses: list[ShardLost] = []
         self._look_ns = 0
         """When it is to be looked next what the committer waits for."""
-        self._said_ns = -_SAID_EVERY_NS
+        self._fault = RepeatedFault("the other servers are not reached over PostgreSQL")
         self._watched = Watched()
         self._introduce()
 
@@ -130,6 +131,17 @@ class Membership:
     def is_settled(self) -> bool:
         """Whether all that this server owns by what it has read is served."""
         return self._view is not None and self._change is None and not self._ownership.loading
+
+    def waits_for(self) -> str:
+        """What is missing until that is so, and what has failed where something has."""
+        loading = self._ownership.loading
+        if self._view is None:
+            what, line = "PostgreSQL has acknowledged no beat of this server", self._beats
+        elif self._change is not None:
+            what, line = "PostgreSQL has acknowledged no change of owners", self._changes
+        else:
+            what, line = f"{counted(len(loading), 'log')} of its shards still to be read", loading.line
+        return what if line.last_fault is None else f"{what} ({line.last_fault})"
 
     def leave(self, now_ns: int) -> None:
         """Gives all shards to others from now on."""
@@ -193,7 +205,7 @@ class Membership:
         if came.fault is not None:
             if came.is_final and isinstance(beat, do.Join):
                 raise StoreError(came.fault)
-            self._say(came.fault, received_ns)
+            self._fault.warn(came.fault, received_ns)
             self._observe(Failed(beat), came.sent_ns)
             return
         pulse: Pulse = came.value
@@ -206,7 +218,7 @@ class Membership:
         change, self._change = self._change, None
         assert change is not None
         if came.fault is not None:
-            self._say(came.fault, self._now_ns())
+            self._fault.warn(came.fault, self._now_ns())
             self._observe(Failed(change), came.sent_ns)
             return
         match change:
@@ -239,10 +251,14 @@ class Membership:
         servers = self._servers
         told = [row for row in living.values() if row.told.commands]
         listed = tuple(ServerAddresses(row.name, row.told.commands, row.told.events) for row in told)
-        if frozenset(listed) != frozenset(servers.listed):
-            servers.listed, servers.version = listed, servers.version + 1
-        others = (row.told.pending for row in living.values() if row is not mine)
-        self._places.elsewhere = sum(others)
+        last_join = max([joined, *(row.joined for row in view.servers)])
+        self._generation.observe(last_join, len(living), has_company=len({*listed}) > 1)
+        servers.listed, servers.version = tuple(dict.fromkeys(listed)), self._generation.number
+        others = [row.told for row in living.values() if row is not mine]
+        below: Counter[str] = Counter()
+        for other in others:
+            below.update(dict(other.below))
+        self._places.hear(sum(other.pending for other in others), below)
         if self._peers is not None:
             self._peers.follow({incarnation: row.told.peer for incarnation, row in living.items()})
         self._followers.follow({**_owners(view, living), **self._own()}, living)
@@ -252,11 +268,6 @@ class Membership:
         return {
             number: Owner(self.member.incarnation, holdings[number].epoch) for number in holdings.in_stage(Stage.SERVED)
         }
-
-    def _say(self, reason: str, now_ns: int) -> None:
-        if now_ns - self._said_ns >= _SAID_EVERY_NS:
-            self._said_ns = now_ns
-            log.warning("the other servers are not reached over PostgreSQL", extra=fields(reason=reason))
 
     # What is to be done
 
@@ -319,8 +330,10 @@ class Membership:
     def _tell(self, told: Told) -> Told:
         """What is told with a beat, with what others want to know besides."""
         commands, events, peer = self._presence.endpoints
-        pending = self._places.pending + self._places.kept
-        return replace(told, commands=commands, events=events, peer=peer, release=__version__, pending=pending)
+        places = self._places
+        pending = places.pending + places.kept
+        where = {"commands": commands, "events": events, "peer": peer, "release": __version__}
+        return replace(told, **where, pending=pending, below=places.told())
 
     def _moments(self, claims: Iterable[do.Claim]) -> list[tuple[int, int, int]]:
         now_ns = self._now_ns()

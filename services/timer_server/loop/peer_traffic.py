@@ -66,8 +66,11 @@ class PeerTraffic:
         """When there is something to do for requests that were sent on, or are to be: 0 is now."""
         return self.forwards.next_due_ns()
 
-    def step(self, now_ns: int, _budget: int = 0) -> None:
-        """Begins the dialogues that no client waits for, and sends on what the turn has come to so far."""
+    def step(self, now_ns: int, _budget: int = 0, *, may_apply: bool = True) -> None:
+        """Begins the dialogues that no client waits for, and sends on what the turn has come to so far.
+
+        While no turn may begin, nothing is applied here.
+        """
         self._news.step()
         for dialogue in self._aside.take():
             try:
@@ -75,7 +78,7 @@ class PeerTraffic:
             except Refusal as refusal:
                 log.debug("a dialogue with other servers is put off", extra=fields(reason=refusal.reason))
                 dialogue.close()
-        self.forwards.step(now_ns)
+        self.forwards.step(now_ns, may_apply=may_apply)
 
     def reply(self, answers: Iterable[PeerAnswer]) -> None:
         """Sends what requests of other servers came to, in one message to each if that is not too large."""

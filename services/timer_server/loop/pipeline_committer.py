@@ -12,7 +12,7 @@ import zmq
 
 from timer_protocol.durations import NS_PER_MS
 from timer_server.cluster.outcomes import Given, Lost, Raised
-from timer_server.logs import fields, log
+from timer_server.logs import RepeatedFault, fields, log
 from timer_server.loop.committer import Ticket
 from timer_server.loop.watched import Watched
 from timer_server.requests.shard import Shard, Writes
@@ -70,6 +70,7 @@ class PipelineCommitter:
         self._reads = reads
         self._reads_line = Line(SILENCE_MS * NS_PER_MS)
         self._reads_pause_until_ns = 0
+        self._reads_fault = RepeatedFault("PostgreSQL is not read; it is tried again")
         self._watched = Watched()
 
     @property
@@ -210,11 +211,14 @@ class PipelineCommitter:
         self._fail(reason, now_ns)
 
     def _keep_reading(self, reads: Database, now_ns: int) -> None:
-        """Opens the connection for reads again, where it was lost."""
+        """Opens the connection for reads again, where it was lost, and says what has failed."""
+        if (refusal := reads.take_refusal()) is not None:
+            self._reads_fault.warn(refusal, now_ns)
         if reads.is_away and not self._reads_line.is_busy and now_ns >= self._reads_pause_until_ns:
             self._reads_line.begin(reads.reconnecting(), now_ns)
         ended = self._reads_line.advance(now_ns)
         if ended is not None and ended.fault is not None:
+            self._reads_fault.warn(str(self._primary.explain(ended.fault)), now_ns)
             self._reads_pause_until_ns = now_ns + _LONGEST_PAUSE_MS * NS_PER_MS
 
     def _fail(self, reason: str, now_ns: int) -> None:

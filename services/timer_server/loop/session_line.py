@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from timer_protocol.durations import NS_PER_MS
 from timer_server.store.base import StoreAway
+from timer_server.store.integrity import Damage
 from timer_server.store.postgres.exchange import Steps
-from timer_server.store.postgres.line import Line
+from timer_server.store.postgres.line import Ended, Line
 from timer_server.store.postgres.own_session import OwnSession, Reply
-from timer_server.store.postgres.sentences import Failed
 
 SILENCE_MS = 5_000
 """How long PostgreSQL may leave anything unanswered. Then the connection is ended, and all hosts are tried anew."""
@@ -17,23 +17,30 @@ SILENCE_MS = 5_000
 class Came(NamedTuple):
     """What has come of what was asked: a value, or a sentence about why there is none that counts.
 
-    `sent_ns` is when it was sent, once there was a session. `is_final` says that it will not go otherwise next time.
+    `sent_ns` is when it was sent, once there was a session. `is_final` says that it will not go otherwise next time,
+    `is_damaged` that what was read is not what was written.
     """
 
     value: Any
     sent_ns: int
     fault: str | None = None
     is_final: bool = False
+    is_damaged: bool = False
 
 
 class SessionLine:
-    """Opens the session before the next thing that is asked, where there is none or it was lost."""
+    """Opens the session before the next thing that is asked, where there is none or it was lost.
+
+    What has failed is asked again in a new session: nobody knows what else is wrong with this one.
+    """
 
     def __init__(self, session: OwnSession, now_ns: Callable[[], int]) -> None:
         self.session = session
         self.line = Line(SILENCE_MS * NS_PER_MS)
         self._now_ns = now_ns
         self._sent_ns = 0
+        self.last_fault: str | None = None
+        """Why there was nothing that counts the last time; None where there was."""
 
     @property
     def is_busy(self) -> bool:
@@ -65,13 +72,18 @@ class SessionLine:
         ended = self.line.advance(now_ns)
         if ended is None:
             return None
+        came = self._came(ended)
+        self.last_fault = came.fault
+        return came
+
+    def _came(self, ended: Ended) -> Came:
         if ended.fault is None:
             value, doubt = ended.value
             return Came(value, self._sent_ns, doubt)
-        if not isinstance(ended.fault, Failed):
-            self.session.close()
+        self.session.close()
         error = self.session.explain(ended.fault)
-        return Came(None, self._sent_ns, str(error), not isinstance(error, StoreAway))
+        is_final, is_damaged = not isinstance(error, StoreAway), isinstance(ended.fault, Damage)
+        return Came(None, self._sent_ns, str(error), is_final, is_damaged)
 
     def _asking(self, exchange: Callable[[], Steps[Reply[Any]]]) -> Steps[Reply[Any]]:
         if self.session.is_lost():

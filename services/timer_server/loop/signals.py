@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
 
+from timer_protocol.service_manager import ServiceManager
+
 
 class OperatorSignals:
     """Requests to stop, and to read the keys again. `fileno` becomes readable with each."""
 
-    def __init__(self) -> None:
+    def __init__(self, manager: ServiceManager | None = None) -> None:
+        self.manager = manager or ServiceManager()
+        """Who makes them in the operator's place, and is told how the server stands."""
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -65,9 +69,9 @@ class OperatorSignals:
 
 
 @contextmanager
-def operator_signals() -> Iterator[OperatorSignals]:
+def operator_signals(manager: ServiceManager) -> Iterator[OperatorSignals]:
     """SIGTERM and SIGINT stop the server, SIGHUP has it read its keys again. For the main thread only."""
-    with closing(OperatorSignals()) as signals:
+    with closing(OperatorSignals(manager)) as signals:
         handlers = {signal.SIGTERM: signals.stop, signal.SIGINT: signals.interrupt, signal.SIGHUP: signals.reload}
         old_handlers = {number: signal.signal(number, _calling(tell)) for number, tell in handlers.items()}
         # Python runs a handler only between two of its own steps; this wakes a `poll` that was about to begin.

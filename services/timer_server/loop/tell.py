@@ -45,9 +45,11 @@ class Teller:
                 to_servers.append(answer)
             elif isinstance(answer, PartAnswer):
                 answer.tell()
-            elif not self._commands.reply(answer.frames()):
-                self._dropped += 1
-                self._metrics.dropped()
+            else:
+                answer.count(self._metrics.requests)
+                if not self._commands.reply(answer.frames()):
+                    self._dropped += 1
+                    self._metrics.dropped()
         if to_servers and self._peer_traffic is not None:
             self._peer_traffic.reply(to_servers)
 

@@ -83,10 +83,10 @@ class Loop:
         self._signals = signals
         self._peer_traffic = parts.peer_traffic
         self._teller = Teller(parts.commands, parts.events, parts.metrics, parts.peer_traffic)
-        self._upkeep = Upkeep(parts, self._teller)
         self._answers: list[Answer] = []
         self.in_flight: deque[Turn] = deque()
         """Turns that are submitted and not told yet, the oldest first."""
+        self._upkeep = Upkeep(parts, self._teller, signals.manager, self.in_flight)
         self._commit_care = CommitCare(self._committer, self.in_flight, self._teller, self._metrics, self._settled)
         self._refuser = Refuser(parts, self._teller)
         self._hold = Hold(parts, self._upkeep, self._commit_care, self._peering, self._refuser, self._teller)
@@ -124,6 +124,7 @@ class Loop:
         try:
             while not self._signals.stop_is_wanted:
                 self._step()
+            self._signals.manager.stopping()
             if self._membership is not None:
                 self._leave(self._membership)
             self._settle_all()

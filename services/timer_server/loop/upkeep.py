@@ -1,17 +1,19 @@
-"""Upkeep of a server beside its turns: the beat once a second, reading keys again, cutting connections, listening."""
+"""Upkeep of a server beside its turns: beats, signs of life, reading keys again, cutting connections, listening."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.key_pairs import KeyFileError
 from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import Beat, LogStanding
+from timer_protocol.plurals import counted
+from timer_protocol.service_manager import ServiceManager
 from timer_server.logs import fields, log
+from timer_server.loop.commit_care import Turn
+from timer_server.loop.noting import Noting
 from timer_server.loop.parts import Parts
 from timer_server.loop.tell import Teller
-from timer_server.metrics import QUEUES_NAMED
-from timer_server.requests.queue_views import own_queues
 from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.intake import Intake
 from timer_server.wire.listener import CannotListen, is_descriptor_left
@@ -24,7 +26,10 @@ _RECONNECT = Refusal(ErrorCode.SHUTTING_DOWN, "connections are made anew; send t
 class Upkeep:
     """A chore that sends the beat once a second, and looks at what may have gone wrong meanwhile."""
 
-    def __init__(self, parts: Parts, teller: Teller) -> None:
+    def __init__(
+        self, parts: Parts, teller: Teller, manager: ServiceManager | None = None, in_flight: Sequence[Turn] = ()
+    ) -> None:
+        """`in_flight` are the turns that have not settled, the oldest first."""
         self._clock, self._shards, self._places = parts.clock, parts.shards, parts.places
         self._servers, self._membership, self._dispatcher = parts.servers, parts.membership, parts.dispatcher
         self._commands, self._events, self._gate = parts.commands, parts.events, parts.admission.gate
@@ -36,8 +41,11 @@ class Upkeep:
         self._garbage = parts.garbage
         self._teller = teller
         self._metrics = parts.metrics
+        self._manager = manager or ServiceManager()
+        self._alive_at_ns = 0
+        self._noting = Noting(parts, in_flight)
         self.has_queues_to_note = False
-        """Whether the metrics are to be told how the queues stand, once nothing is in flight."""
+        """Whether the metrics are to be told how queues and plans stand, once nothing is in flight."""
         self._beat_at_ns = 0
         self._told_of = parts.shards.owned
         """The shards of the last beat."""
@@ -74,6 +82,7 @@ class Upkeep:
             shards = ()  # they may be another server's
         # The beat tells what is durable, and so may be behind the engine.
         standings = ((shard.log, LogStanding(shard.log.durable_seq, shard.at(now_ns) // NS_PER_MS)) for shard in shards)
+        self._be_alive(now_ns)
         self._events.beat(Beat({log.id: standing for log, standing in standings}, self._servers.version))
         if self._garbage is not None:
             self._garbage.beat()
@@ -82,19 +91,22 @@ class Upkeep:
         if self._gate is not None and (refused := self._gate.take_refused()):
             log.warning("connections refused: their keys are not allowed", extra=fields(count=refused))
         self._teller.note_drops(now_ns)
+        self._noting.note(now_ns)
         self.has_queues_to_note = True
         self._make_room()
         self._tell_turned_away()
         self._listen_again()
 
-    def note_queues(self, now_ns: int) -> None:
-        """Tells the metrics how queues and plans stand.
+    def _be_alive(self, now_ns: int) -> None:
+        """Gives the service manager a sign of life, unless the next beat comes in time for it."""
+        if self._manager.listens and now_ns + BEAT_INTERVAL_MS * NS_PER_MS > self._alive_at_ns:
+            self._alive_at_ns = now_ns + self._manager.interval_ns
+            self._manager.alive(f"{counted(self._places.pending, 'timer')} pending")
 
-        Not while a turn is in flight: what it changes is not durable.
-        """
+    def note_queues(self, now_ns: int) -> None:
+        """Tells the metrics how queues and plans stand. Not while a turn is in flight."""
         self.has_queues_to_note = False
-        self._metrics.note_plans(sum(len(shard.engine.plans) for shard in self._shards.owned))
-        self._metrics.note_queues(own_queues(self._shards.owned, QUEUES_NAMED, now_ns))
+        self._noting.note_durable(now_ns)
 
     def reload(self) -> None:
         """Reads the keys again. Where one may do less now, all connections will be cut."""

@@ -8,6 +8,7 @@ from timer_protocol.errors import ErrorCode, Refusal, RpcError
 from timer_protocol.sender import Sender
 from timer_server.requests.between_servers import PeerError, PeerMoved, PeerReply, PeerResult, PeerWaiting
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.tally import Kind, Tally
 
 STORE_AWAY = Refusal(ErrorCode.STORAGE_FAILED, "the store does not answer now; send the request again")
 """For a request while the store is away. It may have been applied in part."""
@@ -25,12 +26,24 @@ class JsonAnswer:
 
     `missing` counts the responses that are still to come; `room` is what may still be added.
 
+    `kinds` says of each response to which kind of request it is. Whoever adds one puts it there.
+
     Where there are other servers, `applied` has the calls that were applied here, by slot, with their order and
     senders: if a shard is lost before the answer is told, they are applied anew. `is_handed_out` says there that all
     requests have been applied or sent on: before, the answer is in the dispatcher's hands.
     """
 
-    __slots__ = ("_replies", "applied", "envelope", "is_batch", "is_handed_out", "missing", "room")
+    __slots__ = (
+        "_has_failures",
+        "_replies",
+        "applied",
+        "envelope",
+        "is_batch",
+        "is_handed_out",
+        "kinds",
+        "missing",
+        "room",
+    )
 
     def __init__(self, envelope: list[bytes], is_batch: bool) -> None:
         self.envelope = envelope
@@ -39,16 +52,24 @@ class JsonAnswer:
         self.is_batch = is_batch
         self.applied: Applied | None = None
         self.is_handed_out = False
+        self.kinds: list[Kind] = []
         self._replies: list[Result | Failure] = []
+        self._has_failures = False
+        """Whether some response is an error, or has been one."""
 
     @property
     def is_owed(self) -> bool:
         """Whether there is a response to send: notifications get none."""
         return bool(self._replies)
 
-    def add(self, reply: Result | Failure) -> None:
+    def add(self, reply: Result) -> None:
         """Adds the response to the next request."""
         self._replies.append(reply)
+
+    def add_failure(self, error: RpcError, request_id: RequestId) -> None:
+        """Adds an error as the response to the next request."""
+        self._replies.append(Failure(error, request_id))
+        self._has_failures = True
 
     def hold_slot(self, request_id: RequestId) -> int:
         """Reserves a slot for a response that will come later, and returns its number."""
@@ -87,10 +108,10 @@ class JsonAnswer:
     def fill_slot(self, slot: int, outcome: object) -> bool:
         """Puts a result, a `Refusal` or an `RpcError` in a reserved slot; True if nothing is missing any more."""
         request_id = self._replies[slot].id
-        if isinstance(outcome, Refusal):
-            self._replies[slot] = Failure(outcome.to_error(), request_id)
-        elif isinstance(outcome, RpcError):
-            self._replies[slot] = Failure(outcome, request_id)
+        if isinstance(outcome, Refusal | RpcError):
+            error = outcome.to_error() if isinstance(outcome, Refusal) else outcome
+            self._replies[slot] = Failure(error, request_id)
+            self._has_failures = True
         else:
             self._replies[slot] = Result(outcome, request_id)
         self.missing -= 1
@@ -104,6 +125,14 @@ class JsonAnswer:
     def fail(self, refusal: Refusal) -> None:
         """Turns every response into an error."""
         self._replies = [Failure(refusal.to_error(), reply.id) for reply in self._replies]
+        self._has_failures = True
+
+    def count(self, tally: Tally) -> None:
+        """Counts what is told, once nothing is missing."""
+        if self._has_failures:
+            tally.count_each(self.kinds, self._replies)
+        else:
+            tally.count(self.kinds)
 
     def frames(self) -> list[bytes]:
         """The whole message, envelope first."""
@@ -124,6 +153,9 @@ class TextAnswer:
     def fail(self, refusal: Refusal) -> None:
         """Turns the answer into an error."""
         self._texts = [f"error: {refusal.reason}".encode()]
+
+    def count(self, _: Tally) -> None:
+        """Counts nothing: a text is no request of a method."""
 
     def frames(self) -> list[bytes]:
         """The whole message, envelope first."""

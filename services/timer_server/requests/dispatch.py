@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec import UNSET, Struct
 
-from timer_protocol.codec import Codec, Failure, Ignored, Malformed, MethodCall, Parsed, Result
+from timer_protocol.codec import Codec, Ignored, Malformed, MethodCall, Parsed, Result
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal, limit_reached
 from timer_protocol.frames import Message, is_json, split_envelope
@@ -22,6 +22,7 @@ from timer_server.requests.dialogue import SeedDialogue
 from timer_server.requests.methods import Handler
 from timer_server.requests.parked import Parked
 from timer_server.requests.room import ReplyRoom
+from timer_server.requests.tally import Kind
 from timer_server.requests.waits import Wait
 from timer_server.store.base import StoreAway, StoreError
 
@@ -128,7 +129,8 @@ class Dispatcher:
             if handler is not None:
                 self._apply(handler, item, answer, now_ns, sender)  # type: ignore[arg-type]  # only calls have handlers
             elif isinstance(item, Malformed):
-                answer.add(Failure(item.error, item.id))
+                answer.kinds.append(self._kind_of(item))
+                answer.add_failure(item.error, item.id)
         if answer.missing:
             self._hold(answer)
         return answer if answer.is_owed else None
@@ -142,6 +144,7 @@ class Dispatcher:
         if request_id is UNSET:
             self._apply_unanswered(handler, call, answer.room, now_ns, sender)
             return
+        answer.kinds.append(type(call))
         try:
             answer.room.check()
             params = self._narrow(call, sender, now_ns) if sender.is_restricted else call.params
@@ -151,10 +154,10 @@ class Dispatcher:
             else:
                 answer.add(Result(result, request_id))
         except Refusal as refusal:
-            answer.add(Failure(refusal.to_error(), request_id))
+            answer.add_failure(refusal.to_error(), request_id)
             log.debug("refused", extra=fields(method=self._codec.method_of(call).name, reason=refusal.reason))
         except Exception as error:
-            answer.add(Failure(self.failed(error).to_error(), request_id))
+            answer.add_failure(self.failed(error).to_error(), request_id)
 
     def _apply_unanswered(
         self, handler: Handler, call: MethodCall, room: ReplyRoom, now_ns: int, sender: Sender
@@ -200,8 +203,15 @@ class Dispatcher:
         answer = JsonAnswer(envelope, isinstance(parsed, list))
         for item in parsed if isinstance(parsed, list) else (parsed,):
             if not isinstance(item, Ignored) and item.id is not UNSET:
+                answer.kinds.append(self._kind_of(item))
                 answer.add(Result(None, item.id))
         return answer if answer.is_owed else None
+
+    def _kind_of(self, item: MethodCall | Malformed) -> Kind:
+        """As what a request is counted."""
+        if isinstance(item, Malformed):
+            return self._codec.call_type(item.method) if item.method else Malformed
+        return type(item)
 
 
 def is_applied_unanswered(method: Method) -> bool:

@@ -1,5 +1,7 @@
 """How much may be held of requests for shards of other servers: for all connections together, and for each."""
 
+from collections.abc import Mapping
+
 from timer_protocol.errors import LimitScope, Refusal, limit_reached
 from timer_protocol.plurals import counted
 from timer_server.limits import CONNECTION_PERCENT, FORWARDED_BYTES, FORWARDED_MAXIMUM
@@ -40,6 +42,13 @@ class ForwardRoom:
         self.requests = 0
         self.bytes = 0
         self._by_connection: dict[bytes, _Held] = {}
+
+    def limits(self) -> Mapping[str, float]:
+        """How much of each limit is taken, by its name: 1 is all of it."""
+        return {
+            "forwarded_requests": self.requests / FORWARDED_MAXIMUM,
+            "forwarded_bytes": self.bytes / FORWARDED_BYTES,
+        }
 
     def take(self, message: ClientMessage, size: int) -> None:
         """Takes room for one more request of a message. Raises `Refusal` (limit_reached)."""

@@ -92,19 +92,20 @@ class ForwardingDispatcher(Dispatcher):
         is_request = call.id is not UNSET
         if not (is_request or kind.is_applied_unanswered):
             return
+        if is_request:
+            answer.kinds.append(type(call))
         is_prepared = False
         try:
             room = self._prepared(call, kind, answer, now_ns, sender)
             is_prepared = True
             result = self._result(call, kind, answer, room, now_ns, sender)
-        except Refusal as refusal:
+        except Exception as error:
+            refusal = error if isinstance(error, Refusal) else self.failed(error)
             request = self._opened(call, kind, sender, answer, now_ns)
             if is_prepared and request.slot is not None:  # the next owner of a lost shard may say otherwise
                 answer.note(request.order, call, sender, request.slot)
             request.answer_with(refusal, self._parked.ready)
             log.debug("refused", extra=fields(method=kind.method.name, reason=refusal.reason))
-        except Exception as error:
-            self._opened(call, kind, sender, answer, now_ns).answer_with(self.failed(error), self._parked.ready)
         else:
             if isinstance(result, Wait):
                 self._wait(result, self._opened(call, kind, sender, answer, now_ns), now_ns)

@@ -87,6 +87,8 @@ class Forwards:
         """Servers that could not be sent to. They are tried again once they are connected, or followed."""
         self._fresh: dict[int, Errand] = {}
         """Errands to be tried, by order."""
+        self._postponed: dict[int, Errand] = {}
+        """Errands that could be applied here, in the next turn."""
         self._sendings: dict[int, _Sending] = {}
         self._numbers: dict[str, set[int]] = {}
         """What is in flight to each server."""
@@ -228,7 +230,7 @@ class Forwards:
 
     def next_due_ns(self) -> int | None:
         """When there is something to do: 0 for now, None for nothing."""
-        if self._fresh or self._bundles or self._owned is not self._shards.owned:
+        if self._fresh or self._postponed or self._bundles or self._owned is not self._shards.owned:
             return 0
         while self._long and self._long[0][2].is_done:
             heappop(self._long)
@@ -238,9 +240,15 @@ class Forwards:
             return short_ns if first_ns is None else min(first_ns, short_ns)
         return first_ns
 
-    def step(self, now_ns: int, _budget: int = 0) -> None:
-        """Answers whose time is up, applies what can be here by now, and sends the rest to the owners there are."""
+    def step(self, now_ns: int, *, may_apply: bool = True) -> None:
+        """Answers whose time is up, applies what can be here by now, and sends the rest to the owners there are.
+
+        While no turn may begin nothing is applied: it would be submitted later, when its shard may be another's.
+        """
         self._expire(now_ns)
+        if may_apply and self._postponed:
+            self._fresh.update(self._postponed)
+            self._postponed.clear()
         if self._owned is not self._shards.owned:
             self._owned = self._shards.owned
             for shard in self.lines.shards():
@@ -249,7 +257,7 @@ class Forwards:
         while self._fresh:
             fresh, self._fresh = self._fresh, {}
             for order in sorted(fresh):
-                self._try(fresh[order], now_ns)
+                self._try(fresh[order], now_ns, may_apply)
         bundles, self._bundles = self._bundles, {}
         for incarnation, bundle in bundles.items():
             self._send_bundle(incarnation, bundle)
@@ -276,7 +284,7 @@ class Forwards:
 
     # Sending
 
-    def _try(self, errand: Errand, now_ns: int) -> None:
+    def _try(self, errand: Errand, now_ns: int, may_apply: bool) -> None:
         """Sends an errand for those of its shards whose owners are known, or applies it where they are here."""
         if errand.is_done or (self.lines.held and self.lines.is_held(errand)):
             return
@@ -295,7 +303,9 @@ class Forwards:
             there.setdefault((owner.incarnation, shard if errand.is_parted else None), []).append((shard, owner.epoch))
         for (incarnation, _), shards in there.items():
             self._put(errand, incarnation, tuple(shards), now_ns)
-        if here:
+        if here and not may_apply:
+            self._postponed[errand.order] = errand
+        elif here:
             errand.unsent.difference_update(here)
             for shard in here:
                 self._fresh.update(self.lines.leave(errand, shard))

@@ -10,7 +10,7 @@ answered as if its time were up. Whoever still wants to wait asks again.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 
 from timer_protocol.codec import RequestId, encode
@@ -58,6 +58,10 @@ class Parked:
 
     def __len__(self) -> int:
         return self._count
+
+    def limits(self) -> Mapping[str, float]:
+        """How much of each limit is taken, by its name: 1 is all of it."""
+        return {"parked_requests": self._places.use, "parked_bytes": self._bytes.use}
 
     def park(
         self,

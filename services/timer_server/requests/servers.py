@@ -10,6 +10,9 @@ class Servers(Struct):
 
     listed: tuple[ServerAddresses, ...]
     version: int = 1
-    """Rises with each change of the list. A server that has never met another keeps 1, and clients ask for no list."""
+    """Rises with each change of the list; all servers tell the same.
+
+    One that has never met another keeps 1, and clients ask for no list.
+    """
     unreachable: tuple[UnreachableServer, ...] = ()
     """Those that this one has no connection with."""

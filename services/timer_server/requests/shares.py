@@ -66,6 +66,11 @@ class SharedLimit(Generic[C]):
         """Connections by the number of binary digits of what they have taken: those of one rank differ by less than
         a factor of two."""
 
+    @property
+    def use(self) -> float:
+        """How much of the limit all together have taken: 1 is all of it."""
+        return self._all.taken / self._maximum["server"]
+
     def full_part(self, claimant: C, amount: int) -> Part[C] | None:
         """The part that has no room for so much more of a message; None where there is room in all."""
         for part in self._parts_of(claimant):

@@ -20,8 +20,9 @@ class StoreAway(StoreError):
     """A store behind a network does not answer now. Nothing is lost, and the same call may succeed later."""
 
 
-class ShardLost(StoreError):
-    """Some shards are this server's no longer. What it has not made durable of them never will be.
+class ShardLost(StoreAway):
+    """Some shards are this server's no longer. What it has not made durable of them never will be; what it could not
+    read is with their next owners.
 
     `numbers` are those of the shards, and `events` is how many acknowledged events the store has lost of them.
     """

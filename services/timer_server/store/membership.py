@@ -36,7 +36,8 @@ class Told(Struct, frozen=True, array_like=True, gc=False):
     """What a server tells the others with its beat: a new member goes to the end, with a default.
 
     `ready` are the shards offered to it whose logs it has read ahead. The rest is for whoever forwards requests and
-    counts timers: where the server is reached, its release, and how many timers are pending in its shards.
+    counts timers: where the server is reached, its release, and how many timers are pending in its shards, in all and
+    below each prefix that has a share of them.
     """
 
     is_leaving: bool = False
@@ -48,6 +49,7 @@ class Told(Struct, frozen=True, array_like=True, gc=False):
     peer: str = ""
     release: str = ""
     pending: int = 0
+    below: tuple[tuple[str, int], ...] = ()
 
 
 class ServerRow(Struct, frozen=True, array_like=True, gc=False):

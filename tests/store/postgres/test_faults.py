@@ -30,7 +30,7 @@ from timer_server.store.postgres.own_session import OwnSession, Reply
 from timer_server.store.postgres.primary import Primary
 from timer_server.store.postgres.recent import RecentBlocks
 from timer_server.store.postgres.schema import Shape
-from timer_server.store.postgres.sentences import Lost
+from timer_server.store.postgres.sentences import Failed, Lost, sentence
 from timer_server.store.postgres.session import Session
 from timer_server.store.postgres.statements import RAISE, STANDBYS, Statement
 from timer_server.store.postgres.store import PostgresStore
@@ -163,6 +163,34 @@ class TestConnecting:
         assert not isinstance(fault, StoreAway)
 
 
+@pytest.mark.parametrize(
+    ("sqlstate", "stays"),
+    [
+        *((code, False) for code in ("", "08006", "23505", "25006", "26000", "40001", "40P01", "53100", "53400")),
+        *((code, False) for code in ("55000", "55P03", "57014", "57P01", "58030", "P0001", "XX000", "ZZ999")),
+        *((code, True) for code in ("0A000", "28000", "3D000", "3F000", "42501", "42P01", "42703", "XX001", "XX002")),
+    ],
+)
+def test_only_what_somebody_has_to_mend_is_not_tried_again(sqlstate: str, stays: bool) -> None:
+    fault = sentence("read", "postgresql://me@host/x", Failed(sqlstate, "so it is"))
+
+    assert isinstance(fault, StoreAway) is not stays
+    assert str(fault).startswith(f"cannot read postgresql://me@host/x: so it is (SQLSTATE {sqlstate})")
+
+
+def test_a_read_that_is_refused_is_told_once_and_the_connection_stays() -> None:
+    with opened(new_place("refused")) as store:
+        store.commit(changes(event(1)))
+        store.database.ask(Statement("", "set statement_timeout = 1"))
+        with pytest.raises(StoreAway, match="SQLSTATE 57014"):
+            store.database.ask(Statement("", "select pg_sleep(5)"))
+        refusal = store.database.take_refusal() or ""
+
+        assert "canceling statement due to statement timeout" in refusal
+        assert store.database.take_refusal() is None
+        assert not store.database.is_away
+
+
 class TestDisk:
     def test_a_full_one_is_said_and_nothing_of_the_commit_is_there(self) -> None:
         primary = shared_cluster().primary
@@ -189,6 +217,7 @@ def cluster() -> Iterator[Cluster]:
         yield made
 
 
+@pytest.mark.thorough
 class TestStandby:
     @pytest.fixture
     def store(self, cluster: Cluster) -> Iterator[PostgresStore]:

@@ -92,6 +92,21 @@ class TestFence:
             assert owner.entry(4) == event(4)
         assert logged(database) == [1, 2, 3, 4, 5]
 
+    def test_what_the_next_owner_has_taken_out_is_no_damage_to_the_stale_one(
+        self, url: str, database: Database
+    ) -> None:
+        store_of(database).commit(changes(event(1), event(2)))
+        stale = store_of(database)
+        with opened(url) as elsewhere:
+            owner = store_of(elsewhere, ANOTHER)
+            owner.commit(changes(obsolete=(1, 2), horizon=2))
+
+            with pytest.raises(ShardLost, match="another server has taken shard 1") as lost:
+                stale.entry(1)
+            assert lost.value.numbers == {1}
+            with pytest.raises(StoreError, match="shard 1, is damaged: entry 1 is missing"):
+                owner.entry(1)
+
     @pytest.mark.parametrize(
         "statement",
         [

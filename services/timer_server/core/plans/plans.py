@@ -40,6 +40,11 @@ class Plans:
     def __len__(self) -> int:
         return len(self._registry)
 
+    @property
+    def paused(self) -> int:
+        """How many are paused."""
+        return self._registry.paused
+
     def restored(self) -> None:
         """Notes that the log has been read to its end."""
         watched: list[tuple[int, str]] = []

@@ -19,6 +19,8 @@ class Registry:
         self._places = places
         self._plans: dict[str, Plan] = {}
         self._ids = IdIndex()
+        self.paused = 0
+        """How many plans are paused."""
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -35,18 +37,21 @@ class Registry:
         plan = self._plans[plan_id] = Plan(plan_id, b"", 0, _NOWHERE)
         self._ids.add(plan_id)
         self._keep(plan_id, 1)
+        self.paused += 1
         return plan
 
     def remove(self, plan: Plan) -> None:
         """Takes out a plan."""
         del self._plans[plan.id]
         self._ids.forget(plan.id)
+        self.paused -= plan.standing.is_paused
         if plan.standing.pending_ms is None:
             self._keep(plan.id, -1)
 
     def set_standing(self, plan: Plan, standing: Standing) -> None:
         """Notes how far a plan has come."""
         self._keep(plan.id, (standing.pending_ms is None) - (plan.standing.pending_ms is None))
+        self.paused += standing.is_paused - plan.standing.is_paused
         plan.standing = standing
 
     def kept_count(self) -> int:
@@ -83,6 +88,7 @@ class Registry:
     def restored(self) -> None:
         """Notes that the log has been read to its end."""
         self._ids.load(self._plans)
+        self.paused = sum(plan.standing.is_paused for plan in self)
 
     def needs(self, entry: PlanEntry) -> bool:
         """Whether an entry is the latest of its part. Asked when retention passes it."""

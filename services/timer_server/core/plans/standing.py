@@ -85,6 +85,11 @@ class Standing(Struct, frozen=True, array_like=True, gc=False):
     overtaken: int = 0
 
     @property
+    def is_paused(self) -> bool:
+        """Whether it waits to be resumed."""
+        return self.state is State.PAUSED
+
+    @property
     def is_behind(self) -> bool:
         """Whether its next occurrence has yet to be started."""
         return self.state is State.ACTIVE and self.pending_ms is None

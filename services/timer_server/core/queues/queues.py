@@ -4,7 +4,7 @@ Pure: they are told the time and are given chance. What they do is told as draft
 them their places at once, before that of any later event.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -65,6 +65,10 @@ class Queues:
 
     def __len__(self) -> int:
         return len(self._registry)
+
+    def states(self) -> Iterator[QueueState]:
+        """All queues with what they hold."""
+        return (queue.state for queue in self._registry)
 
     # What the engine asks
 

@@ -152,6 +152,12 @@ class QueueState:
         """Whether more waits than may."""
         return self.backlog_count > self.settings.max_backlog or self.backlog_bytes > self.settings.max_bytes
 
+    @property
+    def fullness(self) -> float:
+        """How much of its backlog is taken, in ends or in bytes: 1 is all of it."""
+        settings = self.settings
+        return max(self.backlog_count / settings.max_backlog, self.backlog_bytes / settings.max_bytes)
+
     def next_due_ms(self) -> int | None:
         """When a lease runs out, a delay is over, or a bound is reached: 0 is now. It may be earlier than that."""
         settings, letter, oldest_ms = self.settings, self.dead.first(), self._oldest_ms()

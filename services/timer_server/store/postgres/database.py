@@ -72,6 +72,7 @@ class Database:
         self._session: Session | None = None
         self.seen = Seen()
         """Shared by all sessions of a server."""
+        self._refused: str | None = None
 
     def open(self, shape: Shape | None, new_log_id: Callable[[], str]) -> bool:
         """Connects, and makes or changes the tables where that is needed; returns whether the store is new.
@@ -119,6 +120,11 @@ class Database:
             raise
         self.close()
         self._session = session
+
+    def take_refusal(self) -> str | None:
+        """Why PostgreSQL has refused a read since the last call, though it is connected; None where it has not."""
+        refusal, self._refused = self._refused, None
+        return refusal
 
     def ask(
         self,
@@ -196,4 +202,7 @@ class Database:
         except (Damage, Failed, Lost, Unfit) as error:
             if not isinstance(error, Failed) or doing == "open":
                 self.close()
-            raise sentence(doing, self.url.shown, error) from error
+            failure = sentence(doing, self.url.shown, error)
+            if isinstance(error, Failed) and doing == "read":
+                self._refused = str(failure)
+            raise failure from error

@@ -84,12 +84,12 @@ class Pipeline:
         self._new_log_id = new_log_id
         self._giving: dict[int, _Receiver] = {}
         """Shards to give away behind what is to be written in them."""
-        self._handed: frozenset[int] = frozenset()
+        self._handed: set[int] = set()
         """Those among them that the statement under way gives."""
         self._asked: dict[int, int] = {}
         """The highest epoch that was asked for, where it is not known whether that was done, or will be."""
-        self._raising: list[tuple[int, int]] = []
-        """What the RAISE under way asks for."""
+        self._raising: set[int] = set()
+        """The shards whose epochs the statement under way raises."""
         self._unsettled: deque[_Submission] = deque()
         self._sent = 0
         """How many of them, the oldest, the commit under way holds."""
@@ -142,10 +142,10 @@ class Pipeline:
         if self._is_in_doubt:
             for number, log in self._logs.items():
                 self._asked[number] = max(self._asked.get(number, 0), log.epoch) + 1
-            self._raising = [(number, self._asked[number]) for number in self._logs]
-            return Raise(self._raising)
+            self._raising = set(self._logs)
+            return Raise([(number, self._asked[number]) for number in self._logs])
         if self._giving and not self._fallen and (given := self._to_give()):
-            self._handed = frozenset(handover.number for handover in given)
+            self._handed = {handover.number for handover in given}
             return Give(given)
         if self._fallen:
             commits = [self._renaming(self._logs[number]) for number in self._fallen]
@@ -169,8 +169,8 @@ class Pipeline:
 
     def handed(self, shards: Iterable[int]) -> None:
         """What is under way has given these shards away, durably. The others, which it was to give, are in doubt."""
-        handed, self._handed = self._handed, frozenset()
-        for number in shards:
+        handed, self._handed = self._handed, set()
+        for number in handed.intersection(shards):
             self._part_with(number)
         self._is_in_doubt = not handed.issubset(shards)
 
@@ -182,10 +182,9 @@ class Pipeline:
 
     def raised(self, found: Mapping[int, tuple[int, LogState]]) -> None:
         """Epochs were raised, durably: the epoch and the state of each shard that is still this server's."""
-        for number, _ in self._raising:
-            log = self._logs.get(number)
-            if log is None:
-                continue
+        raising, self._raising = self._raising, set()
+        for number in sorted(raising):
+            log = self._logs[number]
             if number not in found:
                 if number in self._giving and number not in self._written():
                     self._part_with(number)
@@ -202,7 +201,7 @@ class Pipeline:
                 self._fall(log, state)
             elif state != log.state:
                 self._lose(Loss(number, f"shard {number} was written to by nobody knows whom"))
-        self._under_way, self._sent, self._handed, self._is_in_doubt = {}, 0, frozenset(), False
+        self._under_way, self._sent, self._handed, self._is_in_doubt = {}, 0, set(), False
         self._settle()
 
     def _to_give(self) -> list[Handover]:
@@ -251,9 +250,14 @@ class Pipeline:
         self.lost.append(loss)
 
     def _forget(self, number: int) -> None:
-        """Forgets what turns have written in a shard, and all else about it."""
+        """Forgets what turns have written in a shard, and all else about it.
+
+        What is under way was about this log: of one of the same shard that is added before it ends, it tells nothing.
+        """
         for known in (self._fallen, self._giving, self._under_way):
             known.pop(number, None)
+        self._raising.discard(number)
+        self._handed.discard(number)
         for submission in self._unsettled:
             submission.writes.pop(number, None)
 

@@ -66,29 +66,41 @@ _OF_CONNECTING = {
 }
 """What libpq says where there is no connection, in English; it tells no code. In another language it is tried again."""
 
-_OF_STATEMENTS = {
-    "25006": _Known(False, "it is no primary any more"),
-    "3F000": _Known(True, "create the schema that search_path names, and grant the user USAGE and CREATE on it"),
-    "42501": _Known(True, "the user has to own the tables, or to be granted all on them and on the schema"),
-    "42P01": _Known(True, _RESTORE),
-    "42703": _Known(True, _RESTORE),
-    "53100": _Known(False, "make room on the disk of PostgreSQL"),
-    "53200": _Known(False, "PostgreSQL has no memory left"),
-    "53300": _Known(False, "raise max_connections, or end sessions of others"),
-    "55P03": _Known(False, "another session holds it"),
-    "57014": _Known(False, ""),
-    "57P01": _Known(False, ""),
-    "57P02": _Known(False, ""),
-    "57P03": _Known(False, ""),
-    "58030": _Known(False, "see to the disk of PostgreSQL"),
+_FINAL_CLASSES = frozenset({"0A", "28", "3D", "3F", "42"})
+"""No such feature, user, database, schema or table, or no right to it."""
+
+_DATA_CORRUPTED = frozenset({"XX001", "XX002"})
+
+_HINTS = {
+    "25006": "it is no primary any more",
+    "3F000": "create the schema that search_path names, and grant the user USAGE and CREATE on it",
+    "42501": "the user has to own the tables, or to be granted all on them and on the schema",
+    "42P01": _RESTORE,
+    "42703": _RESTORE,
+    "53100": "make room on the disk of PostgreSQL",
+    "53200": "PostgreSQL has no memory left",
+    "53300": "raise max_connections, or end sessions of others",
+    "55P03": "another session holds it",
+    "58030": "see to the disk of PostgreSQL",
+    "XX001": _RESTORE,
+    "XX002": _RESTORE,
 }
-"""By SQLSTATE (postgresql.org/docs/current/errcodes-appendix.html). All others stay until somebody mends them."""
+"""What helps, by SQLSTATE (postgresql.org/docs/current/errcodes-appendix.html)."""
 
 
 def is_final(reason: str) -> bool:
     """Whether a connection fails for this reason until somebody mends it."""
     known = _known(reason)
     return known is not None and known.is_final
+
+
+def _is_final_code(sqlstate: str) -> bool:
+    """Whether a statement fails with this SQLSTATE until somebody mends it.
+
+    All others may end by themselves, also those that nobody has thought of. To try again does no harm: what is written
+    is fenced.
+    """
+    return sqlstate[:2] in _FINAL_CLASSES or sqlstate in _DATA_CORRUPTED
 
 
 def sentence(doing: str, shown: str, error: Fault) -> StoreError:
@@ -98,9 +110,14 @@ def sentence(doing: str, shown: str, error: Fault) -> StoreError:
     """
     if isinstance(error, Damage):
         return damaged(shown, error)
-    known, code = (_known(str(error)), "") if not isinstance(error, Failed) else _of_statement(error)
-    text = f"cannot {doing} {shown}: {one_line(str(error))}{code}{_hint(known)}"
-    may_end = isinstance(error, Lost) or (isinstance(error, Failed) and known is not None and not known.is_final)
+    if isinstance(error, Failed):
+        code, hint = f" (SQLSTATE {error.sqlstate})", _HINTS.get(error.sqlstate, "")
+        may_end = not _is_final_code(error.sqlstate)
+    else:
+        known = _known(str(error))
+        code, hint = "", "" if known is None else known.hint
+        may_end = isinstance(error, Lost)
+    text = f"cannot {doing} {shown}: {one_line(str(error))}{code}" + (f"; {hint}" if hint else "")
     return StoreAway(text) if may_end else StoreError(text)
 
 
@@ -113,14 +130,6 @@ def damaged(shown: str, error: Damage) -> StoreError:
 
 def _known(reason: str) -> _Known | None:
     return next((known for pattern, known in _OF_CONNECTING.items() if re.search(pattern, reason)), None)
-
-
-def _of_statement(error: Failed) -> tuple[_Known | None, str]:
-    return _OF_STATEMENTS.get(error.sqlstate), f" (SQLSTATE {error.sqlstate})"
-
-
-def _hint(known: _Known | None) -> str:
-    return f"; {known.hint}" if known is not None and known.hint else ""
 
 
 def not_replicated(shown: str) -> str:

@@ -169,6 +169,8 @@ SHARD = Statement(
     (_INT4,),
 )
 
+EPOCH = Statement("", "select epoch from timer_shard where number = $1", (_INT4,))
+
 SOME_BLOCKS = Statement(
     "timer_some_blocks",
     """

@@ -1,6 +1,7 @@
 """The log of one shard in PostgreSQL."""
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from timer_server.store.postgres.arrays import int4, int4_array, int8, int8_arra
 from timer_server.store.postgres.commit import ShardCommit, Write, compose
 from timer_server.store.postgres.database import Database
 from timer_server.store.postgres.recent import RecentBlocks
-from timer_server.store.postgres.statements import BLOCKS_AFTER, BLOCKS_WITH, PLACE_AFTER_SEQ, TAKE
+from timer_server.store.postgres.statements import BLOCKS_AFTER, BLOCKS_WITH, EPOCH, PLACE_AFTER_SEQ, TAKE
 from timer_server.store.state import LogState, row_to_state
 
 _FIRST_BLOCKS = 4
@@ -57,19 +58,19 @@ class PostgresStore:
 
     def load(self) -> Iterator[Entry]:
         state = self.state
-        with self.database.explained(self.number):
+        with self._explained():
             blocks = map(entries_of, stored_blocks(self.database, self.number))
             yield from chain.from_iterable(verify_complete(blocks, state.held, state.ends))
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         commit = self.compose([(changes, anchor)])
         if self.number not in self.database.commit(self.owner, [commit]):
-            raise ShardLost({self.number}, f"another server has taken shard {self.number}")
+            raise self._lost()
         self.landed(commit)
 
     def compose(self, writes: Sequence[Write]) -> ShardCommit:
         """The commit of some turns, behind all that have landed. Raises `StoreError`."""
-        with self.database.explained(self.number):
+        with self._explained():
             return compose(self.number, self.epoch, self.state, writes, self._blocks_with)
 
     def landed(self, commit: ShardCommit) -> None:
@@ -78,7 +79,7 @@ class PostgresStore:
         self._tail.change(commit.inserted, commit.rewritten, commit.deleted)
 
     def entry(self, place: int) -> Entry:
-        with self.database.explained(self.number):
+        with self._explained():
             row = next(self._rows_after(place - 1, 1), None)
             entry = None if row is None else entry_in(row, place)
             if entry is None:
@@ -86,7 +87,7 @@ class PostgresStore:
             return entry
 
     def blocks_after(self, place: int) -> Generator[Block, None, None]:
-        with self.database.explained(self.number):
+        with self._explained():
             for row in self._rows_after(place):
                 yield Block(entries_of(row), len(row[2]))
 
@@ -104,6 +105,22 @@ class PostgresStore:
     def close(self) -> None:
         """Forgets what is in memory. The database is closed by itself."""
         self._tail = self._recent.tail(0, 0)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns damage into a sentence. Where another server has taken the shard, that has taken out what it needs no
+        more, so nothing is damaged: raises `ShardLost`."""
+        with self.database.explained(self.number):
+            try:
+                yield
+            except Damage as damage:
+                found = self.database.ask(EPOCH, [int4(self.number)]).rows
+                if found and number_of(found[0][0]) != self.epoch:
+                    raise self._lost() from damage
+                raise
+
+    def _lost(self) -> ShardLost:
+        return ShardLost({self.number}, f"another server has taken shard {self.number}")
 
     def _rows_after(self, place: int, first: int = _FIRST_BLOCKS) -> Iterator[Row]:
         """The blocks that end behind a place: those from before are read, the others are in memory."""
