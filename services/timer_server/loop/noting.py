@@ -79,6 +79,6 @@ class Noting:
             if now_ns - turn.begun_ns < _SLOW_NS:
                 return
             for shard, part in turn.writes:
-                for event in part.changes.events:
+                for event in part.changes.entries.events_apart():
                     if event.kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
                         yield due_at_ms * NS_PER_MS - shard.ahead_ns
