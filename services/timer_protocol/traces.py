@@ -8,9 +8,9 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from timer_protocol.limits import TRACESTATE_CHARACTERS, TRACESTATE_MEMBERS
+
 TRACEPARENT_PATTERN: Final = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
-TRACESTATE_CHARACTERS: Final = 512
-TRACESTATE_MEMBERS: Final = 32
 
 TRACEPARENT: Final = "00-<32 digits>-<16 digits>-<2 digits>, hexadecimal in lower case, the first two not all zero"
 """What is allowed, for people."""
