@@ -321,11 +321,13 @@ class Ledger:
         return self._wall_deadlines if timer.is_wall_bound else self._deadlines
 
     def _log(self, timer: Countdown) -> Record:
-        record = pack(timer)
-        entry = self._traces.joined_to(timer) if self._traces else timer
+        logged = record = pack(timer)
         self.last_place = timer.place
-        self._entries.append(entry)
-        self._records.append(record if entry is timer and not timer.spec_place else pack(as_logged(entry)))
+        if timer.spec_place or self._traces:  # few are not logged as they are in memory
+            timer = self._traces.joined_to(timer)
+            logged = pack(as_logged(timer))
+        self._entries.append(timer)
+        self._records.append(logged)
         return record
 
     def _retire(self, before: Countdown) -> None:
