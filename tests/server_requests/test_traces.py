@@ -71,6 +71,12 @@ def test_it_is_no_part_of_what_is_asked_and_the_first_stays(desk: Desk) -> None:
     assert started(desk, "a", trace=OTHER)["state"] == "fired"
     assert traces(desk) == {"a": TRACE, "b": "none"}
 
+    desk.now_ns += 100 * NS_PER_S
+    desk.forget(desk.now_ns)
+    started(desk, "a")
+    change(desk, "cancel", "a")
+    assert traces(desk, "again, and of another timer with the id") == {"a": "none", "b": "none"}
+
 
 def test_it_stays_with_its_timer_through_changes_and_starts_of_the_server(desk: Desk) -> None:
     """Also where the spec stands in an entry of its own, and where retention has passed what can be forgotten."""
@@ -94,6 +100,7 @@ def test_it_stays_with_its_timer_through_changes_and_starts_of_the_server(desk: 
     desk.reload()
     change(desk, "cancel", wanted)
     desk.end_turn()
+    desk.reload()
     assert traces(desk, "of the second ends") == wanted
 
     desk.now_ns += 100 * NS_PER_S
