@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import LABEL_CHARACTERS
@@ -28,6 +30,7 @@ from timer_protocol.messages import (
     StartParams,
 )
 from timer_protocol.plurals import counted
+from timer_protocol.traces import Trace
 from timer_server.core.engine import ChangeParams, Engine
 from timer_server.core.listing import Listing
 from timer_server.core.model import STARTED, Countdown, Recall
@@ -93,10 +96,11 @@ def start_many(timers_of: TimersOf, params: StartManyParams) -> StartedMany:
     refused: list[RefusedStart] = []
     check_columns(params)
     rows = zip(timers_of(params.ids), _rows(params), strict=False)
-    for index, (timers, (timer_id, seconds, label, payload)) in enumerate(rows):
+    for index, (timers, (timer_id, seconds, label, payload, trace)) in enumerate(rows):
+        start = StartParams(timer_id, 0, 0, seconds, label, payload)
         try:
             _check_label(label)
-            timer = timers.ask(StartParams(timer_id, 0, 0, seconds, label, payload))
+            timer = timers.ask(start if trace is None else replace(start, trace=trace))
         except Refusal as refusal:
             refused.append(RefusedStart(index, refusal.to_error()))
             continue
@@ -219,20 +223,26 @@ def check_change(params: ChangeManyParams) -> None:
 def check_columns(params: StartManyParams) -> None:
     """Raises `Refusal` (invalid_params) where the columns differ in length."""
     count = len(params.ids)
-    columns = {"seconds": params.seconds, "labels": params.labels, "payloads": params.payloads}
+    columns = {
+        "seconds": params.seconds,
+        "labels": params.labels,
+        "payloads": params.payloads,
+        "traces": params.traces,
+    }
     for name, column in columns.items():
         if isinstance(column, list) and len(column) != count:
             what = f"{name} has {counted(len(column), 'element')} for {counted(count, 'id')}: it needs one for each"
             raise Refusal(ErrorCode.INVALID_PARAMS, what)
 
 
-def _rows(params: StartManyParams) -> Iterator[tuple[str, int | float, str, Raw]]:
+def _rows(params: StartManyParams) -> Iterator[tuple[str, int | float, str, Raw, Trace | None]]:
     """What is asked of each timer."""
     count = len(params.ids)
     seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * count
     labels = [""] * count if params.labels is None else params.labels
     payloads = [NULL] * count if params.payloads is None else params.payloads
-    return zip(params.ids, seconds, labels, payloads, strict=True)
+    traces = params.traces if isinstance(params.traces, list) else repeat(params.traces or None, count)
+    return zip(params.ids, seconds, labels, payloads, traces, strict=True)
 
 
 def _check_label(label: str) -> None:
