@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from timer_protocol.messages import Event, EventPage, ServerInfo, Timer, TimerPage
     from timer_protocol.plan_messages import Every, NextMoment, Plan, PlanPreview, Step
     from timer_protocol.queue_messages import DeadLetter, DeadPage, Delivery, Queue, Renewed, Settled
+    from timer_protocol.traces import Trace
 
 __all__ = [
     "AccessDenied",
@@ -101,6 +102,7 @@ __all__ = [
     "TimerNotFound",
     "TimerPage",
     "TimerSpec",
+    "Trace",
     "Work",
     "WrongState",
     "load_settings",
@@ -121,6 +123,7 @@ _MODULES = {
     "Settings": "timer_client.settings",
     "TimerClient": "timer_client.client",
     "TimerSpec": "timer_client.calls",
+    "Trace": "timer_protocol.traces",
     "Work": "timer_client.work",
     "load_settings": "timer_client.settings",
     "new_id": "timer_client.calls",

@@ -95,9 +95,14 @@ def _kinds(params: type[Struct]) -> dict[str, tuple[tuple[type, ...], str]]:
         if inspect.FloatType in found:
             found.discard(inspect.IntType)  # which it takes as well
         taken = [_KINDS[one] for one in _KINDS if one in found]
+        taken += [((one.cls,), f"a {one.cls.__name__}") for one in _alternatives(field.type) if _is_struct(one)]
         if taken:
             kinds[field.name] = sum((types for types, _ in taken), ()), " or ".join(words for _, words in taken)
     return kinds
+
+
+def _is_struct(of: inspect.Type) -> TypeGuard[inspect.StructType]:
+    return isinstance(of, inspect.StructType)
 
 
 def _alternatives(of: inspect.Type) -> Iterator[inspect.Type]:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -32,6 +32,7 @@ from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinis
 from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings
 from timer_client.signatures import awaitable, awaitable_talk
+from timer_client.spans import Spans, spanned, spanned_starts
 from timer_client.streams import AsyncEventStream
 from timer_client.talks import carry_out_awaiting
 from timer_protocol.limits import PAGE_MAXIMUM
@@ -89,10 +90,12 @@ class AsyncTimerClient:
         settings: Settings | None = None,
         context: Context | None = None,
         on_pause: OnPause = log_pause,
+        tracing: Spans | None = None,
     ) -> None:
         self.settings = chosen_settings(server, events, settings)
-        check_parts(context, on_pause)
+        check_parts(context, on_pause, tracing)
         self._on_pause = on_pause
+        self._spans = tracing
         self._batches = Batches()
         self._transport = AsyncTransport(self.settings.server_endpoints, context, load_keys(self.settings))
         self._desks: WeakSet[Desk] = WeakSet()
@@ -122,18 +125,23 @@ class AsyncTimerClient:
 
     async def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""
-        result: T
         call = calls.below(call, self.settings.id_prefix)
+        if self._spans is None:
+            return await self._carried(call)
+        with spanned(self._spans, call) as in_span:
+            return await self._carried(in_span)
+
+    def _carried(self, call: Call[T]) -> Awaitable[T]:
+        """What comes of a call, which is sent with the others of this turn of the loop."""
         if call.wait_ms:  # its answer may take long, and would hold back the others in its message
-            result = await self._tried(call, Patience(self.settings))
-            return result
+            return self._tried(call, Patience(self.settings))
         self._transport.use()
         loop = asyncio.get_running_loop()
         if not self._gathered:
             loop.call_soon(self._send_gathered)
         delivery: asyncio.Future[T] = loop.create_future()
         self._gathered.append((call, delivery))
-        return await delivery
+        return delivery
 
     async def talk(self, talk: Talk[T]) -> T:
         """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
@@ -145,7 +153,14 @@ class AsyncTimerClient:
         Raises the first error. The timers before it may have been started; passing the same specs again starts
         nothing twice, as each has its id.
         """
-        batches = enumerate(self._batches.cut(calls.start_specs(specs)))
+        starts = calls.start_specs(specs)
+        if self._spans is None:
+            return await self._start_all(starts)
+        with spanned_starts(self._spans, starts) as in_span:
+            return await self._start_all(in_span)
+
+    async def _start_all(self, starts: Iterable[Call[Timer]]) -> Timers:
+        batches = enumerate(self._batches.cut(starts))
         outcomes: dict[int, Outcomes] = {}
         failed = False
 
@@ -225,7 +240,7 @@ class AsyncTimerClient:
         Raises `QueueNotFound`, `ServerUnreachable`, and `InvalidArgument` where the queue has another prefix.
         """
         wish = wish_for(queue, prefix, concurrency, lease_ms, max_deliveries, backoff_ms)
-        work = AsyncWork(AsyncCarrier(self.settings, self._tried, self._transport.sleep), wish)
+        work = AsyncWork(AsyncCarrier(self.settings, self._tried, self._transport.sleep, self._spans), wish)
         self._desks.add(work.desk)
         return work
 

@@ -26,6 +26,7 @@ from timer_client.leases import Leases
 from timer_client.queue_calls import Then, ack_page, nack_page, renew_page
 from timer_client.retry import Patience
 from timer_client.settings import Settings
+from timer_client.spans import Spans
 from timer_client.talks import carry_out_awaiting
 from timer_protocol.queue_messages import RECEIPTS_MAXIMUM, Delivery, NackParams, Settled
 
@@ -39,6 +40,8 @@ class AsyncCarrier:
     """Gives the result of a call; the patience tells how often it was tried. Raises `TimerError`."""
     sleep: Callable[[float], Awaitable[None]]
     """Returns after a pause. Raises `ClientClosed`."""
+    spans: Spans | None = None
+    """Makes the spans of blocks that handle deliveries."""
 
 
 class AsyncHeldDelivery(Held):
@@ -49,7 +52,7 @@ class AsyncHeldDelivery(Held):
     """
 
     def __init__(self, delivery: Delivery, desk: "Desk") -> None:
-        super().__init__(desk.queue, delivery)
+        super().__init__(desk.queue, delivery, desk.spans)
         self._desk = desk
         self._handler: asyncio.Task[Any] | None = None
         self._is_cancelled = False
@@ -74,12 +77,20 @@ class AsyncHeldDelivery(Held):
     async def __aenter__(self) -> "AsyncHeldDelivery":
         if self.is_lost:
             raise self.lost()
-        self.has_block = True
+        self.begin_block()
         self._handler = asyncio.current_task()
         self._cancelled_before = self._handler.cancelling() if self._handler is not None else 0
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
+        try:
+            await self._leave_block(error)
+        except BaseException as failure:
+            self.end_block(failure)
+            raise
+        self.end_block(error)
+
+    async def _leave_block(self, error: BaseException | None) -> None:
         handler, self._handler = self._handler, None
         if (
             self._is_cancelled
@@ -151,6 +162,7 @@ class Desk:
         self._carrier = carrier
         self._wish = wish
         self.queue = wish.queue
+        self.spans = carrier.spans
         self._holding = Holding(wish, self._hold)
         self._is_open = False
         self._is_closed = False

@@ -40,6 +40,7 @@ from timer_protocol.messages import (
     TimerPage,
     WaitParams,
 )
+from timer_protocol.traces import Trace
 
 T = TypeVar("T")
 
@@ -91,6 +92,7 @@ class TimerSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     at: Moment | None = None
     zone: str | None = None
     past: Past = "refuse"
+    trace: Trace | None = None
 
 
 def start(  # noqa: PLR0913 - the members of the request
@@ -104,6 +106,7 @@ def start(  # noqa: PLR0913 - the members of the request
     at: str | datetime | None = None,
     zone: str | None = None,
     past: Past = "refuse",
+    trace: Trace | None = None,
 ) -> Call[Timer]:
     """Start a timer; when this returns it is on the server's disk.
 
@@ -114,6 +117,9 @@ def start(  # noqa: PLR0913 - the members of the request
     In place of the amounts, `at` is a moment of the wall clock: a `datetime` with its time zone or RFC 3339 text with
     its offset; or either without, with its `zone`, such as "Europe/Rome". The timer fires when the server's wall clock
     has reached it, however that is set. A moment that has passed is refused, or with `past="fire"` fires at once.
+
+    `trace` is where in a distributed trace it is started; deliveries of its end have it, and nothing else. A client
+    with `tracing` makes one.
 
     What is a kind of text, number, list, tuple or dict is sent as a plain one: a named tuple as a list.
 
@@ -130,6 +136,7 @@ def start(  # noqa: PLR0913 - the members of the request
         at=at,
         zone=zone,
         past=past,
+        trace=trace,
     )
     return replace(start_spec(spec), id_is_made=id is None)
 

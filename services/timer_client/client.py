@@ -23,6 +23,7 @@ from timer_client.retry import OnPause, Patience, Postponed, Unanswered, Unfinis
 from timer_client.session import Batches, Exchange
 from timer_client.settings import Settings, load_settings
 from timer_client.signatures import blocking, blocking_talk
+from timer_client.spans import Spans, spanned, spanned_starts
 from timer_client.streams import EventStream
 from timer_client.talks import carry_out
 from timer_client.transport import Transport
@@ -51,7 +52,7 @@ class TimerClient:
     Where the server is comes from `settings`, by default from the environment (`TIMER_SERVER` and so on); `server`
     and `events` are the two endpoints, for when only they are to be said, or sequences of those of several servers.
     Every call is tried until `retry_deadline_s` is over, in a way that never does anything twice, and then raises
-    `ServerUnreachable`. `on_pause` is told before every further try.
+    `ServerUnreachable`. `on_pause` is told before every further try. `tracing` makes spans: see `timer_client.tracing`.
 
     Of several servers one is asked for as long as it answers, and events are heard from all.
 
@@ -101,10 +102,12 @@ class TimerClient:
         settings: Settings | None = None,
         context: Context | None = None,
         on_pause: OnPause = log_pause,
+        tracing: Spans | None = None,
     ) -> None:
         self.settings = chosen_settings(server, events, settings)
-        check_parts(context, on_pause)
+        check_parts(context, on_pause, tracing)
         self._on_pause = on_pause
+        self._spans = tracing
         self._batches = Batches()
         self._transport = Transport(self.settings.server_endpoints, context, load_keys(self.settings))
         self._desks: WeakSet[Desk] = WeakSet()
@@ -124,8 +127,12 @@ class TimerClient:
 
     def call(self, call: Call[T]) -> T:
         """The result of any call. Raises `TimerError`."""
-        result: T = self._tried(calls.below(call, self.settings.id_prefix), Patience(self.settings))
-        return result
+        call = calls.below(call, self.settings.id_prefix)
+        if self._spans is None:
+            result: T = self._tried(call, Patience(self.settings))
+            return result
+        with spanned(self._spans, call) as in_span:
+            return self._tried(in_span, Patience(self.settings))  # type: ignore[no-any-return]
 
     def talk(self, talk: Talk[T]) -> T:
         """The result of calls of which each follows from the results of those before. Raises `TimerError`."""
@@ -137,8 +144,15 @@ class TimerClient:
         Raises the first error. The timers before it may have been started; passing the same specs again starts
         nothing twice, as each has its id.
         """
+        starts = calls.start_specs(specs)
+        if self._spans is None:
+            return self._start_all(starts)
+        with spanned_starts(self._spans, starts) as in_span:
+            return self._start_all(in_span)
+
+    def _start_all(self, starts: Iterable[Call[Timer]]) -> Timers:
         timers: Timers = []
-        batches = self._batches.cut(calls.start_specs(specs))
+        batches = self._batches.cut(starts)
         while flight := list(islice(batches, MESSAGES_AT_ONCE)):
             timers += map(unwrapped, self._carry(flight, Patience(self.settings)))
         return timers
@@ -202,7 +216,7 @@ class TimerClient:
         Raises `QueueNotFound`, `ServerUnreachable`, and `InvalidArgument` where the queue has another prefix.
         """
         wish = wish_for(queue, prefix, concurrency, lease_ms, max_deliveries, backoff_ms)
-        work = Work(Carrier(self.settings, self._tried, self._transport.sleep), wish)
+        work = Work(Carrier(self.settings, self._tried, self._transport.sleep, self._spans), wish)
         self._desks.add(work.desk)
         return work
 
@@ -292,9 +306,11 @@ def _joined(name: str, value: object) -> object:
     return value
 
 
-def check_parts(context: Context | None, on_pause: OnPause) -> None:
+def check_parts(context: Context | None, on_pause: OnPause, tracing: Spans | None) -> None:
     """Raises `InvalidArgument` for what a client cannot be made with."""
     if not isinstance(context, zmq.Context | None):
         raise wrong_kind("context", context, "a zmq.Context")
     if not callable(on_pause):
         raise wrong_kind("on_pause", on_pause, "a function of a Pause")
+    if tracing is not None and not isinstance(tracing, Spans):
+        raise wrong_kind("tracing", tracing, "a Tracing of timer_client.tracing")

@@ -32,6 +32,9 @@ def _plain(value: object) -> object:
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 
+_TRACES = frozenset({"trace", "traces"})
+"""Members with values that are not plain ones, and of which those in them are looked at."""
+
 
 def encoded(params: Struct) -> Raw:
     """The params of a request as JSON. Raises `InvalidArgument`."""
@@ -71,7 +74,8 @@ def _refuse(params: Struct) -> None:
     """Raises `InvalidArgument` for the first value of a wrong kind or that JSON cannot hold, if there is one."""
     check_kinds(params)
     for name in params.__struct_fields__:
-        for fault in _faults(getattr(params, name), name, 0):
+        value = getattr(params, name)
+        for fault in _faults(msgspec.to_builtins(value) if name in _TRACES else value, name, 0):
             raise InvalidArgument(fault)
 
 

@@ -7,6 +7,7 @@ there is room for more, what a repeated answer means, and what is given back in 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from timer_client.errors import InvalidArgument, LeaseLost, NotPermitted, QueueN
 from timer_client.leases import Leases
 from timer_client.queue_calls import get_queue, nack_page, put_queue, take_page
 from timer_client.settings import Settings
+from timer_client.spans import Spans
 from timer_protocol.messages import Event, Timer
 from timer_protocol.plurals import counted
 from timer_protocol.queue_messages import (
@@ -30,6 +32,7 @@ from timer_protocol.queue_messages import (
     Queue,
     Settled,
 )
+from timer_protocol.traces import Trace
 
 log = logging.getLogger("timer_client")
 
@@ -61,9 +64,12 @@ class Wish(Struct, frozen=True):
 class Held:
     """A delivery that this worker holds. It is settled once; its lease is renewed until then."""
 
-    def __init__(self, queue: str, delivery: Delivery) -> None:
+    def __init__(self, queue: str, delivery: Delivery, spans: Spans | None) -> None:
         self.queue = queue
         self.delivery = delivery
+        self._spans = spans
+        self._span: AbstractContextManager[object] | None = None
+        """Around the block that handles it."""
         self.is_settled = False
         """Whether it was acknowledged or given back."""
         self.is_lost = False
@@ -110,6 +116,24 @@ class Held:
     def max_deliveries(self) -> int:
         """After how many attempts it is a dead letter; 0 for no end of them."""
         return self.delivery.max_deliveries
+
+    @property
+    def trace(self) -> Trace | None:
+        """Where in a trace its timer was started, if that was told."""
+        return self.delivery.trace or None
+
+    def begin_block(self) -> None:
+        """Notes that a block handles it, in a span where spans are made."""
+        self.has_block = True
+        if self._spans is not None:
+            self._span = self._spans.working(self.queue, self.delivery)
+            self._span.__enter__()
+
+    def end_block(self, error: BaseException | None) -> None:
+        """Ends the span of its block, which has failed with an error or has not."""
+        span, self._span = self._span, None
+        if span is not None:
+            span.__exit__(None if error is None else type(error), error, None if error is None else error.__traceback__)
 
     def lost(self) -> LeaseLost:
         """The error for a lease that is over."""

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from timer_client.arguments import is_number, several, texts
+from timer_client.arguments import is_number, several, texts, wrong_kind
 from timer_client.calls import Call, Talk, id_of, new_id
 from timer_client.encoding import encoded
 from timer_client.errors import InvalidArgument, LimitReached
@@ -19,22 +19,24 @@ from timer_protocol.limits import PAGE_MAXIMUM
 from timer_protocol.many import Action, ChangedMany, ChangeManyParams, RefusedStart, StartedMany
 from timer_protocol.messages import State, Timer
 from timer_protocol.plurals import counted
+from timer_protocol.traces import Trace
 
 IDS_PER_MESSAGE = 1000
 """Most timers in a message: as many as a server takes by default."""
 
 
 class Columns(Struct, frozen=True, omit_defaults=True):
-    """Timers to start, in columns of equal length; `seconds` may be one number for all."""
+    """Timers to start, in columns of equal length; `seconds` and `traces` may be one for all."""
 
     ids: Sequence[str]
     seconds: Any
     labels: Sequence[str] | None = None
     payloads: Sequence[Any] | None = None
+    traces: Trace | Sequence[Trace | None] | None = None
 
     def check(self) -> None:
         """Raises `InvalidArgument` where a column has another length than the ids."""
-        for name in ("seconds", "labels", "payloads"):
+        for name in ("seconds", "labels", "payloads", "traces"):
             column, count = getattr(self, name), len(self.ids)
             if isinstance(column, list) and len(column) != count:
                 found, wanted = counted(len(column), "element"), counted(count, "id")
@@ -48,6 +50,7 @@ class Columns(Struct, frozen=True, omit_defaults=True):
             self.seconds[rows] if isinstance(self.seconds, list) else self.seconds,
             None if self.labels is None else self.labels[rows],
             None if self.payloads is None else self.payloads[rows],
+            self.traces[rows] if isinstance(self.traces, list) else self.traces,
         )
 
 
@@ -67,6 +70,7 @@ def start_columns(
     *,
     labels: Sequence[str] | None = None,
     payloads: Sequence[Any] | None = None,
+    traces: Trace | Sequence[Trace | None] | None = None,
 ) -> Talk[StartedMany]:
     """Start any number of timers, given in columns: `ids`, and `seconds`, one number for all or one for each.
 
@@ -79,6 +83,7 @@ def start_columns(
         seconds if is_number(seconds) else several("seconds", seconds, "a number, or a list of them"),
         None if labels is None else texts("labels", labels, "a list of texts"),
         None if payloads is None else several("payloads", payloads, "a list"),
+        traces if isinstance(traces, Trace | None) else _several_traces(traces),
     )
     columns.check()
     return (yield from _start_in_parts(columns))
@@ -115,6 +120,15 @@ def change_many(  # noqa: PLR0913 - the protocol's words
         part = yield from _change_pages(replace(params, ids=named[first : first + PAGE_MAXIMUM]))
         total = _sum(total, part)
     return total
+
+
+def _several_traces(traces: Sequence[Trace | None]) -> list[Trace | None]:
+    """Traces as a list. Raises `InvalidArgument` for what is none, with its place."""
+    found: list[Trace | None] = several("traces", traces, "a Trace, or a list of them")
+    for place, trace in enumerate(found):
+        if not isinstance(trace, Trace | None):
+            raise wrong_kind(f"traces[{place}]", trace, "a Trace or None")
+    return found
 
 
 def _start_in_parts(columns: Columns) -> Talk[StartedMany]:

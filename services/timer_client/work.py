@@ -28,6 +28,7 @@ from timer_client.leases import Leases
 from timer_client.queue_calls import Then, ack_page, nack_page, renew_page
 from timer_client.retry import Patience
 from timer_client.settings import Settings
+from timer_client.spans import Spans
 from timer_client.talks import carry_out
 from timer_protocol.queue_messages import Delivery, NackParams, Settled
 
@@ -47,6 +48,8 @@ class Carrier:
     """Gives the result of a call; the patience tells how often it was tried. Raises `TimerError`."""
     sleep: Callable[[float], None]
     """Returns after a pause. Raises `ClientClosed`."""
+    spans: Spans | None = None
+    """Makes the spans of blocks that handle deliveries."""
 
 
 class HeldDelivery(Held):
@@ -56,8 +59,14 @@ class HeldDelivery(Held):
     exception leaves the block.
     """
 
-    def __init__(self, queue: str, delivery: Delivery, settle: "Callable[[HeldDelivery, Call[Settled]], None]") -> None:
-        super().__init__(queue, delivery)
+    def __init__(
+        self,
+        queue: str,
+        delivery: Delivery,
+        settle: "Callable[[HeldDelivery, Call[Settled]], None]",
+        spans: Spans | None,
+    ) -> None:
+        super().__init__(queue, delivery, spans)
         self._settle = settle
 
     def ack(self) -> None:
@@ -75,10 +84,18 @@ class HeldDelivery(Held):
         self._settle(self, nack_page(NackParams(self.queue, [self.receipt], then, delay_ms, reason)))
 
     def __enter__(self) -> "HeldDelivery":
-        self.has_block = True
+        self.begin_block()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
+        try:
+            self._leave_block(error)
+        except BaseException as failure:
+            self.end_block(failure)
+            raise
+        self.end_block(error)
+
+    def _leave_block(self, error: BaseException | None) -> None:
         if error is None:
             self.ack()
             return
@@ -245,7 +262,7 @@ class Desk:
         self._orders.put("look")
 
     def _hold(self, delivery: Delivery) -> HeldDelivery:
-        return HeldDelivery(self._wish.queue, delivery, self._settle)
+        return HeldDelivery(self._wish.queue, delivery, self._settle, self._carrier.spans)
 
     def _settle(self, held: HeldDelivery, call: Call[Settled]) -> None:
         if held.is_lost:

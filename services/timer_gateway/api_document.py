@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from timer_gateway.limits import BATCH_REQUESTS, BODY_BYTES, WAIT_MS
 from timer_gateway.problems import MEANINGS, MEDIA_TYPE
-from timer_gateway.reading import KEY_HEADER
+from timer_gateway.reading import KEY_HEADER, TRACE_HEADERS, takes_trace
 from timer_gateway.session_route import Login, Who
 from timer_gateway.timers import ACTIONS, NOT_REPEATABLE, ONE
 from timer_protocol import PROTOCOL, __version__
@@ -101,6 +101,9 @@ def _paths(components: Document) -> Document:
     }
 
 
+_TRACE_HEADER: Document = {"type": "string", "description": "As in W3C Trace Context, unless the body has a `trace`."}
+
+
 def _one(verb: str, method: Method, components: Document) -> Document:
     return _reading(method, "Timer", components) if verb == "GET" else _change(method, components)
 
@@ -130,6 +133,10 @@ def _change(method: Method, components: Document) -> Document:
     if "key" in members:
         is_needed = method.name.rpartition(".")[2] in NOT_REPEATABLE
         parameters.append({"name": KEY_HEADER, "in": "header", "required": is_needed, "schema": members.pop("key")})
+    if takes_trace(method):
+        parameters += [
+            {"name": name, "in": "header", "required": False, "schema": _TRACE_HEADER} for name in TRACE_HEADERS
+        ]
     operation = {**_operation(method.summary, "application/json", _ref("Timer")), "parameters": parameters}
     if members:
         body = {"type": "object", "properties": members, "additionalProperties": False}

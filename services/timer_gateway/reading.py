@@ -10,8 +10,12 @@ from timer_gateway.limits import body_of
 from timer_gateway.requests import Refused, Request
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.methods import Method
+from timer_protocol.traces import Trace, fault_in
 
 KEY_HEADER: Final = "Idempotency-Key"
+
+TRACE_HEADERS: Final = ("traceparent", "tracestate")
+"""The headers of W3C Trace Context, in place of a start's `trace`."""
 
 _SEQUENCES = frozenset({"states", "omit"})
 """Params with several values, which a query separates by commas."""
@@ -37,7 +41,7 @@ def from_query(method: Method, http: HttpRequest) -> Request:
 
 
 async def from_body(method: Method, http: HttpRequest) -> Request:
-    """A request whose id is in the query, whose key is in a header, and whose other params are in the body, if any.
+    """A request whose id is in the query, whose key or trace is in headers, and whose other params are in the body.
 
     Raises `Refused` and `Problem`.
     """
@@ -46,6 +50,8 @@ async def from_body(method: Method, http: HttpRequest) -> Request:
     key = http.headers.get(KEY_HEADER)
     if key is not None and _takes_key(method):
         _put(members, "key", key.removeprefix('"').removesuffix('"'))
+    if "trace" not in members and takes_trace(method) and (trace := _trace_of(http)) is not None:
+        members["trace"] = Raw(msgspec.json.encode(trace))
     try:
         return Request(method, msgspec.json.decode(msgspec.json.encode(members), type=method.params))
     except _UNREADABLE as error:
@@ -91,6 +97,23 @@ def _put(members: dict[str, Raw], name: str, value: str) -> None:
         place = "the query" if name == "id" else KEY_HEADER
         raise invalid(f"the body has another {name} than {place}: leave it out there")
     members[name] = Raw(encoded)
+
+
+def takes_trace(method: Method) -> bool:
+    """Whether the trace of a request may come in headers."""
+    return "trace" in method.params.__struct_fields__
+
+
+def _trace_of(http: HttpRequest) -> Trace | None:
+    """The trace in the headers. A bad one counts as none: proxies put them there, so the caller could not mend it."""
+    parents, states = map(http.headers.getlist, TRACE_HEADERS)
+    if len(parents) != 1:
+        return None
+    parent_only = Trace(parents[0].strip())
+    if fault_in(parent_only) is not None:
+        return None
+    trace = Trace(parent_only.traceparent, ",".join(states))
+    return trace if fault_in(trace) is None else parent_only
 
 
 def _takes_key(method: Method) -> bool:

@@ -7,6 +7,8 @@ LABEL_CHARACTERS = 256
 KEY_CHARACTERS = 128
 MOMENT_CHARACTERS = 64
 ZONE_CHARACTERS = 64
+TRACESTATE_CHARACTERS = 512
+TRACESTATE_MEMBERS = 32
 LOG_ID_CHARACTERS = 11
 """The id of a log: 64 random bits in URL-safe base64 without padding, short since every event has it."""
 

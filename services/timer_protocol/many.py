@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from timer_protocol.errors import RpcError
 from timer_protocol.ids import ID_PATTERN
 from timer_protocol.limits import ID_CHARACTERS, LABEL_CHARACTERS, PAGE_MAXIMUM
 from timer_protocol.messages import After, Id, Key, Limit, Prefix, States
+from timer_protocol.traces import Trace
 
 Action = Literal["pause", "resume", "cancel", "extend", "restart"]
 
@@ -28,6 +29,10 @@ class StartManyParams(Struct, forbid_unknown_fields=True, frozen=True):
     ]
     labels: Annotated[list[_Label], Meta(description="One for each id.")] | None = None
     payloads: Annotated[list[Raw], Meta(description="One for each id, any JSON value.")] | None = None
+    traces: Annotated[
+        Trace | list[Trace | None] | UnsetType | None,
+        Meta(description="One for all, or an array with one for each id."),
+    ] = UNSET
 
 
 class RefusedStart(Struct, frozen=True):

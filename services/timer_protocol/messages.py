@@ -22,6 +22,7 @@ from timer_protocol.limits import (
     ZONE_CHARACTERS,
     Limits,
 )
+from timer_protocol.traces import Trace
 
 State = Literal["running", "paused", "fired", "cancelled"]
 EventKind = Literal["started", "paused", "resumed", "extended", "restarted", "cancelled", "fired"]
@@ -149,6 +150,10 @@ class StartParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     past: Annotated[
         Literal["refuse", "fire"], Meta(description="What happens where `at` has passed: an error, or an end at once.")
     ] = "refuse"
+    # Left out, and not null, where there is none: a server that does not know it yet takes all other starts.
+    trace: Annotated[
+        Trace | UnsetType | None, Meta(description="Where in a trace it was started. It comes back in deliveries only.")
+    ] = UNSET
 
 
 class GetParams(Struct, forbid_unknown_fields=True, frozen=True, gc=False):

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from timer_protocol.ids import KNOWN_ID_PATTERN
 from timer_protocol.limits import ID_CHARACTERS, PAGE_DEFAULT
 from timer_protocol.messages import Event, Key, Limit, Prefix, WaitMs
+from timer_protocol.traces import Trace
 
 QUEUE_CHARACTERS = 100
 REASON_CHARACTERS = 256
@@ -148,13 +149,17 @@ class QueuePage(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True, gc=False):
-    """An end that is leased to whoever took it, until `leased_until_ms`. `attempt` counts from 1."""
+    """An end that is leased to whoever took it, until `leased_until_ms`. `attempt` counts from 1.
+
+    `trace` is there only where the start of the timer gave one.
+    """
 
     receipt: str
     attempt: int
     max_deliveries: int
     leased_until_ms: int
     event: Event
+    trace: Trace | UnsetType = UNSET
 
 
 class Deliveries(Struct, frozen=True):

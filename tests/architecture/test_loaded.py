@@ -14,16 +14,23 @@ PROTOCOL = "; ".join(
 )
 CHECK = "from timer_server.__main__ import main; assert main(['--check']) == 1"
 SERVE = "import timer_server.serve"
+CLIENT = "import timer_client.client, timer_client.async_client, timer_client.cli.work, timer_client.cli.start"
 NOT_FOR_A_CHECK = {"sqlite3", "timer_server.core", "timer_server.loop", "timer_server.requests", "timer_server.store"}
 
 
 @pytest.mark.parametrize(
     ("code", "unwanted"),
-    [(PROTOCOL, {"zmq", "dotenv"}), (CHECK, NOT_FOR_A_CHECK), (SERVE, {"prometheus_client", "http.server", "psycopg"})],
+    [
+        (PROTOCOL, {"zmq", "dotenv"}),
+        (CHECK, NOT_FOR_A_CHECK),
+        (SERVE, {"prometheus_client", "http.server", "psycopg"}),
+        (CLIENT, {"timer_client.tracing", "opentelemetry"}),
+    ],
     ids=[
         "the protocol needs msgspec alone",
         "the health check needs no store",
         "metrics and PostgreSQL are loaded when asked for",
+        "who wants no spans loads nothing that makes them",
     ],
 )
 def test_is_not_loaded(code: str, unwanted: set[str], tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ TAKEN: dict[tuple[str, str], list[Any]] = {
     ("start_columns", "seconds"): [0, 5, 5.5, [], [5]],
     ("start_columns", "labels"): [None, []],
     ("start_columns", "payloads"): [None, [], [5]],
+    ("start_columns", "traces"): [None, []],
+    ("start", "trace"): [None],
     ("change_many", "prefix"): [None, "text"],
     ("change_many", "ids"): [None, []],
     ("change_many", "seconds"): [None, 0, 5, 5.5],

@@ -31,6 +31,8 @@ OF_CONSTANTS = {
     "characters of a key": "KEY_CHARACTERS",
     "characters of a moment": "MOMENT_CHARACTERS",
     "characters of a zone": "ZONE_CHARACTERS",
+    "characters of a tracestate": "TRACESTATE_CHARACTERS",
+    "members of a tracestate": "TRACESTATE_MEMBERS",
     "keys remembered of a timer": "KEYS_REMEMBERED",
     "objects and arrays within one another in a payload": "PAYLOAD_DEPTH",
     "limit of a page, default": "PAGE_DEFAULT",

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 import zmq
-from msgspec import NODEFAULT, Raw
+from msgspec import NODEFAULT, UNSET, Raw
 
 from docs.exchanges import FrozenTime, is_for_req, peer, perform, perform_events
 from docs.protocol_document import Message, blocks, plain, read, section, steps, tables
@@ -316,6 +316,8 @@ def _default(field: Any) -> str:
     if field.required:
         return "required"
     value = field.default if field.default is not NODEFAULT else field.default_factory()
+    if value is UNSET:
+        return "null"  # which means the same
     return bytes(value).decode() if isinstance(value, Raw) else msgspec.json.encode(value).decode()
 
 

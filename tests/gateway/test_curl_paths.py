@@ -52,6 +52,42 @@ def test_the_life_of_a_timer(server: LocalServer) -> None:
     visited(server.commands, live)
 
 
+PARENT, STATE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ("congo=t61r", "rojo=1")
+TRACED: dict[str, tuple[list[tuple[str, str]], dict[str, Any], Any]] = {
+    "both": (
+        [("traceparent", PARENT), *(("tracestate", state) for state in STATE)],
+        {},
+        {"traceparent": PARENT, "tracestate": ",".join(STATE)},
+    ),
+    "bad-state": ([("traceparent", PARENT), ("tracestate", "a")], {}, {"traceparent": PARENT}),
+    "bad-parent": ([("traceparent", PARENT[:-1]), ("tracestate", STATE[0])], {}, None),
+    "two-parents": ([("traceparent", PARENT)] * 2, {}, None),
+    "body-first": (
+        [("traceparent", PARENT)],
+        {"trace": {"traceparent": PARENT[:-1] + "0"}},
+        {"traceparent": PARENT[:-1] + "0"},
+    ),
+}
+"""What a start has in headers and in its body, and the trace that it is known by."""
+
+
+def test_headers_tell_the_trace_of_a_start(server: LocalServer) -> None:
+    async def trace(http: httpx.AsyncClient) -> None:
+        async def call(method: str, **params: Any) -> Any:
+            asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+            return (await http.post("/rpc", json=asked)).json()["result"]
+
+        await call("queue.put", queue="q", prefix="", states=["cancelled"])
+        for timer_id, (headers, members, _) in TRACED.items():
+            answer = await http.put(f"/timer?id={timer_id}", json={"minutes": 5, **members}, headers=headers)
+            assert answer.status_code == 200, answer.text
+            await http.delete(f"/timer?id={timer_id}")
+        taken = (await call("queue.take", queue="q", max=10))["deliveries"]
+        assert [one.get("trace") for one in taken] == [expected for _, _, expected in TRACED.values()]
+
+    visited(server.commands, trace)
+
+
 def test_a_list_has_the_cursor_from_before_it(server: LocalServer) -> None:
     async def listed(http: httpx.AsyncClient) -> None:
         await put(http, "a", minutes=5, payload=1)

@@ -63,6 +63,7 @@ def test_defaults_of_start() -> None:
         "at": None,
         "zone": None,
         "past": "refuse",
+        "trace": UNSET,
     }
 
 

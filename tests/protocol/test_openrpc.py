@@ -116,6 +116,7 @@ def test_parameters_are_in_the_order_of_positional_ones() -> None:
         "at",
         "zone",
         "past",
+        "trace",
     ]
 
 

@@ -13,8 +13,9 @@ from drivers.builders import LOG_ID
 from store.stores import KINDS, Kind, OpenStore, changes, event, other, places
 from timer_server.core.entries import Part, ServerStarted
 from timer_server.core.ledger import LogEnds
-from timer_server.core.model import Countdown, NewEntry, Referring, as_logged
+from timer_server.core.model import Countdown, NewEntry, Referring, Traced, as_logged
 from timer_server.store.base import Anchor, Header, Store, StoreError
+from timer_server.store.log import Log
 
 ANCHOR = Anchor("a boot", 11, 22, 33)
 LATER_ANCHOR = Anchor("another boot", 2**40, 2**60, 2**61)
@@ -143,6 +144,17 @@ class TestEntry:
 
         assert [type(entry) for entry in store.load()] == [Countdown, Referring]
         assert store.entry(2) == as_logged(event(2, spec_place=1))
+
+    def test_a_trace_stands_with_the_spec(self, reopen: OpenStore) -> None:
+        small, large = event(1).traced(b"small"), event(2, "b", spec_place=2, label="large").traced(b"large")
+        later = event(3, "b", "cancelled", spec_place=2, label="large").traced(b"large")
+        reopen()[0].commit(changes(small, large, later))
+
+        store, header = reopen()
+
+        assert list(store.load()) == [small, large, as_logged(later)]
+        assert [type(entry) for entry in store.load()] == [Traced, Traced, Referring]
+        assert Log(store, header).events([1, 2, 3]) == [small, large, later]
 
 
 class TestOtherEntries:

@@ -101,13 +101,13 @@ def test_a_body_with_its_checksum_that_holds_no_entries(body: bytes) -> None:
 
 
 def test_a_type_of_entry_that_only_a_newer_server_knows_is_named() -> None:
-    body = to_row(7, 7, [pack(event(6)), msgpack.encode([6, None, 7, 1, "news"])])[2]
+    body = to_row(7, 7, [pack(event(6)), msgpack.encode([7, None, 7, 1, "news"])])[2]
     row = (7, 7, body, checksum_of(body, 7, 7))
 
-    with pytest.raises(UnknownEntry, match="entry 7 is of type 6, this one knows 1 to 5"):
+    with pytest.raises(UnknownEntry, match="entry 7 is of type 7, this one knows 1 to 6"):
         entries_of(row)
     assert entry_in(row, 6) == event(6)
-    assert without(row, {6}) == (to_row(7, 7, [msgpack.encode([6, None, 7, 1, "news"])]), 1)
+    assert without(row, {6}) == (to_row(7, 7, [msgpack.encode([7, None, 7, 1, "news"])]), 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x90", state_to_row(LogState(LOG_ID))[0] + b"\0"])

@@ -47,7 +47,7 @@ EVENT = st.builds(
     payload=PAYLOAD,
 )
 EVENTS = st.lists(
-    EVENT,
+    EVENT | st.builds(Countdown.traced, EVENT, st.binary(max_size=40)),
     max_size=2,
     unique_by=lambda event: event.place,
 ).map(lambda events: sorted(events, key=lambda event: event.place))

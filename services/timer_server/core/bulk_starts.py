@@ -11,6 +11,7 @@ from timer_protocol.errors import Refusal
 from timer_protocol.ids import are_valid_ids
 from timer_protocol.limits import LABEL_CHARACTERS, Limits
 from timer_protocol.messages import NULL
+from timer_protocol.traces import Trace
 from timer_server.core.effects import round_up
 from timer_server.core.ledger import Ledger
 from timer_server.core.model import STARTED, Countdown
@@ -26,30 +27,32 @@ _TAG = Countdown.__struct_config__.tag
 
 
 class Starts(NamedTuple):
-    """What is asked of each of some timers, in columns of one length. `labels` and `payloads` are None where all have
-    none."""
+    """What is asked of each of some timers, in columns of one length. `labels`, `payloads` and `traces` are None where
+    all have none."""
 
     ids: Sequence[str]
     seconds: Sequence[Number]
     labels: Sequence[str] | None
     payloads: Sequence[Raw] | None
+    traces: Sequence[Trace | None] | None = None
 
     def at(self, positions: Sequence[int]) -> "Starts":
         """Those at some positions, of which there are none twice."""
         if len(positions) == len(self.ids):
             return self
-        labels, payloads = self.labels, self.payloads
+        labels, payloads, traces = self.labels, self.payloads, self.traces
         return Starts(
             [self.ids[position] for position in positions],
             [self.seconds[position] for position in positions],
             None if labels is None else [labels[position] for position in positions],
             None if payloads is None else [payloads[position] for position in positions],
+            None if traces is None else [traces[position] for position in positions],
         )
 
 
 class BulkStarts:
-    """Starts timers that are new, valid and have room, all at once. It refuses none: what might be refused, or known
-    already, is left to single starts, which say so."""
+    """Starts timers that are new, valid, without a trace, and have room, all at once. It refuses none: what might be
+    refused, or is known already, is left to single starts, which say so."""
 
     def __init__(self, limits: Limits, ledger: Ledger, room: Room, places: Places) -> None:
         self._limits = limits
@@ -63,12 +66,12 @@ class BulkStarts:
         They are some of so many that are asked for together: only if all of those have a place, none takes it from
         another that is asked for before.
         """
+        if not starts.ids or starts.traces is not None or not self._have_place(of_all):
+            return False
         count = len(starts.ids)
         payloads = [_NONE] * count if starts.payloads is None else list(map(bytes, starts.payloads))
         size = count * ENTRY_BYTES + sum(map(len, payloads))
-        if not count or not self._have_place(of_all) or size > self._room.left_bytes or not self._are_new(starts.ids):
-            return False
-        if not self._are_sound(starts, payloads):
+        if size > self._room.left_bytes or not self._are_new(starts.ids) or not self._are_sound(starts, payloads):
             return False
         try:
             durations = durations_ms(starts.seconds, self._limits.max_duration_s)
@@ -100,7 +103,7 @@ class BulkStarts:
         first = self._ledger.last_place + 1
         labels = [""] * len(starts.ids) if starts.labels is None else starts.labels
         are_small = max(map(len, labels)) + max(map(len, payloads)) <= SURELY_SMALL_BYTES
-        are_large = repeat(False) if are_small else map(is_large, labels, payloads)
+        are_large = repeat(False) if are_small else map(is_large, labels, map(len, payloads))
         places = range(first, first + len(starts.ids))
         return pack_columns(
             repeat(_TAG),

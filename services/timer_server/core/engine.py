@@ -53,6 +53,7 @@ from timer_server.core.records import SURELY_SMALL_BYTES, is_large
 from timer_server.core.restoring import HolderAt, Restoring
 from timer_server.core.room import ENTRY_BYTES, Room
 from timer_server.core.starts import check_moment, conflict, is_asked_again
+from timer_server.core.traces import packed
 from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
 
 TAKEN_UP_A_FIRE = 4
@@ -310,6 +311,7 @@ class Engine:
             check_moment(params)
         payload = bytes(params.payload)
         check_payload(payload, self._limits.max_payload_bytes)
+        trace = packed(params.trace) if params.trace else b""
         timer_id = self._new_id(now_ns // NS_PER_MS) if params.id is None else params.id
         if self._ledger.find(timer_id) is not None:
             return self._started_before(timer_id, params, payload, now_ns, recalled)
@@ -320,8 +322,8 @@ class Engine:
             now, due_at_ms = self._now(now_ns), self._wall_clock.moment_ms(params.at, params.zone)
             wall = Wall(params.at, params.zone, due_at_ms, params.past == "fire", now.ahead_ms)
             duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
-        room, payload_bytes = self._room, len(payload)
-        size = ENTRY_BYTES + payload_bytes
+        room, spec_bytes = self._room, len(payload) + len(trace)
+        size = ENTRY_BYTES + spec_bytes
         self.places.check(timer_id)
         if size > room.left_bytes:  # not by a call: this is the way of every start
             raise room.no_bytes(size)
@@ -336,14 +338,14 @@ class Engine:
             timer_id,
             duration_ms,
             revision,
-            place if payload_bytes + len(params.label) > SURELY_SMALL_BYTES and is_large(params.label, payload) else 0,
+            place if spec_bytes + len(params.label) > SURELY_SMALL_BYTES and is_large(params.label, spec_bytes) else 0,
             params.hours,
             params.minutes,
             params.seconds,
             params.label,
             payload,
         )
-        self._ledger.begin(timer)
+        self._ledger.begin(timer, trace)
         return timer
 
     def _started_before(

@@ -15,7 +15,7 @@ from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Countdown, Entry, Recall, Referring, as_logged
+from timer_server.core.model import Countdown, Entry, Recall, Referring, Traced, as_logged
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
@@ -23,6 +23,7 @@ from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, head, pack, unpack
 from timer_server.core.restoring import Filled, Found, HolderAt, Restoring
 from timer_server.core.timer_order import TimerOrder
+from timer_server.core.traces import PendingTraces
 from timer_server.core.turn_entries import TurnEntries, made
 
 _REMOVED_MOST = 250
@@ -78,6 +79,7 @@ class Ledger:
         self._superseded: set[int] = set()
         """The last events of timers whose ids others have now."""
         self._pending: dict[str, Record] = {}
+        self._traces = PendingTraces()
         self._fired: dict[str, int] = {}
         self._cancelled: dict[str, int] = {}
         self._ended: dict[State, dict[str, int]] = {"fired": self._fired, "cancelled": self._cancelled}
@@ -113,6 +115,7 @@ class Ledger:
         self.places.leave(self)
         filled = Filled(
             self._pending,
+            self._traces,
             self._ended,
             self._superseded,
             self._held_specs,
@@ -137,8 +140,10 @@ class Ledger:
             place = self._cancelled.get(timer_id)
         return None if place is None else self._ended_at(timer_id, place)
 
-    def begin(self, timer: Countdown) -> None:
-        """Logs a new timer, which runs. Its place has to be the one after the last."""
+    def begin(self, timer: Countdown, trace: bytes = b"") -> None:
+        """Logs a new timer, which runs, and its trace if there is one. Its place has to be the one after the last."""
+        if trace:
+            self._traces[timer.id] = trace
         record = self._log(timer)
         self._ids.add(timer.id)
         self._pending[timer.id] = record
@@ -308,9 +313,13 @@ class Ledger:
 
     def _take_up(self, timer: Countdown, before: Countdown) -> None:
         """Logs the new version of a timer, and puts it in place of the one before."""
+        if type(timer) is Traced:  # it was read from the log
+            timer = self._traces.taken_from(timer)
         record = self._log(timer)
         self._retire(before)
         if timer.has_ended:
+            if self._traces:  # the end has it
+                self._traces.pop(timer.id, None)
             self._ended[timer.state][timer.id] = timer.place
             self.places.ended += 1
             self._readers.offer(timer)
@@ -333,10 +342,13 @@ class Ledger:
         return self._wall_deadlines if timer.is_wall_bound else self._deadlines
 
     def _log(self, timer: Countdown) -> Record:
-        record = pack(timer)
+        logged = record = pack(timer)
         self.last_place = timer.place
+        if timer.spec_place or self._traces:  # few are not logged as they are in memory
+            timer = self._traces.joined_to(timer)
+            logged = pack(as_logged(timer))
         self._entries.append(timer)
-        self._records.append(pack(as_logged(timer)) if timer.spec_place else record)
+        self._records.append(logged)
         return record
 
     def _retire(self, before: Countdown) -> None:

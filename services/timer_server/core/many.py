@@ -7,6 +7,8 @@ from itertools import repeat
 from operator import itemgetter
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import LABEL_CHARACTERS
 from timer_protocol.many import (
@@ -238,7 +240,12 @@ def check_change(params: ChangeManyParams) -> None:
 def check_columns(params: StartManyParams) -> None:
     """Raises `Refusal` (invalid_params) where the columns differ in length."""
     count = len(params.ids)
-    columns = {"seconds": params.seconds, "labels": params.labels, "payloads": params.payloads}
+    columns = {
+        "seconds": params.seconds,
+        "labels": params.labels,
+        "payloads": params.payloads,
+        "traces": params.traces,
+    }
     for name, column in columns.items():
         if isinstance(column, list) and len(column) != count:
             what = f"{name} has {counted(len(column), 'element')} for {counted(count, 'id')}: it needs one for each"
@@ -247,8 +254,10 @@ def check_columns(params: StartManyParams) -> None:
 
 def _starts(params: StartManyParams) -> Starts:
     """What is asked of each timer."""
-    seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * len(params.ids)
-    return Starts(params.ids, seconds, params.labels, params.payloads)
+    count = len(params.ids)
+    seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * count
+    traces = params.traces if isinstance(params.traces, list) else [params.traces] * count if params.traces else None
+    return Starts(params.ids, seconds, params.labels, params.payloads, traces)
 
 
 def _start(starts: Starts, index: int) -> StartParams:
@@ -256,7 +265,9 @@ def _start(starts: Starts, index: int) -> StartParams:
     label = "" if starts.labels is None else starts.labels[index]
     _check_label(label)
     payload = NULL if starts.payloads is None else starts.payloads[index]
-    return StartParams(starts.ids[index], 0, 0, starts.seconds[index], label, payload)
+    start = StartParams(starts.ids[index], 0, 0, starts.seconds[index], label, payload)
+    trace = None if starts.traces is None else starts.traces[index]
+    return start if trace is None else replace(start, trace=trace)
 
 
 def _check_label(label: str) -> None:

@@ -10,7 +10,7 @@ a `place`, which rises by one over all entries; only events of timers have a `se
 from typing import Annotated, NamedTuple
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from timer_protocol import messages
 from timer_protocol.messages import Cause, EventKind, State
@@ -209,6 +209,20 @@ class Countdown(_Entry, frozen=True, gc=False, array_like=True, tag=1):
         at_ms = self.at_ms
         return messages.Event(log_id, self.seq, self.kind, at_ms, self.view(at_ms), cause)
 
+    def traced(self, trace: bytes) -> "Traced":
+        """The same with a trace."""
+        return Traced(**asdict(self), trace=trace)
+
+
+class Traced(Countdown, frozen=True, gc=False, array_like=True, tag=6):
+    """An event of a timer that was started in a trace, which is a part of its spec (see `core.traces`)."""
+
+    trace: bytes
+
+    def untraced(self) -> Countdown:
+        """The same without the trace."""
+        return Countdown(**{field: getattr(self, field) for field in Countdown.__struct_fields__})
+
 
 class Referring(_Entry, frozen=True, gc=False, array_like=True, tag=2):
     """An event without its spec, which is large and stands in the entry at `spec_place`."""
@@ -225,7 +239,7 @@ class Recall(NamedTuple):
     place: int
 
 
-NewEntry = Countdown | QueueEntry | ServerStarted | PlanEntry
+NewEntry = Countdown | Traced | QueueEntry | ServerStarted | PlanEntry
 """An entry as a turn makes it: an event is whole."""
 
 Entry = NewEntry | Referring

@@ -97,7 +97,7 @@ class PlannedTimers:
     def _spec_place(self, occurrence: Occurrence, now_ns: int) -> int:
         """The place of the spec of a timer; 0 for a small one. Timers of a plan share one that is large."""
         timer_id, _, amounts, label, payload, *_ = occurrence
-        if not is_large(label, payload):
+        if not is_large(label, len(payload)):
             return 0
         plan, before = timer_id.partition(PLAN_MARK)[0], self._ledger.last_place
         spec = Countdown(

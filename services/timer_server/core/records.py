@@ -16,7 +16,8 @@ Record = bytes
 """An entry in MessagePack: somewhat over a hundred bytes, a fifth of what the timer itself takes."""
 
 SPEC_REPEATED_BYTES = 256
-"""A spec with so many bytes of label and payload is repeated in each entry of its timer; a larger one stands in one."""
+"""A spec with so many bytes of label, payload and trace is repeated in each entry of its timer; a larger one stands in
+one."""
 
 SURELY_SMALL_BYTES = SPEC_REPEATED_BYTES // 4
 """As many characters never have more bytes than that. This quick test settles most starts."""
@@ -76,7 +77,6 @@ def pack_columns(*columns: Iterable[object]) -> list[Record]:
     return list(map(bytes, _split(_encoder.encode(list(zip(*columns, strict=False))))))
 
 
-def is_large(label: str, payload: bytes) -> bool:
-    """Whether a spec is too large to be repeated in each entry."""
-    size = len(payload) + (len(label) if label.isascii() else len(label.encode()))
-    return size > SPEC_REPEATED_BYTES
+def is_large(label: str, other_bytes: int) -> bool:
+    """Whether a spec is too large to be repeated in each entry: its label, and so many bytes besides."""
+    return other_bytes + (len(label) if label.isascii() else len(label.encode())) > SPEC_REPEATED_BYTES

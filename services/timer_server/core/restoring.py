@@ -11,6 +11,7 @@ from timer_server.core.other_entries import OtherEntries
 from timer_server.core.plans.registry import Registry
 from timer_server.core.readers import EndReaders
 from timer_server.core.records import Record, pack, unpack
+from timer_server.core.traces import PendingTraces
 
 HolderAt = Callable[[int], Countdown]
 """Finds the entry at a place that holds the spec of others."""
@@ -20,6 +21,7 @@ class Filled(NamedTuple):
     """The parts of a ledger that take up entries while it is filled. None of them holds anything yet."""
 
     pending: dict[str, Record]
+    traces: PendingTraces
     ended: dict[State, dict[str, int]]
     superseded: set[int]
     held_specs: HeldSpecs
@@ -109,7 +111,8 @@ class Restoring:
         """Takes up a timer that is still to end."""
         if entry.spec_place:
             self._filled.held_specs.restore(entry.spec_place)
-        self._filled.pending[entry.id] = record = pack(self._whole(entry, before))
+        timer = self._filled.traces.taken_from(self._whole(entry, before))
+        self._filled.pending[entry.id] = record = pack(timer)
         if entry.due_at_ms is not None:
             (self._wall_bound if entry.is_wall_bound else self._running)[entry.id] = record
 
@@ -117,6 +120,8 @@ class Restoring:
         """Takes up an end. One that retention has passed is in the log only because it was held: its timer may be gone,
         or is known by a later event."""
         is_passed = entry.place <= self._horizon
+        if self._filled.traces:
+            self._filled.traces.pop(entry.id, None)
         if is_passed:
             self._passed.append(entry.place)
         else:

@@ -11,7 +11,7 @@ from timer_server.core.queues.deliveries import Delivery
 from timer_server.core.queues.receipts import Receipts
 from timer_server.core.room import ENTRY_BYTES
 from timer_server.limits import PAGE_BYTES
-from timer_server.requests.deliveries import events_of
+from timer_server.requests.deliveries import ends_of
 from timer_server.requests.pages import PagePart, merged
 from timer_server.requests.placement import Shards
 from timer_server.requests.queue_receipts import Outcome, Part, by_shard, outcome
@@ -169,6 +169,6 @@ def _events(shards: Sequence[Shard], page: PagePart[Death, Delivery], room: Repl
     for shard in shards:
         own = [(death, one) for death, one in zip(page.keys, page.items, strict=True) if death.shard == shard.number]
         if own:
-            events = events_of(shard, [letter for _, letter in own], room)
-            found.update(zip((death for death, _ in own), events, strict=True))
+            ends = ends_of(shard, [letter for _, letter in own], room)
+            found.update((death, end.event_view(shard.log.id)) for (death, _), end in zip(own, ends, strict=True))
     return found

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from timer_protocol import queue_messages as messages
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.messages import Event
 from timer_protocol.queue_messages import AckParams, Deliveries, NackParams, RenewParams, TakeParams
+from timer_server.core.model import Countdown, Traced
 from timer_server.core.queues.deliveries import Delivery
 from timer_server.core.queues.queue import GivingBack
 from timer_server.core.queues.receipts import Receipts
 from timer_server.core.room import ENTRY_BYTES
+from timer_server.core.traces import unpacked
 from timer_server.limits import PAGE_BYTES
 from timer_server.requests.placement import Shards
 from timer_server.requests.queue_receipts import Part, by_shard, outcome
@@ -236,15 +237,23 @@ def take_from(  # noqa: PLR0913 - what every handler is given, and what the take
     leased = shard.queues.take(name, most, most_bytes, params.key, shard.at(now_ns), least=least)
     if not leased:
         return []
-    receipts, max_deliveries = Receipts(shard.log.id, name), queue.state.settings.max_deliveries
+    log_id, max_deliveries = shard.log.id, queue.state.settings.max_deliveries
+    receipts = Receipts(log_id, name)
     return [
-        messages.Delivery(receipts.text(one.number), one.attempts, max_deliveries, one.at_ms, event)
-        for one, event in zip(leased, events_of(shard, leased, room), strict=True)
+        messages.Delivery(
+            receipts.text(one.number),
+            one.attempts,
+            max_deliveries,
+            one.at_ms,
+            end.event_view(log_id),
+            unpacked(end.trace) if isinstance(end, Traced) else UNSET,
+        )
+        for one, end in zip(leased, ends_of(shard, leased, room), strict=True)
     ]
 
 
-def events_of(shard: Shard, deliveries: Sequence[Delivery], room: ReplyRoom) -> list[Event]:
+def ends_of(shard: Shard, deliveries: Sequence[Delivery], room: ReplyRoom) -> list[Countdown]:
     """The ends of deliveries of one shard, which take room in the reply."""
     room.take_page(len(deliveries), len(deliveries))
     room.left_bytes -= sum(delivery.payload_bytes for delivery in deliveries)
-    return [event.event_view(shard.log.id) for event in shard.events([one.place for one in deliveries])]
+    return shard.events([one.place for one in deliveries])

@@ -116,4 +116,5 @@ def _rows(params: StartManyParams, indexes: Sequence[int]) -> StartManyParams:
         those(params.seconds) if isinstance(params.seconds, list) else params.seconds,
         None if params.labels is None else those(params.labels),
         None if params.payloads is None else those(params.payloads),
+        those(params.traces) if isinstance(params.traces, list) else params.traces,
     )
