@@ -48,7 +48,7 @@ def test_is_not_loaded(code: str, unwanted: set[str], tmp_path: Path) -> None:
     assert unwanted.isdisjoint(loaded)
 
 
-@pytest.mark.parametrize("package", ["timer_client", "timer_server", "timer_gateway"])
+@pytest.mark.parametrize("package", ["timer_client", "timer_server", "timer_gateway", "timer_webhooks"])
 def test_next_to_nothing_is_loaded_before_ctrl_c_is_dealt_with(package: str) -> None:
     code = f"import sys; before = set(sys.modules); import {package}.__main__; print(*set(sys.modules) - before)"
     loaded = subprocess.run(

@@ -26,6 +26,7 @@ from campaigns import (
     takeover,
     turn_points,
     two_primaries,
+    webhooks,
 )
 from campaigns.campaign import Campaign
 
@@ -42,6 +43,7 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     held.CAMPAIGN,
     queues.CAMPAIGN,
     plans.CAMPAIGN,
+    webhooks.CAMPAIGN,
     failover.CAMPAIGN,
     no_standby.CAMPAIGN,
     cancelled_waits.CAMPAIGN,
