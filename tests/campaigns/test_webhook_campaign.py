@@ -81,6 +81,7 @@ def test_every_invariant_can_be_violated() -> None:
     assert set().union(*(found for _, found in TOLD.values())) == {invariant.__name__ for invariant in INVARIANTS}
 
 
+@pytest.mark.thorough
 def test_planted_faults_are_found(tmp_path: Path) -> None:
     """Each sender, the faultless one too, meets an endpoint that fails, redirects, and then takes what comes."""
     with ServerProcess(tmp_path) as server:
