@@ -16,6 +16,7 @@ from timer_client.holding import (
     STUCK_S,
     Held,
     Holding,
+    OnTake,
     Wish,
     for_closing,
     log,
@@ -146,6 +147,14 @@ class AsyncWork(AsyncIterator[AsyncHeldDelivery]):
     def __del__(self) -> None:
         self.desk.abandon()
 
+    def on_take(self, tell: OnTake) -> None:
+        """Has a function told the key of each take before it is made.
+
+        Who keeps the last one can withdraw it after this process was killed: `take(queue, key=…)` gives what that take
+        has got, to be given back at once. Otherwise it comes again when its lease ends.
+        """
+        self.desk.on_take(tell)
+
     def stop(self) -> None:
         """Ends the loops over it as soon as they come to their next delivery."""
         self.desk.stop()
@@ -173,6 +182,10 @@ class Desk:
         self._renewing: asyncio.Task[None] | None = None
         self._acks: list[tuple[AsyncHeldDelivery, asyncio.Future[None]]] = []
         self._acking: asyncio.Task[None] | None = None
+
+    def on_take(self, tell: OnTake) -> None:
+        """Has a function told the key of each take before it is made."""
+        self._holding.on_take = tell
 
     async def open(self) -> None:
         """Looks at the queue, and makes it where that is asked for."""

@@ -37,7 +37,11 @@ from timer_protocol.traces import Trace
 log = logging.getLogger("timer_client")
 
 TAKE_WAIT_MS = 5_000
-"""How long a take waits at the server. What is ready within that after a worker was killed may go to its last take."""
+"""How long a take waits at the server. What is ready within that after a worker was killed may go to its last take,
+unless that is withdrawn (`on_take`)."""
+
+OnTake = Callable[[str], object]
+"""Is told the key of each take before it is made."""
 
 CLOSING_S = 1.0
 """How long each of the last calls may take: what they do not reach is ready again when its lease ends."""
@@ -153,6 +157,7 @@ class Holding(Generic[H]):
         """Those that were taken and not yet handed out."""
         self.handed_out: dict[str, H] = {}
         """Those that were handed out and are not settled, by receipt."""
+        self.on_take: OnTake | None = None
         self._hold = hold
         self._asked: tuple[int, str] | None = None
         """How many the take under way has asked for, and its key."""
@@ -166,7 +171,10 @@ class Holding(Generic[H]):
     def take(self) -> Call[Deliveries]:
         """The take to make; the same one until it is answered."""
         if self._asked is None:
-            self._asked = self.room, new_id()
+            key = new_id()
+            if self.on_take is not None:
+                self.on_take(key)
+            self._asked = self.room, key
         most, key = self._asked
         return take_page(self.wish.queue, most, TAKE_WAIT_MS, key)
 

@@ -18,6 +18,7 @@ from timer_client.holding import (
     UNSETTLED,
     Held,
     Holding,
+    OnTake,
     Wish,
     for_closing,
     log,
@@ -141,6 +142,14 @@ class Work(Iterator[HeldDelivery]):
     def __del__(self) -> None:
         self.desk.abandon()
 
+    def on_take(self, tell: OnTake) -> None:
+        """Has a function told the key of each take before it is made.
+
+        Who keeps the last one can withdraw it after this process was killed: `take(queue, key=…)` gives what that take
+        has got, to be given back at once. Otherwise it comes again when its lease ends.
+        """
+        self.desk.on_take(tell)
+
     def stop(self) -> None:
         """Ends the loops over it, once they have come to their next delivery, or within a few seconds."""
         self.desk.stop()
@@ -174,6 +183,10 @@ class Desk:
         self._begin()
         self._keeper = None
         self._is_stopped = self._is_closed = True
+
+    def on_take(self, tell: OnTake) -> None:
+        """Has a function told the key of each take before it is made."""
+        self._holding.on_take = tell
 
     def open(self) -> None:
         """Looks at the queue, and makes it where that is asked for."""

@@ -181,7 +181,7 @@ def _send(path: Path) -> None:
     if path.stat().st_mode & 0o077:
         log.warning("%s holds secrets, and others may read it: `chmod 600` keeps them out", path)
     counts = {endpoint.name: Counts() for endpoint in config.endpoints}
-    with _database(config) as database:
+    with _database(config) as database, database.sole_sender():
         _export(config, counts)
         try:
             ended_by = asyncio.run(serve(config, settings, database, counts))

@@ -1,6 +1,7 @@
-"""`webhooks.db`: how endpoints stand, and the last attempts. No end depends on it: it may be lost, or removed."""
+"""`webhooks.db`: how endpoints stand, the last attempts and takes. No end depends on it: it may be lost, or removed."""
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +15,12 @@ from timer_webhooks.standing import Standing
 TRIES_KEPT = 10_000
 
 _VERSION = 1
+_APPLICATION_ID = int.from_bytes(b"twhk")
 _BUSY_S = 2.0
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_CODE = 0xFF
+"""The part of an extended code of SQLite that says the kind of fault."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS endpoint (
     name TEXT PRIMARY KEY, failing_since_ms INTEGER, disabled_at_ms INTEGER, disabled_reason TEXT NOT NULL
@@ -24,6 +30,7 @@ CREATE TABLE IF NOT EXISTS try (
     timer_id TEXT NOT NULL, attempt INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
     took_ms INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS take (endpoint TEXT PRIMARY KEY, key TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 
 
@@ -53,13 +60,12 @@ class Database:
             with contextlib.suppress(FileExistsError):  # made here, so that nobody else may read it
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             self._connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        with self._told():
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version > _VERSION:
-                raise DatabaseError(f"{path} is of a newer timer-webhooks")
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(f"{_SCHEMA}PRAGMA user_version = {_VERSION};")
+        try:
+            with self._told():
+                self._prepare()
+        except DatabaseError:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -102,12 +108,65 @@ class Database:
             ).fetchall()
         return [Try(*row) for row in reversed(rows)]
 
+    def last_take(self, endpoint: str) -> str | None:
+        """The key of the last take of an endpoint's queue, None where there is none."""
+        with self._told():
+            row = self._connection.execute("SELECT key FROM take WHERE endpoint = ?", (endpoint,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def note_take(self, endpoint: str, key: str) -> None:
+        """Takes down the key of a take that is about to be made."""
+        with self._told():
+            self._connection.execute("INSERT OR REPLACE INTO take VALUES (?, ?)", (endpoint, key))
+
+    @contextmanager
+    def sole_sender(self) -> Iterator[None]:
+        """Keeps other senders off for the length of a block: each would undo what the other takes down.
+
+        The lock is on a file of its own, as SQLite's are lost where its file is closed twice. It ends with the process.
+        """
+        path = self._path.with_name(f"{self._path.name}-lock")
+        with self._told():
+            file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            with contextlib.suppress(OSError):  # where there are no locks, nobody is kept off
+                self._lock(file)
+            yield
+        finally:
+            os.close(file)
+
+    def _lock(self, file: int) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DatabaseError(
+                f"another timer-webhooks sends with {self._path}: end it, or name another file in `database`"
+            ) from None
+
+    def _prepare(self) -> None:
+        """Makes the tables where there are none. Raises `DatabaseError` for a file of something else."""
+        version, application_id, tables = (
+            self._connection.execute(sentence).fetchone()[0]
+            for sentence in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema")
+        )
+        if application_id != _APPLICATION_ID and (application_id or version or tables):
+            raise DatabaseError(f"{self._path} is the database of another program: name another file in `database`")
+        if version > _VERSION:
+            raise DatabaseError(
+                f"{self._path} is of a newer timer-webhooks: use that one, or remove the file; no end is lost by that"
+            )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        if version < _VERSION:  # a full disk is no reason not to begin
+            identity = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}"
+            self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}{identity}; COMMIT;")
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             what = getattr(error, "strerror", None) or error
-            raise DatabaseError(
-                f"{self._path} cannot be used: {what}. It may be removed: no end is lost by that"
-            ) from None
+            is_damaged = getattr(error, "sqlite_errorcode", 0) & _CODE in _DAMAGED
+            advice = ". It may be removed: no end is lost by that" if is_damaged else ""
+            raise DatabaseError(f"{self._path} cannot be used: {what}{advice}") from None

@@ -28,7 +28,7 @@ def delay_ms(attempt: int, retry_after_s: float, chance: float) -> int:
 def retry_after_s(text: str, now_s: float) -> float:
     """How long a header `Retry-After` asks to wait: a number of seconds or a date; 0 where it is neither."""
     text = text.strip()
-    if re.fullmatch(r"[0-9]{1,10}", text, re.ASCII):
+    if re.fullmatch(r"[0-9]+", text, re.ASCII):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Iterator
 
 from timer_client.async_client import AsyncTimerClient
 from timer_client.async_work import AsyncHeldDelivery, AsyncWork
@@ -103,8 +104,10 @@ class Sender:
 
     async def _take_and_send(self) -> None:
         """Works on the queue until it is stopped. Raises `TimerError` for what trying again does not mend."""
+        await self._withdraw_last_take()
         sending: set[asyncio.Task[None]] = set()
         async with self._client.work(self._endpoint.queue, concurrency=self._endpoint.concurrency) as work:
+            work.on_take(self._note_take)
             self._work = work
             if self._stopping.is_set():
                 return
@@ -119,6 +122,20 @@ class Sender:
                 self._counts.is_working = False
                 await _end(sending)
                 self._work = None
+
+    async def _withdraw_last_take(self) -> None:
+        """Gives back what the last take has got, in case the sender that made it was killed.
+
+        The server cannot see that nobody waits for its answer any more: the next end would go to that take, and come
+        again only when its lease is over.
+        """
+        key: str | None = None
+        with self._noting():
+            key = self._database.last_take(self._endpoint.name)
+        if key is None:
+            return
+        if taken := await self._client.take(self._endpoint.queue, key=key):
+            await self._client.nack(self._endpoint.queue, [one.receipt for one in taken], then="return")
 
     async def _next(self, work: AsyncWork) -> AsyncHeldDelivery | None:
         """The next delivery, however long the server is away; None once the work was stopped."""
@@ -175,18 +192,28 @@ class Sender:
         attempt = Try(now_ms, name, webhook.id, delivery.id, delivery.attempt, answer.outcome, answer.reason, took_ms)
         before, after = self._counts.standing, self._counts.standing.after(answer, now_ms)
         self._counts.standing = after
-        try:
+        with self._noting():
             self._database.note_try(attempt)
             if after != before:
                 self._database.note_standing(name, after)
-            self._database_fault = ""
-        except DatabaseError as error:  # sending goes on without it
-            if not self._database_fault:
-                self._database_fault = str(error)
-                log.warning("attempts are not taken down", extra=fields(endpoint=name, reason=self._database_fault))
         self._tell(before, after, answer.reason)
         if after.is_disabled and self._work is not None:
             self._work.stop()
+
+    def _note_take(self, key: str) -> None:
+        with self._noting():
+            self._database.note_take(self._endpoint.name, key)
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """What is done to the database in a block. Where that fails it is told once, and sending goes on without it."""
+        try:
+            yield
+            self._database_fault = ""
+        except DatabaseError as error:
+            if not self._database_fault:
+                self._database_fault = str(error)
+                log.warning("not taken down", extra=fields(endpoint=self._endpoint.name, reason=self._database_fault))
 
     def _tell(self, before: Standing, after: Standing, reason: str) -> None:
         """Logs how the endpoint stands where that has changed, and not more often than somebody wants to read it."""

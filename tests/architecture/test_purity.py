@@ -35,7 +35,13 @@ PURE = [
 ]
 PURE_MODULES = {name_of(module).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for module in PURE}
 SERVER = modules("timer_server")
-ALL = [*modules("timer_protocol"), *SERVER, *modules("timer_client"), *modules("timer_gateway"), *modules("timer_webhooks")]
+ALL = [
+    *modules("timer_protocol"),
+    *SERVER,
+    *modules("timer_client"),
+    *modules("timer_gateway"),
+    *modules("timer_webhooks"),
+]
 
 FREE_OF_IO = {
     "array",

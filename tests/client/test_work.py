@@ -293,6 +293,22 @@ def test_an_interrupted_loop_withdraws_its_take(
     assert [delivery.attempt for delivery in rest.take("q", wait_ms=2000)] == [1]
 
 
+def test_the_key_of_each_take_is_told_before_it_is_made(
+    server: LocalServer, rest: TimerClient, connect: Connect
+) -> None:
+    """So that what a worker that was killed has got can be given back at once."""
+    keys: list[str] = []
+    with connect(patient(server)).work("q", "", lease_ms=60_000) as work:
+        work.on_take(keys.append)
+        end_timers(rest, "a", "b")
+        next(work).ack()
+        killed = next(work)
+        assert len(set(keys)) == len(keys) == 2
+        assert [delivery.receipt for delivery in rest.take("q", key=keys[-1])] == [killed.receipt]
+        rest.nack("q", [killed.receipt], then="return")
+        assert [(delivery.event.timer.id, delivery.attempt) for delivery in rest.take("q")] == [("b", 1)]
+
+
 def test_a_queue_that_is_there_is_never_changed(server: LocalServer, rest: TimerClient, connect: Connect) -> None:
     before = rest.put_queue("q", "job/", lease_ms=5000)
     with connect(patient(server)).work("q", "job/", lease_ms=9000, max_deliveries=1):

@@ -1,6 +1,7 @@
 """When a webhook is sent again, and when an endpoint is given up."""
 
 from email.utils import formatdate
+from math import inf
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_chance_adds_up_to_a_fifth() -> None:
 def test_an_endpoint_may_ask_for_more_up_to_a_day() -> None:
     assert delay_ms(1, 60, 0) == 60_000
     assert delay_ms(3, 60, 0) == 1_800_000
-    assert delay_ms(1, 30 * 86_400, 0) == 86_400_000
+    assert delay_ms(1, 30 * 86_400, 0) == delay_ms(1, inf, 0) == 86_400_000
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,9 @@ def test_an_endpoint_may_ask_for_more_up_to_a_day() -> None:
         ("1e9", 0),
         ("soon", 0),
         ("", 0),
-        ("9" * 400, 0),
+        ("nan", 0),
+        ("99999999999", 99_999_999_999),
+        ("9" * 5_000, inf),
         ("²", 0),
         ("Fri, 99 Foo 99999 99:99:99 +9999", 0),
     ],

@@ -11,9 +11,11 @@ import pytest
 
 from drivers.peers import Requester
 from drivers.webhook_receiver import Receiver
+from keys import KeyRing, client
 from local_server import LocalServer
 from timer_client import AsyncTimerClient
 from timer_client.settings import Settings
+from timer_protocol.sender import ALL_RIGHTS
 from timer_webhooks import sender as sending
 from timer_webhooks.counts import Counts
 from timer_webhooks.database import Database
@@ -238,6 +240,76 @@ def test_attempts_that_are_cut_off_are_returned(
     assert counts_of(queue) == (1, 0, 0, 0)
     (delivery,) = queue.call("queue.take", queue="hooks")["deliveries"]
     assert delivery["attempt"] == 1
+
+
+def test_what_a_sender_that_was_killed_had_taken_is_sent_at_once(
+    server: LocalServer, queue: Requester, receiver: Receiver, database: Database
+) -> None:
+    """Its last take may have waited at the server, which gives the next end to it: nobody reads that."""
+    database.note_take("it", "of the killed one")
+    end(queue, "hook/1")
+    assert len(queue.call("queue.take", queue="hooks", key="of the killed one")["deliveries"]) == 1
+
+    async def send() -> None:
+        async with running(server, receiver, database):
+            await until(lambda: counts_of(queue) == (0, 0, 0, 0))
+
+    asyncio.run(send())
+    assert [(one.timer_id, one.attempt) for one in database.tries(10)] == [("hook/1", 1)]
+    assert database.last_take("it") != "of the killed one"
+
+
+def test_a_queue_that_is_deleted_is_told_and_waited_for(
+    server: LocalServer,
+    queue: Requester,
+    receiver: Receiver,
+    database: Database,
+    quick: None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def send() -> None:
+        async with running(server, receiver, database) as counts:
+            await until(lambda: counts.is_working)
+            queue.call("queue.delete", queue="hooks")
+            await until(lambda: "not working" in caplog.messages)
+            await asyncio.sleep(0.1)  # it looks at it some times
+            put(queue)
+            await until(lambda: counts.is_working)
+            end(queue, "hook/1")
+            await until(lambda: counts.outcomes["delivered"] == 1)
+
+    caplog.set_level(logging.INFO, log.name)
+    asyncio.run(send())
+    reasons = [record.fields["reason"] for record in caplog.records if record.getMessage() == "not working"]
+    assert len(set(reasons)) == len(reasons)
+    assert "timer queue put hooks" in reasons[-1]
+
+
+def test_a_key_without_the_right_to_take_is_told_once(
+    receiver: Receiver, database: Database, tmp_path: Path, quick: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring = KeyRing(tmp_path)
+    ring.add("owner", rights=ALL_RIGHTS)
+    ring.add("sender", rights=frozenset({"read"}))
+
+    async def send(locked: LocalServer, key: Settings) -> None:
+        async with AsyncTimerClient(settings=key) as client:
+            sender = Sender(endpoint_at(receiver.url), client, database, Counts())
+            task = asyncio.create_task(sender.run())
+            await until(lambda: "not working" in caplog.messages)
+            await asyncio.sleep(0.1)  # it tries some times
+            ring.bind("sender", rights=frozenset({"read", "take"}))
+            locked.reload()
+            await until(lambda: caplog.messages[-1] == "working")
+            sender.stop()
+            await task
+
+    caplog.set_level(logging.INFO, log.name)
+    with LocalServer(curve=ring.files) as locked:
+        with client(locked, ring, "owner") as owner:
+            owner.put_queue("hooks", "hook/", lease_ms=60_000, max_deliveries=0)
+        asyncio.run(send(locked, ring.settings("sender", server=locked.commands, events=locked.events)))
+    assert [message for message in caplog.messages if "working" in message] == ["working", "not working", "working"]
 
 
 def test_it_stops_at_once_where_the_server_is_away(receiver: Receiver, database: Database, tmp_path: Path) -> None:

@@ -113,6 +113,10 @@ class PlainWork(Iterator[PlainDelivery]):
     def __exit__(self, *left_by: Any) -> None:
         self._run(self._work.__aexit__(*left_by))
 
+    def on_take(self, tell: Callable[[str], object]) -> None:
+        """Has a function told the keys of takes."""
+        self._work.on_take(tell)
+
     def stop(self) -> None:
         """Ends the iteration."""
         self._work.stop()

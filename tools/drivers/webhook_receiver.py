@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 FOREVER_S = 3_600
 START_LIMIT_S = 10
+REQUEST_LIMIT_S = 60.0
+"""How long a request may be waited for, which a sender makes on a machine with much else to do."""
+
 _DRIP_S = 0.02
 
 
@@ -125,7 +128,7 @@ class Receiver:
         """Listens, on the same port as before."""
         self._run(self._listen())
 
-    def wait_for(self, count: int, limit_s: float = 10.0) -> list[Received]:
+    def wait_for(self, count: int, limit_s: float = REQUEST_LIMIT_S) -> list[Received]:
         """The requests, once there are so many."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.received) >= count, limit_s), self.received
