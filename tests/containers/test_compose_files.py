@@ -20,7 +20,7 @@ def test_valid_and_without_the_client_by_default(tag: str) -> None:
     assert list(config["services"]) == ["server"]
     assert "ports" not in config["services"]["server"]
     services = plain.compose("--profile", "*", "config", "--services").stdout.split()
-    assert set(services) == {"client", "gateway", "server"}
+    assert set(services) == {"client", "gateway", "server", "webhooks"}
 
 
 def test_published_ports_are_the_documented_ones_on_the_loopback_interface(tag: str) -> None:

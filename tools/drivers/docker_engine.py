@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from drivers.runs import GATEWAY, POSTGRES, SIDES, image, new_project, remove_what_ended_runs_left, this_run
+from drivers.runs import (
+    GATEWAY,
+    POSTGRES,
+    SIDES,
+    WEBHOOKS,
+    image,
+    new_project,
+    remove_what_ended_runs_left,
+    this_run,
+)
 from drivers.stack import BUILD_LIMIT_S, ROOT, Stack, run
 
 ENGINE_LIMIT_S = 20.0
@@ -59,7 +68,7 @@ def build_postgres() -> None:
 def remove_images() -> None:
     """Removes the run's images, if it has built any."""
     if _built().exists():
-        run(["docker", "image", "rm", *map(image, (*SIDES, POSTGRES, GATEWAY))], check=False)
+        run(["docker", "image", "rm", *map(image, (*SIDES, POSTGRES, GATEWAY, WEBHOOKS))], check=False)
         _built().unlink()
 
 

@@ -14,6 +14,7 @@ IMAGES = "timer-service-test-"
 SIDES = ("server", "client")
 POSTGRES = "postgres"
 GATEWAY = "gateway"
+WEBHOOKS = "webhooks"
 _VARIABLE = "TEST_RUN"
 _PROJECT_LABEL = "com.docker.compose.project"
 
