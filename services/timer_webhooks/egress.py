@@ -109,7 +109,13 @@ class BoundedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
         """The connection with TLS on it, which is bounded likewise."""
-        return BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            return BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        except (
+            BaseException
+        ):  # the library closes nothing where the handshake is cancelled, as by the end of the exchange
+            await self._stream.aclose()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         """What the library asks of a connection."""

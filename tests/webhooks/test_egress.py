@@ -1,6 +1,7 @@
 """Connections are made to addresses that were checked, whatever the name service says next; and answers are bounded."""
 
 import asyncio
+import socket
 import ssl
 import threading
 import time
@@ -45,11 +46,11 @@ def connect(network: Network, host: str) -> None:
     asyncio.run(egress.connect_tcp(host, 443))
 
 
-def post(url: str, **options: Any) -> Answer:
+def post(url: str, webhook: Webhook = WEBHOOK, **options: Any) -> Answer:
     """The answer to a webhook sent to an endpoint."""
 
     async def send() -> Answer:
-        return await Exchange(endpoint_at(url, **options)).post(WEBHOOK)
+        return await Exchange(endpoint_at(url, **options)).post(webhook)
 
     return asyncio.run(send())
 
@@ -202,6 +203,18 @@ def test_no_more_of_an_answer_is_read_than_the_bound() -> None:
         return read_bytes
 
     assert asyncio.run(read_all(BoundedStream(Endless()))) == ANSWER_BYTES == 65_536
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_endpoint_that_accepts_and_reads_nothing(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a body that does not leave nor a handshake that is not answered takes longer than an exchange may."""
+    monkeypatch.setattr(exchange, "EXCHANGE_S", 0.2)
+    large = Webhook("end_x", bytes(16 * 1024 * 1024))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun_s = time.monotonic()
+        answer = post(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/hook", webhook=large)
+        assert answer.outcome == "timeout", answer
+        assert time.monotonic() - begun_s < 5
 
 
 def test_nobody_listens(receiver: Receiver) -> None:
