@@ -43,6 +43,7 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     held.CAMPAIGN,
     queues.CAMPAIGN,
     plans.CAMPAIGN,
+    webhooks.CAMPAIGN,
     failover.CAMPAIGN,
     no_standby.CAMPAIGN,
     cancelled_waits.CAMPAIGN,
@@ -59,6 +60,5 @@ BY_NAME: tuple[Campaign, ...] = (
     two_primaries.CAMPAIGN,
     joining.CAMPAIGN,
     mixture.CAMPAIGN,
-    webhooks.CAMPAIGN,
 )
 """Those that run where they are asked for by name."""
