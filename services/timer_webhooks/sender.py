@@ -38,6 +38,9 @@ QUIET_S = 60.0
 STOP_S = 6.0
 """How long attempts under way are waited for at the end. Then they are given back, for the next sender."""
 
+GIVE_BACK_S = 2.0
+"""How long that may take. What is not given back by then, as where the server is away, is ready when its lease ends."""
+
 
 class Sender:
     """Sends to one endpoint. What happens to others does not hold it up."""
@@ -263,9 +266,11 @@ class Sender:
 
 async def _end(sending: set[asyncio.Task[None]]) -> None:
     """Waits for attempts under way; those that take too long are given back."""
-    if not sending:
-        return
-    _, late = await asyncio.wait(sending, timeout=STOP_S)
-    for task in late:
-        task.cancel()
-    await asyncio.gather(*late, return_exceptions=True)
+    left = set(sending)
+    for limit_s in (STOP_S, GIVE_BACK_S):
+        if not left:
+            return
+        _, left = await asyncio.wait(left, timeout=limit_s)
+        for task in left:
+            task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

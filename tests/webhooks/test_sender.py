@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers.peers import Requester
+from drivers.peers import Requester, requester
 from drivers.webhook_receiver import Receiver
 from keys import KeyRing, client
 from local_server import LocalServer
@@ -240,6 +240,25 @@ def test_attempts_that_are_cut_off_are_returned(
     assert counts_of(queue) == (1, 0, 0, 0)
     (delivery,) = queue.call("queue.take", queue="hooks")["deliveries"]
     assert delivery["attempt"] == 1
+
+
+def test_attempts_that_are_cut_off_hold_nothing_up_where_the_server_is_away(
+    receiver: Receiver, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "STOP_S", 0.05)
+    monkeypatch.setattr(sending, "GIVE_BACK_S", 0.05)
+    receiver.mood = "hanging"
+
+    async def send(server: LocalServer) -> None:
+        with requester(server.commands) as rpc:
+            put(rpc)
+            end(rpc, "hook/1")
+        async with running(server, receiver, database):
+            await until(lambda: len(receiver.received) == 1)
+            server.stop()
+
+    with LocalServer() as server:
+        asyncio.run(send(server))
 
 
 def test_what_a_sender_that_was_killed_had_taken_is_sent_at_once(
