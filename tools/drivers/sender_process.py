@@ -4,7 +4,7 @@ from pathlib import Path
 
 from drivers.server_process import ServerProcess
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 """How long it may take to begin, on a machine with much else to do."""
 
 
