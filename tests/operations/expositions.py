@@ -1,8 +1,6 @@
 """What server, gateway and webhooks answer to Prometheus, as series with their types and labels."""
 
 from contextlib import closing
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,8 @@ from timer_gateway.metrics import Metrics as GatewayMetrics
 from timer_gateway.streams.metrics import StreamMetrics
 from timer_protocol.queue_messages import Queue
 from timer_server.exporter import Exported, registry_of
+from timer_webhooks.counts import Counts
+from timer_webhooks.exporter import Exporter
 
 OF_EACH_PART = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
 """What follows the name of a series, where it is several to Prometheus."""
@@ -51,15 +51,13 @@ def of_gateway() -> dict[str, Series]:
     return _read(metrics.text())
 
 
-def of_webhooks() -> dict[str, Series] | None:
-    """The series of the sender of webhooks; None where that is not installed."""
-    if find_spec("timer_webhooks") is None:
-        return None
-    counts = import_module("timer_webhooks.counts").Counts()
+def of_webhooks() -> dict[str, Series]:
+    """The series of the sender of webhooks."""
+    counts = Counts()
     with closing(Hall()) as hall:
         counts.queue = convert(hall.result("queue.put", queue="q", prefix=""), Queue)
     registry = CollectorRegistry()
-    registry.register(import_module("timer_webhooks.exporter").Exporter({"shop": counts}))
+    registry.register(Exporter({"shop": counts}))
     return _read(generate_latest(registry))
 
 

@@ -30,7 +30,7 @@ OF_TARGETS = {"job", "instance"}
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Series]:
     """All series that there are, by the names that the table has for them."""
-    return {**of_server(tmp_path_factory.mktemp("store")), **of_gateway(), **(of_webhooks() or {})}
+    return {**of_server(tmp_path_factory.mktemp("store")), **of_gateway(), **of_webhooks()}
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +64,16 @@ def alerts() -> dict[str, str]:
 def test_the_table_of_series_is_what_is_told(told: dict[str, Series]) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|([^|]*)\| [^|]+ \|$", PAGE.read_text(), re.MULTILINE)
     written = {name: Series(kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
-    if of_webhooks() is None:
-        written = {name: series for name, series in written.items() if not name.startswith("timer_webhooks_")}
     assert written == told
 
 
 def test_dashboard_and_alerts_ask_for_what_is_told(known: dict[str, Series]) -> None:
-    has_webhooks = of_webhooks() is not None
     asked = [named for query in queries() for named in NAMED.findall(query)]
     assert {name for name, _ in asked} >= {"timer_lateness_seconds_bucket", "timer_webhooks_disabled"}
     for name, chosen_by in asked:
-        if has_webhooks or not name.startswith("timer_webhooks_"):
-            assert name in known, name
-            labels = set(re.findall(r"(\w+)(?:=~|!=|=)", chosen_by))
-            assert labels <= known[name].labels | OF_TARGETS, (name, chosen_by)
+        assert name in known, name
+        labels = set(re.findall(r"(\w+)(?:=~|!=|=)", chosen_by))
+        assert labels <= known[name].labels | OF_TARGETS, (name, chosen_by)
 
 
 def test_whatever_is_told_is_on_the_dashboard(told: dict[str, Series]) -> None:
