@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from timer_gateway import api_page
+from timer_gateway import api_page, pages
 from timer_gateway.access import Guard
 from timer_gateway.health import ALIVE_PATH, PROBE_PATHS, READY_PATH, Readiness, alive
 from timer_gateway.metrics import MEDIA_TYPE
@@ -39,6 +39,7 @@ def application(parts: Parts) -> Starlette:
         Route(ALIVE_PATH, alive, methods=["GET"]),
         Route(READY_PATH, Readiness(parts).get, methods=["GET"]),
         *api_page.routes(),
+        *pages.routes(),
         session_route(parts.access),
     ]
     routes = [
