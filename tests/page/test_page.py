@@ -161,7 +161,7 @@ def test_markup_in_data_stays_text(visit: Visit, url: str) -> None:
     page.keyboard.press("Escape")
     page.evaluate("markup => document.querySelector('notice-stack').fault(markup)", MARKUP)
     call(url, "timer.cancel", id="markup")
-    expect(page.locator(".ended").get_by_text(MARKUP)).to_be_visible()
+    expect(page.locator(".ended").get_by_role("link", name=MARKUP)).to_be_visible()
     assert page.evaluate("window.hacked") is None
     assert page.locator("img[src=x]").count() == 0
 
@@ -190,7 +190,7 @@ def test_an_end_is_told_by_title_sound_notification_and_words(visit: Visit, url:
     expect(page.locator("#announcements")).to_have_text("Eggs: time is up")
     expect(page.locator("html")).to_have_attribute("data-tones", "3")
     expect(page.locator("html")).to_have_attribute("data-notified", "Time is up: Eggs")
-    expect(page.locator(".ended").get_by_text("Eggs", exact=True)).to_be_visible()
+    expect(page.locator(".ended").get_by_role("link", name="Eggs")).to_be_visible()
 
 
 def test_tabs_share_one_stream_which_outlives_the_one_that_reads_it(visit: Visit) -> None:
@@ -258,7 +258,7 @@ def test_a_token_of_the_link_becomes_a_cookie_and_says_what_may_be_done(visit: V
         visitor = visit()
         page = visitor.tab()
         page.goto(gateway.url)
-        page.get_by_label("Token").fill("wrong")
+        page.locator("#token").fill("wrong")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_text("This gateway does not know the token")).to_be_visible()
         page = visitor.open(f"{gateway.url}/#token={token}")
@@ -288,24 +288,29 @@ def test_plans_rest_and_dead_letters_are_revived(visit: Visit, url: str) -> None
     assert call(url, "queue.get", queue="mail")["ready"] == 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(visit: Visit, url: str, scheme: str) -> None:
+def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(visit: Visit, url: str) -> None:
     call(url, "timer.start", id="axe-1", label="Accessible", minutes=5)
     call(url, "timer.start", id="axe-2", minutes=7)
     call(url, "timer.pause", id="axe-2")
     call(url, "plan.put", plan="axe-plan", every={"minutes": 30})
     call(url, "queue.put", queue="axe-queue", prefix="axe/")
-    page = visit(color_scheme=scheme, reduced_motion="reduce", viewport={"width": 320, "height": 640}).open(url)
+    page = visit(reduced_motion="reduce", viewport={"width": 320, "height": 640}).open(url)
     expect(card(page, "axe-2")).to_have_count(1)
     views = {"#/": "timer-card", "#/plans": ".records li", "#/queues": ".records li", "#/timer/axe-1": "timer-stage"}
     for hash_, sign in views.items():
         page.evaluate("hash => { location.hash = hash }", hash_)
         page.wait_for_selector(sign)
         assert page.evaluate("document.documentElement.scrollWidth") == 320, hash_
-        results = Axe().run(page)
-        assert results.violations_count == 0, results.generate_report()
+        keeps_rules(page)
     assert page.locator("time-ring .arc").first.evaluate("arc => getComputedStyle(arc).transitionProperty") == "none"
     page.keyboard.press("?")
     page.wait_for_selector("dialog[open]")
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
+    keeps_rules(page)
+
+
+def keeps_rules(page: Page) -> None:
+    """Checks what is shown, in light, and its contrast in dark."""
+    for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+        page.emulate_media(color_scheme=scheme)
+        results = Axe().run(page, options=options)
+        assert results.violations_count == 0, results.generate_report()

@@ -112,7 +112,7 @@ function follow() {
     }
   });
   stream.addEventListener("state", ({ detail }) => tellState(detail.before));
-  addEventListener("online", () => stream.check());
+  for (const event of ["online", "offline"]) addEventListener(event, () => stream.tryAgain());
   stream.start();
 }
 

@@ -55,8 +55,12 @@ export class SharedStream extends EventTarget {
 
   /** Opens the stream anew where it has been silent for too long, as after a sleep. */
   check() {
-    if (this.#source === null || this.#reopening !== null) return;
-    if (performance.now() - this.#saidAt > DEAD_MS) this.#reopen(0);
+    if (this.#source !== null && performance.now() - this.#saidAt > DEAD_MS) this.tryAgain();
+  }
+
+  /** Opens the stream anew, which shows whether the service can be reached: a network has gone or come. */
+  tryAgain() {
+    if (this.#source !== null && this.#reopening === null) this.#reopen(0);
   }
 
   #open() {
