@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / each) for each in ("services", "tools", "tests")]
 
-from local_server import LocalServer  # noqa: E402 - the tests' folder is in the path now
+from fake_time import FakeTime  # noqa: E402 - the tests' folder is in the path now
+from local_server import LocalServer  # noqa: E402
 from page.browsing import Visitor, browser, call  # noqa: E402
 from page.serving import PageGateway  # noqa: E402
 
@@ -21,15 +22,28 @@ SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 860)}
 SCHEMES = ("light", "dark")
 HOUR_S = 3600
 
-TIMERS: tuple[tuple[str, str, float, float], ...] = (
-    ("build/nightly", "Nightly build", 300, 42),
-    ("kitchen/tea", "Green tea", 240, 171),
-    ("standup", "Stand-up", 900, 527),
-    ("focus/1", "Deep work", 1500, 1136),
-    ("kitchen/bread", "Sourdough, second rise", 5400, 4103),
-    ("order/4711", "", 2 * 24 * HOUR_S, 107_263),
+
+class Shown(NamedTuple):
+    """A timer, its whole length, and what is left of it."""
+
+    id: str
+    label: str
+    whole_s: float
+    rest_s: float
+
+    @property
+    def age_s(self) -> float:
+        return self.whole_s - self.rest_s
+
+
+TIMERS = (
+    Shown("build/nightly", "Nightly build", 300, 42),
+    Shown("kitchen/tea", "Green tea", 240, 171),
+    Shown("standup", "Stand-up", 900, 527),
+    Shown("focus/1", "Deep work", 1500, 1136),
+    Shown("kitchen/bread", "Sourdough, second rise", 5400, 4103),
+    Shown("order/4711", "", 2 * 24 * HOUR_S, 107_263),
 )
-"""The id, label, whole length and rest of each timer, in seconds."""
 
 
 def main() -> None:
@@ -58,12 +72,13 @@ def main() -> None:
 @contextmanager
 def furnished() -> Iterator[str]:
     """The page of a service in which something is going on."""
-    with LocalServer() as server, PageGateway(server.commands) as gateway:
+    time = FakeTime()
+    with LocalServer(time.sources()) as server, PageGateway(server.commands, clock=lambda: time.boot_ns() / 1e9) as gateway:
         url = gateway.url
-        for id, label, whole_s, rest_s in TIMERS:
-            # What is taken away from a timer is no longer part of its length, and so is not drawn as passed.
-            call(url, "timer.start", id=id, label=label, seconds=whole_s)
-            del rest_s
+        by_age = sorted(TIMERS, key=lambda timer: timer.whole_s - timer.rest_s, reverse=True)
+        for timer, next_one in zip(by_age, [*by_age[1:], None], strict=True):
+            call(url, "timer.start", id=timer.id, label=timer.label, seconds=timer.whole_s)
+            time.pass_s(timer.age_s - (next_one.age_s if next_one else 0))
         call(url, "timer.start", id="laundry", label="Laundry", minutes=50)
         call(url, "timer.pause", id="laundry")
         for id, label in (("eggs", "Eggs"), ("call/anna", "Call Anna back")):
@@ -78,6 +93,8 @@ def furnished() -> Iterator[str]:
         call(url, "queue.put", queue="webhooks/shop", prefix="order/")
         for number in range(4):
             call(url, "timer.start", id=f"mail/{number}", label=f"Reminder {number}", seconds=0.05)
+        (letter, *_) = call(url, "queue.take", queue="mail", max=1, wait_ms=5000)["deliveries"]
+        call(url, "queue.nack", queue="mail", receipts=[letter["receipt"]], reason="mailbox is full")
         yield url
 
 

@@ -24,6 +24,7 @@ const DRAW_MS = 100;
 const SECOND_MS = 1000;
 const REFRESH_S = 5;
 const JUMP_MS = 5000;
+const AGAIN_MS = 3000;
 
 const content = document.getElementById("content");
 const notices = document.querySelector("notice-stack");
@@ -77,7 +78,7 @@ function refreshed(elements) {
 let isListing = false;
 let isListingAgain = false;
 
-/** Reads the list, and has the stream go on after it. What comes meanwhile is newer than the list. */
+/** Reads the list. The stream is read already, so that nothing is missed; what it tells meanwhile is newer. */
 async function list() {
   if (isListing) {
     isListingAgain = true;
@@ -86,12 +87,11 @@ async function list() {
   isListing = true;
   const since = performance.now();
   try {
-    const { timers, hasMore, cursor } = await listTimers();
-    stream.cursor = cursor;
+    const { timers, hasMore } = await listTimers();
     book.takeList(timers, hasMore, since);
   } catch (error) {
     if (error.name === "unauthorized") location.reload();
-    if (shown !== null) setTimeout(list, JUMP_MS);
+    setTimeout(list, AGAIN_MS);
   } finally {
     isListing = false;
   }
@@ -103,6 +103,7 @@ async function list() {
 function follow() {
   stream.addEventListener("timer", ({ detail }) => book.takeEvent(detail));
   stream.addEventListener("beat", ({ detail }) => clocks.note(detail.logs));
+  stream.addEventListener("beat", list, { once: true });
   stream.addEventListener("truncated", list);
   stream.addEventListener("refused", async () => {
     try {
@@ -268,7 +269,6 @@ async function begin() {
   follow();
   setInterval(draw, DRAW_MS);
   setInterval(tick, SECOND_MS);
-  await list();
 }
 
 begin();

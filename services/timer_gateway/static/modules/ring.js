@@ -29,8 +29,8 @@ export class TimeRing extends HTMLElement {
     setText(this.#note, note);
     if (this.#digits.ariaLabel !== name) this.#digits.ariaLabel = name;
     if (this.dataset.tone !== tone) this.dataset.tone = tone;
-    const size = text.length > 8 ? "long" : text.length > 5 ? "middle" : "short";
-    if (this.dataset.size !== size) this.dataset.size = size;
+    const count = text.length > 8 ? "more" : String(text.length);
+    if (this.dataset.digits !== count) this.dataset.digits = count;
   }
 }
 

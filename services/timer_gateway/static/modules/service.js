@@ -1,4 +1,4 @@
-// Asks the service: requests over /rpc, the list with its cursor, and the session.
+// Asks the service: requests over /rpc, and the session.
 
 const TRIES_MS = [0, 400, 1200, 3000];
 
@@ -25,18 +25,18 @@ export async function call(method, params = {}) {
   return answer.result;
 }
 
-/** The running timers that are due first, those that are paused, and those that have ended, and the cursor before. */
+/** The running timers that are due first, those that are paused, and those that ended last of the first there are. */
 export async function listTimers() {
-  const running = await fetchJson("/timers?order=due&limit=500&omit=payload");
-  const [paused, ended] = await Promise.all([
-    call("timer.list", { state: "paused", limit: 200, omit: ["payload"] }),
-    call("timer.list", { states: ["fired", "cancelled"], limit: 500, omit: ["payload"] }),
+  const omit = ["payload"];
+  const [running, paused, ended] = await Promise.all([
+    call("timer.list", { order: "due", limit: 500, omit }),
+    call("timer.list", { state: "paused", limit: 200, omit }),
+    call("timer.list", { states: ["fired", "cancelled"], limit: 500, omit }),
   ]);
   const lately = ended.timers.sort((a, b) => b.ended_at_ms - a.ended_at_ms).slice(0, 50);
   return {
     timers: [...running.timers, ...paused.timers, ...lately],
     hasMore: running.complete === false || paused.next !== null,
-    cursor: running.cursor,
   };
 }
 

@@ -36,7 +36,7 @@ export class SharedStream extends EventTarget {
     return performance.now() - this.#heardAt > SILENT_MS ? "cut" : "live";
   }
 
-  /** Listens to what another tab reads, and reads after a cursor once this one is to. */
+  /** Listens to what another tab reads, and reads itself once this one is to. The first beat says that no event is missed from then on. */
   start() {
     this.#channel.addEventListener("message", ({ data }) => this.#take(data));
     if (!navigator.locks) return this.#open();
@@ -46,11 +46,6 @@ export class SharedStream extends EventTarget {
     });
     this.#channel.postMessage({ kind: "hello" });
     return undefined;
-  }
-
-  /** Where to go on if this tab begins to read: after the list. */
-  set cursor(text) {
-    if (this.#cursor === "now") this.#cursor = text;
   }
 
   /** Opens the stream anew where it has been silent for too long, as after a sleep. */
