@@ -10,7 +10,7 @@ TIME ?=
 ARGS ?=
 UPGRADE ?=
 
-.PHONY: help setup run web test test-together test-alone thorough lint format bench bench-peers campaigns audit lock docs example clean
+.PHONY: help setup run web screenshots test test-together test-alone thorough lint format bench bench-peers campaigns audit lock docs example clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ run: $(VENV)/ready ## Start a local server and the client on it; TIME="0 0 5" as
 
 web: $(VENV)/ready ## Start a local server and its gateway at http://127.0.0.1:8080
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/run_local.py --web
+
+screenshots: $(VENV)/ready ## Draw the page anew for docs/screenshots
+	@$(BIN)/python tools/page_screenshots.py
 
 # Without stored bytecode each of the processes that the tests start would compile the services, and pytest the tests.
 unexport PYTHONDONTWRITEBYTECODE

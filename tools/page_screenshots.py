@@ -53,7 +53,7 @@ def main() -> None:
         for size, (width, height) in SIZES.items():
             for scheme in SCHEMES:
                 options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-                visitor = Visitor(running, reduced_motion="reduce", **options)
+                visitor = Visitor(running, **options)
                 page = visitor.open(url)
                 page.wait_for_selector("[data-timer=laundry] .note")
                 page.screenshot(path=FOLDER / f"timers-{size}-{scheme}.png")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 LIMIT_MS = 10_000
@@ -23,8 +23,8 @@ def browser() -> Iterator[Browser]:
     """The browser. Where there is none the tests are skipped, or fail with REQUIRE_BROWSER=1."""
     with sync_playwright() as playwright:
         try:
-            # In a container there are neither the rights for a sandbox nor much of /dev/shm.
-            arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+            # In a container there are neither the rights for a sandbox nor much of /dev/shm, nor a graphics card.
+            arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--in-process-gpu"]
             running = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         except Error as error:
             why = f"no browser at {CHROMIUM} ({error.message.splitlines()[0]})"
@@ -41,7 +41,7 @@ class Visitor:
     """Somebody with a browser of their own. What the page does wrong there fails the test."""
 
     def __init__(self, browser: Browser, **options: Any) -> None:
-        self.context: BrowserContext = browser.new_context(locale="en-GB", **options)
+        self.context: BrowserContext = browser.new_context(**{"locale": "en-GB", "reduced_motion": "reduce", **options})
         self.context.set_default_timeout(LIMIT_MS)
         self.faults: list[str] = []
 
@@ -49,7 +49,7 @@ class Visitor:
         """The page, in a new tab, once it is live."""
         page = self.tab()
         page.goto(url)
-        page.wait_for_selector("connection-state[data-state=live]")
+        expect(page.locator("connection-state"), f"faults: {self.faults}").to_have_text("Live", timeout=LIMIT_MS)
         return page
 
     def tab(self) -> Page:

@@ -1,0 +1,66 @@
+"""The page's files as the gateway serves them."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.visits import NOWHERE, visited
+from timer_gateway import pages
+
+STATIC = Path(pages.__file__).parent / "static"
+SCRIPTS = sorted(STATIC.rglob("*.js"))
+
+
+async def found(http: httpx.AsyncClient, path: str) -> httpx.Response:
+    answer = await http.get(path)
+    assert answer.status_code == 200, path
+    return answer
+
+
+def test_is_sent_once_and_asked_for_by_its_tag_after_that() -> None:
+    async def scenario(http: httpx.AsyncClient) -> None:
+        first = await found(http, "/")
+        assert first.headers["content-type"] == "text/html; charset=utf-8"
+        assert first.headers["cache-control"] == "no-cache"
+        tag = first.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}'):
+            again = await http.get("/", headers={"If-None-Match": known})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        other = await http.get("/", headers={"If-None-Match": '"other"'})
+        assert (other.status_code, other.content) == (200, first.content)
+        head = await http.head("/")
+        assert (head.status_code, head.content) == (200, b"")
+
+    visited(NOWHERE, scenario)
+
+
+def test_every_file_that_the_page_names_is_there_under_its_policy() -> None:
+    async def scenario(http: httpx.AsyncClient) -> None:
+        html = (await found(http, "/")).text
+        paths = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', html))
+        assert {"/static/page.css", "/static/modules/main.js"} <= paths
+        for script in SCRIPTS:
+            named = re.findall(r'^(?:import|export) (?:.* from )?"\./([a-z_]+\.js)";', script.read_text(), re.MULTILINE)
+            paths |= {f"/static/modules/{name}" for name in named}
+        assert {f"/static/{script.relative_to(STATIC)}" for script in SCRIPTS} == {p for p in paths if p.endswith(".js")}
+        for path in paths:
+            answer = await found(http, path)
+            assert "script-src 'self'; style-src 'self'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        for path in ("/static/", "/static/index.html", "/static/../pages.py", "/static/modules"):
+            assert (await http.get(path)).status_code == 404
+
+    visited(NOWHERE, scenario)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_no_script_makes_markup_of_data(script: Path) -> None:
+    markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment|\beval\(|new Function"
+    assert re.search(markup, script.read_text()) is None
+
+
+def test_the_html_has_neither_script_nor_style_of_its_own() -> None:
+    html = (STATIC / "index.html").read_text()
+    assert re.findall(r"<style|\bstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html) == []
