@@ -6,13 +6,14 @@ python tools/page_screenshots.py
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / each) for each in ("services", "tools", "tests")]
 
-from fake_time import FakeTime  # noqa: E402 - the tests' folder is in the path now
+from fake_time import NS_PER_S, FakeTime  # noqa: E402 - the tests' folder is in the path now
 from local_server import LocalServer  # noqa: E402
 from page.browsing import Visitor, browser, call  # noqa: E402
 from page.serving import PageGateway  # noqa: E402
@@ -49,11 +50,12 @@ TIMERS = (
 def main() -> None:
     """Draws each view."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with furnished() as url, browser() as running:
+    with furnished() as (url, now), browser() as running:
         for size, (width, height) in SIZES.items():
             for scheme in SCHEMES:
                 options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
                 visitor = Visitor(running, **options)
+                visitor.context.clock.set_system_time(now)
                 page = visitor.open(url)
                 page.wait_for_selector("[data-timer=laundry] .note")
                 page.screenshot(path=FOLDER / f"timers-{size}-{scheme}.png")
@@ -70,10 +72,11 @@ def main() -> None:
 
 
 @contextmanager
-def furnished() -> Iterator[str]:
-    """The page of a service in which something is going on."""
+def furnished() -> Iterator[tuple[str, datetime]]:
+    """The page of a service in which something is going on, and the time of day there."""
     time = FakeTime()
-    with LocalServer(time.sources()) as server, PageGateway(server.commands, clock=lambda: time.boot_ns() / 1e9) as gateway:
+    clock = lambda: time.boot_ns() / NS_PER_S  # noqa: E731
+    with LocalServer(time.sources()) as server, PageGateway(server.commands, clock=clock) as gateway:
         url = gateway.url
         by_age = sorted(TIMERS, key=lambda timer: timer.whole_s - timer.rest_s, reverse=True)
         for timer, next_one in zip(by_age, [*by_age[1:], None], strict=True):
@@ -81,9 +84,9 @@ def furnished() -> Iterator[str]:
             time.pass_s(timer.age_s - (next_one.age_s if next_one else 0))
         call(url, "timer.start", id="laundry", label="Laundry", minutes=50)
         call(url, "timer.pause", id="laundry")
-        for id, label in (("eggs", "Eggs"), ("call/anna", "Call Anna back")):
-            call(url, "timer.start", id=id, label=label, seconds=0.05)
-            call(url, "timer.wait", id=id, wait_ms=5000)
+        for name, label in (("eggs", "Eggs"), ("call/anna", "Call Anna back")):
+            call(url, "timer.start", id=name, label=label, seconds=0.05)
+            call(url, "timer.wait", id=name, wait_ms=5000)
         call(url, "timer.start", id="parking", label="Parking", minutes=50)
         call(url, "timer.cancel", id="parking")
         call(url, "plan.put", plan="standup", cron="0 9 * * 1-5", zone="Europe/Rome", label="Stand-up")
@@ -95,7 +98,7 @@ def furnished() -> Iterator[str]:
             call(url, "timer.start", id=f"mail/{number}", label=f"Reminder {number}", seconds=0.05)
         (letter, *_) = call(url, "queue.take", queue="mail", max=1, wait_ms=5000)["deliveries"]
         call(url, "queue.nack", queue="mail", receipts=[letter["receipt"]], reason="mailbox is full")
-        yield url
+        yield url, datetime.fromtimestamp(time.wall_ns() / NS_PER_S, UTC)
 
 
 if __name__ == "__main__":

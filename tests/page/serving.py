@@ -21,7 +21,9 @@ LIMIT_S = 10
 class PageGateway:
     """Serves while entered, on a port of its own. Where there is no file of tokens nobody is asked for one."""
 
-    def __init__(self, commands: str, tokens: Path = Path("/nowhere/tokens"), clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, commands: str, tokens: Path = Path("/nowhere/tokens"), clock: Callable[[], float] = time.monotonic
+    ) -> None:
         client = Settings(server=commands, timeout_s=0.5, retry_deadline_s=1, retry_min_s=0.02, retry_max_s=0.1)
         self._settings = GatewaySettings(client=client, tokens=tokens)
         self._clock = clock

@@ -14,7 +14,7 @@ export class TimerBoard extends HTMLElement {
   #isArranging = false;
   #grid = h("ul", { class: "rings", "aria-label": "Timers by due time" });
   #count = h("h2", {});
-  #filter = h("input", { type: "search", placeholder: "Filter by name or id", "aria-label": "Filter timers", title: "Filter (/)", spellcheck: "false" });
+  #filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter timers by name or id", title: "Filter (/)", spellcheck: "false" });
   #more = h("button", { type: "button", class: "quiet", click: () => this.#showMore() });
   #beyond = h("p", { class: "beyond" });
   #empty = h("div", { class: "empty" });
@@ -149,7 +149,7 @@ export class TimerBoard extends HTMLElement {
       h("span", { class: "mark", "aria-hidden": "true" }),
       h("a", { class: "name", href: `#/timer/${encodeURIComponent(id)}`, title: id }, entry.name),
       h("span", { class: "when" }, endedText(entry, this.#book)),
-      h("button", { type: "button", class: "quiet changes", click: () => this.#actions.restart(id) }, "Restart", h("span", { class: "unseen" }, ` ${entry.name}`)),
+      h("button", { type: "button", class: "quiet", "data-needs": "change", click: () => this.#actions.restart(id) }, "Restart", h("span", { class: "unseen" }, ` ${entry.name}`)),
     );
   }
 

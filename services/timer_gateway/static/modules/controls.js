@@ -16,7 +16,7 @@ export class Controls {
     ];
     this.cancel = this.#button("cancel", "Cancel", "Cancel (x)", () => actions.cancel(id));
     const restart = this.#button("restart", "Restart", "Restart (r)", () => actions.restart(id));
-    this.element = h("div", { class: "controls" }, ...this.#runningOnly, restart, this.cancel);
+    this.element = h("div", { class: "controls", "data-needs": "change" }, ...this.#runningOnly, restart, this.cancel);
   }
 
   update(entry) {

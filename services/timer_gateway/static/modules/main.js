@@ -234,9 +234,7 @@ function go(hash, then = null) {
 
 function takeWho(who) {
   actions.prefix = who.prefix;
-  const may = new Set(who.rights);
-  document.body.toggleAttribute("data-may-change", may.has("change"));
-  document.body.toggleAttribute("data-may-start", may.has("start"));
+  document.body.dataset.may = who.rights.join(" ");
   if (who.signed_in) {
     document.querySelector(".who").textContent = `Signed in as ${who.name}${who.prefix ? `, for timers below ${who.prefix}` : ""}`;
     tools["sign-out"].hidden = false;

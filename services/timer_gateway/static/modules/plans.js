@@ -30,9 +30,9 @@ export class PlanList extends HTMLElement {
     const { counts } = plan;
     const isPaused = plan.state === "paused";
     const buttons = [
-      isPaused ? this.#button("Resume", "plan.resume", plan) : this.#button("Pause", "plan.pause", plan),
-      this.#button("Skip next", "plan.skip", plan, true),
-      this.#button("Run now", "plan.run", plan, true),
+      isPaused ? this.#button("Resume", "plan.resume", plan, "change") : this.#button("Pause", "plan.pause", plan, "change"),
+      this.#button("Skip next", "plan.skip", plan, "change", true),
+      this.#button("Run now", "plan.run", plan, "start", true),
     ];
     return h(
       "li",
@@ -40,11 +40,11 @@ export class PlanList extends HTMLElement {
       h("div", { class: "title" }, h("h2", {}, plan.plan), h("span", { class: "badge" }, plan.state)),
       h("p", { class: "rule" }, ruleOf(plan), plan.label ? ` · ${plan.label}` : ""),
       h("dl", {}, ...figure("next", nextOf(plan)), ...figure("fired", counts.fired), ...figure("cancelled", counts.cancelled), ...figure("skipped", counts.skipped), ...figure("missed", counts.missed)),
-      h("div", { class: "controls changes" }, ...(plan.state === "finished" ? [] : buttons)),
+      h("div", { class: "controls" }, ...(plan.state === "finished" ? [] : buttons)),
     );
   }
 
-  #button(text, method, { plan }, isKeyed = false) {
+  #button(text, method, { plan }, right, isKeyed = false) {
     const run = async () => {
       try {
         await call(method, isKeyed ? { plan, key: newName() } : { plan });
@@ -53,7 +53,7 @@ export class PlanList extends HTMLElement {
       }
       await this.refresh();
     };
-    return h("button", { type: "button", class: "quiet", click: run }, text, h("span", { class: "unseen" }, ` ${plan}`));
+    return h("button", { type: "button", class: "quiet", "data-needs": right, click: run }, text, h("span", { class: "unseen" }, ` ${plan}`));
   }
 }
 

@@ -34,8 +34,8 @@ export class QueueList extends HTMLElement {
     const { queue: name, dead } = queue;
     const isOpen = this.#opened.has(name) && dead > 0;
     const letters = isOpen ? await this.#letters(name) : null;
-    const open = h("button", { type: "button", class: "quiet", "aria-expanded": String(isOpen), click: () => this.#toggle(name) }, "Dead letters", h("span", { class: "unseen" }, ` of ${name}`));
-    const revive = h("button", { type: "button", class: "quiet changes", click: () => this.#revive(name, null) }, "Revive all", h("span", { class: "unseen" }, ` of ${name}`));
+    const open = h("button", { type: "button", class: "quiet", "data-needs": "take", "aria-expanded": String(isOpen), click: () => this.#toggle(name) }, "Dead letters", h("span", { class: "unseen" }, ` of ${name}`));
+    const revive = h("button", { type: "button", class: "quiet", "data-needs": "take", click: () => this.#revive(name, null) }, "Revive all", h("span", { class: "unseen" }, ` of ${name}`));
     return h(
       "li",
       { "data-state": dead ? "dead" : "well" },
@@ -54,7 +54,7 @@ export class QueueList extends HTMLElement {
         {},
         h("span", { class: "name", title: event.timer.id }, event.timer.label || event.timer.id),
         h("span", { class: "when" }, `${reason ?? "no reason given"}, ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`),
-        h("button", { type: "button", class: "quiet changes", click: () => this.#revive(name, [receipt]) }, "Revive", h("span", { class: "unseen" }, ` ${event.timer.id}`)),
+        h("button", { type: "button", class: "quiet", "data-needs": "take", click: () => this.#revive(name, [receipt]) }, "Revive", h("span", { class: "unseen" }, ` ${event.timer.id}`)),
       ),
     );
     return h("ul", { class: "ended", "aria-label": `Dead letters of ${name}` }, ...rows);
