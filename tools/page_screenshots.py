@@ -50,12 +50,12 @@ TIMERS = (
 def main() -> None:
     """Draws each view."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with furnished() as (url, now), browser() as running:
+    with furnished() as (url, time), browser() as running:
         for size, (width, height) in SIZES.items():
             for scheme in SCHEMES:
                 options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
                 visitor = Visitor(running, **options)
-                visitor.context.clock.set_system_time(now)
+                visitor.context.clock.set_system_time(datetime.fromtimestamp(time.wall_ns() / NS_PER_S, UTC))
                 page = visitor.open(url)
                 page.wait_for_selector("[data-timer=laundry] .note")
                 page.screenshot(path=FOLDER / f"timers-{size}-{scheme}.png")
@@ -72,8 +72,8 @@ def main() -> None:
 
 
 @contextmanager
-def furnished() -> Iterator[tuple[str, datetime]]:
-    """The page of a service in which something is going on, and the time of day there."""
+def furnished() -> Iterator[tuple[str, FakeTime]]:
+    """The page of a service in which something is going on, and its clocks."""
     time = FakeTime()
     clock = lambda: time.boot_ns() / NS_PER_S  # noqa: E731
     with LocalServer(time.sources()) as server, PageGateway(server.commands, clock=clock) as gateway:
@@ -98,7 +98,7 @@ def furnished() -> Iterator[tuple[str, datetime]]:
             call(url, "timer.start", id=f"mail/{number}", label=f"Reminder {number}", seconds=0.05)
         (letter, *_) = call(url, "queue.take", queue="mail", max=1, wait_ms=5000)["deliveries"]
         call(url, "queue.nack", queue="mail", receipts=[letter["receipt"]], reason="mailbox is full")
-        yield url, datetime.fromtimestamp(time.wall_ns() / NS_PER_S, UTC)
+        yield url, time
 
 
 if __name__ == "__main__":

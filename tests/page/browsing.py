@@ -41,7 +41,8 @@ class Visitor:
     """Somebody with a browser of their own. What the page does wrong there fails the test."""
 
     def __init__(self, browser: Browser, **options: Any) -> None:
-        self.context: BrowserContext = browser.new_context(**{"locale": "en-GB", "reduced_motion": "reduce", **options})
+        usual = {"locale": "en-GB", "reduced_motion": "reduce", "viewport": {"width": 800, "height": 600}}
+        self.context: BrowserContext = browser.new_context(**{**usual, **options})
         self.context.set_default_timeout(LIMIT_MS)
         self.faults: list[str] = []
 

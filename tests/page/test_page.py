@@ -37,6 +37,22 @@ def url() -> Iterator[str]:
         yield gateway.url
 
 
+@pytest.fixture(scope="module")
+def regular(chromium: Browser) -> Iterator[Visitor]:
+    """A visitor who comes again and again, for tests that need no browser of their own."""
+    visitor = Visitor(chromium)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture
+def page(regular: Visitor, url: str) -> Iterator[Page]:
+    """A tab of the regular visitor in which the page is live."""
+    tab = regular.open(url)
+    yield tab
+    tab.close()
+
+
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Visit]:
     """Makes visitors, who are sent away at the end."""
@@ -86,9 +102,8 @@ def test_two_visitors_see_each_others_timers_within_300_ms(visit: Visit, url: st
     pytest.fail(f"it took {took_ms} ms")  # a machine that is busy for once is not the page's fault
 
 
-def test_a_timer_is_changed_by_buttons_and_keys_and_a_cancelled_one_comes_back(visit: Visit, url: str) -> None:
+def test_a_timer_is_changed_by_buttons_and_keys_and_a_cancelled_one_comes_back(page: Page, url: str) -> None:
     call(url, "timer.start", id="soup", label="Soup", minutes=10)
-    page = visit().open(url)
     soup = card(page, "Soup")
     soup.get_by_role("button", name="Pause").click()
     expect(soup.get_by_role("button", name="Resume")).to_be_visible()
@@ -113,10 +128,9 @@ def test_a_timer_is_changed_by_buttons_and_keys_and_a_cancelled_one_comes_back(v
     expect(soup.get_by_role("timer")).to_have_text(re.compile("^(10:00|09:5)"))
 
 
-def test_is_sorted_by_due_time_and_filtered(visit: Visit, url: str) -> None:
+def test_is_sorted_by_due_time_and_filtered(page: Page, url: str) -> None:
     for name, minutes in (("sort-late", 50), ("sort-soon", 20), ("sort-between", 30)):
         call(url, "timer.start", id=name, minutes=minutes)
-    page = visit().open(url)
     page.keyboard.press("/")
     page.keyboard.type("SORT-")
     names = page.locator("timer-card .name")
@@ -127,8 +141,9 @@ def test_is_sorted_by_due_time_and_filtered(visit: Visit, url: str) -> None:
     expect(page.get_by_text("No timer fits")).to_be_visible()
 
 
-def test_a_link_fills_the_form_and_only_a_click_starts(visit: Visit, url: str) -> None:
-    page = visit().open(f"{url}/?start=25m&label={MARKUP}")
+def test_a_link_fills_the_form_and_only_a_click_starts(page: Page, url: str) -> None:
+    page.goto(f"{url}/?start=25m&label={MARKUP}")
+    expect(page.locator("connection-state")).to_have_text("Live")
     assert page.url == f"{url}/"
     expect(page.get_by_label("Time", exact=True)).to_have_value("25m")
     expect(page.get_by_label("Name", exact=True)).to_have_value(MARKUP)
@@ -148,9 +163,8 @@ def test_a_link_fills_the_form_and_only_a_click_starts(visit: Visit, url: str) -
     assert started["at"] == "2030-12-01T09:30:00"
 
 
-def test_markup_in_data_stays_text(visit: Visit, url: str) -> None:
+def test_markup_in_data_stays_text(page: Page, url: str) -> None:
     call(url, "timer.start", id="markup", label=MARKUP, minutes=5, payload={"html": MARKUP})
-    page = visit().open(url)
     expect(card(page, MARKUP)).to_have_count(1)
     card(page, MARKUP).get_by_role("link", name="Full screen").click()
     expect(page.locator("timer-stage h1")).to_have_text(MARKUP)
@@ -270,13 +284,13 @@ def test_a_token_of_the_link_becomes_a_cookie_and_says_what_may_be_done(visit: V
         expect(page.get_by_role("heading", name="A token is needed")).to_be_visible()
 
 
-def test_plans_rest_and_dead_letters_are_revived(visit: Visit, url: str) -> None:
+def test_plans_rest_and_dead_letters_are_revived(page: Page, url: str) -> None:
     call(url, "plan.put", plan="brew", every={"minutes": 30}, label="Brew")
     call(url, "queue.put", queue="mail", prefix="mail/", max_deliveries=1)
     call(url, "timer.start", id="mail/1", label=MARKUP, at="2020-01-01T00:00:00Z", past="fire")
     (delivery,) = call(url, "queue.take", queue="mail", wait_ms=5000)["deliveries"]
     call(url, "queue.nack", queue="mail", receipts=[delivery["receipt"]], reason=MARKUP)
-    page = visit().open(f"{url}/#/plans")
+    page.get_by_role("link", name="Plans").click()
     page.get_by_role("button", name="Pause brew").click()
     expect(page.get_by_role("button", name="Resume brew")).to_be_visible()
     assert call(url, "plan.get", plan="brew")["state"] == "paused"
@@ -288,13 +302,13 @@ def test_plans_rest_and_dead_letters_are_revived(visit: Visit, url: str) -> None
     assert call(url, "queue.get", queue="mail")["ready"] == 1
 
 
-def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(visit: Visit, url: str) -> None:
+def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(page: Page, url: str) -> None:
     call(url, "timer.start", id="axe-1", label="Accessible", minutes=5)
     call(url, "timer.start", id="axe-2", minutes=7)
     call(url, "timer.pause", id="axe-2")
     call(url, "plan.put", plan="axe-plan", every={"minutes": 30})
     call(url, "queue.put", queue="axe-queue", prefix="axe/")
-    page = visit(viewport={"width": 320, "height": 640}).open(url)
+    page.set_viewport_size({"width": 320, "height": 640})
     expect(card(page, "axe-2")).to_have_count(1)
     views = {"#/": "timer-card", "#/plans": ".records li", "#/queues": ".records li", "#/timer/axe-1": "timer-stage"}
     for hash_, sign in views.items():

@@ -47,7 +47,8 @@ export function words(ms) {
 }
 
 /** A moment as the clock on the wall will show it, with its day where that is another than today. */
-export function moment(date, now = new Date()) {
+export function moment(exact, now = new Date()) {
+  const date = new Date(Math.round(exact / SECOND_MS) * SECOND_MS); // 7:59:59.9 is a clock that differs from 8:00
   const isToday = date.toDateString() === now.toDateString();
   const day = isToday ? {} : { weekday: "short", day: "numeric", month: "short" };
   return date.toLocaleString(undefined, { hour: "2-digit", minute: "2-digit", ...day });

@@ -20,7 +20,7 @@ import "./stage.js";
 import "./start.js";
 import { SharedStream } from "./stream.js";
 
-const DRAW_MS = 100;
+const DRAW_MS = 200;
 const SECOND_MS = 1000;
 const REFRESH_S = 5;
 const JUMP_MS = 5000;

@@ -3,7 +3,7 @@
 import { digits } from "./amounts.js";
 import { h, s, setText } from "./elements.js";
 
-const DRAWN_STEP = 0.0005;
+const DRAWN_STEP = 0.004; // about two pixels of a card's ring: each step is painted anew
 
 export class TimeRing extends HTMLElement {
   #arc = s("circle", { class: "arc", cx: 50, cy: 50, r: 45, pathLength: 1 });
@@ -20,7 +20,8 @@ export class TimeRing extends HTMLElement {
 
   /** Draws a fraction of the ring, and the texts in it. `tone` is its colour: running, soon, due or paused. */
   show(fraction, text, note, tone, name) {
-    if (this.#fraction === null || Math.abs(this.#fraction - fraction) > DRAWN_STEP || fraction === 0) {
+    const step = Math.abs(this.#fraction - fraction);
+    if (this.#fraction === null || step > DRAWN_STEP || (step && this.#digits.textContent !== text)) {
       this.#fraction = fraction;
       this.#arc.style.strokeDashoffset = String(1 - fraction);
       this.#arc.classList.toggle("none", fraction === 0);
