@@ -24,7 +24,7 @@ class PageGateway:
     def __init__(
         self, commands: str, tokens: Path = Path("/nowhere/tokens"), clock: Callable[[], float] = time.monotonic
     ) -> None:
-        client = Settings(server=commands, timeout_s=0.5, retry_deadline_s=1, retry_min_s=0.02, retry_max_s=0.1)
+        client = Settings(server=commands, retry_max_s=0.2)
         self._settings = GatewaySettings(client=client, tokens=tokens)
         self._clock = clock
         (self._socket,) = listen("127.0.0.1", 0)
