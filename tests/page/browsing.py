@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
-LIMIT_MS = 10_000
+LIMIT_MS = 20_000
 LIMIT_S = LIMIT_MS / 1000
 
 _NETWORK_ERRORS = ("Failed to load resource", "net::ERR_")
