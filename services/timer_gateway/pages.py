@@ -1,9 +1,12 @@
 """The page: serves the files that come with the package, each under its own path.
 
-They have no version in their names, so a browser keeps each and asks whether it is still the same.
+They have no version in their names, so a browser keeps each and asks whether it is still the same. The page has one
+script within, which loads it again where a file is lost on the way: its policy names that script by its hash.
 """
 
+import base64
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -12,6 +15,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from timer_gateway.safe_headers import POLICY
 
 FOLDER: Final = "/static"
 
@@ -23,6 +28,7 @@ _MEDIA_TYPES: Final = {
     "svg": "image/svg+xml",
 }
 _NOT_MODIFIED: Final = 304
+_SCRIPT_WITHIN: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def routes() -> list[Route]:
@@ -49,7 +55,7 @@ def _serving(file: Traversable) -> Callable[[Request], Awaitable[Response]]:
     """The handler of a file, which is read once."""
     content = file.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"etag": tag, "cache-control": "no-cache"}
+    headers = {"etag": tag, "cache-control": "no-cache", **_policy(content)}
     media_type = _MEDIA_TYPES[file.name.rpartition(".")[2]]
 
     async def serve(request: Request) -> Response:
@@ -59,3 +65,14 @@ def _serving(file: Traversable) -> Callable[[Request], Awaitable[Response]]:
         return Response(content, headers=headers, media_type=media_type)
 
     return serve
+
+
+def _policy(content: bytes) -> dict[str, str]:
+    """The header that allows the scripts within a file, and no others; none where it has none."""
+    hashes = [hashlib.sha256(script).digest() for script in _SCRIPT_WITHIN.findall(content)]
+    allowed = "".join(f" 'sha256-{base64.b64encode(each).decode()}'" for each in hashes)
+    return (
+        {"content-security-policy": POLICY.replace("script-src 'self'", f"script-src 'self'{allowed}")}
+        if hashes
+        else {}
+    )

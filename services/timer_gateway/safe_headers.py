@@ -8,7 +8,8 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What the page may load and do: its own files alone, no script or style within the HTML, and no frame around it."""
+"""What the page may load and do: its own files alone, and no frame around it. The page itself also has a script within,
+which `pages` allows by its hash."""
 
 _HEADERS: Final = (
     (b"content-security-policy", POLICY.encode()),

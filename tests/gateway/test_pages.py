@@ -1,5 +1,7 @@
 """The page's files as the gateway serves them."""
 
+import base64
+import hashlib
 import re
 from pathlib import Path
 
@@ -62,6 +64,15 @@ def test_no_script_makes_markup_of_data(script: Path) -> None:
     assert re.search(MARKUP_OF_STRINGS, script.read_text()) is None
 
 
-def test_the_html_has_neither_script_nor_style_of_its_own() -> None:
+def test_the_html_has_no_style_within_and_one_script_which_its_policy_names() -> None:
     html = (STATIC / "index.html").read_text()
-    assert re.findall(r"<style|\bstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html) == []
+    assert re.findall(r"<style|\bstyle=|\son\w+=", html) == []
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert len(re.findall(r"<script(?![^>]*\ssrc=)", html)) == 1
+    named = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+    async def scenario(http: httpx.AsyncClient) -> None:
+        policy = (await found(http, "/")).headers["content-security-policy"]
+        assert re.search(r"script-src [^;]*;", policy)[0] == f"script-src 'self' 'sha256-{named}';"  # type: ignore[index]
+
+    visited(NOWHERE, scenario)

@@ -22,6 +22,15 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A part of the address as it was before it was encoded; as it stands where nobody could have encoded it so. */
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name, value);
@@ -32,7 +41,7 @@ function filled(element, attributes, children) {
 }
 
 const PATHS = {
-  pause: "M8 5v14M16 5v14",
+  pause: "M7 5.5h3v13H7zM14 5.5h3v13h-3z",
   play: "M8 5l11 7-11 7z",
   restart: "M4 12a8 8 0 1 0 2.5-5.8M4 4v4.5h4.5",
   cancel: "M6 6l12 12M18 6L6 18",

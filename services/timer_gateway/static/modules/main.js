@@ -7,7 +7,7 @@ import { Book } from "./book.js";
 import "./card.js";
 import { Clocks } from "./clocks.js";
 import "./connection.js";
-import { h, icon } from "./elements.js";
+import { decoded, h, icon } from "./elements.js";
 import { Keys } from "./keys.js";
 import "./notices.js";
 import "./plans.js";
@@ -51,15 +51,15 @@ function show() {
     if (link.dataset.page === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  shown = MAKERS[name](id === undefined ? null : decodeURIComponent(id));
+  shown = MAKERS[name](id === undefined ? null : decoded(id));
   content.replaceChildren(...shown);
 }
 
 const MAKERS = {
   timers: () => [h("h1", { class: "unseen" }, "Timers"), form, board],
   stage: (id) => prepared("timer-stage", id, book, actions),
-  plans: () => refreshed(prepared("plan-list", notices)),
-  queues: () => refreshed(prepared("queue-list", notices)),
+  plans: () => refreshed(prepared("plan-list", notices, actions.prefix)),
+  queues: () => refreshed(prepared("queue-list", notices, actions.prefix)),
 };
 
 function prepared(name, ...given) {
@@ -255,10 +255,19 @@ async function begin() {
   tools.theme.addEventListener("click", toggleTheme);
   tools.help.addEventListener("click", () => keys.toggleSheet());
   tools["sign-out"].addEventListener("click", async () => {
-    await signOut();
-    location.reload();
+    try {
+      await signOut();
+      location.reload();
+    } catch (error) {
+      notices.fault(error.message);
+    }
   });
-  takeWho(await becomeKnown());
+  try {
+    takeWho(await becomeKnown());
+  } catch (error) {
+    notices.fault(error.message);
+    return;
+  }
   form.prepare(actions);
   board.prepare(book, actions);
   show();

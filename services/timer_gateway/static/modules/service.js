@@ -51,13 +51,26 @@ export async function signIn(token) {
 }
 
 export async function signOut() {
-  await fetch("/session", { method: "DELETE", headers: JSON_HEADERS });
+  await reach("/session", { method: "DELETE", headers: JSON_HEADERS });
 }
 
+/** What `ask` gives, which is asked again for as long as nobody can answer. */
+export async function untilAnswered(ask) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!error.isRetryable) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
+const AGAIN_MS = 1000;
 const JSON_HEADERS = { "Content-Type": "application/json" };
 
 async function session(method, body) {
-  const answer = await fetch("/session", { method, headers: body ? JSON_HEADERS : {}, body });
+  const answer = await reach("/session", { method, headers: body ? JSON_HEADERS : {}, body });
   if (answer.status === 401) return null;
   if (!answer.ok) throw await problemOf(answer);
   return answer.json();
@@ -77,15 +90,18 @@ async function triedAgain(ask) {
   throw refusal;
 }
 
-async function fetchJson(path, options = {}) {
-  let answer;
+async function fetchJson(path, options) {
+  const answer = await reach(path, options);
+  if (answer.ok) return answer.json();
+  throw await problemOf(answer);
+}
+
+async function reach(path, options) {
   try {
-    answer = await fetch(path, options);
+    return await fetch(path, options);
   } catch {
     throw new Refused("unreachable", "The service cannot be reached. Nothing is lost: timers go on without the page.", true);
   }
-  if (answer.ok) return answer.json();
-  throw await problemOf(answer);
 }
 
 async function problemOf(answer) {

@@ -1,16 +1,16 @@
 // As whom the page acts: a token from the link it was opened with, the session's cookie, or a token that is asked for.
 
-import { h, setText } from "./elements.js";
-import { signIn, whoAmI } from "./service.js";
+import { decoded, h, setText } from "./elements.js";
+import { signIn, untilAnswered, whoAmI } from "./service.js";
 
 /** Who the page acts as, {name, prefix, rights, signed_in}; asks until somebody is known. */
 export async function becomeKnown() {
   const token = tokenOfLink();
   if (token !== null) {
-    const who = await signIn(token);
+    const who = await untilAnswered(() => signIn(token));
     if (who !== null) return who;
   }
-  return (await whoAmI()) ?? askForToken();
+  return (await untilAnswered(whoAmI)) ?? askForToken();
 }
 
 /** The token behind #, which is taken out of the address so that nobody reads or bookmarks it. */
@@ -18,7 +18,7 @@ function tokenOfLink() {
   const match = /^#token=(.+)$/.exec(location.hash);
   if (match === null) return null;
   history.replaceState(null, "", location.pathname + location.search);
-  return decodeURIComponent(match[1]);
+  return decoded(match[1]);
 }
 
 function askForToken() {

@@ -2,7 +2,8 @@
 //
 // Browsers have six connections to a host over HTTP/1.1, so a stream for each tab would block the seventh. The tab that
 // holds the lock reads; when it is closed the browser gives the lock to another, which goes on after the last message
-// that all have seen. Where there are no locks (a plain http address that is not this machine) each tab has its own.
+// that all have seen. A tab in the background may be stopped with the lock in its hands: one that is looked at takes it
+// away then. Where there are no locks (a plain http address that is not this machine) each tab has its own.
 
 const NAME = "timer-events";
 const SILENT_MS = 7000;
@@ -39,18 +40,18 @@ export class SharedStream extends EventTarget {
   /** Listens to what another tab reads, and reads itself once this one is to. The first beat says that no event is missed from then on. */
   start() {
     this.#channel.addEventListener("message", ({ data }) => this.#take(data));
+    this.#saidAt = performance.now();
     if (!navigator.locks) return this.#open();
-    navigator.locks.request(NAME, () => {
-      this.#open();
-      return new Promise(() => {}); // held until the tab is closed
-    });
+    this.#readInTurn();
     this.#channel.postMessage({ kind: "hello" });
     return undefined;
   }
 
-  /** Opens the stream anew where it has been silent for too long, as after a sleep. */
+  /** Opens the stream anew where it has been silent for too long, as after a sleep, or takes it over from a tab that is. */
   check() {
-    if (this.#source !== null && performance.now() - this.#saidAt > DEAD_MS) this.tryAgain();
+    if (performance.now() - this.#saidAt <= DEAD_MS) return;
+    if (this.#source !== null) this.tryAgain();
+    else if (!document.hidden) this.#readInTurn({ steal: true });
   }
 
   /** Opens the stream anew, which shows whether the service can be reached: a network has gone or come. */
@@ -58,7 +59,25 @@ export class SharedStream extends EventTarget {
     if (this.#source !== null && this.#reopening === null) this.#reopen(0);
   }
 
+  /** Reads once it holds the lock, which it does until it is closed or another tab takes it away. */
+  async #readInTurn(options = {}) {
+    this.#saidAt = performance.now();
+    try {
+      await navigator.locks.request(NAME, options, () => {
+        this.#open();
+        return new Promise(() => {});
+      });
+    } catch {
+      this.#source?.close();
+      this.#source = null;
+      clearTimeout(this.#reopening);
+      this.#reopening = null;
+      this.#readInTurn();
+    }
+  }
+
   #open() {
+    this.#source?.close();
     this.#reopening = null;
     this.#saidAt = performance.now();
     this.#source = new EventSource(`/events?after=${encodeURIComponent(this.#cursor)}`);
@@ -102,6 +121,7 @@ export class SharedStream extends EventTarget {
       if (this.#source !== null && this.#lastBeat) this.#channel.postMessage(this.#currentBeat());
       return;
     }
+    if (this.#source === null) this.#saidAt = performance.now();
     const before = this.state;
     if (cursor) this.#cursor = cursor;
     this.#isCut = kind === "cut";
