@@ -32,7 +32,7 @@ setup: $(VENV)/ready ## Make .venv with everything in it
 run: $(VENV)/ready ## Start a local server and the client on it; TIME="0 0 5" asks nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/run_local.py $(TIME)
 
-web: $(VENV)/ready ## Start a local server and its gateway at http://127.0.0.1:8080
+web: $(VENV)/ready ## Start a local server and its page at http://127.0.0.1:8080
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/run_local.py --web
 
 screenshots: $(VENV)/ready ## Draw the page anew for docs/screenshots

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / each) for each in ("services", "tools", "tests")]
@@ -50,25 +53,34 @@ TIMERS = (
 def main() -> None:
     """Draws each view."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with furnished() as (url, time), browser() as running:
-        for size, (width, height) in SIZES.items():
-            for scheme in SCHEMES:
-                options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-                visitor = Visitor(running, **options)
-                visitor.context.clock.set_system_time(datetime.fromtimestamp(time.wall_ns() / NS_PER_S, UTC))
-                page = visitor.open(url)
-                page.wait_for_selector("[data-timer=laundry] .note")
-                page.screenshot(path=FOLDER / f"timers-{size}-{scheme}.png")
-                if size != "tablet":
-                    page.evaluate("location.hash = '#/timer/kitchen/tea'")
-                    page.wait_for_selector("timer-stage")
-                    page.screenshot(path=FOLDER / f"stage-{size}-{scheme}.png")
-                if (size, scheme) == ("desktop", "light"):
-                    for name in ("plans", "queues"):
-                        page.evaluate(f"location.hash = '#/{name}'")
-                        page.wait_for_selector(".records li")
-                        page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png")
-                visitor.close()
+    with browser() as running:
+        for size, scheme in product(SIZES, SCHEMES):
+            with furnished() as (url, time):  # anew, as timers run
+                draw(running, size, scheme, url, time)
+
+
+def draw(running: Browser, size: str, scheme: str, url: str, time: FakeTime) -> None:
+    """Draws the views at one size, in one scheme of colours."""
+    width, height = SIZES[size]
+    options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+    visitor = Visitor(running, **options)
+    visitor.context.clock.set_system_time(datetime.fromtimestamp(time.wall_ns() / NS_PER_S, UTC))
+    page = visitor.open(url)
+    page.wait_for_selector("[data-timer=laundry] .note")
+    page.screenshot(path=FOLDER / f"timers-{size}-{scheme}.png")
+    if size != "tablet":
+        page.evaluate("location.hash = '#/timer/kitchen/tea'")
+        page.wait_for_selector("timer-stage")
+        page.screenshot(path=FOLDER / f"stage-{size}-{scheme}.png")
+    if (size, scheme) == ("desktop", "light"):
+        for name in ("plans", "queues"):
+            page.evaluate(f"location.hash = '#/{name}'")
+            page.wait_for_selector(".records li")
+            if name == "queues":
+                page.get_by_role("button", name="Dead letters of mail").click()
+                page.wait_for_selector(".records .ended li")
+            page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png")
+    visitor.close()
 
 
 @contextmanager

@@ -17,7 +17,10 @@ export class TimerBoard extends HTMLElement {
   #filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter timers by name or id", title: "Filter (/)", spellcheck: "false" });
   #more = h("button", { type: "button", class: "quiet", click: () => this.#showMore() });
   #beyond = h("p", { class: "beyond" });
-  #empty = h("div", { class: "empty" });
+  #toolbar = h("div", { class: "toolbar" });
+  #emptyTitle = h("strong", {});
+  #emptyText = h("span", {});
+  #empty = h("div", { class: "empty" }, this.#emptyTitle, this.#emptyText);
   #ended = h("ul", { class: "ended", "aria-label": "Ended lately" });
   #endedPart = h("section", { hidden: true }, h("h2", {}, "Ended lately"), this.#ended);
   #arrange = () => this.arrange();
@@ -28,8 +31,9 @@ export class TimerBoard extends HTMLElement {
     this.#actions = actions;
     this.#filter.addEventListener("input", this.#arrange);
     const search = h("label", { class: "search" }, icon("search"), this.#filter);
+    this.#toolbar.append(this.#count, search);
     this.append(
-      h("section", {}, h("div", { class: "toolbar" }, this.#count, search), this.#empty, this.#grid, this.#more, this.#beyond),
+      h("section", {}, this.#toolbar, this.#empty, this.#grid, this.#more, this.#beyond),
       this.#endedPart,
     );
     for (const event of ["change", "list"]) book.addEventListener(event, () => this.#arrangeSoon());
@@ -130,8 +134,9 @@ export class TimerBoard extends HTMLElement {
     this.#beyond.hidden = !this.#book.hasMore;
     setText(this.#beyond, "There are more timers, which are due later.");
     this.#empty.hidden = active.length > 0;
-    const text = wanted ? `No timer fits “${wanted}”.` : "Nothing is running. Write a time above, such as 25m, and press Enter.";
-    setText(this.#empty, text);
+    this.#toolbar.hidden = active.length === 0 && !wanted;
+    setText(this.#emptyTitle, wanted ? `No timer fits “${wanted}”` : "Nothing is running");
+    setText(this.#emptyText, wanted ? "The filter looks at names and ids." : "Write a time above, such as 25m, or start a timer anywhere: it is here at once.");
   }
 
   #arrangeEnded(entries) {

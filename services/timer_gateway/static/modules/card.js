@@ -1,6 +1,6 @@
 // <timer-card>: one timer among others.
 
-import { moment } from "./amounts.js";
+import { moment, words } from "./amounts.js";
 import { Controls } from "./controls.js";
 import { h, icon, setText } from "./elements.js";
 import { drawRing } from "./ring.js";
@@ -43,7 +43,7 @@ export class TimerCard extends HTMLElement {
     setText(this.#id, entry.timer.label ? entry.timer.id : "");
     this.#name.title = entry.timer.label ? `${entry.timer.label} (${entry.timer.id})` : entry.timer.id;
     const due = this.#book.dueDate(entry);
-    setText(this.#ends, due ? `ends ${moment(due)}` : "stands still");
+    setText(this.#ends, due ? `ends ${moment(due)}` : `of ${words(entry.timer.duration_ms)}`);
     this.#controls.update(entry);
     this.draw(performance.now());
   }

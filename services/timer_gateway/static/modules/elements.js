@@ -41,7 +41,7 @@ function filled(element, attributes, children) {
 }
 
 const PATHS = {
-  pause: "M7 5.5h3v13H7zM14 5.5h3v13h-3z",
+  pause: "M6.5 5h3.5v14H6.5zM14 5h3.5v14H14z",
   play: "M8 5l11 7-11 7z",
   restart: "M4 12a8 8 0 1 0 2.5-5.8M4 4v4.5h4.5",
   cancel: "M6 6l12 12M18 6L6 18",

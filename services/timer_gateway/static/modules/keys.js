@@ -42,7 +42,7 @@ export class Keys {
     const isWriting = event.target.closest("input, textarea, select");
     if (isWriting && event.key === "Escape") event.target.blur();
     if (isWriting || (!this.isOn && event.key !== "Escape")) return;
-    if (this.#sheet && event.key !== "?") return; // the sheet itself closes by Escape
+    if (document.querySelector("dialog[open]") && !(this.#sheet && event.key === "?")) return; // a sheet closes by Escape itself
     if ([" ", "Enter"].includes(event.key) && event.target.closest("button, a, summary")) return;
     const run = this.#bindings[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!run || event.repeat) return;
@@ -58,7 +58,7 @@ export class Keys {
     this.#sheet = h(
       "dialog",
       { class: "sheet", "aria-labelledby": "sheet-title" },
-      h("form", { method: "dialog" }, h("h2", { id: "sheet-title" }, "Keys"), list, h("label", { class: "check" }, isOn, "Keys without Ctrl are on"), close),
+      h("form", { method: "dialog" }, h("h2", { id: "sheet-title", tabindex: -1, autofocus: true }, "Keys"), list, h("label", { class: "check" }, isOn, "Keys without Ctrl are on"), close),
     );
     this.#sheet.addEventListener("close", () => {
       this.#sheet.remove();

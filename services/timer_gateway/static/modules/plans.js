@@ -31,8 +31,7 @@ export class PlanList extends HTMLElement {
     });
     const fields = [["Rule", this.#rule], ["Name", this.#name], ["Label of its timers", this.#label]];
     this.append(
-      h("h1", {}, "Plans"),
-      h("p", { class: "lead" }, "Rules that start timers again and again."),
+      h("div", { class: "headline" }, h("h1", {}, "Plans"), h("p", { class: "lead" }, "Rules that start timers again and again.")),
       maker("New plan", fields, this.#hint, () => this.#make()),
       this.#state,
       this.#rows,
@@ -44,7 +43,7 @@ export class PlanList extends HTMLElement {
       const page = await call("plan.list", { limit: 200 });
       this.#known = new Set(page.plans.map(({ plan }) => plan));
       arrange(this.#rows, page.plans.map((plan) => this.#row(plan)));
-      setText(this.#state, page.plans.length ? "" : "There are no plans yet.");
+      setText(this.#state, page.plans.length ? "" : "There are no plans yet. A plan starts timers by a rule: every half hour, each weekday at nine, work and rest in turn.");
       if (page.next !== null) setText(this.#state, "The first 200 plans:");
     } catch (error) {
       setText(this.#state, error.message);
@@ -61,7 +60,8 @@ export class PlanList extends HTMLElement {
       act("Run now", name, "start", () => this.#change("plan.run", { plan: name, key: newName() })),
     ];
     const next = pending === null ? "–" : h("a", { href: `#/timer/${encodeURIComponent(pending.id)}` }, nextOf(pending));
-    const told = ["fired", "cancelled", "skipped", "missed"].map((each) => figure(each, counts[each], counts[each] ? null : "none"));
+    const others = ["cancelled", "skipped", "missed"].filter((each) => counts[each]);
+    const told = ["fired", ...others].map((each) => figure(each, counts[each], counts[each] ? null : "none"));
     return h(
       "li",
       { "data-record": name, "data-state": state },
@@ -81,7 +81,7 @@ export class PlanList extends HTMLElement {
     try {
       if (rule !== null) {
         const { next } = await call("plan.preview", { ...rule, count: 3 });
-        text = `comes ${next.map(({ at_ms }) => moment(new Date(at_ms))).join(" – ")}`;
+        text = `comes ${next.map(({ at_ms }) => moment(new Date(at_ms))).join(", ")} …`;
       }
     } catch (error) {
       [text, isFault] = [error.message, true];

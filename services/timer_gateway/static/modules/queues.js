@@ -7,7 +7,7 @@ import { act, arrange, figure, maker } from "./records.js";
 import { call } from "./service.js";
 
 const LETTERS = 50;
-const FIGURES = ["ready", "leased", "delayed", "dead", "dropped"];
+const FIGURES = ["ready", "leased", "delayed", "dead"];
 const ALARMING = ["dead", "dropped"];
 
 export class QueueList extends HTMLElement {
@@ -25,8 +25,7 @@ export class QueueList extends HTMLElement {
     this.#scope = scope;
     const hint = h("p", { class: "hint", id: "queue-hint" }, "It gets the ends of all timers whose ids begin so. Workers take them: timer work mail.");
     this.append(
-      h("h1", {}, "Queues"),
-      h("p", { class: "lead" }, "Ends of timers, shared among workers."),
+      h("div", { class: "headline" }, h("h1", {}, "Queues"), h("p", { class: "lead" }, "Ends of timers, shared among workers.")),
       maker("New queue", [["Name", this.#name], ["Ids that begin with", this.#prefix]], hint, () => this.#make()),
       this.#state,
       this.#rows,
@@ -38,7 +37,7 @@ export class QueueList extends HTMLElement {
       const { queues, next } = await call("queue.list", { limit: 200 });
       this.#known = new Set(queues.map(({ queue }) => queue));
       arrange(this.#rows, await Promise.all(queues.map((queue) => this.#row(queue))));
-      setText(this.#state, queues.length ? "" : "There are no queues yet.");
+      setText(this.#state, queues.length ? "" : "There are no queues yet. A queue hands each end to one of its workers, and again until it is acknowledged.");
       if (next !== null) setText(this.#state, "The first 200 queues:");
     } catch (error) {
       setText(this.#state, error.message);
@@ -50,7 +49,8 @@ export class QueueList extends HTMLElement {
     const { queue: name, dead, prefix } = queue;
     const isOpen = this.#opened.has(name) && dead > 0;
     const letters = isOpen ? await this.#letters(name) : null;
-    const told = FIGURES.map((each) => figure(each, queue[each], kindOf(each, queue[each])));
+    const told = [...FIGURES, ...(queue.dropped ? ["dropped"] : [])].map((each) => figure(each, queue[each], kindOf(each, queue[each])));
+    if (queue.oldest_ready_ms !== null) told.push(figure("oldest ready", words(queue.oldest_ready_ms)));
     const forDead = [
       act(isOpen ? "Hide dead letters" : "Dead letters", `of ${name}`, "take", () => this.#toggle(name), { "aria-expanded": String(isOpen) }),
       act("Revive all", `of ${name}`, "take", () => this.#move("queue.revive", name, null)),
@@ -59,7 +59,7 @@ export class QueueList extends HTMLElement {
       "li",
       { "data-record": name, "data-state": dead ? "dead" : "well", class: isOpen ? "wide" : null },
       h("div", { class: "title" }, h("h2", {}, name), h("span", { class: "badge" }, prefix === "" ? "all timers" : `${prefix}…`)),
-      h("dl", {}, ...told, figure("oldest ready", queue.oldest_ready_ms === null ? "–" : words(queue.oldest_ready_ms), queue.oldest_ready_ms === null ? "none" : null)),
+      h("dl", {}, ...told),
       h("div", { class: "controls" }, ...(dead ? forDead : []), act("Delete", name, "admin", () => this.#remove(queue), { class: "quiet last" })),
       letters,
     );

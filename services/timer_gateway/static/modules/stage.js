@@ -13,6 +13,7 @@ export class TimerStage extends HTMLElement {
   #ring = h("time-ring");
   #name = h("h1", {});
   #ends = h("p", { class: "ends" });
+  #fault = h("p", { class: "empty" });
   #payload = h("pre", {});
   #details = h("details", { hidden: true }, h("summary", {}, "Payload"), this.#payload);
   #wakeLock = null;
@@ -27,7 +28,7 @@ export class TimerStage extends HTMLElement {
     this.#controls = new Controls(actions, id);
     const back = h("a", { class: "icon", href: "#/", title: "Back (Esc)" }, icon("cancel"), h("span", { class: "unseen" }, "Back to all timers"));
     const full = h("button", { type: "button", class: "icon", title: "Whole screen (f)", click: () => this.toggleFullScreen() }, icon("stage"), h("span", { class: "unseen" }, "Whole screen"));
-    this.append(h("div", { class: "head" }, this.#name, full, back), this.#ring, this.#ends, this.#controls.element, this.#details);
+    this.append(h("div", { class: "head" }, this.#name, full, back), this.#ring, this.#ends, this.#fault, this.#controls.element, this.#details);
   }
 
   async connectedCallback() {
@@ -42,7 +43,7 @@ export class TimerStage extends HTMLElement {
       this.#payload.textContent = JSON.stringify(timer.payload, null, 2);
       this.#details.hidden = false;
     } catch (error) {
-      if (this.#book.get(this.#id) === undefined) setText(this.#ends, error.message);
+      if (this.#book.get(this.#id) === undefined) setText(this.#fault, error.message);
     }
   }
 
@@ -70,6 +71,7 @@ export class TimerStage extends HTMLElement {
     const entry = this.#book.get(this.#id);
     setText(this.#name, entry?.name ?? this.#id);
     this.#ring.hidden = entry === undefined;
+    this.#fault.hidden = entry !== undefined;
     this.#controls.element.hidden = entry === undefined;
     if (entry === undefined) return;
     const due = this.#book.dueDate(entry);
