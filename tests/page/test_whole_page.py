@@ -113,23 +113,35 @@ def test_twenty_tabs_are_live_over_one_stream_and_another_opens_at_once(visit: V
             expect(card(tab, "for-all")).to_have_count(1)
 
 
-def test_a_tab_that_the_browser_has_stopped_does_not_keep_others_from_reading(visit: Visit) -> None:
+def test_tabs_share_one_stream_also_where_the_browser_has_no_locks(visit: Visit) -> None:
     with LocalServer() as server, PageGateway(server.commands) as gateway:
         visitor = visit()
-        first = visitor.open(gateway.url)
-        second = visitor.tab()
-        second.clock.install()
-        visitor.go(second, gateway.url)
-        visitor.context.new_cdp_session(first).send("Page.setWebLifecycleState", {"state": "frozen"})
-        second.clock.fast_forward(13_000)
-        call(gateway.url, "timer.start", id="unfrozen", minutes=5)
-        expect(card(second, "unfrozen")).to_have_count(1)
-        visitor.context.new_cdp_session(first).send("Page.setWebLifecycleState", {"state": "active"})
-        expect(card(first, "unfrozen")).to_have_count(1)
-        call(gateway.url, "timer.start", id="thawed", minutes=5)
-        for tab in (first, second):
-            expect(card(tab, "thawed")).to_have_count(1)
+        visitor.context.add_init_script("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })")
+        first, *others = [visitor.open(gateway.url) for _ in range(8)]
         assert "timer_gateway_streams 1.0" in gateway.metrics
+        first.close(run_before_unload=True)
+        call(gateway.url, "timer.start", id="after", minutes=5)
+        for page in others:
+            expect(card(page, "after")).to_have_count(1)
+
+
+def test_a_tab_that_holds_the_stream_and_says_nothing_loses_it(visit: Visit) -> None:
+    hold = "options => { navigator.locks.request('timer-events', options, () => new Promise(() => {})).catch(() => {}) }"
+    with LocalServer() as server, PageGateway(server.commands) as gateway:
+        visitor = visit()
+        stopped = visitor.tab()  # as a tab in the background that the browser has stopped
+        stopped.goto(f"{gateway.url}/healthz")
+        stopped.evaluate(hold, {})
+        page = visitor.tab()
+        page.clock.install()
+        page.goto(gateway.url)
+        expect(page.locator("connection-state")).to_have_text("Connecting")
+        page.clock.fast_forward(13_000)
+        expect(page.locator("connection-state")).to_have_text("Live")
+        stopped.evaluate(hold, {"steal": True})
+        stopped.close()
+        call(gateway.url, "timer.start", id="again", minutes=5)
+        expect(card(page, "again")).to_have_count(1)
 
 
 def test_cut_off_it_says_since_when_and_catches_up(visit: Visit, url: str) -> None:

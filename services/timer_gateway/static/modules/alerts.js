@@ -120,7 +120,11 @@ export class Alerts {
 
 /** Runs in the first of the tabs that come with the same name. */
 async function onceInAllTabs(name, run) {
-  if (!navigator.locks) return run();
+  if (!navigator.locks) {
+    if (chosen("told", "") === name) return undefined;
+    choose("told", name);
+    return run();
+  }
   return navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
     if (!lock) return;
     run();

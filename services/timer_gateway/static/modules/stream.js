@@ -3,7 +3,9 @@
 // Browsers have six connections to a host over HTTP/1.1, so a stream for each tab would block the seventh. The tab that
 // holds the lock reads; when it is closed the browser gives the lock to another, which goes on after the last message
 // that all have seen. A tab in the background may be stopped with the lock in its hands: one that is looked at takes it
-// away then. Where there are no locks (a plain http address that is not this machine) each tab has its own.
+// away then. Where there are no locks (a plain http address that is not this machine) a lease stands in their place.
+
+import { Lease } from "./lease.js";
 
 const NAME = "timer-events";
 const SILENT_MS = 7000;
@@ -23,6 +25,7 @@ export class SharedStream extends EventTarget {
   #saidAt = null;
   #lastBeat = null;
   #reopening = null;
+  #lease = navigator.locks ? null : new Lease();
 
   /** When anything was heard last, on the monotonic clock; null before. */
   get heardAt() {
@@ -41,17 +44,17 @@ export class SharedStream extends EventTarget {
   start() {
     this.#channel.addEventListener("message", ({ data }) => this.#take(data));
     this.#saidAt = performance.now();
-    if (!navigator.locks) return this.#open();
-    this.#readInTurn();
+    if (this.#lease === null) this.#readInTurn();
+    else this.#readByLease();
     this.#channel.postMessage({ kind: "hello" });
-    return undefined;
   }
 
   /** Opens the stream anew where it has been silent for too long, as after a sleep, or takes it over from a tab that is. */
   check() {
+    if (this.#lease !== null) this.#readByLease();
     if (performance.now() - this.#saidAt <= DEAD_MS) return;
     if (this.#source !== null) this.tryAgain();
-    else if (!document.hidden) this.#readInTurn({ steal: true });
+    else if (this.#lease === null && !document.hidden) this.#readInTurn({ steal: true });
   }
 
   /** Opens the stream anew, which shows whether the service can be reached: a network has gone or come. */
@@ -68,12 +71,21 @@ export class SharedStream extends EventTarget {
         return new Promise(() => {});
       });
     } catch {
-      this.#source?.close();
-      this.#source = null;
-      clearTimeout(this.#reopening);
-      this.#reopening = null;
+      this.#stop();
       this.#readInTurn();
     }
+  }
+
+  #readByLease() {
+    if (!this.#lease.renew()) this.#stop();
+    else if (this.#source === null) this.#open();
+  }
+
+  #stop() {
+    this.#source?.close();
+    this.#source = null;
+    clearTimeout(this.#reopening);
+    this.#reopening = null;
   }
 
   #open() {
