@@ -18,26 +18,37 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def url() -> Iterator[str]:
-    """The page of a service that the tests share; each has timers of its own names."""
-    with LocalServer() as server, PageGateway(server.commands) as gateway:
-        yield gateway.url
+def gateway() -> Iterator[PageGateway]:
+    """A service with its page, which the tests share: each has timers of its own names."""
+    with LocalServer() as server, PageGateway(server.commands) as running:
+        yield running
+
+
+@pytest.fixture
+def url(gateway: PageGateway) -> str:
+    """Where the page of the shared service is."""
+    return gateway.url
 
 
 @pytest.fixture(scope="package")
 def regular(chromium: Browser) -> Iterator[Visitor]:
-    """A visitor who comes again and again, for tests that need no browser of their own."""
+    """A visitor who comes again and again, for tests that need none of their own, which costs a second."""
     visitor = Visitor(chromium)
     yield visitor
     visitor.close()
 
 
+@pytest.fixture(scope="package")
+def tab(regular: Visitor) -> Page:
+    """A tab of the regular visitor."""
+    return regular.tab()
+
+
 @pytest.fixture
-def page(regular: Visitor, url: str) -> Iterator[Page]:
-    """A tab of the regular visitor in which the page is live."""
-    tab = regular.open(url)
-    yield tab
-    tab.close()
+def page(regular: Visitor, tab: Page, url: str) -> Page:
+    """The page of the shared service, loaded anew and live, in the regular visitor's tab."""
+    regular.go(tab, url)
+    return tab
 
 
 @pytest.fixture

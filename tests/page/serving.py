@@ -46,11 +46,13 @@ class PageGateway:
         self._thread.join(LIMIT_S)
         assert not self._thread.is_alive(), "the gateway did not stop"
 
-    @property
-    def metrics(self) -> str:
-        """The series as they stand."""
+    def wait_for_streams(self, count: int) -> None:
+        """Waits until so many streams are open: those of tabs that were closed end a moment later."""
         assert self._parts is not None
-        return self._parts.metrics.text().decode()
+        end = time.monotonic() + LIMIT_S
+        while f"timer_gateway_streams {count}.0" not in (metrics := self._parts.metrics.text().decode()):
+            assert time.monotonic() < end, metrics
+            time.sleep(0.02)
 
     def _stop(self) -> None:
         assert self._parts is not None

@@ -107,7 +107,7 @@ def test_twenty_tabs_are_live_over_one_stream_and_another_opens_at_once(visit: V
     with LocalServer() as server, PageGateway(server.commands) as gateway:
         visitor = visit()
         tabs = [visitor.open(gateway.url) for _ in range(21)]
-        assert "timer_gateway_streams 1.0" in gateway.metrics
+        gateway.wait_for_streams(1)
         call(gateway.url, "timer.start", id="for-all", minutes=5)
         for tab in tabs:
             expect(card(tab, "for-all")).to_have_count(1)
@@ -118,7 +118,7 @@ def test_tabs_share_one_stream_also_where_the_browser_has_no_locks(visit: Visit)
         visitor = visit()
         visitor.context.add_init_script("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })")
         first, *others = [visitor.open(gateway.url) for _ in range(8)]
-        assert "timer_gateway_streams 1.0" in gateway.metrics
+        gateway.wait_for_streams(1)
         first.close(run_before_unload=True)
         call(gateway.url, "timer.start", id="after", minutes=5)
         for page in others:
@@ -126,7 +126,7 @@ def test_tabs_share_one_stream_also_where_the_browser_has_no_locks(visit: Visit)
 
 
 def test_a_tab_that_holds_the_stream_and_says_nothing_loses_it(visit: Visit) -> None:
-    hold = "options => { navigator.locks.request('timer-events', options, () => new Promise(() => {})).catch(() => {}) }"
+    hold = "how => { navigator.locks.request('timer-events', how, () => new Promise(() => {})).catch(() => {}) }"
     with LocalServer() as server, PageGateway(server.commands) as gateway:
         visitor = visit()
         stopped = visitor.tab()  # as a tab in the background that the browser has stopped
@@ -268,13 +268,13 @@ def test_queues_are_made_revived_and_deleted(page: Page, url: str) -> None:
     assert page.evaluate("window.hacked") is None
 
 
-def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(page: Page, url: str) -> None:
+def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(visit: Visit, url: str) -> None:
     call(url, "timer.start", id="axe-1", label="Accessible", minutes=5)
     call(url, "timer.start", id="axe-2", minutes=7)
     call(url, "timer.pause", id="axe-2")
     call(url, "plan.put", plan="axe-plan", every={"minutes": 30})
     call(url, "queue.put", queue="axe-queue", prefix="axe/")
-    page.set_viewport_size({"width": 320, "height": 640})
+    page = visit(viewport={"width": 320, "height": 640}).open(url)
     expect(card(page, "axe-2")).to_have_count(1)
     views = {"#/": "timer-card", "#/plans": ".records li", "#/queues": ".records li", "#/timer/axe-1": "timer-stage"}
     for hash_, sign in views.items():
