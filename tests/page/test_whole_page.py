@@ -68,12 +68,17 @@ def test_a_link_fills_the_form_and_only_a_click_starts(page: Page, url: str) -> 
     page.get_by_label("Time", exact=True).fill("soon")
     page.keyboard.press("Enter")
     expect(page.get_by_text("“soon” is no time")).to_be_visible()
+    page.get_by_label("Time", exact=True).fill("@14:30")
+    expect(page.locator("#start-hint")).to_have_text(re.compile("^ends .*14:30, in "))
     page.get_by_label("Time", exact=True).fill("@2030-12-01 09:30")
     page.get_by_label("Name", exact=True).fill("at a moment")
     page.keyboard.press("Enter")
     expect(card(page, "at a moment")).to_have_count(1)
     (started,) = [each for each in call(url, "timer.list", limit=1000)["timers"] if each["label"] == "at a moment"]
     assert started["at"] == "2030-12-01T09:30:00"
+    page.get_by_label("Name", exact=True).fill("by a preset")
+    page.get_by_role("button", name="10m").click()
+    expect(card(page, "by a preset").get_by_role("timer")).to_have_text(re.compile("^(10:00|09:)"))
 
 
 def test_an_end_is_told_by_title_sound_notification_and_words(visit: Visit, url: str) -> None:
@@ -103,6 +108,7 @@ def test_an_end_is_told_by_title_sound_notification_and_words(visit: Visit, url:
     expect(page.locator(".ended").get_by_role("link", name="Eggs")).to_be_visible()
 
 
+@pytest.mark.timeout(300)  # each tab is a process
 def test_twenty_tabs_are_live_over_one_stream_and_another_opens_at_once(visit: Visit) -> None:
     with LocalServer() as server, PageGateway(server.commands) as gateway:
         visitor = visit()
@@ -154,7 +160,12 @@ def test_cut_off_it_says_since_when_and_catches_up(visit: Visit, url: str) -> No
     shown = digits_s(page, "cut-1")
     call(url, "timer.start", id="cut-2", minutes=9)
     expect(card(page, "cut-1").get_by_role("timer")).not_to_have_text(re.compile(f":{shown % 60:02}$"))
+    page.evaluate("location.hash = '#/timer/cut-1'")
+    expect(page.locator("timer-stage")).to_be_visible()
+    expect(page.locator("connection-state")).to_be_visible()
     visitor.context.set_offline(False)
+    expect(page.locator("connection-state")).to_be_hidden()
+    page.keyboard.press("Escape")
     expect(card(page, "cut-2")).to_have_count(1)
     expect(page.locator("connection-state")).to_have_text("Live")
 
@@ -231,9 +242,10 @@ def test_plans_are_made_rest_and_are_deleted(page: Page, url: str) -> None:
     expect(brew.get_by_role("button", name="Resume brew")).to_be_focused()
     assert call(url, "plan.get", plan="brew")["state"] == "paused"
     brew.get_by_role("button", name="Delete brew").click()
-    page.keyboard.press("Enter")  # which is the answer that changes nothing
-    expect(page.locator("dialog")).to_have_count(0)
-    brew.get_by_role("button", name="Delete brew").click()
+    for key in ("Enter", "Escape"):  # the answer that changes nothing, and it leaves the page where it is
+        page.keyboard.press(key)
+        expect(page.locator("dialog")).to_have_count(0)
+        brew.get_by_role("button", name="Delete brew").click()
     page.locator("dialog").get_by_role("button", name="Delete").click()
     expect(brew).to_have_count(0)
     assert call(url, "plan.list", prefix="brew")["plans"] == []
