@@ -65,11 +65,12 @@ class Visitor:
         for may_fail in (True, True, True, True, False):
             try:
                 page.goto(url)
-                break
-            except Error as error:
-                if not may_fail or "ERR_NETWORK_CHANGED" not in error.message:
+                expect(page.locator("connection-state")).to_have_text("Live")
+            except (Error, AssertionError) as error:
+                if not may_fail or "ERR_NETWORK_CHANGED" not in str(error):
                     raise
-        expect(page.locator("connection-state")).to_have_text("Live")
+            else:
+                return
 
     def tab(self) -> Page:
         """A new tab whose faults are noted."""
