@@ -27,6 +27,7 @@ class QuietWire:
         return cast("Admission", self)
 
     def register(self, _: zmq.Poller) -> None: ...
+
     is_anything_wanted = True
 
     def publish_skipped(self, _: Iterable[Skipped]) -> None: ...
