@@ -37,6 +37,7 @@ web: $(VENV)/ready ## Start a local server and its page at http://127.0.0.1:8080
 
 screenshots: $(VENV)/ready ## Draw the page anew for docs/screenshots
 	@$(BIN)/python tools/page_screenshots.py
+	@$(BIN)/python tools/readme_picture.py
 
 # Without stored bytecode each of the processes that the tests start would compile the services, and pytest the tests.
 unexport PYTHONDONTWRITEBYTECODE
