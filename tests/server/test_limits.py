@@ -78,6 +78,8 @@ IN_TEXTS: dict[str, tuple[list[bytes], str]] = {
 """Frames of a DEALER that exceed it, and what the text says that begins with `error: `."""
 
 SHOWN: dict[str, str] = {
+    "characters of a tracestate": "protocol/test_traces.py::test_another_tracestate_is_told_with_what_is_allowed",
+    "members of a tracestate": "protocol/test_traces.py::test_another_tracestate_is_told_with_what_is_allowed",
     "percent of these two for one connection": (
         "server/test_shares.py::test_one_connection_has_half_of_the_places_and_is_told_so"
     ),

@@ -69,7 +69,7 @@ class SharedLimit(Generic[C]):
     @property
     def use(self) -> float:
         """How much of the limit all together have taken: 1 is all of it."""
-        return self._all.taken / self._maximum["server"]
+        return self._all.taken / maximum if (maximum := self._maximum["server"]) else 1.0
 
     def full_part(self, claimant: C, amount: int) -> Part[C] | None:
         """The part that has no room for so much more of a message; None where there is room in all."""
