@@ -16,7 +16,9 @@ def restore_in_parts(
     restoring = engine.restoring(ends, at_hand.__getitem__)
     line = iter(entries)
     while part := list(islice(line, most)):
+        needed = restoring.specs_needed()
+        needed.look_at(part)
         at_hand.clear()
-        at_hand.update({place: holder_at(place) for place in restoring.specs_needed(part)})
+        at_hand.update({place: holder_at(place) for place in needed.places})
         restoring.take(part)
     restoring.finish()

@@ -1,6 +1,6 @@
 """Restoring: a ledger is filled from its log, part by part, so that a loop may do other things in between."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from timer_protocol.messages import State
@@ -40,6 +40,37 @@ class Found(NamedTuple):
     paused: int
 
 
+class SpecsNeeded:
+    """Looks at entries before a `Restoring` takes them, and tells the places of the specs that it will ask for.
+
+    That is of few: mostly the version before is pending, and has the spec.
+    """
+
+    def __init__(self, pending: Mapping[str, Record], is_read: bool) -> None:
+        """`pending` are the pending timers before the first entry. `is_read` tells whether readers take up ends."""
+        self.places: set[int] = set()
+        self._pending = pending
+        self._is_read = is_read
+        self._stands: dict[str, bool] = {}
+        """Whether a timer is pending after the entries so far, by id."""
+
+    def look_at(self, entries: Iterable[Entry]) -> None:
+        """Takes note of the next entries."""
+        stands, pending = self._stands, self._pending
+        for entry in entries:
+            if isinstance(entry, OtherEntry):
+                self._is_read = True
+                continue
+            has_ended = entry.kind_number in ENDED_KINDS
+            if (
+                isinstance(entry, Referring)
+                and (self._is_read or not has_ended)
+                and not stands.get(entry.id, entry.id in pending)
+            ):
+                self.places.add(entry.spec_place)
+            stands[entry.id] = not has_ended
+
+
 class Restoring:
     """One log, of which all entries are taken in order, and then `finish` is called. Until then nothing may be asked.
 
@@ -58,22 +89,9 @@ class Restoring:
         self._is_read = False
         """Whether readers have an entry so far, and so may need the ends that come."""
 
-    def specs_needed(self, entries: Iterable[Entry]) -> set[int]:
-        """The places that `holder_at` may be asked for when these entries are taken next."""
-        entries = list(entries)
-        if Referring not in set(map(type, entries)):  # most specs are small
-            return set()
-        needed: set[int] = set()
-        ended: set[str] = set()
-        pending = self._filled.pending
-        for entry in entries:
-            if isinstance(entry, OtherEntry):
-                continue
-            if isinstance(entry, Referring) and (entry.id in ended or entry.id not in pending):
-                needed.add(entry.spec_place)
-            if entry.has_ended:
-                ended.add(entry.id)
-        return needed
+    def specs_needed(self) -> "SpecsNeeded":
+        """What tells which places `holder_at` will be asked for when the next entries are taken."""
+        return SpecsNeeded(self._filled.pending, self._is_read)
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Takes up entries, which come after those before. Raises what `holder_at` does."""

@@ -165,6 +165,7 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     for name, size in zip(("_BLOCKS", "_BYTES", "_KEYS"), request.param, strict=True):
         monkeypatch.setattr(module, name, size)
     monkeypatch.setattr(module, "_RESTORED", 2)
+    monkeypatch.setattr(module, "_SPECS", 2)
 
 
 def read_ahead(store: PostgresStore, connection: PGconn) -> Ahead:
@@ -188,13 +189,9 @@ def test_a_log_is_loaded_in_steps(store: PostgresStore, connection: PGconn, is_r
     assert taker.pauses >= len(list(stored_blocks(store.database, store.number))) // 2
 
 
-def test_what_was_read_ahead_and_is_still_so_is_not_read_again(
-    store: PostgresStore, connection: PGconn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lived = Lived(store)
-    ahead = read_ahead(store, connection)
-    lived.start("another")
-    lived.commit()
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The names of the statements with which PostgreSQL was asked, and how many rows came."""
     asked: list[tuple[str, int]] = []
 
     def noting(connection: PGconn, statement: Statement, parameters: Any = ()) -> Steps[Answer]:
@@ -203,10 +200,40 @@ def test_what_was_read_ahead_and_is_still_so_is_not_read_again(
         return answer
 
     monkeypatch.setattr(module, "asking", noting)
+    return asked
+
+
+def test_what_was_read_ahead_and_is_still_so_is_not_read_again(
+    store: PostgresStore, connection: PGconn, asked: list[tuple[str, int]]
+) -> None:
+    lived = Lived(store)
+    ahead = read_ahead(store, connection)
+    asked.clear()
+    lived.start("another")
+    lived.commit()
     assert loaded(Taker(store, connection), ahead) == at_once(store)
 
     of_blocks = [(name, rows) for name, rows in asked if name == "timer_some_blocks"]
     assert of_blocks == [("timer_some_blocks", 1), ("timer_some_blocks", 0)]
+
+
+def test_large_specs_that_many_short_turns_refer_to_are_read_together(
+    store: PostgresStore, connection: PGconn, asked: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RESTORED", 2)
+    bench, now_ns = Lived(store), BEGIN_NS + 2 * NS_PER_S
+    for number in range(20):
+        timer_id = f"large/{number}"
+        for request in (
+            StartParams(timer_id, minutes=1, payload=LARGE),
+            CancelParams(timer_id),
+            RestartParams(timer_id),
+        ):
+            bench.ask(request, now_ns)
+            bench.commit()
+    assert loaded(Taker(store, connection)) == at_once(store)
+
+    assert [name for name, _ in asked].count("timer_blocks_with") == 1
 
 
 @pytest.mark.usefixtures("sizes")

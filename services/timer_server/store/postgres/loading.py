@@ -47,6 +47,9 @@ _KEYS = 2048
 _RESTORED = 8
 """Blocks that are restored at once, of up to 32 entries each: within a millisecond."""
 
+_SPECS = 64
+"""Specs in other entries, of up to 64 KiB each, that are read at once, as each reading waits for PostgreSQL."""
+
 
 class Ahead:
     """The blocks of a shard as they were read while another server still wrote to it."""
@@ -117,35 +120,46 @@ def _loaded(connection: PGconn, number: int, restored: "_Restored", ahead: Ahead
         place = rows[-1][0]
         for start in range(0, len(rows), _RESTORED):
             yield None
-            needed = restored.look_at(rows[start : start + _RESTORED])
-            if needed:
-                restored.specs.update((yield from _specs(connection, number, needed)))
-            restored.take()
+            restored.look_at(rows[start : start + _RESTORED])
+            if len(restored.needed) >= _SPECS or start + _RESTORED >= len(rows):
+                if restored.needed:
+                    restored.specs = yield from _specs(connection, number, restored.needed)
+                while restored.take():
+                    yield None
     yield None
     restored.finish()
 
 
 class _Restored:
-    """A log that is restored some blocks at a time, each time first looked at and then taken."""
+    """A log that is restored some blocks at a time. Several times so many are looked at before the first are taken, to
+    read the specs for all of them together."""
 
     def __init__(self, state: LogState, begin: Begin) -> None:
-        self.specs: dict[int, Countdown] = {}
+        self.specs: Mapping[int, Countdown] = {}
         """The specs that stand in other entries and are needed for the blocks looked at, by their places."""
         self._next: deque[list[Entry]] = deque()
         self._verified = verify_complete(self._handed_on(), state.held, state.ends)
         self._restoring = begin(state, lambda place: self.specs[place])
+        self._needed = self._restoring.specs_needed()
 
-    def look_at(self, rows: Sequence[Row]) -> set[int]:
-        """Decodes the next blocks, and tells which specs have to be read for them. Raises `Damage`."""
-        self._next.extend(map(entries_of, rows))
-        needed = self._restoring.specs_needed(chain.from_iterable(self._next))
-        self.specs = {place: spec for place, spec in self.specs.items() if place in needed}
-        return needed - self.specs.keys()
+    @property
+    def needed(self) -> set[int]:
+        """The places of the specs that have to be read for the blocks looked at."""
+        return self._needed.places
 
-    def take(self) -> None:
-        """Takes up what was looked at. Raises `Damage` where entries are missing."""
-        for block in islice(self._verified, len(self._next)):
+    def look_at(self, rows: Sequence[Row]) -> None:
+        """Decodes the next blocks. Raises `Damage`."""
+        blocks = list(map(entries_of, rows))
+        self._next += blocks
+        self._needed.look_at(chain.from_iterable(blocks))
+
+    def take(self) -> bool:
+        """Takes up some of what was looked at; False once that was all. Raises `Damage` where entries are missing."""
+        for block in islice(self._verified, min(_RESTORED, len(self._next))):
             self._restoring.take(block)
+        if not self._next:
+            self._needed = self._restoring.specs_needed()
+        return bool(self._next)
 
     def finish(self) -> None:
         """Ends the restore. Raises `Damage` where the log ends too early."""
