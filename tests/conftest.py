@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 LONGEST_FIRST = [TESTS.parent / line for line in (TESTS / "longest_first.txt").read_text().split()]
 """Files of tests that take seconds, the longest first."""
 
-WORKERS_A_CORE = 2
+WORKERS_A_CORE = 3
 """Some tests wait for servers and containers. Each worker costs the time in which it imports and collects all tests."""
 
 MOST_WORKERS = 8
