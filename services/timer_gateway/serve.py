@@ -26,6 +26,7 @@ from timer_protocol import __version__
 from timer_protocol.log_lines import fields
 from timer_protocol.service_manager import ServiceManager
 from timer_protocol.settings import SettingError
+from timer_protocol.signs_of_life import give_signs_of_life
 
 IDLE_LIMIT_S = 60
 """How long a connection may stay open without a request: pages and proxies keep theirs."""
@@ -35,8 +36,6 @@ STOP_LIMIT_S = 3
 
 _SERVING = "serving"
 """What the service manager is told of a gateway that is not about to stop."""
-
-_NS_PER_S = 1_000_000_000
 
 
 class _Server(uvicorn.Server):
@@ -82,7 +81,7 @@ async def _serve(
 ) -> bool:
     parts = make_parts(settings, access)
     server = _Server(config_of(parts), manager)
-    living = asyncio.create_task(_stay_alive(manager)) if manager.listens else None
+    living = asyncio.create_task(give_signs_of_life(manager, _SERVING))
     try:
         is_interrupted = _take_signals(server, parts)
         for each in sockets:
@@ -92,16 +91,8 @@ async def _serve(
         log.info("stopped")
         return is_interrupted.is_set()
     finally:
-        if living is not None:
-            living.cancel()
+        living.cancel()
         await parts.upstream.close()
-
-
-async def _stay_alive(manager: ServiceManager) -> None:
-    """Gives signs of life for as long as the event loop turns."""
-    while True:
-        await asyncio.sleep(manager.interval_ns / _NS_PER_S)
-        manager.alive(_SERVING)
 
 
 def config_of(parts: Parts) -> uvicorn.Config:

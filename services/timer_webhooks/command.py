@@ -18,15 +18,16 @@ from timer_client.errors import ConfigError as SettingsFault
 from timer_client.errors import TimerError
 from timer_client.settings import Settings, load_settings
 from timer_protocol import __version__
-from timer_protocol.environment import read_environment
+from timer_protocol.environment import process_environment, read_environment
 from timer_protocol.log_writer import LogWriter, set_up
+from timer_protocol.service_manager import service_manager
 from timer_protocol.settings import SERVER_VARIABLES, SettingError
 from timer_protocol.signal_death import die_of
 from timer_protocol.standard_streams import OutputFailed, make_usable
 from timer_webhooks.config import Config, ConfigError, Endpoint, read_config
 from timer_webhooks.counts import Counts
 from timer_webhooks.database import Database, DatabaseError
-from timer_webhooks.logs import log
+from timer_webhooks.logs import fields, log
 from timer_webhooks.resend import NothingToSend, resend
 from timer_webhooks.serve import serve
 from timer_webhooks.signing import new_secret
@@ -184,12 +185,17 @@ def _send(path: Path) -> None:
     with _database(config) as database, database.sole_sender():
         _export(config, counts)
         try:
-            ended_by = asyncio.run(serve(config, settings, database, counts))
+            with service_manager(process_environment(), _tell_untold) as manager:
+                ended_by = asyncio.run(serve(config, settings, database, counts, manager))
         except ConfigError as error:
             raise Misuse(str(error)) from None
     writer.flush()
     if ended_by == signal.SIGINT:
         die_of(ended_by)
+
+
+def _tell_untold(reason: str) -> None:
+    log.warning("the service manager cannot be told (NOTIFY_SOCKET)", extra=fields(reason=reason))
 
 
 def _export(config: Config, counts: Mapping[str, Counts]) -> None:

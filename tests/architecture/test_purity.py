@@ -18,6 +18,7 @@ ASK_OUTSIDE = {
         "log_writer",
         "service_manager",
         "signal_death",
+        "signs_of_life",
         "small_files",
         "standard_streams",
     )

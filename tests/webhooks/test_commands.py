@@ -11,6 +11,7 @@ from drivers.peers import Requester
 from drivers.sender_process import SenderProcess
 from drivers.webhook_receiver import Receiver
 from local_server import LocalServer
+from service_ear import Ear
 from timer_webhooks.command import root
 from timer_webhooks.database import Database, Try
 from timer_webhooks.signing import key_of
@@ -40,9 +41,16 @@ def test_a_process_sends_and_ends_in_order(
     rpc.call("queue.put", queue="hooks", prefix="hook/", lease_ms=60_000, max_deliveries=0)
     rpc.call("timer.start", id="hook/1", seconds=0.01)
     (folder / "webhooks.toml").chmod(0o644)
-    with SenderProcess(folder, server.commands) as sender:
+    ear = Ear(f"{folder}/notify")
+    with (
+        closing(ear),
+        SenderProcess(folder, server.commands, NOTIFY_SOCKET=ear.place, WATCHDOG_USEC="200000") as sender,
+    ):
         receiver.wait_for(1)
+        assert ear.hear() == ["READY=1", "STATUS=sending"]
+        assert ear.hear() == ["WATCHDOG=1", "STATUS=sending"]
         assert sender.terminate() == 0
+        ear.hear_until("STOPPING=1")
     events = [line["event"] for line in sender.lines]
     assert "chmod 600" in events[0]
     assert events[1:] == ["sending", "working"]
