@@ -163,5 +163,5 @@ def _unauthorized(*, is_given: bool, is_near: bool) -> Response:
         detail, challenge = "this gateway does not know the token, or no longer", 'Bearer error="invalid_token"'
     else:
         detail, challenge = "a token is needed: Authorization: Bearer TOKEN, or the page's cookie", "Bearer"
-        detail += "" if is_near else "; only requests that come straight from this machine may go without one"
+        detail += "" if is_near else "; none only where the gateway listens on loopback and has no tokens"
     return problem(401, "unauthorized", "Unauthorized", detail, headers={"WWW-Authenticate": challenge})
