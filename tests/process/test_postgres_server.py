@@ -76,9 +76,8 @@ def test_a_port_for_other_servers_takes_nobody_who_is_none(tmp_path: Path, url: 
 
 
 def test_a_port_for_other_servers_is_open_to_others_only_with_keys(tmp_path: Path) -> None:
-    refused = timer_server(
-        folder=tmp_path, TIMER_STORE=NOBODY, TIMER_PEER_BIND="tcp://*:0", TIMER_BIND="tcp://127.0.0.1:0"
-    )
+    anywhere = {"TIMER_BIND": "tcp://127.0.0.1:0", "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0"}
+    refused = timer_server(folder=tmp_path, TIMER_STORE=NOBODY, TIMER_PEER_BIND="tcp://*:0", **anywhere)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "TIMER_PEER_BIND is 'tcp://*:0', which others than this machine can reach" in refused.stderr
     assert "it needs keys (TIMER_CURVE_SERVER_SECRET)" in refused.stderr

@@ -147,7 +147,8 @@ def test_the_working_directory_may_be_gone(tmp_path: Path) -> None:
     assert shell(gone, tmp_path, "--version").returncode == 0
     refused = shell(gone, tmp_path, TIMER_BIND="nonsense")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    no_place = shell(gone, tmp_path, TIMER_LOG_FORMAT="json", TIMER_BIND="tcp://127.0.0.1:0")
+    anywhere = {"TIMER_BIND": "tcp://127.0.0.1:0", "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0"}
+    no_place = shell(gone, tmp_path, TIMER_LOG_FORMAT="json", **anywhere)
     assert no_place.returncode == 1
     assert "timers.db" in no_place.stderr
     assert "Traceback" not in no_place.stderr

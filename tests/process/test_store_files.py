@@ -75,7 +75,8 @@ def test_a_fifo_in_the_place_of_the_store_is_refused_at_once(tmp_path: Path) -> 
 @pytest.mark.parametrize("arguments", [(), ("restored",)])
 @pytest.mark.parametrize("store", ["sqlite:///.", "sqlite:////"])
 def test_a_folder_without_a_name_is_no_store(tmp_path: Path, store: str, arguments: tuple[str, ...]) -> None:
-    refused = timer_server(*arguments, folder=tmp_path, TIMER_STORE=store, TIMER_LOG_FORMAT="text")
+    anywhere = {"TIMER_BIND": "tcp://127.0.0.1:0", "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0"}
+    refused = timer_server(*arguments, folder=tmp_path, TIMER_STORE=store, TIMER_LOG_FORMAT="text", **anywhere)
     assert refused.returncode == 1
     assert "it is a folder, and has to be a file" in refused.stderr
     assert "Traceback" not in refused.stderr
