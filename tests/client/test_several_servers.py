@@ -219,7 +219,7 @@ def test_a_log_is_followed_from_one_server_to_the_next(fakes: tuple[FakeServer, 
 def test_of_a_silent_server_only_its_own_connection_is_made_anew(
     fakes: tuple[FakeServer, FakeServer], connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("timer_client.vigil.SILENCE_S", 0.1)
+    monkeypatch.setattr("timer_client.vigil.SILENCE_S", 0.3)
     silent, other = fakes
     store = Store(*fakes, a=0, b=0)
     store.beat(other, b=0)
