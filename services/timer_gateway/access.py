@@ -44,16 +44,23 @@ class Guard:
     """Passes a request on with its `Caller` in `scope["caller"]`, or answers with a problem.
 
     To ask for one of `open_paths` takes no token: there the caller may be None. `probe_paths` are answered under any
-    `Host` besides, as probes ask by address.
+    `Host` besides, as probes ask by address. So are `scraped_paths` to whoever sends a token, as no page of another
+    site has one.
     """
 
     def __init__(
-        self, app: ASGIApp, access: Access, open_paths: Collection[str] = (), probe_paths: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        access: Access,
+        open_paths: Collection[str] = (),
+        probe_paths: Collection[str] = (),
+        scraped_paths: Collection[str] = (),
     ) -> None:
         self._app = app
         self._access = access
         self._open_paths = frozenset(open_paths)
         self._probe_paths = frozenset(probe_paths)
+        self._scraped_paths = frozenset(scraped_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request, or has the application do so."""
@@ -77,7 +84,8 @@ class Guard:
             host = host_of(headers.get(b"host", b"").decode("latin-1"))
         except ValueError:
             host = Host("", None)
-        if not self._access.hosts.has(host):
+        is_scrape = path in self._scraped_paths and _bearer(headers.get(b"authorization", b"")) is not None
+        if not is_scrape and not self._access.hosts.has(host):
             return _misdirected(headers.get(b"host", b""))
         refused = self._refused_by_origin(scope, headers, host) or _refused_by_media_type(scope["method"], headers)
         if refused is not None:

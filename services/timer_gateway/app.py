@@ -7,7 +7,8 @@
     routes
 
 Paths that tell nothing of timers need no caller: probes, the description of the API, the
-page's files, and /session, which asks for a token itself. Probes are also answered under any Host.
+page's files, and /session, which asks for a token itself. Probes are also answered under any Host, and so are
+metrics to whoever sends a token.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ from starlette.routing import Route
 from timer_gateway import api_page, pages
 from timer_gateway.access import Guard
 from timer_gateway.health import ALIVE_PATH, PROBE_PATHS, READY_PATH, Readiness, alive
-from timer_gateway.metrics import MEDIA_TYPE
+from timer_gateway.metrics import MEDIA_TYPE, METRICS_PATH
 from timer_gateway.middleware import Answering, Spending
 from timer_gateway.parts import Parts
 from timer_gateway.problems import problem
@@ -44,7 +45,7 @@ def application(parts: Parts) -> Starlette:
     ]
     routes = [
         *open_routes,
-        Route("/metrics", _metrics_of(parts), methods=["GET"]),
+        Route(METRICS_PATH, _metrics_of(parts), methods=["GET"]),
         Route("/rpc", Rpc(parts).post, methods=["POST"]),
         *Timers(parts.upstream).routes(),
         Streams(parts).route(),
@@ -64,6 +65,7 @@ def application(parts: Parts) -> Starlette:
                 access=parts.access,
                 open_paths=frozenset(route.path for route in open_routes),
                 probe_paths=PROBE_PATHS,
+                scraped_paths={METRICS_PATH},
             ),
             Middleware(Spending, rate=parts.rate),
         ],

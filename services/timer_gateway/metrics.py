@@ -16,6 +16,7 @@ from timer_gateway.requests import METHOD_BY_NAME
 from timer_protocol import __version__
 from timer_protocol.errors import ErrorCode
 
+METRICS_PATH: Final = "/metrics"
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 OTHER: Final = "other"
 AWAY: Final = "away"

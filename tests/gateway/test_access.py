@@ -54,7 +54,8 @@ class Gateway:
         sessions = Sessions(b"k" * 32, self.tokens, lambda: self.now_s)
         access = Access(Hosts(["timers.example"], is_encrypted=is_encrypted), self.tokens, sessions)
         routes = [Route("/rpc", _tell, methods=["GET", "POST"]), Route("/", _tell), session_route(access)]
-        self.app = Guard(Starlette(routes=routes), access, {"/", PATH})
+        routes.append(Route("/metrics", _tell))
+        self.app = Guard(Starlette(routes=routes), access, {"/", PATH}, scraped_paths={"/metrics"})
 
     def make(self, **said: Any) -> str:
         token, _ = make_token(self.path, said.pop("rights", ALL_RIGHTS), **said)
@@ -133,6 +134,30 @@ class TestTokens:
 
         for sent, caller in (((), None), ((("Authorization", f"Bearer {token}"),), "till")):
             assert ask(gateway.app, "GET", "/", [OURS, *sent]).json == {"caller": caller}  # type: ignore[list-item]
+
+    def test_metrics_are_told_under_any_host_for_a_token_alone(self, gateway: Gateway, sheltered: Gateway) -> None:
+        """Prometheus asks by a pod's address; a page whose name leads here has the cookie at most."""
+
+        def scraped(app: Guard, *headers: tuple[str, str], path: str = "/metrics") -> tuple[int, bytes]:
+            answer = ask(app, "GET", path, headers)
+            return answer.status, answer.body if answer.status == 200 else answer.problem.encode()
+
+        misdirected = (421, b"misdirected_request")
+        token = gateway.make(name="prometheus", rights=frozenset({"read"}))
+        bearer, wrong = ("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x")
+        cookie = gateway.cookie(token)
+        for host in ("10.1.2.3:8080", "gateway:8080", "attacker.example", ""):
+            foreign = ("Host", host)
+            assert scraped(gateway.app, foreign, bearer) == (200, b'{"caller":"prometheus"}')
+            assert scraped(gateway.app, foreign, bearer, path="/rpc") == misdirected
+            assert scraped(gateway.app, foreign, bearer, path="/") == misdirected
+            for sent in ((), (cookie,), (("Authorization", "Basic eDp5"),), (("Authorization", token),)):
+                assert scraped(gateway.app, foreign, *sent) == misdirected
+                assert scraped(sheltered.app, foreign, *sent) == misdirected
+            for app in (gateway.app, sheltered.app):
+                assert scraped(app, foreign, wrong, cookie) == (401, b"unauthorized")
+            embedded = ("Sec-Fetch-Site", "cross-site")
+            assert scraped(gateway.app, foreign, bearer, embedded) == (403, b"foreign_origin")
 
     def test_websocket_is_closed(self, gateway: Gateway) -> None:
         sent: list[Any] = []

@@ -203,6 +203,53 @@ def test_a_token_gets_what_is_below_its_prefix_and_nothing_once_it_is_gone(serve
     play(scenario, server.commands, tokens=path)
 
 
+BEAT_S = 0.05
+
+
+@pytest.fixture
+def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_stream, "BEAT_S", BEAT_S)
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_beats_go_on_while_nothing_happens(server: LocalServer) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = gateway.open()
+        beats = [await stream.next() for _ in range(3)]
+        assert [told.event for told in beats] == ["beat"] * 3
+        assert len({told.id for told in beats}) == 1
+        times_ms = [log["now_ms"] for told in beats for log in told.data["logs"].values()]
+        assert times_ms == sorted(times_ms)
+        assert times_ms[-1] - times_ms[0] >= 2 * BEAT_S * 1_000 - 10
+
+    play(scenario, server.commands)
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_says_again_that_the_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        stream = gateway.open()
+        assert [(await stream.next()).event for _ in range(2)] == ["away"] * 2
+
+    monkeypatch.setattr(pulse, "AWAY_AFTER_S", 0.05)
+    play(scenario, NOWHERE)
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_an_idle_stream_ends_once_its_token_is_gone(server: LocalServer, tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    token, _ = make_token(path, frozenset({"read"}))
+
+    async def scenario(gateway: Gateway) -> None:
+        stream = await opened(gateway, authorization=f"Bearer {token}")
+        path.write_text("")
+        gateway.parts.access.tokens.reload()
+        with pytest.raises(EOFError):
+            await stream.until("nothing")
+
+    play(scenario, server.commands, tokens=path)
+
+
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
