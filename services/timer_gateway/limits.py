@@ -21,6 +21,9 @@ HEAD_BYTES: Final = 16_384
 SENDING_LIMIT_S: Final = 10.0
 """How long a peer may take to send a request's head, and its body: slower ones hold a connection for nothing."""
 
+TAKING_LIMIT_S: Final = 60.0
+"""How long a peer may take nothing of an answer that waits for it. Streams end theirs earlier, and tell it to return."""
+
 CONNECTIONS: Final = 4_000
 """Connections at once, streams among them, or as many as the limit of open files has room for. More are closed."""
 
@@ -92,18 +95,18 @@ class Waits:
                 del self._held[caller]
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, most_bytes: int = BODY_BYTES) -> bytes:
     """The body of a request. Raises `Problem`: 413 for one that is too large, at once where its head says so; 408."""
     told = request.headers.get("content-length", "0")
-    if told.isdigit() and int(told) > BODY_BYTES:
-        raise _too_large()
+    if told.isdigit() and int(told) > most_bytes:
+        raise _too_large(most_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(SENDING_LIMIT_S):
             async for part in request.stream():
                 body += part
-                if len(body) > BODY_BYTES:
-                    raise _too_large()
+                if len(body) > most_bytes:
+                    raise _too_large(most_bytes)
     except TimeoutError:
         raise Problem(
             408,
@@ -117,12 +120,12 @@ async def body_of(request: Request) -> bytes:
     return bytes(body)
 
 
-def _too_large() -> Problem:
+def _too_large(most_bytes: int) -> Problem:
     return Problem(
         413,
         "too_large",
         "Request too large",
-        f"a body may have at most {BODY_BYTES} bytes",
+        f"a body may have at most {most_bytes} bytes",
         headers={"Connection": "close"},  # what is left of it is not read
-        maximum=BODY_BYTES,
+        maximum=most_bytes,
     )

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from timer_gateway.access import Access
 from timer_gateway.callers import Caller
 from timer_gateway.hosts import host_of
+from timer_gateway.limits import body_of
 from timer_gateway.problems import problem
 from timer_gateway.sessions import ended_cookies
 from timer_protocol.sender import Right
@@ -51,11 +52,7 @@ def session_route(access: Access) -> Route:
 
 
 async def _begin(access: Access, request: Request) -> Response:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _BODY_BYTES:
-            return problem(413, "too_large", "Too large", f"a session begins with at most {_BODY_BYTES} bytes")
+    body = await body_of(request, _BODY_BYTES)
     try:
         token = _login.decode(body).token
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from gateway.visits import LIMIT_S, NOWHERE, listening, problem, said_to, visited
 from local_server import LocalServer
 from timer_gateway import limits
+from timer_gateway.connections import Connection
 
 JSON = "Content-Type: application/json"
 
@@ -110,22 +112,21 @@ def test_peers_that_are_slow_or_speak_nonsense_are_cut(monkeypatch: pytest.Monke
         async with listening(server.commands) as connect:
             silent, dribbling, slow = await connect(), await connect(), await connect()
             hasty, chunked, huge, lines = await connect(), await connect(), await connect(), await connect()
-            gone = await connect()
-            gone[1].write(head(JSON, "Content-Length: 50"))
-            gone[1].close()
+            unsure = await connect()
             good = json.dumps(call()).encode()
             answers = await asyncio.gather(
                 said_to(silent),
                 said_to(dribbling, b"POST /rpc HT"),
                 said_to(slow, head(JSON, "Content-Length: 50"), b"{"),
+                said_to(unsure, head(JSON, "Content-Length: 50", path="/session"), b"{"),
                 said_to(hasty, b"\x16\x03\x01 TLS, and no HTTP\r\n\r\n"),
                 said_to(chunked, head(JSON, "Transfer-Encoding: chunked"), b"zz\r\nnonsense\r\n"),
                 said_to(huge, head(JSON, "Content-Length: 100000000")),
                 said_to(lines, b"POST /rpc HTTP/1.1\r\nX: " + b"x" * 70_000),
             )
             statuses = [answer.partition(b"\r\n")[0].split(b" ")[1:2] for answer in answers]
-            assert statuses == [[], [], [b"408"], [b"400"], [b"400"], [b"413"], [b"400"]]
-            assert b'"type":"/api#not_http"' in answers[3]
+            assert statuses == [[], [], [b"408"], [b"408"], [b"400"], [b"400"], [b"413"], [b"400"]]
+            assert b'"type":"/api#not_http"' in answers[4]
             reader, writer = await connect()
             for _ in range(2):  # one connection, two requests, and a good one is not cut while it goes on
                 writer.write(head(JSON, f"Content-Length: {len(good)}") + good)
@@ -137,6 +138,94 @@ def test_peers_that_are_slow_or_speak_nonsense_are_cut(monkeypatch: pytest.Monke
             writer.close()
 
     asyncio.run(meet())
+
+
+@pytest.mark.parametrize(
+    ("question", "status"),
+    [
+        (head("Content-Length: 50"), 415),
+        (head(JSON, "Content-Length: 50", path="/none"), 404),
+        (head(JSON, "Content-Length: 50").replace(b"127.0.0.1", b"elsewhere"), 421),
+        (head("Transfer-Encoding: chunked").replace(b"POST /rpc", b"GET /healthz") + b"32\r\n", 200),
+    ],
+    ids=["media type", "path", "host", "GET"],
+)
+def test_a_body_that_nobody_reads_has_its_limit_too(
+    monkeypatch: pytest.MonkeyPatch, question: bytes, status: int
+) -> None:
+    monkeypatch.setattr("timer_gateway.connections.SENDING_LIMIT_S", 0.1)
+
+    async def meet() -> None:
+        async with listening(NOWHERE) as connect:
+            reader, writer = await connect()
+            writer.write(question)
+            assert f" {status} ".encode() in await asyncio.wait_for(reader.readline(), LIMIT_S)
+            await said_to((reader, writer), b"{")  # it is closed
+
+    asyncio.run(meet())
+
+
+def test_a_body_that_comes_after_its_answer_leaves_the_connection_open() -> None:
+    async def meet() -> None:
+        async with listening(NOWHERE) as connect:
+            reader, writer = await connect()
+            writer.write(head("Content-Length: 50"))
+            assert b" 415 " in await asyncio.wait_for(reader.readline(), LIMIT_S)
+            question = b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+            assert b'{"status":"ok"}' in await said_to((reader, writer), b" " * 50 + question)
+
+    asyncio.run(meet())
+
+
+@pytest.mark.parametrize("ending", ["stays", "closes", "idles"])
+def test_answers_that_are_not_read_are_given_up(monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    monkeypatch.setattr("timer_gateway.connections.TAKING_LIMIT_S", 0.1)
+    monkeypatch.setattr("timer_gateway.serve.IDLE_LIMIT_S", 0.1 if ending == "idles" else 60)
+    lost = asyncio.Event()
+    made, gone = Connection.connection_made, Connection.connection_lost
+
+    def connection_made(self: Connection, transport: asyncio.Transport) -> None:
+        made(self, transport)
+        if ending != "stays":
+            transport.set_write_buffer_limits(10**9)  # all answers are given; the last one closes
+
+    def connection_lost(self: Connection, exc: Exception | None) -> None:
+        gone(self, exc)
+        lost.set()
+
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
+    monkeypatch.setattr(Connection, "connection_lost", connection_lost)
+
+    async def meet() -> None:
+        async with listening(NOWHERE) as connect:
+            _, writer = await connect(limit=1024)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            question = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            last = b"Connection: close\r\n" if ending == "closes" else b""
+            writer.write((question + b"\r\n") * 99 + question + last + b"\r\n")
+            await asyncio.wait_for(lost.wait(), LIMIT_S)
+            writer.transport.abort()
+
+    asyncio.run(meet())
+
+
+@pytest.mark.parametrize("path", ["/rpc", "/session"])
+def test_who_hangs_up_within_a_body_is_no_failure_of_the_gateway(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def meet() -> None:
+        async with listening(NOWHERE) as connect:
+            _, writer = await connect()
+            writer.write(head(JSON, "Content-Length: 50", path=path) + b"{")
+            writer.close()
+            question = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            counted = f'timer_gateway_requests_total{{method="POST",route="{path}",status='
+            async with asyncio.timeout(LIMIT_S):
+                while counted not in (told := (await said_to(await connect(), question)).decode()):
+                    pass
+            assert f'{counted}"400"}} 1.0' in told
+
+    asyncio.run(meet())
+    assert not caplog.records
 
 
 def test_a_connection_too_many_is_closed_and_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
