@@ -95,7 +95,7 @@ class Connection(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
 
     def _limit_sending(self) -> None:
-        """Limits the time for a head, and for a body whose request is answered. Other bodies are limited by who reads."""
+        """Limits the time for a head, and for a body whose request is answered. Who reads another body limits it."""
         state = self.conn.their_state
         is_unread = state is h11.SEND_BODY and self.conn.our_state is h11.DONE
         awaited = state if state is h11.IDLE or is_unread else None

@@ -22,7 +22,7 @@ SENDING_LIMIT_S: Final = 10.0
 """How long a peer may take to send a request's head, and its body: slower ones hold a connection for nothing."""
 
 TAKING_LIMIT_S: Final = 60.0
-"""How long a peer may take nothing of an answer that waits for it. Streams end theirs earlier, and tell it to return."""
+"""How long a peer may take nothing of an answer that waits for it. Streams are cut earlier, and told to come again."""
 
 CONNECTIONS: Final = 4_000
 """Connections at once, streams among them, or as many as the limit of open files has room for. More are closed."""

@@ -203,9 +203,11 @@ def test_answers_that_are_not_read_are_given_up(monkeypatch: pytest.MonkeyPatch,
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             question = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             last = b"Connection: close\r\n" if ending == "closes" else b""
-            writer.write((question + b"\r\n") * 99 + question + last + b"\r\n")
-            await asyncio.wait_for(lost.wait(), LIMIT_S)
-            writer.transport.abort()
+            try:
+                writer.write((question + b"\r\n") * 99 + question + last + b"\r\n")
+                await asyncio.wait_for(lost.wait(), LIMIT_S)
+            finally:
+                writer.transport.abort()
 
     asyncio.run(meet())
 
