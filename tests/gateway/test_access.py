@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,6 +20,8 @@ from timer_client.settings import Settings
 from timer_gateway.access import Access, Guard
 from timer_gateway.callers import ANYBODY, Caller
 from timer_gateway.hosts import Hosts
+from timer_gateway.metrics import Metrics
+from timer_gateway.middleware import Answering
 from timer_gateway.narrowing import narrowed, narrowed_prefix, needs_queue_prefix
 from timer_gateway.opening import first_link, open_access, read_again
 from timer_gateway.requests import METHOD_BY_NAME, Request
@@ -55,7 +58,9 @@ class Gateway:
         access = Access(Hosts(["timers.example"], is_encrypted=is_encrypted), self.tokens, sessions)
         routes = [Route("/rpc", _tell, methods=["GET", "POST"]), Route("/", _tell), session_route(access)]
         routes.append(Route("/metrics", _tell))
-        self.app = Guard(Starlette(routes=routes), access, {"/", PATH}, scraped_paths={"/metrics"})
+        answering = Middleware(Answering, metrics=Metrics(), clock=lambda: self.now_s, paths=frozenset())
+        app = Starlette(routes=routes, middleware=[answering])
+        self.app = Guard(app, access, {"/", PATH}, scraped_paths={"/metrics"})
 
     def make(self, **said: Any) -> str:
         token, _ = make_token(self.path, said.pop("rights", ALL_RIGHTS), **said)
