@@ -241,13 +241,17 @@ class Cluster:
 
     def replicate(self, names: str = "") -> None:
         """Has commits of the primary wait for standbys, by default for any one, and waits until they follow."""
-        self.primary.set("synchronous_standby_names", names or f"ANY 1 ({', '.join(s.name for s in self.standbys)})")
+        self._wait_for_any(names)
         for _ in range(int(REPLICATED_LIMIT_S / 0.02)):
             states = self.primary.execute("select sync_state from pg_stat_replication where state = 'streaming'")
             if len(states) == len(self.standbys) and any(state != ("async",) for state in states):
                 return
             self.primary.execute("select pg_sleep(0.02)")
         raise AssertionError(f"the standbys do not follow: {self.primary.lines}")
+
+    def _wait_for_any(self, names: str = "") -> None:
+        """Has commits of the primary wait for a standby, by default for any one."""
+        self.primary.set("synchronous_standby_names", names or f"ANY 1 ({', '.join(s.name for s in self.standbys)})")
 
     def follow(self, node: Node, primary: Node) -> None:
         """Has a node that is stopped follow another primary once it is started."""
@@ -272,7 +276,12 @@ class Cluster:
         return self.primary
 
     def follow_promoted(self) -> None:
-        """Has all standbys follow the primary that was promoted, and its commits wait for them."""
+        """Has all standbys follow the primary that was promoted, and its commits wait for them.
+
+        It is told their names first: once a standby has confirmed, PostgreSQL 15 does not look again at commits that
+        already wait when the names are set.
+        """
+        self._wait_for_any()
         for standby in self.standbys:
             standby.kill()
             self.follow(standby, self.primary)
