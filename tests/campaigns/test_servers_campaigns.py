@@ -15,13 +15,16 @@ from postgres_store import require_postgres
 pytestmark = pytest.mark.thorough
 
 TWO = 2
+WITHIN_LEASE_S = 1.2
+"""How long a server stands still that is to notice that, and not to be declared dead itself: more than half a lease,
+and less than a whole one together with the time between two beats."""
 
 PLAYS: dict[str, tuple[Callable[..., Report], str]] = {
     "takes_shards_ahead_of_their_time": (partial(takeover.play, rate=50), "no_event_before_its_deadline"),
     "sends_on_twice_without_keys": (keyless.play, keyless.ONE_EFFECT),
     "dies_when_told_to_end": (rolling_servers.play, "a_server_ends_as_it_should"),
     "takes_its_own_sleep_for_silence": (
-        partial(stopped_servers.play, lasting_s=1.5),
+        partial(stopped_servers.play, lasting_s=WITHIN_LEASE_S),
         "nothing_is_taken_from_the_living",
     ),
 }

@@ -56,13 +56,16 @@ def dies_when_told_to_end() -> None:
 
 
 def takes_its_own_sleep_for_silence() -> None:
-    """Whoever stood still declares the others dead, as it has heard nothing of them."""
-    observe = Silence.observe
+    """Whoever stood still declares the others dead, as it has heard nothing of them. It tries that again at each beat:
+    whom it sees beat meanwhile it cannot declare dead."""
+    observe, stood_still = Silence.observe, False
 
     def observe_wrongly(self: Silence, others: Iterable[ServerRow], sent_ns: int, received_ns: int) -> list[ServerRow]:
+        nonlocal stood_still
         rows, before_ns = list(others), self._sent_ns
         silent = observe(self, rows, sent_ns, received_ns)
-        return rows if before_ns is not None and sent_ns - before_ns > self._longest_gap_ns else silent
+        stood_still |= before_ns is not None and sent_ns - before_ns > self._longest_gap_ns
+        return rows if stood_still else silent
 
     Silence.observe = observe_wrongly  # type: ignore[method-assign]
 
