@@ -64,7 +64,7 @@ class Timers:
 
     def start_all(self, starts: Starts, of_all: int) -> bool:
         """Starts some of so many timers in one step; False, and nothing has changed, where one might be refused."""
-        return self.engine.bulk_starts.start(starts, of_all, self.now_ns)
+        return self.engine.bulk_starts.start(starts, of_all, self.now_ns) is not None
 
     def ask(self, params: StartParams | GetParams) -> Countdown:
         """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
@@ -255,9 +255,8 @@ def check_columns(params: StartManyParams) -> None:
 def _starts(params: StartManyParams) -> Starts:
     """What is asked of each timer."""
     count = len(params.ids)
-    seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * count
     traces = params.traces if isinstance(params.traces, list) else [params.traces] * count if params.traces else None
-    return Starts(params.ids, seconds, params.labels, params.payloads, traces)
+    return Starts(params.ids, params.seconds, params.labels, params.payloads, traces)
 
 
 def _start(starts: Starts, index: int) -> StartParams:
@@ -265,7 +264,8 @@ def _start(starts: Starts, index: int) -> StartParams:
     label = "" if starts.labels is None else starts.labels[index]
     _check_label(label)
     payload = NULL if starts.payloads is None else starts.payloads[index]
-    start = StartParams(starts.ids[index], 0, 0, starts.seconds[index], label, payload)
+    seconds = starts.seconds[index] if isinstance(starts.seconds, Sequence) else starts.seconds
+    start = StartParams(starts.ids[index], 0, 0, seconds, label, payload)
     trace = None if starts.traces is None else starts.traces[index]
     return start if trace is None else replace(start, trace=trace)
 

@@ -6,7 +6,8 @@ So records of running timers, compared as bytes, are in the order of their deadl
 order of the log. See github.com/msgpack/msgpack, spec.md.
 """
 
-from collections.abc import Callable, Iterable
+import struct
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Raw, Struct, msgpack
 
@@ -23,7 +24,18 @@ SURELY_SMALL_BYTES = SPEC_REPEATED_BYTES // 4
 """As many characters never have more bytes than that. This quick test settles most starts."""
 
 _NIL = 0xC0
+_ARRAY, _ARRAY_SHORT = 0x90, 16
+_ARRAY_16, _ARRAY_32 = struct.Struct(">BH"), struct.Struct(">BI")
 _BEHIND_LENGTH_AND_TAG = 2
+
+
+class Same(Struct, frozen=True, gc=False):
+    """A column in which all have one value."""
+
+    value: object
+
+
+Column = Iterable[object] | Same
 
 
 class Head(Struct, frozen=True, gc=False, array_like=True):
@@ -72,9 +84,33 @@ def pack(entry: Entry) -> Record:
     return bytes(_buffer)  # a copy of the right size: what `encode` returns has half as much again allocated
 
 
-def pack_columns(*columns: Iterable[object]) -> list[Record]:
-    """The records of entries, given by columns: of their tag, and of their fields in order. The shortest one counts."""
-    return list(map(bytes, _split(_encoder.encode(list(zip(*columns, strict=False))))))
+def pack_columns(count: int, columns: Sequence[Column]) -> list[Record]:
+    """The records of so many entries, given by columns: of their tag, and of their fields in order. What is the same
+    for all is packed once."""
+    parts: list[Iterable[object]] = []
+    same = _array_of(len(columns))
+    for column in columns:
+        if isinstance(column, Same):
+            same += _encoder.encode(column.value)
+            continue
+        if same:
+            parts.append([Raw(same)] * count)
+            same = b""
+        parts.append(column)
+    if same:
+        parts.append([Raw(same)] * count)
+    flat: list[object] = [None] * (count * len(parts))
+    for at, part in enumerate(parts):
+        flat[at :: len(parts)] = part
+    packed = _encoder.encode(flat)  # as an array of all parts, of which one of all records is made
+    return list(map(bytes, _split(_array_of(count) + packed[len(_array_of(len(flat))) :])))
+
+
+def _array_of(count: int) -> bytes:
+    """How an array of so many items begins."""
+    if count < _ARRAY_SHORT:
+        return bytes([_ARRAY | count])
+    return _ARRAY_16.pack(0xDC, count) if count < 1 << 16 else _ARRAY_32.pack(0xDD, count)
 
 
 def is_large(label: str, other_bytes: int) -> bool:
