@@ -72,7 +72,7 @@ class Noting:
     def _dues_ns(self, now_ns: int) -> Iterator[int]:
         """When the next ends of each shard are due, and those that wait long to be durable, by the server's clock."""
         for shard in self._shards.owned:
-            for due_ns in (shard.engine.next_due_ns(), shard.engine.next_wall_due_ns()):
+            for due_ns in (shard.engine.next_due_ns(), shard.engine.expiry.next_wall_due_ns()):
                 if due_ns is not None:
                     yield due_ns - shard.ahead_ns
         for turn in self._in_flight:
