@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from timer_protocol.durations import NS_PER_MS
-from timer_server.core.effects import Now, WallClock, is_moved
+from timer_server.core.bulk_ends import ended
+from timer_server.core.effects import Now, WallClock, is_moved, round_up
 from timer_server.core.ledger import Ledger
-from timer_server.core.model import Countdown
+from timer_server.core.model import FIRED, Countdown
 from timer_server.core.plans.timers import PLAN_MARK
 from timer_server.core.readers import EndReaders
 from timer_server.core.versions import Versions
@@ -72,6 +73,8 @@ class Expiry:
         return looked_at == most
 
     def _end_due(self, now: Now, most: int, by_wall: bool) -> int:
+        """One ends as a request would end it; those on the timeline that come behind it then end in one step, up to the
+        next of a plan."""
         now_ms = (now.ns + (now.ahead_ns if by_wall else 0)) // NS_PER_MS
 
         def fired(timer: Countdown) -> Countdown:
@@ -79,11 +82,23 @@ class Expiry:
 
         readers, done = self._readers, 0
         taken_up = readers.taken_up
-        while (
-            done + (readers.taken_up - taken_up) // TAKEN_UP_A_FIRE < most
-            and (ended := self._ledger.end_next(now_ms, fired, by_wall)) is not None
-        ):
+        while (left := most - done - (readers.taken_up - taken_up) // TAKEN_UP_A_FIRE) > 0 and (
+            timer := self._ledger.end_next(now_ms, fired, by_wall)
+        ) is not None:
             done += 1
-            if PLAN_MARK in ended.id:
-                done += self._plan_goes_on(ended, now.ns)
+            if PLAN_MARK in timer.id:
+                done += self._plan_goes_on(timer, now.ns)
+            elif not by_wall:
+                done += self._end_together(now, (left - 1) * TAKEN_UP_A_FIRE // (TAKEN_UP_A_FIRE + readers.count))
         return done
+
+    def _end_together(self, now: Now, most: int) -> int:
+        """Ends timers that are due in one step, and returns how many: as `Versions.fired` would one after the other.
+
+        One has ended right before, so what readers have done before is logged already.
+        """
+        rows = self._ledger.take_due(now.ns // NS_PER_MS, most, PLAN_MARK)
+        if rows:
+            place, others = self._ledger.last_place + 1, self._ledger.others
+            self._ledger.end_all(ended(rows, FIRED, round_up(now.ns), place, others))
+        return len(rows)

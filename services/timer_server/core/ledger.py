@@ -11,20 +11,21 @@ from typing import Any
 from msgspec import Struct
 
 from timer_protocol.messages import State, StateCounts
+from timer_server.core.bulk_ends import Ends
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Countdown, Entry, Recall, Referring, Traced, as_logged
+from timer_server.core.model import FIRED, STARTED, Countdown, Entry, NewEntry, Recall, Referring, Traced, as_logged
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
 from timer_server.core.readers import EndReaders
-from timer_server.core.records import Record, head, pack, unpack
+from timer_server.core.records import Record, Row, head, pack, unpack
 from timer_server.core.restoring import Filled, Found, HolderAt, Restoring
 from timer_server.core.timer_order import TimerOrder
 from timer_server.core.traces import PendingTraces
-from timer_server.core.turn_entries import TurnEntries, made
+from timer_server.core.turn_entries import Packed, TurnEntries, made
 
 _REMOVED_MOST = 250
 """Entries that one turn removes because readers or queues need them no more. Each may stand in a block of its own."""
@@ -91,9 +92,9 @@ class Ledger:
         )
         self._paused = 0
         self._entries: list[Any] = []
-        """New entries, each a `NewEntry`, or its record where a timer was started in bulk."""
+        """New entries, each a `NewEntry`, or its record where it was made in bulk."""
         self._has_others = False
-        self._packed = 0
+        self._packed: list[Packed] = []
         self._records: list[Record] = []
         self._obsolete: list[int] = []
         self.last_place = 0
@@ -157,7 +158,7 @@ class Ledger:
         """Logs new timers, which run on the timeline, by their records. Their places have to follow the last one."""
         self.last_place += len(records)
         self._entries += records
-        self._packed += len(records)
+        self._packed.append(Packed(STARTED, len(records)))
         self._records += records
         self._ids.add_all(timer_ids)
         self._pending.update(zip(timer_ids, records, strict=True))
@@ -187,6 +188,51 @@ class Ledger:
         timer = ended(before)
         self._take_up(timer, before)
         return timer
+
+    def take_due(self, now_ms: int, most: int, mark: str) -> list[Row]:
+        """Takes timers that are due on the timeline out of their deadlines, the earliest first: they are to end now, by
+        `end_all`. They are at most so many, and end before the first one that has `mark` in its id.
+        """
+        return self._deadlines.take_due(now_ms, most, mark)
+
+    def end_all(self, ends: Ends) -> None:
+        """Logs ends of pending timers, of which none is bound to the wall clock. Their places have to follow the last
+        one. Those that have fired were taken by `take_due`.
+        """
+        first, count = self.last_place + 1, len(ends.ids)
+        self.last_place += count
+        self._log_all(ends)
+        for timer_id in ends.ids:
+            del self._pending[timer_id]
+        places = self.places
+        places.pending -= count
+        places.ended += count
+        if places.shares is not None:
+            for timer_id in ends.ids:
+                places.shares.count(timer_id, -1)
+        if min(ends.places_before) <= self.horizon:
+            both = zip(ends.places_before, ends.spec_places, strict=True)
+            self._obsolete += [before for before, spec in both if before <= self.horizon and before != spec]
+        self._ended["fired" if ends.kind_number == FIRED else "cancelled"].update(
+            zip(ends.ids, range(first, first + count), strict=True)
+        )
+
+    def _log_all(self, ends: Ends) -> None:
+        """Logs ends, and offers them to readers, if there are any."""
+        entries: Sequence[NewEntry | Record] = ends.records
+        logged = ends.records
+        if self._readers.count or self._traces or any(ends.spec_places):
+            events = [self._traces.joined_to(unpack(record)) for record in ends.records]
+            for timer_id in ends.ids:
+                self._traces.pop(timer_id, None)
+            for event in events:
+                self._readers.offer(event)
+            entries, logged = events, [pack(as_logged(event)) for event in events]
+        else:
+            fired_ms = [due_ms for due_ms in ends.dues_ms if due_ms is not None] if ends.kind_number == FIRED else ()
+            self._packed.append(Packed(ends.kind_number, len(logged), fired_ms))
+        self._entries += entries
+        self._records += logged
 
     def next_due_ms(self, by_wall: bool = False) -> int | None:
         """The earliest deadline on the timeline or, `by_wall`, by the wall clock; None where there is none."""
@@ -247,7 +293,7 @@ class Ledger:
             self._remove_unneeded()
         entries = TurnEntries(self._entries, self._has_others, self._packed)
         changes = Changes(entries, self._records, self._obsolete, self.horizon, self.horizon_seq)
-        self._entries, self._records, self._obsolete, self._has_others, self._packed = [], [], [], False, 0
+        self._entries, self._records, self._obsolete, self._has_others, self._packed = [], [], [], False, []
         return changes
 
     def take_news(self) -> None:

@@ -1,21 +1,32 @@
-"""The new entries of a turn. Timers that were started in bulk are only made where somebody looks at them."""
+"""The new entries of a turn. Events that were made in bulk are only unpacked where somebody looks at them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from timer_server.core.model import Countdown, NewEntry
 from timer_server.core.records import Record, unpack
 
 
+class Packed(NamedTuple):
+    """Events of one kind that were made in one step, and are held as their records so far.
+
+    `dues_ms` are the deadlines of those that have fired at them, in order; for others there are none.
+    """
+
+    kind_number: int
+    number: int
+    dues_ms: Sequence[int] = ()
+
+
 class TurnEntries:
-    """The new entries of a turn, in order. `packed` counts those that are held as their records so far: all of these
-    are first starts.
+    """The new entries of a turn, in order. `packed` tells of those that are held as their records so far.
 
     `has_others` tells whether there are entries that are no events of timers.
     """
 
     __slots__ = ("_held", "has_others", "packed")
 
-    def __init__(self, held: list[NewEntry | Record], has_others: bool, packed: int) -> None:
+    def __init__(self, held: list[NewEntry | Record], has_others: bool, packed: Sequence[Packed]) -> None:
         self._held = held
         self.has_others = has_others
         self.packed = packed
@@ -46,7 +57,7 @@ class TurnEntries:
 
     def _all(self) -> Sequence[NewEntry]:
         if self.packed:
-            self._held, self.packed = [made(entry) for entry in self._held], 0
+            self._held, self.packed = [made(entry) for entry in self._held], ()
         return self._held  # type: ignore[return-value]  # none is a record
 
 
