@@ -85,7 +85,7 @@ class Metrics:
                 self.counts[shard.number] = part.counts
             for together in changes.entries.packed:
                 events[together.kind_number] += together.number
-                self.lateness.add_all([max(now_s - due_ms / _MS_PER_S, 0.0) for due_ms in together.dues_ms])
+                self.lateness.add_all([max(now_s - due_ms / _MS_PER_S, 0.0) for due_ms in together.lapsed_ms])
             for event in changes.entries.events_apart():
                 kind_number = event.kind_number
                 events[kind_number] += 1

@@ -9,10 +9,19 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from core.fake_readers import FakeReaders
-from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS, NS_PER_S, Bench
 from timer_protocol.errors import Refusal
-from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams, StartParams
+from timer_protocol.messages import (
+    CancelParams,
+    Event,
+    ExtendParams,
+    PauseParams,
+    RestartParams,
+    ResumeParams,
+    StartParams,
+)
 from timer_protocol.traces import Trace
+from timer_server.core.bulk_ends import Ends
 from timer_server.core.effects import WallClock
 from timer_server.core.ledger import Changes
 from timer_server.core.model import FIRED, Traced
@@ -79,14 +88,19 @@ class HerdBench(Bench):
             else:
                 self.ask(requests[what](timer_id, key=key))
 
-    def turn(self) -> Changes | None:
-        """What a turn stores."""
+    def turn(self) -> tuple[list[Event], Changes] | None:
+        """What a turn tells, and what it stores."""
         writes = self.shard.take_writes()
         if writes is None:
             return None
+        told = [
+            event
+            for part in writes.changes.entries.parts()
+            for event in (part.views(LOG_ID) if isinstance(part, Ends) else (one.event_view(LOG_ID) for one in part))
+        ]
         self.log.take_off(writes.changes)
         self.store.commit(writes.changes, writes.anchor)
-        return self.log.land()
+        return told, self.log.land()
 
     def start_again(self) -> None:
         """Forgets all that has ended, and starts timers with the same ids."""
@@ -136,7 +150,7 @@ def test_what_is_due_at_once_ends_in_one_step_in_the_order_of_deadlines() -> Non
 
     assert bench.engine.expire(LATER_NS, 100) == 8
     entries = bench.engine.take_changes().entries
-    assert [(one.kind_number, one.number) for one in entries.packed] == [(FIRED, 7)]
+    assert [(one.kind_number, one.position, one.number) for one in entries.packed] == [(FIRED, 1, 7)]
     assert [event.id for event in entries.events] == ["8", "7", "6", "5", "3", "2", "1", "0"]
 
 

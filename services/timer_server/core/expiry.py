@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from timer_protocol.durations import NS_PER_MS
-from timer_server.core.bulk_ends import ended
+from timer_server.core.bulk_ends import Ends
 from timer_server.core.effects import Now, WallClock, is_moved, round_up
 from timer_server.core.ledger import Ledger
 from timer_server.core.model import FIRED, Countdown
@@ -99,6 +99,6 @@ class Expiry:
         """
         rows = self._ledger.take_due(now.ns // NS_PER_MS, most, PLAN_MARK)
         if rows:
-            place, others = self._ledger.last_place + 1, self._ledger.others
-            self._ledger.end_all(ended(rows, FIRED, round_up(now.ns), place, others))
+            ledger = self._ledger
+            ledger.end_all(Ends(rows, FIRED, round_up(now.ns), ledger.last_place + 1, ledger.others))
         return len(rows)

@@ -16,7 +16,7 @@ from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import FIRED, STARTED, Countdown, Entry, NewEntry, Recall, Referring, Traced, as_logged
+from timer_server.core.model import STARTED, Countdown, Entry, Recall, Referring, Traced, as_logged
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
@@ -158,7 +158,7 @@ class Ledger:
         """Logs new timers, which run on the timeline, by their records. Their places have to follow the last one."""
         self.last_place += len(records)
         self._entries += records
-        self._packed.append(Packed(STARTED, len(records)))
+        self._packed.append(Packed(len(self._entries) - len(records), len(records), STARTED))
         self._records += records
         self._ids.add_all(timer_ids)
         self._pending.update(zip(timer_ids, records, strict=True))
@@ -199,40 +199,34 @@ class Ledger:
         """Logs ends of pending timers, of which none is bound to the wall clock. Their places have to follow the last
         one. Those that have fired were taken by `take_due`.
         """
-        first, count = self.last_place + 1, len(ends.ids)
-        self.last_place += count
+        self.last_place += len(ends)
         self._log_all(ends)
         for timer_id in ends.ids:
             del self._pending[timer_id]
         places = self.places
-        places.pending -= count
-        places.ended += count
+        places.pending -= len(ends)
+        places.ended += len(ends)
         if places.shares is not None:
             for timer_id in ends.ids:
                 places.shares.count(timer_id, -1)
         if min(ends.places_before) <= self.horizon:
             both = zip(ends.places_before, ends.spec_places, strict=True)
             self._obsolete += [before for before, spec in both if before <= self.horizon and before != spec]
-        self._ended["fired" if ends.kind_number == FIRED else "cancelled"].update(
-            zip(ends.ids, range(first, first + count), strict=True)
-        )
+        self._ended[ends.state].update(zip(ends.ids, ends.places, strict=True))
 
     def _log_all(self, ends: Ends) -> None:
         """Logs ends, and offers them to readers, if there are any."""
-        entries: Sequence[NewEntry | Record] = ends.records
-        logged = ends.records
-        if self._readers.count or self._traces or any(ends.spec_places):
-            events = [self._traces.joined_to(unpack(record)) for record in ends.records]
-            for timer_id in ends.ids:
-                self._traces.pop(timer_id, None)
-            for event in events:
-                self._readers.offer(event)
-            entries, logged = events, [pack(as_logged(event)) for event in events]
-        else:
-            fired_ms = [due_ms for due_ms in ends.dues_ms if due_ms is not None] if ends.kind_number == FIRED else ()
-            self._packed.append(Packed(ends.kind_number, len(logged), fired_ms))
-        self._entries += entries
-        self._records += logged
+        if not (self._readers.count or self._traces or any(ends.spec_places)):
+            self._packed.append(Packed(len(self._entries), len(ends), ends.kind_number, ends))
+            self._entries += ends.records
+            self._records += ends.records
+            return
+        events = [self._traces.joined_to(unpack(record)) for record in ends.records]
+        self._entries += events
+        self._records += [pack(as_logged(event)) for event in events]
+        for event in events:
+            self._traces.pop(event.id, None)
+            self._readers.offer(event)
 
     def next_due_ms(self, by_wall: bool = False) -> int | None:
         """The earliest deadline on the timeline or, `by_wall`, by the wall clock; None where there is none."""

@@ -3,19 +3,26 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from timer_server.core.model import Countdown, NewEntry
+from timer_server.core.bulk_ends import Ends
+from timer_server.core.model import FIRED, Countdown, NewEntry
 from timer_server.core.records import Record, unpack
 
 
 class Packed(NamedTuple):
-    """Events of one kind that were made in one step, and are held as their records so far.
+    """Events of one kind that were made in one step, and are held as their records so far, from a position on. Those
+    that are ends come with their columns."""
 
-    `dues_ms` are the deadlines of those that have fired at them, in order; for others there are none.
-    """
-
-    kind_number: int
+    position: int
     number: int
-    dues_ms: Sequence[int] = ()
+    kind_number: int
+    ends: Ends | None = None
+
+    @property
+    def lapsed_ms(self) -> Sequence[int]:
+        """The deadlines at which timers have fired, in order."""
+        if self.ends is None or self.kind_number != FIRED:
+            return ()
+        return self.ends.dues_ms  # type: ignore[return-value]  # what has fired was running
 
 
 class TurnEntries:
@@ -49,16 +56,30 @@ class TurnEntries:
     def events(self) -> Sequence[Countdown]:
         """The events of timers among them."""
         entries = self._all()
-        return [entry for entry in entries if isinstance(entry, Countdown)] if self.has_others else entries  # type: ignore[return-value]  # all are events
+        return _events(entries) if self.has_others else entries  # type: ignore[return-value]  # all are events
 
     def events_apart(self) -> Iterable[Countdown]:
         """The events of timers among them but for the `packed` ones."""
         return (entry for entry in self._held if isinstance(entry, Countdown)) if self.packed else self.events
 
+    def parts(self) -> Iterator[Sequence[Countdown] | Ends]:
+        """The events of timers among them, in order; ends that were made in one step are told as such."""
+        done = 0
+        for packed in self.packed:
+            if packed.ends is not None:
+                yield _events(self._held[done : packed.position])
+                yield packed.ends
+                done = packed.position + packed.number
+        yield _events(self._held[done:])
+
     def _all(self) -> Sequence[NewEntry]:
         if self.packed:
             self._held, self.packed = [made(entry) for entry in self._held], ()
         return self._held  # type: ignore[return-value]  # none is a record
+
+
+def _events(held: Iterable[NewEntry | Record]) -> list[Countdown]:
+    return [entry for entry in map(made, held) if isinstance(entry, Countdown)]
 
 
 def made(entry: NewEntry | Record) -> NewEntry:

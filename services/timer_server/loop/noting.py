@@ -80,7 +80,7 @@ class Noting:
                 return
             for shard, part in turn.writes:
                 for together in part.changes.entries.packed:
-                    yield from (due_ms * NS_PER_MS - shard.ahead_ns for due_ms in together.dues_ms[:1])
+                    yield from (due_ms * NS_PER_MS - shard.ahead_ns for due_ms in together.lapsed_ms[:1])
                 for event in part.changes.entries.events_apart():
                     if event.kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
                         yield due_at_ms * NS_PER_MS - shard.ahead_ns
