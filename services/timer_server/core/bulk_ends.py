@@ -37,6 +37,9 @@ class Ends:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __iter__(self) -> Iterator[Countdown]:
+        return map(unpack, self.records)
+
     @property
     def places(self) -> range:
         """The places of the ends."""

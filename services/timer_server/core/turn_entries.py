@@ -62,8 +62,8 @@ class TurnEntries:
         """The events of timers among them but for the `packed` ones."""
         return (entry for entry in self._held if isinstance(entry, Countdown)) if self.packed else self.events
 
-    def parts(self) -> Iterator[Sequence[Countdown] | Ends]:
-        """The events of timers among them, in order; ends that were made in one step are told as such."""
+    def parts(self) -> Iterator[Iterable[Countdown]]:
+        """The events of timers among them, in order; those of ends that were made in one step are `Ends`."""
         done = 0
         for packed in self.packed:
             if packed.ends is not None:

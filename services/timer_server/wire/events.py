@@ -52,7 +52,7 @@ class Events(EndpointSocket):
         """Whether there is any subscription to events."""
         return self._subscriptions.is_anything_wanted
 
-    def publish(self, log_id: str, events: Iterable[Countdown] | Ends) -> None:
+    def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
         """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
         if isinstance(events, Ends):
             self._publish_ends(log_id, events)
