@@ -8,7 +8,7 @@ import pytest
 from drivers.builders import NS_PER_MS
 from drivers.desk import batch, request
 from loop.hall import Hall
-from timer_server.loop.turn import RECEIVE_ENOUGH, RECEIVE_NS
+from timer_server.loop.turn import CHORE_BUDGET, END_NS, RECEIVE_ENOUGH, RECEIVE_NS
 from timer_server.wire.intake import Intake
 
 ASK = b'{"jsonrpc":"2.0","id":1,"method":"server.info"}'
@@ -96,3 +96,43 @@ def test_connections_that_cannot_be_cut_are_cut_a_second_later(hall: Hall, monke
     hall.machine.ns += 1_100 * NS_PER_MS
     hall.turn()
     assert len(hall.wire.cut_ns) == 2
+
+
+STEP_NS = NS_PER_MS // 2
+
+
+@pytest.mark.parametrize(
+    ("commit_ns", "turn_ns"), [(0, END_NS), (3 * NS_PER_MS, 3 * NS_PER_MS), (1_000 * NS_PER_MS, RECEIVE_NS)]
+)
+def test_a_herd_ends_for_as_long_as_a_commit_takes_within_bounds(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, commit_ns: int, turn_ns: int
+) -> None:
+    expire, steps = hall.engine.expire, 0
+
+    def slowly(now_ns: int, most: int) -> int:
+        nonlocal steps
+        steps += 1
+        hall.machine.ns += STEP_NS
+        return expire(now_ns, most)
+
+    for number in range(9 * CHORE_BUDGET):
+        hall.start(f"herd/{number}", hall.clock.now_ns(), seconds=1)
+    hall.slow.commit_ns = commit_ns
+    hall.turn()
+    hall.machine.ns += 60_000 * NS_PER_MS
+    monkeypatch.setattr(hall.engine, "expire", slowly)
+    hall.wire.requests = []
+    hall.wire.told.clear()
+    hall.turn()
+
+    assert steps == turn_ns // STEP_NS
+    assert len(hall.wire.told) == steps * CHORE_BUDGET
+
+
+def test_a_turn_without_more_to_end_makes_one_step(hall: Hall) -> None:
+    hall.machine.ns += 60_000 * NS_PER_MS
+    hall.turn()
+    assert [event.id for _, event in hall.wire.told] == ["first"]
+    told = len(hall.wire.told)
+    hall.turn()
+    assert len(hall.wire.told) == told

@@ -86,7 +86,7 @@ class Desk(Bench):
         """Lets time pass and ends the turn that comes then, in the order in which the server does it."""
         self.now_ns += milliseconds * NS_PER_MS
         self.engine.expire(self.now_ns, 500)
-        self.engine.expire_by_wall(self.now_ns, 500)
+        self.engine.expiry.expire_by_wall(self.now_ns, 500)
         self.plan_care.step(self.now_ns, 500)
         self.queue_care.step(self.now_ns, 500)
         self.parked.expire(self.now_ns, 500)

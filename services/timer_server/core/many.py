@@ -32,9 +32,10 @@ from timer_protocol.messages import (
 )
 from timer_protocol.plurals import counted
 from timer_server.core.bulk_starts import Starts
-from timer_server.core.engine import ChangeParams, Engine
+from timer_server.core.engine import Engine
 from timer_server.core.listing import Listing
 from timer_server.core.model import STARTED, Countdown, Recall
+from timer_server.core.versions import ChangeParams
 
 EventAt = Callable[[int], Countdown]
 """Reads the event at a place of the log. It may raise `Refusal` where one request has had too many read."""

@@ -8,13 +8,35 @@ order of the log. See github.com/msgpack/msgpack, spec.md.
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from msgspec import Raw, Struct, msgpack
 
-from timer_server.core.model import Countdown, Entry
+from timer_server.core.model import Countdown, Entry, Revision
 
 Record = bytes
 """An entry in MessagePack: somewhat over a hundred bytes, a fifth of what the timer itself takes."""
+
+Row = tuple[
+    int,
+    int | None,
+    int,
+    int,
+    int,
+    int,
+    str,
+    int,
+    Revision | None,
+    int,
+    int | float,
+    int | float,
+    int | float,
+    str,
+    bytes,
+]
+"""What a record of a `Countdown` has: its tag, and its fields in order."""
+
+ID_IN_ROW: Final = 6
 
 SPEC_REPEATED_BYTES = 256
 """A spec with so many bytes of label, payload and trace is repeated in each entry of its timer; a larger one stands in
@@ -59,6 +81,9 @@ _encoder = msgpack.Encoder()
 _encode_into = _encoder.encode_into
 _buffer = bytearray()
 _split = msgpack.Decoder(list[Raw]).decode
+_decode_rows = msgpack.Decoder(list[Row]).decode
+_TIMER_BEGINS = msgpack.encode((Countdown.__struct_config__.tag,) * (1 + len(Countdown.__struct_fields__)))[:2]
+"""The first bytes of a record of a `Countdown`: its length, and the tag."""
 
 unpack = msgpack.Decoder(Countdown).decode
 """The timer in a record. Raises `msgspec.ValidationError` and `msgspec.DecodeError` for other bytes."""
@@ -111,6 +136,16 @@ def _array_of(count: int) -> bytes:
     if count < _ARRAY_SHORT:
         return bytes([_ARRAY | count])
     return _ARRAY_16.pack(0xDC, count) if count < 1 << 16 else _ARRAY_32.pack(0xDD, count)
+
+
+def unpack_rows(records: Sequence[Record]) -> list[Row]:
+    """What records of `Countdown`s have, for less than unpacking each. Raises the same."""
+    return _decode_rows(_array_of(len(records)) + b"".join(records))
+
+
+def earliest_due(moment_ms: int) -> Record:
+    """What sorts before the record of every timer that is due at a moment or later, and after those of all others."""
+    return _TIMER_BEGINS + _encoder.encode(moment_ms)
 
 
 def is_large(label: str, other_bytes: int) -> bool:

@@ -66,6 +66,11 @@ class Queues:
     def __len__(self) -> int:
         return len(self._registry)
 
+    @property
+    def count(self) -> int:
+        """How many queues there are."""
+        return len(self._registry)
+
     def states(self) -> Iterator[QueueState]:
         """All queues with what they hold."""
         return (queue.state for queue in self._registry)
