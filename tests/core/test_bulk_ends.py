@@ -11,10 +11,12 @@ from msgspec import UNSET, Raw
 from core.fake_readers import FakeReaders
 from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS, NS_PER_S, Bench
 from timer_protocol.errors import Refusal
+from timer_protocol.many import ChangeManyParams
 from timer_protocol.messages import (
     CancelParams,
     Event,
     ExtendParams,
+    ListParams,
     PauseParams,
     RestartParams,
     ResumeParams,
@@ -24,6 +26,7 @@ from timer_protocol.traces import Trace
 from timer_server.core.bulk_ends import Ends
 from timer_server.core.effects import WallClock
 from timer_server.core.ledger import Changes
+from timer_server.core.many import Timers, change_many
 from timer_server.core.model import FIRED, Traced
 from timer_server.core.plans.rules import Amounts, Every
 from timer_server.core.plans.standing import Settings
@@ -139,6 +142,76 @@ def test_a_herd_ends_as_its_timers_would_one_after_the_other(
     herd.start_again()
     single.start_again()
     assert herd.turn() == single.turn()
+
+
+class OneByOne(Timers):
+    """Cancels each timer by itself."""
+
+    def look_at_all(self, *_: object) -> None:
+        return None
+
+
+@settings(max_examples=10 * settings.default.max_examples)
+@given(deeds, st.sampled_from([None, "k", "m"]), st.booleans(), st.sampled_from([0, 700, 10_000]))
+def test_cancelling_many_is_as_many_cancels(
+    earlier: list[tuple[Any, ...]], key: str | None, is_fit: bool, most_bytes: int
+) -> None:
+    single, many = HerdBench(), HerdBench()
+    for deed in earlier:
+        single.do(deed)
+        many.do(deed)
+    now_ns = BEGIN_NS + NS_PER_S + 1
+    ids = [entry.id for entry in many.list_page(ListParams()).entries]
+    if is_fit:  # for one step, each by itself
+        ids = [timer_id for timer_id in ids if many.engine.bulk_cancels.look_at([timer_id], key, now_ns)]
+    params = ChangeManyParams("cancel", ids=ids, key=key)
+
+    asked = [
+        change_many(lambda _: [(kind(bench.engine, now_ns, bench.log.event), range(len(ids)))], ids, params, most_bytes)  # noqa: B023 - called at once
+        for kind, bench in ((OneByOne, single), (Timers, many))
+    ]
+
+    assert asked[0] == asked[1]
+    assert many.turn() == single.turn()
+    assert many.engine.counts() == single.engine.counts()
+    assert many.engine.places.limits() == single.engine.places.limits()
+    assert many.queues.queues == single.queues.queues
+    assert many.engine.next_due_ns() == single.engine.next_due_ns()
+    many.start_again()
+    single.start_again()
+    assert many.turn() == single.turn()
+
+
+def cancelled(bench: Bench, ids: list[str], key: str | None = None) -> tuple[int, int]:
+    """How many are cancelled, and how many of those in one step."""
+    timers = Timers(bench.engine, BEGIN_NS, bench.log.event)
+    params = ChangeManyParams("cancel", ids=ids, key=key)
+    page = change_many(lambda _: [(timers, range(len(ids)))], ids, params, 10_000)
+    return page.changed, sum(one.number for one in bench.engine.take_changes().entries.packed)
+
+
+def test_pending_timers_are_cancelled_in_one_step() -> None:
+    bench = Bench()
+    for timer_id in IDS:
+        bench.start(timer_id)
+    bench.ask(PauseParams("b", key="k"))
+    bench.commit()
+
+    assert cancelled(bench, IDS, "l") == (len(IDS), len(IDS))
+    assert bench.engine.next_due_ns() is None
+    assert not bench.engine._ledger._deadlines._heap or bench.engine._ledger._deadlines._dead == len(IDS) - 1
+
+
+def test_one_that_is_named_twice_or_has_ended_is_for_requests_of_their_own() -> None:
+    bench = Bench()
+    bench.start("a")
+    bench.start("b")
+    bench.commit()
+
+    assert cancelled(bench, ["a", "a"]) == (1, 0)
+    bench.start("c")
+    bench.commit()
+    assert cancelled(bench, ["b", "c", "x"]) == (2, 0)
 
 
 def test_what_is_due_at_once_ends_in_one_step_in_the_order_of_deadlines() -> None:

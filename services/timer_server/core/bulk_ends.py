@@ -6,6 +6,7 @@ from itertools import count, repeat
 from msgspec import Raw
 
 from timer_protocol import messages
+from timer_server.core.keys import remembering
 from timer_server.core.model import FIRED, KINDS, Countdown, Revision
 from timer_server.core.records import Record, Row, Same, pack_columns, unpack
 
@@ -27,12 +28,14 @@ class Ends:
     _durations_ms: Sequence[int]
     _revisions: Sequence[Revision | None]
 
-    def __init__(self, before: Sequence[Row], kind_number: int, at_ms: int, place: int, others: int) -> None:
-        """`before` is what the records of the timers have, of which there are some."""
+    def __init__(
+        self, before: Sequence[Row], kind_number: int, at_ms: int, place: int, others: int, key: str | None = None
+    ) -> None:
+        """`before` is what the records of the timers have, of which there are some. `key` names the request."""
         self.kind_number, self.at_ms, self.place, self._others = kind_number, at_ms, place, others
         _, self.dues_ms, self.places_before, _, _, self._started_ms, *columns = zip(*before, strict=True)
         self.ids, self._durations_ms, self._revisions, self.spec_places, *self._spec = columns
-        self.records: list[Record] = self._packed()
+        self.records: list[Record] = self._packed(key)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,7 +77,7 @@ class Ends:
         )
         return map(messages.Event, repeat(log_id), count(self.place - self._others), kind, at_ms, timers)
 
-    def _packed(self) -> list[Record]:
+    def _packed(self, key: str | None) -> list[Record]:
         return pack_columns(
             len(self),
             [
@@ -86,22 +89,25 @@ class Ends:
                 self._started_ms,
                 self.ids,
                 self._durations_ms,
-                self._ended_revisions(),
+                self._ended_revisions(key),
                 self.spec_places,
                 *self._spec,
             ],
         )
 
-    def _ended_revisions(self) -> Iterator[object]:
+    def _ended_revisions(self, key: str | None) -> Iterator[object]:
         """The revisions, or tuples of what they have: mostly the timers were just started, and all but one member is
         the same."""
-        elapsed_ms = map(self.at_ms.__sub__, self._started_ms)
+        elapsed_ms, first_keys = map(self.at_ms.__sub__, self._started_ms), _with(b"", key)
         if not any(self._revisions):
-            return zip(repeat(2), elapsed_ms, repeat(0), repeat(b""), repeat(None), strict=False)
-        return map(_ended, self._revisions, elapsed_ms)
+            return zip(repeat(2), elapsed_ms, repeat(0), repeat(first_keys), repeat(None), strict=False)
+        return (
+            Revision(2, elapsed, 0, first_keys)
+            if before is None
+            else Revision(before.version + 1, elapsed, 0, _with(before.keys, key), before.wall)
+            for before, elapsed in zip(self._revisions, elapsed_ms, strict=True)
+        )
 
 
-def _ended(before: Revision | None, elapsed_ms: int) -> Revision:
-    if before is None:
-        return Revision(2, elapsed_ms)
-    return Revision(before.version + 1, elapsed_ms, 0, before.keys, before.wall)
+def _with(keys: bytes, key: str | None) -> bytes:
+    return keys if key is None else remembering(keys, key)

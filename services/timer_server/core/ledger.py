@@ -16,12 +16,12 @@ from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import STARTED, Countdown, Entry, Recall, Referring, Traced, as_logged
+from timer_server.core.model import FIRED, STARTED, Countdown, Entry, Recall, Referring, Traced, as_logged
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
 from timer_server.core.readers import EndReaders
-from timer_server.core.records import Record, Row, head, pack, unpack
+from timer_server.core.records import Record, Row, head, pack, unpack, unpack_rows
 from timer_server.core.restoring import Filled, Found, HolderAt, Restoring
 from timer_server.core.timer_order import TimerOrder
 from timer_server.core.traces import PendingTraces
@@ -195,9 +195,14 @@ class Ledger:
         """
         return self._deadlines.take_due(now_ms, most, mark)
 
+    def rows_of(self, timer_ids: Sequence[str]) -> list[Row] | None:
+        """What the records of some timers have; None where not all are pending."""
+        records = [*map(self._pending.get, timer_ids)]
+        return None if None in records else unpack_rows(records)  # type: ignore[arg-type]  # none is None
+
     def end_all(self, ends: Ends) -> None:
         """Logs ends of pending timers, of which none is bound to the wall clock. Their places have to follow the last
-        one. Those that have fired were taken by `take_due`.
+        one. Those that have fired were taken by `take_due`; others leave the deadlines here.
         """
         self.last_place += len(ends)
         self._log_all(ends)
@@ -213,6 +218,11 @@ class Ledger:
             both = zip(ends.places_before, ends.spec_places, strict=True)
             self._obsolete += [before for before, spec in both if before <= self.horizon and before != spec]
         self._ended[ends.state].update(zip(ends.ids, ends.places, strict=True))
+        if ends.kind_number != FIRED:
+            paused = ends.dues_ms.count(None)
+            self._paused -= paused
+            for _ in range(len(ends) - paused):
+                self._deadlines.leave()
 
     def _log_all(self, ends: Ends) -> None:
         """Logs ends, and offers them to readers, if there are any."""
