@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bench import (
+    cancels,
     command_line,
     concurrent_starts,
     fan_out,
@@ -42,6 +43,8 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 """Those of the run that the page shows."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
+    "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
+    "herd-million": lambda run: herd.measure(run, herd.MILLION),
     "gateway": gateway_streams.measure,
     "plans": plans.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),

@@ -6,6 +6,7 @@ from bench.peers import (
     beanstalkd_lateness,
     beanstalkd_queues,
     beanstalkd_starts,
+    redis_cancels,
     redis_lateness,
     redis_memory,
     redis_queues,
@@ -22,6 +23,11 @@ def starts(run: Run) -> list[Alternative]:
         *(redis_starts.in_bulk(run) if has_redis(run) else ()),
         *(beanstalkd_starts.in_bulk(run) if has_beanstalkd(run) else ()),
     ]
+
+
+def cancels(run: Run) -> list[Alternative]:
+    """Cancels in batches."""
+    return redis_cancels.in_bulk(run) if has_redis(run) else []
 
 
 def concurrent(run: Run) -> list[Alternative]:
