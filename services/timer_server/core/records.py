@@ -6,7 +6,6 @@ So records of running timers, compared as bytes, are in the order of their deadl
 order of the log. See github.com/msgpack/msgpack, spec.md.
 """
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -47,7 +46,6 @@ SURELY_SMALL_BYTES = SPEC_REPEATED_BYTES // 4
 
 _NIL = 0xC0
 _ARRAY, _ARRAY_SHORT = 0x90, 16
-_ARRAY_16, _ARRAY_32 = struct.Struct(">BH"), struct.Struct(">BI")
 _BEHIND_LENGTH_AND_TAG = 2
 
 
@@ -135,7 +133,7 @@ def _array_of(count: int) -> bytes:
     """How an array of so many items begins."""
     if count < _ARRAY_SHORT:
         return bytes([_ARRAY | count])
-    return _ARRAY_16.pack(0xDC, count) if count < 1 << 16 else _ARRAY_32.pack(0xDD, count)
+    return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
 
 
 def unpack_rows(records: Sequence[Record]) -> list[Row]:
