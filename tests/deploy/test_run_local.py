@@ -92,11 +92,11 @@ def test_sigterm_ends_both(run_local: RunLocal) -> None:
 
 def test_runs_the_gateway_in_its_place(run_local: RunLocal) -> None:
     program = run_local("--web", TIMER_GATEWAY_BIND="127.0.0.1:0", terminal=True)
-    url = program.expect(r"listening http=(http://127\.0\.0\.1:\d+) ")[1]
+    url = program.expect(r"(?m)^Open (http://127\.0\.0\.1:\d+)\r$")[1]
     assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
     program.send("\x03")
     program.expect("local server stops too")
-    assert program.wait() == 130
+    assert program.wait() == 0
     assert "Traceback" not in program.output
 
 
