@@ -358,6 +358,9 @@ def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(visit: Visit, u
     page.keyboard.press("?")
     page.wait_for_selector("dialog[open]")
     keeps_rules(page)
+    page.goto(f"{url}/api")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    keeps_rules(page)
 
 
 def keeps_rules(page: Page, **options: object) -> None:
