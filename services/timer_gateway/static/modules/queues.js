@@ -3,6 +3,7 @@
 import { words } from "./amounts.js";
 import { means } from "./asking.js";
 import { h, setText } from "./elements.js";
+import { nameOf } from "./names.js";
 import { act, arrange, figure, maker } from "./records.js";
 import { call } from "./service.js";
 
