@@ -266,10 +266,12 @@ def _sockets(config: Config) -> Iterator[Sockets]:
     with ExitStack() as closing_all:
         closing_all.callback(context.destroy, linger=LINGER_MS)
         admission = Admission(context, None if config.curve is None else Gate(config.curve))
-        commands = Commands(context, bindable(config.bind), config.limits.max_message_bytes, admission.gate)
+        with _asked_for_by("TIMER_BIND"):
+            commands = Commands(context, bindable(config.bind), config.limits.max_message_bytes, admission.gate)
         closing_all.callback(commands.listener.close)
         commands.listener.pause()
-        events = Events(context, bindable(config.events_bind), admission)
+        with _asked_for_by("TIMER_EVENTS_BIND"):
+            events = Events(context, bindable(config.events_bind), admission)
         closing_all.callback(events.listener.close)
         events.listener.pause()
         peers = _peers(context, config, admission)
@@ -277,6 +279,15 @@ def _sockets(config: Config) -> Iterator[Sockets]:
             closing_all.callback(peers.close)
             peers.port.listener.pause()
         yield Sockets(commands, events, admission, peers)
+
+
+@contextmanager
+def _asked_for_by(setting: str) -> Iterator[None]:
+    """Has a `BindError` of the block name the setting that the operator may change."""
+    try:
+        yield
+    except BindError as error:
+        raise error.by(setting) from None
 
 
 def _peers(context: Context, config: Config, admission: Admission) -> Peers | None:
@@ -290,7 +301,8 @@ def _peers(context: Context, config: Config, admission: Admission) -> Peers | No
             " loopback interface"
         )
     most_bytes = peer_maximum_bytes(config.limits.max_message_bytes)
-    return Peers(context, bindable(config.peer_bind), admission, most_bytes)
+    with _asked_for_by("TIMER_PEER_BIND"):
+        return Peers(context, bindable(config.peer_bind), admission, most_bytes)
 
 
 def _run(
@@ -413,4 +425,4 @@ def _check_metrics_address(host: str, port: int) -> None:
 def _no_metrics(host: str, port: int, error: OSError) -> BindError:
     number = error.errno or 0
     reason = os.strerror(number) if number > 0 else error.strerror  # numbers of name resolution are negative
-    return BindError(f"{host}:{port} for the metrics", reason or str(error))
+    return BindError(f"{host}:{port}", reason or str(error), "TIMER_METRICS_BIND")

@@ -22,8 +22,14 @@ Socket = zmq.Socket[bytes]
 class BindError(Exception):
     """An address cannot be bound. The text is a sentence for the operator."""
 
-    def __init__(self, endpoint: str, reason: str) -> None:
-        super().__init__(f"cannot bind {endpoint}: {reason}")
+    def __init__(self, endpoint: str, reason: str, setting: str = "") -> None:
+        super().__init__(f"cannot bind {endpoint}{setting and f' ({setting})'}: {reason}")
+        self._endpoint = endpoint
+        self._reason = reason
+
+    def by(self, setting: str) -> "BindError":
+        """The same, with the name of the setting that asked for the address."""
+        return BindError(self._endpoint, self._reason, setting)
 
 
 def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str) -> Socket:
