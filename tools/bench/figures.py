@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bench import (
     command_line,
     concurrent_starts,
+    crowd,
     fan_out,
     gateway_streams,
     growth,
@@ -36,12 +37,13 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "memory": lambda run: memory_per_timer.measure(run, peers.memory(run)),
     "restart": restart.measure,
     "growth": growth.measure,
-    "fan-out": fan_out.measure,
+    "fan-out": lambda run: fan_out.measure(run, peers.fan_out(run)),
     "command-line": command_line.measure,
 }
 """Those of the run that the page shows."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
+    "crowd": crowd.measure,
     "gateway": gateway_streams.measure,
     "plans": plans.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
