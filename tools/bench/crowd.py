@@ -7,7 +7,7 @@ from functools import partial
 import zmq
 
 from bench.cpu_time import process_ns
-from bench.fan_out import change_us, heard_timer, subscribers
+from bench.fan_out import BARE, bare, change_us, heard_timer, subscribers
 from bench.results import Figure, Row, at_most
 from bench.run import Run
 from bench.spread import median
@@ -80,11 +80,13 @@ def heard_by(how_many: int) -> Mapping[str, float]:
 def measure(run: Run) -> Figure:
     """The table."""
     how_many = run.pick(200, SUBSCRIBERS)
-    samples = run.interleaved([partial(heard_by, how_many)])
+    samples = run.interleaved([partial(heard_by, how_many), partial(bare, how_many, CHANGES, PAUSE_S)])
     rows = [Row(name, unit, samples[name]) for name, unit in UNITS.items()]
     for row in rows:
         if row.name in (CPU, SERIES_CPU):
+            row.limit = BARE
             row.aims.append(at_most(f"{CPU_AIM_US:.0f} µs", row.median, CPU_AIM_US))
+    rows.append(Row(BARE, UNITS[CPU], samples[BARE]))
     return Figure("crowd", f"{SUBSCRIBERS:,} subscribers at once", rows, [NOTE])
 
 

@@ -39,7 +39,7 @@ PARTS = {
     TOGETHER_CPU: "µs an event",
 }
 AIMS_US = {SERIES: AIM_US, REPLY: AIM_US, MAIN_CPU: AIM_US, CPU: CPU_AIM_US, TOGETHER_CPU: CPU_AIM_US}
-BARE = "limit: a bare send to each of 1,000 connections"
+BARE = "limit: a bare send to each connection"
 
 
 @contextmanager
@@ -100,18 +100,18 @@ def heard_by(run: Run, how_many: int) -> Mapping[str, float]:
     return {name_of(part, how_many): value for part, value in parts}
 
 
-def bare(run: Run, how_many: int) -> Mapping[str, float]:
+def bare(how_many: int, events: int, pause_s: float = PAUSE_S) -> Mapping[str, float]:
     """A repetition of what the kernel alone takes, in the same pauses."""
-    changes, took_us = run.pick(30, CHANGES), []
+    took_us = []
     with python_process("bench.bare_sends", str(how_many), str(EVENT_BYTES)) as process:
         assert process.stdin is not None
         with audience("lines", line_of(process), TOPIC, how_many) as crowd:
-            for _ in range(changes):
+            for _ in range(events):
                 process.stdin.write("\n")
                 process.stdin.flush()
                 took_us.append(float(line_of(process)) / how_many)
-                time.sleep(PAUSE_S)
-        crowd.check(events=changes)
+                time.sleep(pause_s)
+        crowd.check(events)
     return {BARE: median(took_us)}
 
 
@@ -123,7 +123,7 @@ def name_of(part: str, how_many: int) -> str:
 def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     """The table."""
     many = run.pick(50, SUBSCRIBERS)
-    ways = [partial(heard_by, run, 1), partial(heard_by, run, many), partial(bare, run, many)]
+    ways = [partial(heard_by, run, 1), partial(heard_by, run, many), partial(bare, many, run.pick(30, CHANGES))]
     samples = run.interleaved([*ways, *(peer.way for peer in peers)])
     return figure_of(samples, many, rows_of(peers, samples))
 
