@@ -10,8 +10,6 @@ from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-import zmq
-
 from timer_protocol import __version__
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
@@ -56,7 +54,7 @@ from timer_server.wire.admin_place import admin_path
 from timer_server.wire.admin_port import AdminPort
 from timer_server.wire.advertised import Endpoints, advertised
 from timer_server.wire.commands import Commands
-from timer_server.wire.endpoints import LINGER_MS, BindError, Context, bindable, is_local
+from timer_server.wire.endpoints import LINGER_MS, BindError, Context, bindable, is_local, new_context
 from timer_server.wire.events import Events
 from timer_server.wire.fences import prepare_fences
 from timer_server.wire.listener import CannotListen, Listener
@@ -262,7 +260,7 @@ def _sockets(config: Config) -> Iterator[Sockets]:
     if config.metrics_bind is not None:
         _check_metrics_address(*config.metrics_bind)
     prepare_fences()
-    context = zmq.Context()
+    context = new_context()
     with ExitStack() as closing_all:
         closing_all.callback(context.destroy, linger=LINGER_MS)
         admission = Admission(context, None if config.curve is None else Gate(config.curve))

@@ -6,6 +6,7 @@ from bench import (
     cancels,
     command_line,
     concurrent_starts,
+    crowd,
     fan_out,
     gateway_streams,
     growth,
@@ -37,13 +38,14 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "memory": lambda run: memory_per_timer.measure(run, peers.memory(run)),
     "restart": restart.measure,
     "growth": growth.measure,
-    "fan-out": fan_out.measure,
+    "fan-out": lambda run: fan_out.measure(run, peers.fan_out(run)),
     "command-line": command_line.measure,
 }
 """Those of the run that the page shows."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
     "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
+    "crowd": crowd.measure,
     "herd-million": lambda run: herd.measure(run, herd.MILLION),
     "gateway": gateway_streams.measure,
     "plans": plans.measure,

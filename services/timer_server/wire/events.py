@@ -15,7 +15,7 @@ from timer_server.core.model import Countdown
 from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
 from timer_server.wire.endpoint_socket import EndpointSocket
-from timer_server.wire.endpoints import HEARTBEAT_TIMEOUT_MS, Context, Socket, new_socket
+from timer_server.wire.endpoints import FOR_EVENTS, HEARTBEAT_TIMEOUT_MS, Context, Socket, new_socket
 from timer_server.wire.feed import Feed
 from timer_server.wire.subscriptions import NotASubscription, Subscriber, Subscriptions
 
@@ -108,7 +108,7 @@ class Events(EndpointSocket):
         return False
 
     def _make(self, context: Context, endpoint: str) -> Socket:
-        socket = new_socket(context, zmq.XPUB, EVENTS_QUEUED, endpoint)
+        socket = new_socket(context, zmq.XPUB, EVENTS_QUEUED, endpoint, FOR_EVENTS)
         self._admission.guard_events(socket)
         socket.maxmsgsize = SUBSCRIPTION_BYTES
         socket.rcvhwm = _SUBSCRIPTIONS_QUEUED

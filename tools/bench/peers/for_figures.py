@@ -7,6 +7,7 @@ from bench.peers import (
     beanstalkd_queues,
     beanstalkd_starts,
     redis_cancels,
+    redis_fan_out,
     redis_lateness,
     redis_memory,
     redis_queues,
@@ -76,3 +77,8 @@ def memory(run: Run) -> list[Alternative]:
         *(redis_memory.alternatives(run) if has_redis(run) else ()),
         *(beanstalkd_starts.memory(run) if has_beanstalkd(run) else ()),
     ]
+
+
+def fan_out(run: Run) -> list[Alternative]:
+    """Many subscribers."""
+    return redis_fan_out.alternatives(run) if has_redis(run) else []
