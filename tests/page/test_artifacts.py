@@ -16,7 +16,7 @@ pytestmark = pytest.mark.thorough
 FOLDER = Path(__file__).parents[2] / "artifacts" / "page"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # twenty-four views, each looked at by axe
 def test_each_view_is_drawn_at_three_widths_light_and_dark_and_axe_finds_nothing(chromium: Browser) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     found: dict[str, list[object]] = {}
