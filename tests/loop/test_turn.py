@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
-from drivers.builders import NS_PER_MS
+from drivers.builders import LOG_ID, NS_PER_MS
 from drivers.desk import batch, request
 from loop.hall import Hall
 from timer_server.loop.turn import CHORE_BUDGET, END_NS, RECEIVE_ENOUGH, RECEIVE_NS
+from timer_server.store.log import Log, Page
 from timer_server.wire.intake import Intake
 
 ASK = b'{"jsonrpc":"2.0","id":1,"method":"server.info"}'
@@ -80,6 +82,28 @@ def test_it_never_takes_in_for_longer_than_its_time(hall: Hall) -> None:
 
     assert len(hall.wire.requests) > 0
     assert hall.machine.ns - begun_ns < RECEIVE_NS + NS_PER_MS
+
+
+def test_events_are_published_before_pages_of_them_are_read(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waited for some reads the log, which takes longer than to publish them."""
+    wait = request("events.read", after={LOG_ID: hall.engine.last_seq}, wait_ms=60_000)
+    hall.wire.requests = [wait]
+    hall.turn(hall.wire.socket)
+    assert hall.wire.replied_ns == []
+    read = Log.page
+
+    def page(*asked: Any) -> Page:
+        hall.machine.ns += NS_PER_MS
+        return read(*asked)
+
+    monkeypatch.setattr(Log, "page", page)
+    hall.start("b", hall.clock.now_ns())
+    hall.turn()
+
+    ((published_ns, event),) = hall.wire.told
+    (replied_ns,) = hall.wire.replied_ns
+    assert event.id == "b"
+    assert replied_ns - published_ns >= NS_PER_MS
 
 
 def test_connections_that_cannot_be_cut_are_cut_a_second_later(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:

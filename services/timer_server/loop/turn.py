@@ -347,13 +347,12 @@ class Loop:
         if turn.writes:
             self._commit_ns = settled_ns - turn.begun_ns
             self._metrics.settled(turn.writes, self._commit_ns, now_ns)
-            for shard, _ in turn.writes:
+            for shard, part in turn.writes:
                 shard.log.land()
-            self._teller.wake(self._parked, turn.writes, now_ns)
+                self._teller.publish(shard, part)
+            self._teller.wake(self._parked, turn.writes, now_ns)  # last, as pages that are read take long
         if self._parked.ready and not self.in_flight:  # part of a woken answer may depend on a turn behind this one
             self._teller.send(self._parked.take_ready())
-        for shard, part in turn.writes:
-            self._teller.publish(shard, part)
 
     def _end_ahead(self) -> bool:
         """Ends the timers whose deadline is near, and tells that at the deadline; False where none is near.
