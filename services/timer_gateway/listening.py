@@ -23,6 +23,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
             place = (address[0], sockets[0].getsockname()[1] if sockets else port)  # 0 is chosen once
             if family in (socket.AF_INET, socket.AF_INET6):
                 sockets.append(socket.create_server(place, family=family, backlog=BACKLOG))
+                # Whoever is accepted has it too: else the end of an answer waits for the peer to acknowledge its head.
+                sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         for each in sockets:
             each.close()
