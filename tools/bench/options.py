@@ -16,7 +16,7 @@ figures: {figures}
 make bench                                     all figures
 make bench ARGS="starts lateness --repeats 5"  some of them, more often
 make bench ARGS=--quick                        small sizes: does it work at all
-make bench ARGS=--guard                        ratios against floors, 20 s; exit 1 where one fell
+make bench ARGS=--guard                        ratios against floors, a minute; exit 1 where one fell
 make bench-peers ARGS=starts                   beside Redis, beanstalkd and APScheduler
 """
 
