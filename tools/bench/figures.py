@@ -16,6 +16,7 @@ from bench import (
     on_postgres,
     one_client,
     plans,
+    pythons,
     queues,
     restart,
     starts,
@@ -39,13 +40,14 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "fan-out": fan_out.measure,
     "command-line": command_line.measure,
 }
-"""Those of the run that the page shows."""
+"""Those of every run."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
+    "plans": lambda run: plans.measure(run, peers.plans(run)),
     "gateway": gateway_streams.measure,
-    "plans": plans.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
     "postgres-lateness": lateness_on_postgres.measure,
     "takeover": takeover.measure,
+    "pythons": pythons.measure,
 }
-"""Those that are measured where they are asked for by name."""
+"""Those that take long, or more programs: measured where they are asked for by name, or all."""
