@@ -48,7 +48,7 @@ def test_a_peers_rows_carry_its_durability() -> None:
 
 
 def test_workers_of_a_queue_are_compared_with_each_peers_rate_alone() -> None:
-    ours = {queues.OURS: [100.0], queues.SERVER_CPU: [9.0], queues.WORKERS_CPU: [5.0]}
+    ours = {queues.OURS: [100.0], queues.ECHO: [1000.0], queues.SERVER_CPU: [9.0], queues.WORKERS_CPU: [5.0]}
     peers = [Row("Redis Streams", "ends/s", [80.0]), Row("Redis Streams: CPU", "µs an end", [999.0])]
     peers += [Row("beanstalkd -f0: 4 workers, one after another", "ends/s", [11.0])]
     figure = queues.figure_of(ours, [*peers, Row("beanstalkd -f0: 4 workers, 100 in one piece", "ends/s", [50.0])])

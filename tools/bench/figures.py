@@ -18,6 +18,7 @@ from bench import (
     on_postgres,
     one_client,
     plans,
+    pythons,
     queues,
     restart,
     starts,
@@ -41,16 +42,17 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "fan-out": lambda run: fan_out.measure(run, peers.fan_out(run)),
     "command-line": command_line.measure,
 }
-"""Those of the run that the page shows."""
+"""Those of every run."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
     "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
     "crowd": crowd.measure,
     "herd-million": lambda run: herd.measure(run, herd.MILLION),
+    "plans": lambda run: plans.measure(run, peers.plans(run)),
     "gateway": gateway_streams.measure,
-    "plans": plans.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
     "postgres-lateness": lateness_on_postgres.measure,
     "takeover": takeover.measure,
+    "pythons": pythons.measure,
 }
-"""Those that are measured where they are asked for by name."""
+"""Those that take long, or more programs: measured where they are asked for by name, or all."""

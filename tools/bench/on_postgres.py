@@ -11,6 +11,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from bench import servers as served
 from bench.cpu_time import process_ns
 from bench.generator import drive, zmtp
 from bench.job_rows import COPY, INSERT, SEARCHED_TABLES, TABLES, Inserting, Insertion, check_inserted
@@ -89,7 +90,7 @@ def _rate(
     environment = {"TIMER_MAX_TIMERS": str(MAX_TIMERS), "TIMER_LOG_LEVEL": "info"}
     with (
         tempfile.TemporaryDirectory() as folder,
-        ServerCluster(Path(folder), [url] * servers, environment) as company,
+        ServerCluster(Path(folder), [url] * servers, environment, served.SERVED) as company,
     ):
         first, *others = [zmtp(server.commands) for server in company.servers]
         warm_up = _warm_up(size) * CLIENTS * size

@@ -62,6 +62,11 @@ def queues(run: Run) -> list[Alternative]:
     ]
 
 
+def plans(run: Run) -> list[Alternative]:
+    """Plans."""
+    return apscheduler_figures.plans(run) if has_apscheduler(run) else []
+
+
 def lateness(run: Run, heard: Latenesses) -> list[Alternative]:
     """Lateness."""
     return [
