@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -62,13 +61,6 @@ def test_serves_and_ends_in_order(server: LocalServer, tmp_path: Path) -> None:
     finally:
         program.close()
         ear.close()
-
-
-def test_what_is_written_is_sent_at_once() -> None:
-    """Else the body of an answer waits until its head is acknowledged: 40 ms, and so does each message of a stream."""
-    (listening,) = listen("127.0.0.1", 0)
-    with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
-        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

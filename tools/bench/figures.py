@@ -45,10 +45,10 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 """Those of every run."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
-    "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
-    "crowd": crowd.measure,
-    "herd-million": lambda run: herd.measure(run, herd.MILLION),
     "plans": lambda run: plans.measure(run, peers.plans(run)),
+    "crowd": crowd.measure,
+    "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
+    "herd-million": lambda run: herd.measure(run, herd.MILLION),
     "gateway": gateway_streams.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
     "postgres-lateness": lateness_on_postgres.measure,
