@@ -33,7 +33,7 @@ CASES: dict[str, tuple[Measure, Ratio, Slowness]] = {
     "starts of one": (starts.measured, starts.OF_ONE, in_server("store.sqlite.store:SqliteStore.commit", 10_000)),
     "events": (watchers.measured, watchers.FURTHER, in_server("wire.events:Events.publish", 100_000)),
     "memory": (pending.measured, pending.MEMORY, in_server(HANDLE, hoarded_bytes=1_000)),
-    "restarts": (pending.measured, pending.RESTART, in_server("core.deadlines:Deadlines.load", each_us=30)),
+    "restarts": (pending.measured, pending.RESTART, in_server("core.deadlines:Deadlines.load", each_us=12)),
     "a herd": (ends.herds, ends.IN_A_HERD, in_server("core.engine:Engine._fired", 200)),
     "takes": (ends.of_queues, ends.OF_A_QUEUE, in_server("core.queues.queue:Queue.take", 20_000)),
     "plans": (ends.of_plans, ends.PLAN_PUT, in_server(NEXT_START, 3_000)),

@@ -19,6 +19,7 @@ from timer_server.core.queues.queues import QUEUES_MAXIMUM
 from timer_server.distribution import Distribution
 from timer_server.exporter import Exported, Exporter, registry_of
 from timer_server.limits import PARKED_MAXIMUM
+from timer_server.loop import turn
 from timer_server.metrics import Metrics
 from timer_server.requests.answers import STORE_AWAY
 from timer_server.requests.queue_views import QueueTotals
@@ -124,7 +125,10 @@ def test_a_server_says_what_it_is() -> None:
     assert f"timer_build_info{{{build}}} 1.0" in told(Metrics({}))
 
 
-def test_the_oldest_end_that_is_overdue_is_told_also_by_a_loop_that_stands_still(hall: Hall) -> None:
+def test_the_oldest_end_that_is_overdue_is_told_also_by_a_loop_that_stands_still(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "RECEIVE_NS", 0)  # so that a turn makes one step of a herd
     metrics = hall.parts.metrics
     begin_ns = hall.clock.now_ns() - hall.machine.ns
 
