@@ -191,7 +191,7 @@ def test_start_at_a_moment(server: LocalServer, tmp_path: Path) -> None:
     assert json.loads(line)["at"] == started["at"]
 
     ran = run(tmp_path, "start", "@2020-01-01 09:00", server=server)
-    assert (ran.returncode, ran.stdout) == (1, "")
+    assert (ran.returncode, ran.stdout) == (2, "")
     assert "the moment in `at` passed" in ran.stderr
     ran = run(tmp_path, "start", "@2020-01-01 09:00", "--past", "fire", server=server)
     assert ran.returncode == 0, ran.stderr

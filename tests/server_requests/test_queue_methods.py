@@ -393,7 +393,7 @@ class TestQueues:
 
         assert (error["code"], error["data"]["name"]) == (-32008, "queue_not_found")
         assert (error["data"]["queue"], error["data"]["retryable"]) == ("none", False)
-        assert "queue.put" in error["data"]["reason"]
+        assert error["data"]["reason"] == "queue 'none' is not there"
 
     def test_all_of_it_is_there_after_a_restart(self, desk: Desk) -> None:
         end(desk, "e/1", "e/2", "e/3")
