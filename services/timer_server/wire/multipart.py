@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import zmq
+from zmq.backend import Socket as PlainSocket
 
 DONTWAIT = int(zmq.DONTWAIT)
 """Flags as plain numbers: combining enumerations takes longer than sending a frame."""
@@ -10,12 +11,16 @@ DONTWAIT = int(zmq.DONTWAIT)
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 
 
+# What pyzmq's sockets inherit. Their own `send` looks at options of draft sockets first, which takes as long again.
+_send, _receive = PlainSocket.send, PlainSocket.recv
+
+
 def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
     """The next message of a ROUTER, the routing id first. Raises `zmq.Again` where there is none."""
-    frames = [socket.recv(DONTWAIT)]
+    frames: list[bytes] = [_receive(socket, DONTWAIT)]
     is_more = True  # a routing id never comes alone
     while is_more:
-        frame = socket.recv(DONTWAIT, copy=False)  # which says whether it is the last, for less than the socket does
+        frame = _receive(socket, DONTWAIT, False)  # which says whether it is the last, for less than the socket does
         frames.append(frame.bytes)
         is_more = frame.more
     return frames
@@ -24,5 +29,5 @@ def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
 def send(socket: "zmq.Socket[bytes]", frames: Sequence[bytes]) -> None:
     """Sends a message. Raises `ZMQError` where that is not possible at once."""
     for frame in frames[:-1]:
-        socket.send(frame, MORE)
-    socket.send(frames[-1], DONTWAIT)
+        _send(socket, frame, MORE)
+    _send(socket, frames[-1], DONTWAIT)
