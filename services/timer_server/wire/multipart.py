@@ -14,6 +14,14 @@ MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 # What pyzmq's sockets inherit. Their own `send` looks at options of draft sockets first, which takes as long again.
 _send, _receive = PlainSocket.send, PlainSocket.recv
 
+# As plain numbers, which take half the time of pyzmq's enumerations.
+_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+
+
+def is_readable(socket: "zmq.Socket[bytes]") -> bool:
+    """Whether there is something to receive: to find out costs less than half of an attempt that finds nothing."""
+    return bool(int(socket.get(_EVENTS)) & _READABLE)
+
 
 def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
     """The next message of a ROUTER, the routing id first. Raises `zmq.Again` where there is none."""
