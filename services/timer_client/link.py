@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import zmq
+from zmq.backend import Socket as PlainSocket
 
 from timer_client.descriptors import LINK_DESCRIPTORS, SUBSCRIPTION_DESCRIPTORS, check_descriptors
 from timer_client.keys import Keys
@@ -28,6 +29,10 @@ and once that of an idle link is full, ZeroMQ's I/O thread waits until it is rea
 
 # As plain numbers, which take half the time of pyzmq's enumerations.
 _EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+_NOW, _MORE = int(zmq.DONTWAIT), int(zmq.DONTWAIT | zmq.SNDMORE)
+
+# What pyzmq's sockets inherit: frame by frame, a message takes a third of the time of their own calls for it.
+_send, _receive = PlainSocket.send, PlainSocket.recv
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _MECHANISM_MISMATCH = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
@@ -132,7 +137,9 @@ class Link:
         token = next(self._tokens).to_bytes(8, "big")
         # A server returns everything up to the first empty frame, so the token tells the request of a reply.
         try:
-            self.dealer.send_multipart((token, b"", body), zmq.DONTWAIT)
+            _send(self.dealer, token, _MORE, True)
+            _send(self.dealer, b"", _MORE, True)
+            _send(self.dealer, body, _NOW, True)
         except zmq.Again:
             raise Unanswered(_FAILURES[zmq.EVENT_DISCONNECTED]) from None
         return token
@@ -140,7 +147,11 @@ class Link:
     def replies(self) -> Iterator[tuple[bytes, bytes]]:
         """The replies that are there, as token and body."""
         while self.has_replies:
-            frames = self.dealer.recv_multipart(zmq.DONTWAIT)
+            frames, is_more = list[bytes](), True
+            while is_more:
+                frame = _receive(self.dealer, _NOW, False)
+                frames.append(frame.bytes)
+                is_more = frame.more
             if len(frames) == 3:
                 yield frames[0], frames[2]
 

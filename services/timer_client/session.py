@@ -50,10 +50,15 @@ _encoder = msgspec.json.Encoder()
 _responses = msgspec.json.Decoder(list[Response] | Response)
 
 
+# Looked up once: parametrizing a type takes longer than decoding a reply, and so does hashing one that is parametrized.
 @lru_cache
-def _success_type(result: Hashable) -> Any:
-    # Looked up once: parametrizing a type takes longer than decoding a reply.
-    return _Success[result]  # type: ignore[valid-type]  # known at run time
+def _success_decoder(result: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_Success[result])  # type: ignore[valid-type]  # known at run time
+
+
+@lru_cache
+def _successes_decoder(result: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(list[_Success[result]])  # type: ignore[valid-type]  # known at run time
 
 
 @lru_cache
@@ -73,7 +78,8 @@ class Exchange:
         """Set when the server does not take a message as large as this; its calls fit in several."""
         self.wait_s = min(max(call.wait_ms for call in calls), WAIT_MAXIMUM_MS) / 1000
         types: set[Any] = {call.result for call in calls}
-        self._success = _success_type(types.pop()) if len(types) == 1 else None
+        self._only_type = types.pop() if len(types) == 1 else None
+        """The type of all results, if it is one."""
 
     @property
     def unsettled(self) -> bool:
@@ -109,13 +115,13 @@ class Exchange:
 
     def _accept_results(self, body: bytes) -> bool:
         """Takes the usual reply in one step: all calls succeeded, with results of one type, in their order."""
-        if self._success is None:
+        if self._only_type is None:
             return False
         try:
             if len(self.outstanding) == 1:
-                answers = [_decoder(self._success).decode(body)]
+                answers = [_success_decoder(self._only_type).decode(body)]
             else:
-                answers = _decoder(list[self._success]).decode(body)  # type: ignore[name-defined] # known at run time
+                answers = _successes_decoder(self._only_type).decode(body)
         except _UNREADABLE:
             return False
         if [answer.id for answer in answers] != list(self.outstanding):

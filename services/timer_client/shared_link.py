@@ -6,6 +6,7 @@ sockets than one.
 """
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -66,12 +67,12 @@ class SharedLink:
         self._is_ended = False
         self.is_closed = False
         self._monitor_fd = int(link.monitor.get(zmq.FD))
-        self._monitor = zmq.Poller()
-        self._monitor.register(self._monitor_fd, zmq.POLLIN)
+        self._monitor = select.poll()  # not ZeroMQ's, which looks twice
+        self._monitor.register(self._monitor_fd, select.POLLIN)
         self._nudged_fd = self._nudged.fileno()
-        self._poller = zmq.Poller()
+        self._poller = select.poll()
         for descriptor in (int(link.dealer.get(zmq.FD)), self._monitor_fd, self._nudged_fd):
-            self._poller.register(descriptor, zmq.POLLIN)
+            self._poller.register(descriptor, select.POLLIN)
         link.check()  # a descriptor signals nothing until its socket was found empty once
 
     def is_usable(self) -> bool:

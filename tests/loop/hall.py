@@ -70,6 +70,9 @@ class Wire(QuietWire):
         self.refusals = 0
         """How often there are too few descriptors for cutting."""
 
+    def has_more(self) -> bool:
+        return bool(self.requests)
+
     def receive(self) -> Message | None:
         return Message([b"peer", self.requests.pop()], EVERYBODY) if self.requests else None
 

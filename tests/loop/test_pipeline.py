@@ -156,6 +156,9 @@ class Wire(QuietWire):
         self.published = {log: store.last_seq for log, store in self._stores.items()}
         self.lost: set[str] = set()
 
+    def has_more(self) -> bool:
+        return bool(self.requests)
+
     def receive(self) -> Message | None:
         return Message([b"peer", b"", self.requests.popleft()], EVERYBODY) if self.requests else None
 

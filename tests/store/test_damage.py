@@ -1,5 +1,6 @@
 """Files that are not what was written: a store says so, or is exactly what it was. Nothing in between."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -326,12 +327,41 @@ class TestRows:
 
     def test_a_header_of_an_earlier_commit_is_noticed_without_the_mark(self, store: SqliteStore, path: Path) -> None:
         earlier = store._database.execute("SELECT body, checksum FROM header").fetchone()
-        store.commit(changes(event(10), horizon=3))
+        store.commit(changes(event(10), obsolete=(4,), horizon=4))
         store._database.execute("UPDATE header SET body = ?, checksum = ?", earlier)
         store.close()
         path.with_name(MARK).unlink()
 
-        with pytest.raises(StoreError, match="ends at entry 10, and should end at 9"):
+        with pytest.raises(StoreError, match="entry 4 is missing"):
+            read(path.parent)
+
+    def test_a_header_from_before_what_was_only_appended_says_the_same(self, store: SqliteStore, path: Path) -> None:
+        earlier = store._database.execute("SELECT body, checksum FROM header").fetchone()
+        store.commit(changes(event(10), event(11), horizon=3))
+        store.look_after()
+        later = store._database.execute("SELECT body, checksum FROM header").fetchone()
+        store.close()
+        expected = read(path.parent)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE header SET body = ?, checksum = ?", earlier)
+
+        assert earlier != later
+        assert read(path.parent) == expected
+
+    def test_a_block_behind_the_header_that_is_gone_is_told_by_the_mark(self, store: SqliteStore, path: Path) -> None:
+        store.commit(changes(event(10), horizon=3))
+        store._database.execute("DELETE FROM blocks WHERE last_place = 10")
+        store.close()
+
+        with pytest.raises(StoreError, match=r"entry 9\), but .* \(entry 10\) had been acknowledged"):
+            read(path.parent)
+
+    def test_an_altered_block_behind_the_header_is_refused(self, store: SqliteStore, path: Path) -> None:
+        store.commit(changes(event(10), event(11), horizon=3))
+        store._database.execute("UPDATE blocks SET checksum = checksum + 1 WHERE last_place = 11")
+        store.close()
+
+        with pytest.raises(StoreError, match="the block of entries up to 11 does not match its checksum; restore"):
             read(path.parent)
 
     def test_one_that_is_altered_while_the_server_runs(self, store: SqliteStore) -> None:

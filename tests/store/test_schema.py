@@ -6,7 +6,9 @@ each version by the code as it is then:
 """
 
 import json
+import os
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from msgspec.structs import asdict
 
 from drivers.builders import BEGIN_NS, NS_PER_S
 from store.stores import changes, event, sqlite_store
+from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams, StartParams
+from timer_server.core.effects import WallClock
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.model import KINDS, Countdown
 from timer_server.store.base import Anchor, Header
@@ -51,6 +55,8 @@ def content_of(header: Header, log: Log, store: SqliteStore) -> list[dict[str, A
 def written_out(event: Countdown) -> dict[str, Any]:
     """An event as JSON can hold it."""
     revision = None if event.revision is None else {**asdict(event.revision), "keys": event.keys.hex()}
+    if event.revision is not None and event.revision.wall is not None:
+        revision = {**asdict(event.revision), "keys": event.keys.hex(), "wall": asdict(event.revision.wall)}
     return {**asdict(event), "revision": revision, "payload": event.payload.decode()}
 
 
@@ -90,13 +96,15 @@ def test_there_is_one_of_the_latest() -> None:
 
 
 class Maker:
-    """Makes a store by the code as it is: events of all kinds, large specs, keys; the log was pruned and restored."""
+    """Makes a store by the code as it is: events of all kinds, large specs, keys; the log was pruned and restored, and
+    goes on behind what its header tells."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.store = SqliteStore(path, lambda: FIRST)
         self.log = Log(self.store, self.store.open())
-        self.engine = Engine(Limits(), str)
+        self.ahead_ns = 0
+        self.engine = Engine(Limits(), str, WallClock(lambda: self.ahead_ns, lambda *_: BEGIN_NS // NS_PER_MS + 10**10))
         self.now_ns = BEGIN_NS
 
     def ask(self, *requests: TimerParams) -> None:
@@ -153,6 +161,7 @@ class Maker:
             StartParams("new/large-ended", minutes=2, payload=large),
             StartParams("new/short", seconds=0.001),
             StartParams("restored", hours=1),
+            StartParams("new/bound", at="2056-01-01T00:00", zone="Europe/Rome"),
         )
         self.commit()
         self.ask(
@@ -169,6 +178,9 @@ class Maker:
             *(ExtendParams("new/6", seconds=1, key=f"key {number}") for number in range(3)),
         )
         assert self.engine.expire(self.now_ns, 10) == 1
+        self.ahead_ns = 3600 * NS_PER_S  # the wall clock was set
+        self.engine.follow_wall()
+        assert not self.engine.move_bound(self.now_ns, 10)
         self.commit()
 
     def _restore(self) -> None:
@@ -185,5 +197,11 @@ if __name__ == "__main__":
     DATA.mkdir(exist_ok=True)
     assert not made.exists(), "what was made once is to be opened by all later servers"
     content = Maker(made).make()
+    with closing(sqlite3.connect(made)) as database:
+        (pages,), (page_bytes,) = (
+            database.execute("PRAGMA page_count").fetchone(),
+            database.execute("PRAGMA page_size").fetchone(),
+        )
+    os.truncate(made, pages * page_bytes)  # without the room that a store keeps
     assert {event["kind_number"] for event in content[1:]} == set(range(len(KINDS)))
     made.with_suffix(".jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in content))

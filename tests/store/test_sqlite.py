@@ -20,7 +20,9 @@ from timer_server.core.ledger import LogEnds
 from timer_server.store.base import Header, StoreError
 from timer_server.store.log import Log
 from timer_server.store.sqlite import store as store_module
+from timer_server.store.sqlite.schema import SELECT_STATE
 from timer_server.store.sqlite.store import SqliteStore
+from timer_server.store.state import row_to_state
 
 SOMEBODY = 65_534
 
@@ -398,3 +400,22 @@ class TestSize:
         rows = list(store.load())
         assert rows[0].id == "old"
         assert len(rows) <= 1 + 200
+
+
+def test_a_header_that_stayed_behind_is_written_when_the_store_is_looked_after(path: Path) -> None:
+    """Also by the next server, whose first look it is."""
+    for first in (1, 3):
+        store = sqlite_store(path)
+        with closing(store):
+            assert store.open().ends.last_place == first - 1
+            store.commit(changes(event(first)))
+            store.commit(changes(event(first + 1)))
+    store = sqlite_store(path)
+    with closing(store):
+        header = store.open()
+        behind = row_to_state(store._database.execute(SELECT_STATE).fetchone())
+        assert (behind.commits, behind.ends.last_place) == (0, 0)
+        for _ in range(2):
+            store.look_after()
+            written = row_to_state(store._database.execute(SELECT_STATE).fetchone())
+            assert (written.commits, written.held, written.header()) == (4, 4, header._replace(notices=()))

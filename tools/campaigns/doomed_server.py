@@ -6,17 +6,15 @@
 
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from campaigns import clocked_server
 from campaigns.pipelined_server import put_turns_in_flight
 from timer_server.__main__ import main
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Countdown, Entry
-from timer_server.store.base import Anchor
+from timer_server.store.base import Anchor, Header
 from timer_server.store.sqlite.store import SqliteStore
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
@@ -48,15 +46,16 @@ def before_commit(doom: Doom) -> None:
 
 
 def within_commit(doom: Doom) -> None:
-    """The rows are written, the transaction is open: SQLite is about to be told COMMIT."""
-    connect = sqlite3.connect
+    """A block is inserted, the transaction is open. Where that is a single statement only a trigger sees it."""
+    open_store = SqliteStore.open
 
-    def watched(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = connect(*args, **kwargs)
-        connection.set_trace_callback(lambda statement: doom.pass_by() if statement == "COMMIT" else None)
-        return connection
+    def watched(self: SqliteStore) -> Header:
+        header = open_store(self)
+        self._database.create_function("pass_by", 0, doom.pass_by)
+        self._database.execute("CREATE TEMP TRIGGER watched AFTER INSERT ON blocks BEGIN SELECT pass_by(); END")
+        return header
 
-    sqlite3.connect = watched  # type: ignore[assignment]
+    SqliteStore.open = watched  # type: ignore[method-assign]
 
 
 def after_commit(doom: Doom) -> None:

@@ -237,6 +237,9 @@ class Loop:
                 raise dispatcher.failure
             if now_ns > until_ns or (received >= RECEIVE_ENOUGH and now_ns > enough_ns):
                 break
+            if received == 1 and not commands.has_more():  # as for a client that is alone
+                message = None
+                break
         self._upkeep.intake.note(is_empty=message is None)
         if received:
             self._metrics.received(received)

@@ -59,6 +59,12 @@ def entries_of(row: Row) -> list[Entry]:
         return _decode(body)
 
 
+def count_in(row: Row) -> int:
+    """How many entries are in a block. Raises `Damage`."""
+    with _decoding(row) as body:
+        return len(_decode_raw(body))
+
+
 def entry_in(row: Row, place: int) -> Entry | None:
     """One entry of a block; None where it is not there. Raises `Damage`."""
     with _decoding(row) as body:

@@ -1,10 +1,16 @@
-"""The header of a log: what should be in it, and the anchor. Every commit writes it."""
+"""The header of a log: what should be in it, and the anchor.
+
+A commit writes it, or leaves it to the blocks behind it to tell what was appended since.
+"""
+
+from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
 
 from timer_server.core.ledger import Changes, LogEnds
 from timer_server.store.base import Anchor, Header, Notice
+from timer_server.store.blocks import Row, count_in, entries_of
 from timer_server.store.integrity import Damage, checksum_of, is_sound
 
 HeaderRow = tuple[bytes, int]
@@ -16,6 +22,8 @@ class LogState(msgspec.Struct, frozen=True, array_like=True):
 
     `log_id` is random and tells it from other logs, `commits` counts its commits, `held` the entries in it.
     `ancestors` are the logs it was copied from, each with the `seq` at the copy.
+
+    In SQLite a commit that only appends counts once for each of its blocks, so that these tell how many there were.
     """
 
     log_id: str
@@ -26,12 +34,12 @@ class LogState(msgspec.Struct, frozen=True, array_like=True):
     anchor: Anchor | None = None
     ancestors: dict[str, int] = {}
 
-    def after(self, changes: Changes, removed: int, anchor: Anchor | None) -> "LogState":
-        """The state after one more commit, which has removed `removed` entries."""
+    def after(self, changes: Changes, removed: int, anchor: Anchor | None, commits: int = 1) -> "LogState":
+        """The state after one more commit, which has removed `removed` entries. It may count as several."""
         last = changes.entries[-1] if changes.entries else None
         return LogState(
             self.log_id,
-            self.commits + 1,
+            self.commits + commits,
             self.held + len(changes.entries) - removed,
             LogEnds(
                 changes.horizon,
@@ -43,6 +51,20 @@ class LogState(msgspec.Struct, frozen=True, array_like=True):
             anchor or self.anchor,
             self.ancestors,
         )
+
+    def followed_by(self, blocks: Iterable[Row]) -> "LogState":
+        """The state after commits that have only appended these blocks, which begin after its last place.
+
+        Raises `Damage` where a block is not what was written.
+        """
+        commits, held, last = self.commits, self.held, None
+        for last in blocks:
+            commits += 1
+            held += count_in(last)
+        if last is None:
+            return self
+        ends = replace(self.ends, last_place=last[0], last_seq=last[1])
+        return replace(self, commits=commits, held=held, ends=ends, last_at_ms=entries_of(last)[-1].at_ms)
 
     def renamed(self, log_id: str) -> "LogState":
         """The state of a copy of this log that goes on under its own id."""

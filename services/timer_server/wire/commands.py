@@ -9,7 +9,7 @@ from timer_server.limits import REPLIES_QUEUED, frame_maximum_bytes
 from timer_server.wire.backlog import Backlog
 from timer_server.wire.endpoint_socket import EndpointSocket
 from timer_server.wire.endpoints import HEARTBEAT_TIMEOUT_MS, LINGER_MS, Context, Socket, new_socket
-from timer_server.wire.multipart import receive_from_router
+from timer_server.wire.multipart import is_readable, receive_from_router
 from timer_server.wire.routing_ids import is_chosen
 
 _HEARTBEAT_MS = 5_000
@@ -26,6 +26,10 @@ class Commands(EndpointSocket):
     def _begin(self, socket: Socket) -> None:
         super()._begin(socket)
         self._backlog = Backlog()
+
+    def has_more(self) -> bool:
+        """Whether there is a message."""
+        return is_readable(self.socket)
 
     def receive(self) -> Message | None:
         """The next message; None if there is none.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import zmq
+from zmq.backend import Socket as PlainSocket
 
 DONTWAIT = int(zmq.DONTWAIT)
 """Flags as plain numbers: combining enumerations takes longer than sending a frame."""
@@ -10,16 +11,24 @@ DONTWAIT = int(zmq.DONTWAIT)
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 
 
-_send = zmq.backend.Socket.send
-"""What `Socket.send` comes to, for less than half of what it costs."""
+# What pyzmq's sockets inherit. Their own `send` looks at options of draft sockets first, which takes as long again.
+_send, _receive = PlainSocket.send, PlainSocket.recv
+
+# As plain numbers, which take half the time of pyzmq's enumerations.
+_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+
+
+def is_readable(socket: "zmq.Socket[bytes]") -> bool:
+    """Whether there is something to receive: to find out costs less than half of an attempt that finds nothing."""
+    return bool(int(socket.get(_EVENTS)) & _READABLE)
 
 
 def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
     """The next message of a ROUTER, the routing id first. Raises `zmq.Again` where there is none."""
-    frames = [socket.recv(DONTWAIT)]
+    frames: list[bytes] = [_receive(socket, DONTWAIT)]
     is_more = True  # a routing id never comes alone
     while is_more:
-        frame = socket.recv(DONTWAIT, copy=False)  # which says whether it is the last, for less than the socket does
+        frame = _receive(socket, DONTWAIT, False)  # which says whether it is the last, for less than the socket does
         frames.append(frame.bytes)
         is_more = frame.more
     return frames

@@ -1,7 +1,10 @@
 """The tables, their version, and the SQL statements.
 
 When the tables or the form of the entries change: raise `VERSION`, keep what reads the version before in a module of
-its own, and convert a log of it in one transaction. `tests/store` opens a log that version 1 has written.
+its own, and convert a log of it in one transaction. `tests/store` opens a log that each version has written.
+
+Version 1 has written the header with every commit. Since version 2 blocks may follow it, as `LogState.followed_by`
+says; the first commit of a log of version 1 makes it one of version 2.
 """
 
 import sqlite3
@@ -11,7 +14,10 @@ from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
 from timer_server.store.state import LogState, state_to_row
 
-VERSION = 1
+VERSION = 2
+
+OLDEST_VERSION = 1
+"""The first one that is still read."""
 
 APPLICATION_ID = 0x54494D4C
 """Marks the databases of this program: "TIML"."""
@@ -43,8 +49,10 @@ UPDATE_BLOCK = "UPDATE blocks SET body = ?, checksum = ? WHERE last_place = ?"
 DELETE_BLOCK = "DELETE FROM blocks WHERE last_place = ?"
 UPDATE_HEADER = "UPDATE header SET body = ?, checksum = ?"
 
-REWRITE_FIRST_PAGE = f"PRAGMA user_version = {VERSION}"
-"""Commits without a change of the content: the version is what it was, and its page is logged all the same."""
+SET_VERSION = f"PRAGMA user_version = {VERSION}"
+"""Also commits without a change of the content: where the version is what it was, its page is logged all the same."""
+
+SELECT_VERSION = "PRAGMA user_version"
 
 SELECT_STATE = "SELECT body, checksum FROM header"
 
@@ -53,6 +61,8 @@ AFTER = f"{SELECT_BLOCKS} WHERE last_place > ? ORDER BY last_place"
 
 BETWEEN = f"{SELECT_BLOCKS} WHERE last_place > ? AND last_place <= ? ORDER BY last_place"
 """The blocks behind a place, up to another."""
+
+SELECT_LAST_PLACE = "SELECT max(last_place) FROM blocks"
 
 STANDING_AFTER = "SELECT last_place, last_seq FROM blocks WHERE last_place > ? ORDER BY last_place LIMIT 1"
 """The keys of the first of those blocks."""
@@ -64,7 +74,7 @@ def is_new(database: sqlite3.Connection, path: Path) -> bool:
     Raises `StoreError` for a database of another program or of a newer server, and `Damage`.
     """
     application_id = database.execute("PRAGMA application_id").fetchone()[0]
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version = database.execute(SELECT_VERSION).fetchone()[0]
     has_tables = database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
     if not has_tables and application_id == version == 0:
         return True
@@ -79,7 +89,7 @@ def is_new(database: sqlite3.Connection, path: Path) -> bool:
         )
     if not has_tables:
         raise Damage("it has no tables")
-    if version != VERSION:
+    if version < OLDEST_VERSION:
         raise Damage(f"its schema version is {version}")
     return False
 
@@ -87,7 +97,7 @@ def is_new(database: sqlite3.Connection, path: Path) -> bool:
 def check_is_backup(database: sqlite3.Connection, path: Path) -> None:
     """Raises `StoreError` for a database that is no backup, or one of a newer server, and `Damage`."""
     application_id = database.execute("PRAGMA application_id").fetchone()[0]
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version = database.execute(SELECT_VERSION).fetchone()[0]
     if application_id == APPLICATION_ID:
         raise StoreError(
             f"{path} is a store, and no backup: `timer-server backup FILE` makes one while a server has it"
@@ -99,7 +109,7 @@ def check_is_backup(database: sqlite3.Connection, path: Path) -> None:
             f"{path} is a backup of a newer timer-server (schema {version}, this one knows up to {VERSION});"
             " use that version"
         )
-    if version != VERSION:
+    if version < OLDEST_VERSION:
         raise Damage(f"its schema version is {version}")
 
 
@@ -109,6 +119,6 @@ def create(database: sqlite3.Connection, state: LogState, application_id: int = 
     for statement in _CREATE:
         database.execute(statement)
     database.execute(f"PRAGMA application_id = {application_id}")
-    database.execute(f"PRAGMA user_version = {VERSION}")
+    database.execute(SET_VERSION)
     database.execute("INSERT INTO header (one, body, checksum) VALUES (1, ?, ?)", state_to_row(state))
     database.execute("COMMIT")

@@ -1,8 +1,9 @@
 """The log in SQLite: one table that is only appended to and pruned, and one transaction a turn.
 
 Write-ahead log with `synchronous=FULL`: when a commit returns, its pages have been fsynced (sqlite.org/pragma.html).
-The integer key rises with every row, so appending touches the last pages only, whatever the ids look like. All that is
-read is checked: a damaged log is refused, and left as it was found.
+The integer key rises with every row, so appending touches the last pages only, whatever the ids look like. A commit
+that only appends leaves the header as it is, and its page out of the log; it is written once a second, and by other
+commits. All that is read is checked: a damaged log is refused, and left as it was found.
 """
 
 import sqlite3
@@ -25,12 +26,15 @@ from timer_server.store.sqlite.schema import (
     AFTER,
     DELETE_BLOCK,
     INSERT_BLOCK,
-    REWRITE_FIRST_PAGE,
     SELECT_BLOCKS,
+    SELECT_LAST_PLACE,
     SELECT_STATE,
+    SELECT_VERSION,
+    SET_VERSION,
     STANDING_AFTER,
     UPDATE_BLOCK,
     UPDATE_HEADER,
+    VERSION,
     create,
     is_new,
 )
@@ -68,7 +72,10 @@ class SqliteStore:
         self._page_bytes = 0
         self._left_pages = 0
         """Pages that may be logged until the log has to be written into the database."""
-        self._state = LogState("")
+        self._state = self._written = LogState("")
+        """What the log holds, and what of that is in the header; the blocks behind tell the rest."""
+        self._is_older = False
+        """Whether the database is of an older version."""
         self._most_pages = 0
         """How many pages the database may have."""
         self._has_room = False
@@ -116,25 +123,16 @@ class SqliteStore:
             yield from chain.from_iterable(verify_complete(map(entries_of, rows), state.held, state.ends))
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
-        execute = self._database.execute
-        # No context manager: here it would cost as much as the header.
+        # No context manager: it would cost as much as making the rows.
         try:
             pages = _pages_of(changes)
             if pages > self._left_pages:
                 self._make_way(pages)
-            execute("BEGIN IMMEDIATE")
-            removed = 0
-            if changes.obsolete:
-                # First goes what was stored before: on a full disk its room is all there is.
-                gone = {place for place in changes.obsolete if place <= self._state.ends.last_place}
-                removed = self._remove(gone)
-            if changes.entries:
-                self._database.executemany(INSERT_BLOCK, to_rows(changes.records))
-            if changes.obsolete and len(gone) < len(changes.obsolete):
-                removed += self._remove({*changes.obsolete} - gone)
-            state = self._state.after(changes, removed, anchor)
-            execute(UPDATE_HEADER, state_to_row(state))
-            execute("COMMIT")
+            rows = [*to_rows(changes.records)]
+            if self._has_to_rewrite(changes, anchor):
+                state = self._written = self._rewrite(changes, rows, anchor)
+            else:
+                state = self._append(changes, rows)
             self._room.verify_log()
             self._mark.write(state.commits, state.ends.last_place)
             self._state = state
@@ -144,6 +142,40 @@ class SqliteStore:
             raise
         except _FAILURES as error:
             raise self._failure("write", error) from error
+
+    def _has_to_rewrite(self, changes: Changes, anchor: Anchor | None) -> bool:
+        """Whether a commit does more than append, so that the header has to go with it."""
+        moves_on = changes.horizon != self._state.ends.horizon
+        return bool(changes.obsolete or anchor is not None or moves_on or not changes.records or self._is_older)
+
+    def _append(self, changes: Changes, rows: list[Row]) -> LogState:
+        """Appends blocks, and returns the state after that. The header stays behind: see `LogState.followed_by`."""
+        if len(rows) == 1:
+            self._database.execute(INSERT_BLOCK, rows[0])  # a transaction by itself
+        else:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(INSERT_BLOCK, rows)
+            self._database.execute("COMMIT")
+        return self._state.after(changes, 0, None, len(rows))
+
+    def _rewrite(self, changes: Changes, rows: list[Row], anchor: Anchor | None) -> LogState:
+        """Removes entries, appends blocks and writes the header, and returns the state after that."""
+        execute, removed = self._database.execute, 0
+        execute("BEGIN IMMEDIATE")
+        # First goes what was stored before: on a full disk its room is all there is.
+        gone = {place for place in changes.obsolete if place <= self._state.ends.last_place}
+        if gone:
+            removed = self._remove(gone)
+        self._database.executemany(INSERT_BLOCK, rows)
+        if len(gone) < len(changes.obsolete):
+            removed += self._remove({*changes.obsolete} - gone)
+        state = self._state.after(changes, removed, anchor)
+        execute(UPDATE_HEADER, state_to_row(state))
+        if self._is_older:
+            execute(SET_VERSION)
+        execute("COMMIT")
+        self._is_older = False
+        return state
 
     def entry(self, place: int) -> Entry:
         with self._explained("read"):
@@ -177,10 +209,11 @@ class SqliteStore:
         with self._explained("look after"):
             self._verify_files()
             self._verify_last_commit()
-            if self._has_room:
-                self._make_room()
-            else:
+            if not self._has_room:
                 self._make_way(0)
+            if self._written is not self._state:
+                self._catch_up()
+            self._make_room()
             return self._left_bytes()
 
     def close(self) -> None:
@@ -211,7 +244,9 @@ class SqliteStore:
             self._room.take_up()
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
             self._prepare()
-            self._state = row_to_state(self._database.execute(SELECT_STATE).fetchone())
+            self._written = row_to_state(self._database.execute(SELECT_STATE).fetchone())
+            with closing(self._database.execute(AFTER, (self._written.ends.last_place,))) as rows:
+                self._state = self._written.followed_by(rows)
 
     def _place_before_those_after(self, seq: int) -> int:
         """A place before all events after a `seq`, with at most one block of others in between.
@@ -238,7 +273,14 @@ class SqliteStore:
     def _write_state(self, state: LogState) -> None:
         """Writes a state by itself, without entries."""
         self._database.execute(UPDATE_HEADER, state_to_row(state))
-        self._state = state
+        self._state = self._written = state
+
+    def _catch_up(self) -> None:
+        """Writes the header, which has stayed behind."""
+        if self._left_pages < 1:
+            self._make_way(1)
+        self._write_state(self._state)
+        self._left_pages -= 1
 
     def _remove(self, gone: Collection[int]) -> int:
         """Removes entries from their blocks, and returns how many were there."""
@@ -287,6 +329,7 @@ class SqliteStore:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA cell_size_check = ON")
         is_empty = is_new(database, self._path)
+        self._is_older = not is_empty and database.execute(SELECT_VERSION).fetchone()[0] < VERSION
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise Damage(one_line(str(verdict)))
@@ -326,7 +369,7 @@ class SqliteStore:
         if not logged:
             # SQLite takes the size of the database from the log, and only where that is empty from the file: begun now,
             # the log says it without the room that is spare.
-            self._database.execute(REWRITE_FIRST_PAGE)
+            self._database.execute(SET_VERSION)
         elif logged == written:
             self._room.reset_log()
         self._make_room(int(pages * self._page_bytes / _LOG_SHARE))
@@ -367,7 +410,10 @@ class SqliteStore:
     def _verify_last_commit(self) -> None:
         """Reads the last commit back from the files, and raises `StoreError` where it is no longer there."""
         self._database.execute("PRAGMA shrink_memory")  # without the pages in memory
-        if self._database.execute(SELECT_STATE).fetchone() != state_to_row(self._state):
+        is_there = self._database.execute(SELECT_STATE).fetchone() == state_to_row(self._written)
+        if self._written is not self._state:
+            is_there &= self._database.execute(SELECT_LAST_PLACE).fetchone() == (self._state.ends.last_place,)
+        if not is_there:
             raise StoreError(overwritten(self._files.log))
 
     def _check_mark(self) -> str | None:
@@ -407,8 +453,8 @@ class SqliteStore:
 
 
 def _pages_of(changes: Changes) -> int:
-    """About how many pages a commit adds to the write-ahead log: the header's and the last one at least, and two for
-    each entry that is taken out of its block."""
+    """About how many pages a commit adds to the write-ahead log: the last one and at times another at least, the
+    header's, and two for each entry that is taken out of its block."""
     return 2 + sum(map(len, changes.records)) // 3_000 + 2 * len(changes.obsolete)
 
 
