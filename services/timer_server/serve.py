@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -69,8 +68,8 @@ if TYPE_CHECKING:
 
     from timer_server.joining import Candidate
 
-RESTORED_AT_ONCE = 1_000
-"""Entries of the log that are read before a server that starts looks whether it is told to stop."""
+TOLD_EVERY = 1_000
+"""Entries of the log that are read before the service manager is told how many there were."""
 
 FORGET_FIRST_NS = 1_000_000_000
 """How long retention goes on by itself before a server serves that is short of room."""
@@ -207,7 +206,7 @@ def _shard(
 def _restore(shard: Shard, store: Store, header: Header, clock: Clock, signals: OperatorSignals) -> None:
     """Reads the log of a shard, as long as the server is not told to stop."""
     with closing(_until_stopped(store.load(), signals)) as parts:
-        shard.engine.restore(chain.from_iterable(parts), header.ends, shard.log.holder)
+        shard.engine.restore(parts, header.ends, shard.log.holder)
     shard.engine.start_server(shard.at(clock.now_ns()))
 
 
@@ -225,12 +224,18 @@ def _tell_recovered(shard: Shard, begun: float) -> None:
     )
 
 
-def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Generator[list[Entry], None, None]:
-    """The entries of a log, which may be millions, in parts, until the server is told to stop."""
-    count = 0
-    while not signals.stop_is_wanted and (part := list(islice(entries, RESTORED_AT_ONCE))):
+def _until_stopped(
+    parts: Iterator[Sequence[Entry]], signals: OperatorSignals
+) -> Generator[Sequence[Entry], None, None]:
+    """The parts of a log, which may have millions of entries, until the server is told to stop."""
+    count = told = 0
+    for part in parts:
+        if signals.stop_is_wanted:
+            return
         count += len(part)
-        signals.manager.opening(f"reading the log: {counted(count, 'entry', 'entries')}")
+        if count >= told + TOLD_EVERY:
+            told = count
+            signals.manager.opening(f"reading the log: {counted(count, 'entry', 'entries')}")
         yield part
 
 
