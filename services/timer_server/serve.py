@@ -126,7 +126,7 @@ def serve(
     give_large_blocks_back()
     begin_anywhere()
     # Addresses come first: a start that fails because one is in use leaves no store behind.
-    with _sockets(config) as sockets, ExitStack() as closing_all:
+    with _sockets(config) as sockets, _policy(make_garbage_policy) as garbage, ExitStack() as closing_all:
         try:
             if config.store_url:
                 recovered = _share(config, sources, signals, closing_all)
@@ -136,8 +136,9 @@ def serve(
                     closing_all.callback(store.close)
                 recovered = _recover(stores, config, sources, signals)
                 recovered = recovered._replace(administered=_administered(config, stores[0], closing_all))
-            with _policy(make_garbage_policy) as garbage:
-                _run(config, recovered, sockets, garbage, signals, make_loop)
+            if garbage is not None:
+                garbage.loaded()
+            _run(config, recovered, sockets, garbage, signals, make_loop)
         except Stopped:
             signals.manager.stopping()
             log.info("told to stop before anybody was served")
