@@ -115,7 +115,12 @@ def _lines(runs: Iterable[list[str]], after: str | None, prefix: str) -> list[It
 
 
 def _start(run: list[str], after: str | None, prefix: str) -> int:
-    """Where a run goes on."""
+    """Where a run goes on. Of many runs, most are seen to lie before or behind it by their ends."""
+    first = prefix if after is None or after < prefix else after
+    if not run or run[-1] < first:
+        return len(run)
+    if run[0] > first:
+        return 0
     return bisect_left(run, prefix) if after is None or after < prefix else bisect_right(run, after)
 
 
