@@ -105,4 +105,4 @@ example: $(VENV)/ready ## Write .env.example from the table of settings
 	@$(BIN)/python deploy/env_example.py >.env.example
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build bench-results
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build bench-results artifacts

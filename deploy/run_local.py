@@ -26,6 +26,7 @@ from timer_protocol.settings import SettingError
 START_LIMIT_S = 15.0
 STOP_LIMIT_S = 10.0
 MISUSED = 2
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: list[str]) -> int:
@@ -37,9 +38,11 @@ def main(arguments: list[str]) -> int:
     except SettingError as error:
         sys.stderr.write(f"{error}\n")
         return MISUSED
+    is_web = arguments == ["--web"]
     with tempfile.TemporaryDirectory(prefix="timer-") as place, _server(Path(place), configured) as (commands, events):
-        command = ["timer-gateway"] if arguments == ["--web"] else ["timer", "start", *arguments]
-        return _foreground(command, {"TIMER_SERVER": commands, "TIMER_EVENTS": events})
+        command = ["timer-gateway"] if is_web else ["timer", "start", *arguments]
+        code = _foreground(command, {"TIMER_SERVER": commands, "TIMER_EVENTS": events})
+    return 0 if is_web and code == INTERRUPTED else code  # Ctrl-C is how one is done with the page
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

@@ -4,14 +4,14 @@ python tools/page_screenshots.py
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / each) for each in ("services", "tools", "tests")]
@@ -24,6 +24,7 @@ from page.serving import PageGateway  # noqa: E402
 FOLDER = ROOT / "docs" / "screenshots"
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 860)}
 SCHEMES = ("light", "dark")
+VIEWS = ("timers", "stage", "plans", "queues")
 HOUR_S = 3600
 
 
@@ -51,36 +52,67 @@ TIMERS = (
 
 
 def main() -> None:
-    """Draws each view."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    """Draws what the documentation shows."""
     with browser() as running:
-        for size, scheme in product(SIZES, SCHEMES):
-            with furnished() as (url, time):  # anew, as timers run
-                draw(running, size, scheme, url, time)
+        draw_all(running, FOLDER, documented)
 
 
-def draw(running: Browser, size: str, scheme: str, url: str, time: FakeTime) -> None:
-    """Draws the views at one size, in one scheme of colours."""
+def documented(size: str, scheme: str) -> Sequence[str]:
+    """The views that the documentation shows at a size, in a scheme of colours."""
+    if size == "tablet":
+        return ("timers",)
+    return VIEWS if (size, scheme) == ("desktop", "light") else ("timers", "stage")
+
+
+def draw_all(
+    running: Browser,
+    folder: Path,
+    views_of: Callable[[str, str], Sequence[str]],
+    look: Callable[[Page, str], None] = lambda _page, _name: None,
+) -> None:
+    """Draws views at each size and in each scheme of colours into a folder. `look` sees each, by the picture's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for size, scheme in product(SIZES, SCHEMES):
+        with furnished() as (url, time), visited(running, size, scheme, url, time) as page:  # anew, as timers run
+            for view in views_of(size, scheme):
+                name = f"{view}-{size}-{scheme}"
+                GO_TO[view](page)
+                page.screenshot(path=folder / f"{name}.png")
+                look(page, name)
+
+
+@contextmanager
+def visited(running: Browser, size: str, scheme: str, url: str, time: FakeTime) -> Iterator[Page]:
+    """The page as somebody sees it at a size, in a scheme of colours."""
     width, height = SIZES[size]
     options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
     visitor = Visitor(running, **options)
     visitor.context.clock.set_system_time(datetime.fromtimestamp(time.wall_ns() / NS_PER_S, UTC))
-    page = visitor.open(url)
-    page.wait_for_selector("[data-timer=laundry] .note")
-    page.screenshot(path=FOLDER / f"timers-{size}-{scheme}.png")
-    if size != "tablet":
-        page.evaluate("location.hash = '#/timer/kitchen/tea'")
-        page.wait_for_selector("timer-stage")
-        page.screenshot(path=FOLDER / f"stage-{size}-{scheme}.png")
-    if (size, scheme) == ("desktop", "light"):
-        for name in ("plans", "queues"):
-            page.evaluate(f"location.hash = '#/{name}'")
-            page.wait_for_selector(".records li")
-            if name == "queues":
-                page.get_by_role("button", name="Dead letters of mail").click()
-                page.wait_for_selector(".records .ended li")
-            page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png")
+    yield visitor.open(url)
     visitor.close()
+
+
+def go_to_timers(page: Page) -> None:
+    page.wait_for_selector("[data-timer=laundry] .note")
+
+
+def go_to_stage(page: Page) -> None:
+    page.evaluate("location.hash = '#/timer/kitchen/tea'")
+    page.wait_for_selector("timer-stage")
+
+
+def go_to_plans(page: Page) -> None:
+    page.evaluate("location.hash = '#/plans'")
+    page.wait_for_selector(".records li")
+
+
+def go_to_queues(page: Page) -> None:
+    page.evaluate("location.hash = '#/queues'")
+    page.get_by_role("button", name="Dead letters of mail").click()
+    page.wait_for_selector(".records .ended li")
+
+
+GO_TO = {"timers": go_to_timers, "stage": go_to_stage, "plans": go_to_plans, "queues": go_to_queues}
 
 
 @contextmanager

@@ -14,6 +14,7 @@ Ctrl-C takes the plan away. Kill it instead, and the plan goes on: `timer plan l
 """
 
 import argparse
+from contextlib import suppress
 
 from timer_client import Step, TimerClient, new_id
 
@@ -29,8 +30,8 @@ def main() -> None:
     name = f"pomodoro/{new_id()}"  # made once: a repeated put is the same plan
     with TimerClient() as client:
         before = client.info().cursor  # so that the first start is heard too
-        client.put_plan(name, steps=steps, count=wanted.rounds)
         try:
+            client.put_plan(name, steps=steps, count=wanted.rounds)
             follow(client, name, before, ends=len(steps) * wanted.rounds)
             print(f"{wanted.rounds} rounds done")
         except KeyboardInterrupt:
@@ -51,4 +52,5 @@ def follow(client: TimerClient, name: str, after: dict[str, int], ends: int) -> 
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(KeyboardInterrupt):  # before there is a plan; or once more, while a server that is away is waited for
+        main()

@@ -1,6 +1,7 @@
 """The description of the API for people and for programs: /api and /openapi.json. Both are made once."""
 
 import html
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -17,13 +18,21 @@ _HEAD = """\
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Timer service: API</title>
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/page.css">
+<link rel="stylesheet" href="/static/api.css">
 </head>
 <body>
+<header class="bar">
+<a class="brand" href="/" aria-label="Timers">
+<img src="/static/icon.svg" alt="" width="28" height="28"><span>Timers</span></a>
+</header>
 <main>
 """
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def routes() -> list[Route]:
@@ -49,7 +58,7 @@ def _document_text() -> bytes:
 
 @cache
 def page() -> str:
-    """The page, without style or script of its own."""
+    """The page, without script."""
     return _HEAD + "\n".join(_parts(describe())) + "\n</main>\n</body>\n</html>\n"
 
 
@@ -59,8 +68,11 @@ def _parts(document: Document) -> Iterator[str]:
     yield '<p>For programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1).'
     yield "<h2>Paths</h2>"
     for path, operations in document["paths"].items():
-        for verb, operation in operations.items():
+        for number, (verb, operation) in enumerate(operations.items()):
+            name = path if number == 0 else f"{path}:{verb}"
+            yield f'<section id="{_text(name)}">'
             yield from _operation(path, verb.upper(), operation)
+            yield "</section>"
     yield '<h2>Methods of <a href="#/rpc">/rpc</a></h2>\n<dl>'
     schemas = document["components"]["schemas"]
     for name in document["components"]["schemas"]["Call"]["discriminator"]["mapping"].values():
@@ -75,16 +87,17 @@ def _parts(document: Document) -> Iterator[str]:
 
 
 def _operation(path: str, verb: str, operation: Document) -> Iterator[str]:
-    yield f'<h3 id="{_text(path)}"><code>{verb} {_text(path)}</code></h3>'
+    yield f'<h3><span class="verb">{verb}</span><code>{_text(path)}</code></h3>'
     yield f"<p>{_text(operation['summary'])} {_text(operation.get('description', ''))}"
     members = operation.get("parameters", [])
     if members:
         yield "<ul>"
         for member in members:
-            about = member["schema"].get("description", "")
+            meaning = member["schema"].get("description", "")
+            about = f": {meaning}" if meaning else ""
             needed = " (needed)" if member["required"] else ""
             where = f" in the {member['in']}" if member["in"] == "header" else ""
-            yield f"<li><code>{_text(member['name'])}</code>{where}{needed} {_text(about)}"
+            yield f"<li><code>{_text(member['name'])}</code>{where}{needed}{_text(about)}"
         yield "</ul>"
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if "properties" in body:
@@ -98,4 +111,5 @@ def _signature(call: Document, params: Document) -> str:
 
 
 def _text(text: str) -> str:
-    return html.escape(text)
+    """The text as HTML. What stands between backticks is code."""
+    return _CODE.sub(r"<code>\1</code>", html.escape(text))

@@ -43,12 +43,12 @@ def application(parts: Parts) -> Starlette:
         *pages.routes(),
         session_route(parts.access),
     ]
-    routes = [
-        *open_routes,
-        Route(METRICS_PATH, _metrics_of(parts), methods=["GET"]),
-        Route("/rpc", Rpc(parts).post, methods=["POST"]),
+    routes = [  # compared with a path one after the other, so what is asked most stands first
         *Timers(parts.upstream).routes(),
+        Route("/rpc", Rpc(parts).post, methods=["POST"]),
         Streams(parts).route(),
+        Route(METRICS_PATH, _metrics_of(parts), methods=["GET"]),
+        *open_routes,
     ]
     app = Starlette(
         routes=routes,

@@ -108,7 +108,7 @@ def _check() -> int:
 
 def _serve() -> int:
     from timer_gateway.listening import BindError, listen  # noqa: PLC0415 - `token` and --check need none of it
-    from timer_gateway.opening import first_link, open_access  # noqa: PLC0415
+    from timer_gateway.opening import open_access, page_link  # noqa: PLC0415
     from timer_gateway.serve import serve  # noqa: PLC0415
     from timer_gateway.tokens import TokenFileError  # noqa: PLC0415
     from timer_protocol.service_manager import service_manager  # noqa: PLC0415
@@ -124,8 +124,11 @@ def _serve() -> int:
     try:
         sockets = listen(settings.host, settings.port)  # before a token is made that could not be told then
         access, first = open_access(settings, time.time)
+        link = page_link(settings, sockets[0].getsockname()[1], first)
         if first is not None:
-            writer.put(f"The page, this once: {first_link(settings, sockets[0].getsockname()[1], first)}")
+            writer.put(f"Open this link, which is told once: {link}")
+        elif settings.log_format == "text":
+            writer.put(f"Open {link}")
         with service_manager(process_environment(), _tell_untold) as manager:
             is_interrupted = serve(settings, access, sockets, manager)
     except (SettingError, ConfigError, TokenFileError) as error:

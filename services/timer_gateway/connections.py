@@ -9,7 +9,7 @@ import h11
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from timer_gateway.limits import SENDING_LIMIT_S, TAKING_LIMIT_S
+from timer_gateway.limits import HEAD_BYTES, SENDING_LIMIT_S, TAKING_LIMIT_S
 from timer_gateway.problems import MEDIA_TYPE, problem
 
 ABORT: Final = "abort"
@@ -17,6 +17,24 @@ ABORT: Final = "abort"
 
 _NOTHING_SENT = (h11.IDLE, h11.SEND_RESPONSE)
 """The states in which an answer can still begin."""
+
+
+class _HeadWithBody(h11.Connection):
+    """HTTP as h11 writes it, but the head of an answer goes out with the first part of its body: in one write."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, HEAD_BYTES)
+        self._head: list[bytes] = []
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        """What is to be written now."""
+        written = super().send_with_data_passthrough(event)
+        if isinstance(event, h11.Response):
+            self._head = written or []
+            return []
+        if self._head and written is not None:
+            written, self._head = self._head + written, []
+        return written
 
 
 class Connection(H11Protocol):
@@ -27,6 +45,10 @@ class Connection(H11Protocol):
 
     _sending_limit: asyncio.TimerHandle | None = None
     _taking_limit: asyncio.TimerHandle | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.conn = _HeadWithBody()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """Begins to wait for the first head, unless there are connections enough."""

@@ -8,6 +8,7 @@ embeds, such as an image, is asked for without `Origin`, but with `Sec-Fetch-Sit
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
@@ -35,6 +36,7 @@ def host_of(text: str) -> Host:
     return Host(name, port)
 
 
+@lru_cache(maxsize=64)
 def is_loopback(name: str) -> bool:
     """Whether the name of a host is one of this machine itself, whatever a name server says."""
     if name in ("localhost", "[::1]"):

@@ -23,6 +23,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
             place = (address[0], sockets[0].getsockname()[1] if sockets else port)  # 0 is chosen once
             if family in (socket.AF_INET, socket.AF_INET6):
                 sockets.append(socket.create_server(place, family=family, backlog=BACKLOG))
+                # Accepted sockets have this from here: asyncio sets it only on those that it has made itself. Without
+                # it what is written waits until the peer, 40 ms later, has acknowledged what was written before.
+                sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         for each in sockets:
             each.close()

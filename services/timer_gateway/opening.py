@@ -44,8 +44,8 @@ def open_access(settings: GatewaySettings, now_s: Callable[[], float]) -> tuple[
     return Access(hosts, tokens, Sessions(key, tokens, now_s)), first
 
 
-def first_link(settings: GatewaySettings, port: int, token: str) -> str:
-    """The address of the page with its first token, for the operator alone.
+def page_link(settings: GatewaySettings, port: int, token: str | None = None) -> str:
+    """The address of the page; with its first token for the operator alone.
 
     What stands behind `#` stays in the browser: it is in no request, and so in no log.
     """
@@ -53,7 +53,8 @@ def first_link(settings: GatewaySettings, port: int, token: str) -> str:
     name = settings.hosts[0] if settings.hosts else "localhost" if settings.host in _EVERY_INTERFACE else host
     is_behind_https = settings.is_plain and bool(settings.hosts) and not is_loopback(host_of(name).name)
     authority = name if host_of(name).port is not None or is_behind_https else f"{name}:{port}"
-    return f"{'https' if settings.is_encrypted or is_behind_https else 'http'}://{authority}/#token={token}"
+    address = f"{'https' if settings.is_encrypted or is_behind_https else 'http'}://{authority}"
+    return address if token is None else f"{address}/#token={token}"
 
 
 def _session_key(tokens: Path) -> bytes:

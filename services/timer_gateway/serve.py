@@ -14,7 +14,7 @@ from timer_gateway.access import Access
 from timer_gateway.app import application
 from timer_gateway.certificate import renew
 from timer_gateway.connections import Connection
-from timer_gateway.limits import CONNECTIONS, HEAD_BYTES, RESERVED_DESCRIPTORS, Rate
+from timer_gateway.limits import CONNECTIONS, RESERVED_DESCRIPTORS, Rate
 from timer_gateway.listening import BACKLOG, url_of
 from timer_gateway.logs import log
 from timer_gateway.metrics import Metrics
@@ -115,7 +115,6 @@ def config_of(parts: Parts) -> uvicorn.Config:
         timeout_graceful_shutdown=STOP_LIMIT_S,
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
-        h11_max_incomplete_event_size=HEAD_BYTES,
     )
     try:
         config.load()

@@ -32,16 +32,21 @@ def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
     return total
 
 
-def durations_ms(seconds: Sequence[Number], max_duration_s: int) -> list[int]:
-    """Amounts of seconds in milliseconds. Raises `Refusal` unless `total_ms` and `check_duration` take all of them."""
-    if seconds.count(seconds[0]) == len(seconds):  # mostly it is one for all
-        duration_ms = total_ms(0, 0, seconds[0])
-        check_duration(duration_ms, max_duration_s)
-        return [duration_ms] * len(seconds)
-    try:
-        durations = [round(amount * MS_PER_SECOND) for amount in seconds]
-    except (OverflowError, ValueError):
-        durations = [total_ms(0, 0, amount) for amount in seconds]
+def durations_ms(
+    hours: Sequence[Number], minutes: Sequence[Number], seconds: Sequence[Number], max_duration_s: int
+) -> list[int]:
+    """Columns of amounts in milliseconds. Raises `Refusal` unless `total_ms` and `check_duration` take all of them."""
+    count = len(seconds)
+    if all(column.count(column[0]) == count for column in (seconds, minutes, hours)):  # mostly it is one sum for all
+        durations = [total_ms(hours[0], minutes[0], seconds[0])] * count
+    else:
+        try:
+            durations = [
+                round(of_hours * MS_PER_HOUR + of_minutes * MS_PER_MINUTE + of_seconds * MS_PER_SECOND)
+                for of_hours, of_minutes, of_seconds in zip(hours, minutes, seconds, strict=True)
+            ]
+        except (OverflowError, ValueError):
+            durations = list(map(total_ms, hours, minutes, seconds))
     check_duration(min(durations), max_duration_s)
     check_duration(max(durations), max_duration_s)
     return durations

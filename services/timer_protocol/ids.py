@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.limits import ID_CHARACTERS
 from timer_protocol.plurals import counted
 
 ID_PATTERN = r"^[A-Za-z0-9._:/-]{1,128}$"
@@ -13,8 +12,8 @@ ID_PATTERN = r"^[A-Za-z0-9._:/-]{1,128}$"
 KNOWN_ID_PATTERN = r"^[A-Za-z0-9._:/-][A-Za-z0-9._:/~-]{0,127}$"
 """The same for ids of existing timers: ids that later features make may have `~` inside, never first."""
 
-_VALID_CHARACTERS = re.compile(r"[A-Za-z0-9._:/-]*")
 _VALID_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+_VALID_LINES = re.compile(r"(?:[A-Za-z0-9._:/-]{1,128}+\n)++")
 
 ENTROPY_BITS = 74
 
@@ -26,10 +25,8 @@ def is_valid_id(text: str) -> bool:
 
 def are_valid_ids(texts: Sequence[str]) -> bool:
     """Whether each of some texts, at least one, is a valid id: one search for all of them."""
-    lengths = list(map(len, texts))
-    return (
-        min(lengths) > 0 and max(lengths) <= ID_CHARACTERS and _VALID_CHARACTERS.fullmatch("".join(texts)) is not None
-    )
+    lines = "\n".join(texts) + "\n"
+    return lines.count("\n") == len(texts) and _VALID_LINES.fullmatch(lines) is not None
 
 
 def check_id(text: str) -> None:

@@ -7,8 +7,8 @@ import resource
 
 from timer_protocol.descriptors import count_left
 
-NEEDED = 48
-"""What has to be left for a start: thirty for the server itself, the rest for the first dozen of connections."""
+NEEDED = 50
+"""What has to be left for a start: thirty-two for the server itself, the rest for the first dozen of connections."""
 
 
 def raise_limit() -> int:

@@ -17,6 +17,7 @@ from timer_server.requests.methods import Handler, Methods
 from timer_server.requests.over_servers import OverServers
 from timer_server.requests.peer_dispatch import PeerDispatcher
 from timer_server.requests.placement import Shards
+from timer_server.requests.plain_starts import PlainStarts
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queue_parts import QueueParts
 from timer_server.requests.queue_rules import QueueRules
@@ -54,7 +55,10 @@ def handle_alone(shards: Shards, limits: Limits, servers: Servers) -> Handling:
     rules = QueueRules(shards)
     methods = _methods(shards, limits, servers, rules)
     new_id, prefix_of = shards.new_id, methods.of_queues.prefix_of
-    dispatcher = Dispatcher(_CODEC, methods.handlers(), shards.parked, limits, new_id, prefix_of)
+    plain_starts = None if shards.only is None else PlainStarts(_CODEC.call_type("timer.start"), shards.only, new_id)
+    dispatcher = Dispatcher(
+        _CODEC, methods.handlers(), shards.parked, limits, new_id, prefix_of, plain_starts=plain_starts
+    )
     return Handling(dispatcher, rules)
 
 

@@ -9,7 +9,7 @@ from timer_protocol.limits import BEAT_INTERVAL_MS
 from timer_protocol.messages import StateCounts
 from timer_protocol.plan_messages import SkipReason
 from timer_protocol.queue_messages import Queue
-from timer_server.core.model import FIRED, KINDS, STARTED
+from timer_server.core.model import FIRED, KINDS
 from timer_server.core.plans.hints import skipped_moments
 from timer_server.distribution import Distribution
 from timer_server.requests.queue_views import QueueTotals
@@ -83,7 +83,9 @@ class Metrics:
             changes, now_s = part.changes, shard.at(now_ns) / _NS_PER_S
             if shard.number in self.counts:  # it may have been given away meanwhile
                 self.counts[shard.number] = part.counts
-            events[STARTED] += changes.entries.packed
+            for together in changes.entries.packed:
+                events[together.kind_number] += together.number
+                self.lateness.add_all([max(now_s - due_ms / _MS_PER_S, 0.0) for due_ms in together.lapsed_ms])
             for event in changes.entries.events_apart():
                 kind_number = event.kind_number
                 events[kind_number] += 1

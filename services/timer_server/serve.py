@@ -9,8 +9,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-import zmq
-
 from timer_protocol import __version__
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
@@ -55,7 +53,7 @@ from timer_server.wire.admin_place import admin_path
 from timer_server.wire.admin_port import AdminPort
 from timer_server.wire.advertised import Endpoints, advertised
 from timer_server.wire.commands import Commands
-from timer_server.wire.endpoints import LINGER_MS, BindError, Context, bindable, is_local
+from timer_server.wire.endpoints import LINGER_MS, BindError, Context, bindable, is_local, new_context
 from timer_server.wire.events import Events
 from timer_server.wire.fences import prepare_fences
 from timer_server.wire.listener import CannotListen, Listener
@@ -268,14 +266,16 @@ def _sockets(config: Config) -> Iterator[Sockets]:
     if config.metrics_bind is not None:
         _check_metrics_address(*config.metrics_bind)
     prepare_fences()
-    context = zmq.Context()
+    context = new_context()
     with ExitStack() as closing_all:
         closing_all.callback(context.destroy, linger=LINGER_MS)
         admission = Admission(context, None if config.curve is None else Gate(config.curve))
-        commands = Commands(context, bindable(config.bind), config.limits.max_message_bytes, admission.gate)
+        with _asked_for_by("TIMER_BIND"):
+            commands = Commands(context, bindable(config.bind), config.limits.max_message_bytes, admission.gate)
         closing_all.callback(commands.listener.close)
         commands.listener.pause()
-        events = Events(context, bindable(config.events_bind), admission)
+        with _asked_for_by("TIMER_EVENTS_BIND"):
+            events = Events(context, bindable(config.events_bind), admission)
         closing_all.callback(events.listener.close)
         events.listener.pause()
         peers = _peers(context, config, admission)
@@ -283,6 +283,15 @@ def _sockets(config: Config) -> Iterator[Sockets]:
             closing_all.callback(peers.close)
             peers.port.listener.pause()
         yield Sockets(commands, events, admission, peers)
+
+
+@contextmanager
+def _asked_for_by(setting: str) -> Iterator[None]:
+    """Has a `BindError` of the block name the setting that the operator may change."""
+    try:
+        yield
+    except BindError as error:
+        raise error.by(setting) from None
 
 
 def _peers(context: Context, config: Config, admission: Admission) -> Peers | None:
@@ -296,7 +305,8 @@ def _peers(context: Context, config: Config, admission: Admission) -> Peers | No
             " loopback interface"
         )
     most_bytes = peer_maximum_bytes(config.limits.max_message_bytes)
-    return Peers(context, bindable(config.peer_bind), admission, most_bytes)
+    with _asked_for_by("TIMER_PEER_BIND"):
+        return Peers(context, bindable(config.peer_bind), admission, most_bytes)
 
 
 def _run(
@@ -419,4 +429,4 @@ def _check_metrics_address(host: str, port: int) -> None:
 def _no_metrics(host: str, port: int, error: OSError) -> BindError:
     number = error.errno or 0
     reason = os.strerror(number) if number > 0 else error.strerror  # numbers of name resolution are negative
-    return BindError(f"{host}:{port} for the metrics", reason or str(error))
+    return BindError(f"{host}:{port}", reason or str(error), "TIMER_METRICS_BIND")

@@ -14,6 +14,7 @@ import httpcore
 from msgspec import Struct
 
 from timer_protocol import __version__
+from timer_protocol.traces import Trace, fault_in
 from timer_webhooks.config import ConfigError, Endpoint
 from timer_webhooks.egress import AddressRefused, Egress
 from timer_webhooks.lookup import Lookups
@@ -77,11 +78,12 @@ class Exchange:
             network_backend=Egress(endpoint.allow, Lookups(2 * endpoint.concurrency), is_plain=url.is_plain),
         )
 
-    async def post(self, webhook: Webhook) -> Answer:
-        """Sends a webhook once."""
+    async def post(self, webhook: Webhook, trace: Trace | None = None) -> Answer:
+        """Sends a webhook once, in the trace in which its timer was started."""
         now_s = time.time()
         signed = signed_headers(webhook.id, webhook.body, self._keys, int(now_s))
-        request = self._pool.stream("POST", self._url, headers=[*self._headers, *signed], content=webhook.body)
+        headers = [*self._headers, *signed, *_trace_headers(trace)]
+        request = self._pool.stream("POST", self._url, headers=headers, content=webhook.body)
         answer: Answer | None = None
         try:
             async with asyncio.timeout(EXCHANGE_S), request as response:
@@ -104,6 +106,16 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
     except OSError as error:
         what = error.strerror or error
         raise ConfigError(f"endpoints.{endpoint.name}.ca: {endpoint.ca} cannot be used: {what}") from None
+
+
+def _trace_headers(trace: Trace | None) -> list[tuple[bytes, bytes]]:
+    """The headers of W3C Trace Context. A trace that a server should not have taken is left out, as it is no header."""
+    if trace is None or fault_in(trace) is not None:
+        return []
+    headers = [(b"traceparent", trace.traceparent.encode())]
+    if trace.tracestate:
+        headers.append((b"tracestate", trace.tracestate.encode()))
+    return headers
 
 
 def _answer(response: httpcore.Response, now_s: float) -> Answer:

@@ -167,7 +167,7 @@ class Sender:
     async def _send(self, delivery: AsyncHeldDelivery) -> None:
         webhook = webhook_of(delivery.timer)
         begun_ns = time.monotonic_ns()
-        answer = await self._exchange.post(webhook)
+        answer = await self._exchange.post(webhook, delivery.trace)
         self._note(delivery, webhook, answer, time.monotonic_ns() - begun_ns)
         while True:
             try:

@@ -58,6 +58,7 @@ FREE_OF_IO = {
     "msgspec.structs",
     "operator",
     "re",
+    "struct",
     "typing",
 }
 """All that the pure packages need besides each other. Time, chance, files and sockets are not among it."""

@@ -39,3 +39,8 @@ def test_only_what_stands_between_markers_is_made_anew() -> None:
 def test_a_figure_that_the_run_lacks_is_a_fault() -> None:
     with pytest.raises(KeyError, match="growth"):
         rewritten(PAGE.replace("speed", "growth"), results())
+
+
+def test_one_that_is_measured_apart_may_be_missing() -> None:
+    page = rewritten(PAGE.replace("speed", "takeover"), results())
+    assert page.endswith("<!-- from performance.json: takeover -->\n<!-- end -->\n")

@@ -104,6 +104,49 @@ def test_watching_several(server: LocalServer, tmp_path: Path) -> None:
     assert "timer 'nobody' is not there" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["get", ""],
+        ["pause", ""],
+        ["pause", "a", ""],
+        ["watch", ""],
+        ["extend", "", "5m"],
+        ["start", "1h", "--id", ""],
+        ["start", "1h", "--id", "a b"],
+        ["start", "1h", "--id", "a" * 129],
+        ["start", "1h", "--label", "a" * 257],
+        ["list", "--prefix", "a" * 129],
+        ["cron", "0 9 * * *", "--zone", "Mars/Rome"],
+        ["start", "@9:00", "--zone", "Mars/Rome"],
+    ],
+)
+def test_what_is_wrong_with_an_argument_is_exit_code_2_and_in_its_words(
+    server: LocalServer, tmp_path: Path, words: list[str]
+) -> None:
+    start_detached(tmp_path, server, "1h", "--id", "a")
+    ran = run(tmp_path, *words, server=server)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert not re.search(r"params|takes|`str`|timer\.\w", ran.stderr), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["strat", "5m"], "There is no command 'strat'. Did you mean start?"),
+        (["25m"], "There is no command '25m'. Did you mean `timer start 25m`?"),
+        (["@14:30"], "There is no command '@14:30'. Did you mean `timer start @14:30`?"),
+        (["tea"], "There is no command 'tea'. `timer --help` lists those there are."),
+        (["queue", "pt"], "Did you mean 'put'?"),
+        (["--nope", "start"], "No such option '--nope'."),
+    ],
+)
+def test_a_command_that_is_none_is_guessed(tmp_path: Path, words: list[str], told: str) -> None:
+    ran = run(tmp_path, *words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert told in ran.stderr
+
+
 def test_events(server: LocalServer, tmp_path: Path) -> None:
     start_detached(tmp_path, server, "1h", "--id", "order/1")
     start_detached(tmp_path, server, "1h", "--id", "tea")

@@ -141,22 +141,24 @@ class TestPut:
     @pytest.mark.parametrize(
         ("words", "code", "told"),
         [
-            (["cron", "0 9 31 2 *", "--zone", "UTC"], 1, "'0 9 31 2 *' never comes: no month that"),
-            (["cron", "0 9 * *", "--zone", "UTC"], 1, "it has 4 fields where 5 are expected"),
-            (["cron", "0 9 * * *", "--zone", "Europe/Rom"], 1, "did you mean Europe/Rome?"),
+            (["cron", "0 9 31 2 *", "--zone", "UTC"], 2, "'0 9 31 2 *' never comes: no month that"),
+            (["cron", "0 9 * *", "--zone", "UTC"], 2, "it has 4 fields where 5 are expected"),
+            (["cron", "0 9 * * *", "--zone", "Europe/Rom"], 2, "did you mean Europe/Rome?"),
             (["cron", "0 9 * * *"], 2, "such as --zone Europe/Rome, or --zone UTC"),
             (
                 ["cron", "0 9 * * *", "--zone", "UTC", "--from", "soon"],
                 2,
                 "--from: 'soon' is no moment: expected 14:30",
             ),
-            (["every", "1h", "--until", "2020-01-01T00:00:00Z"], 1, "the rule never comes"),
+            (["every", "1h", "--until", "2020-01-01T00:00:00Z"], 2, "the rule never comes"),
             (["every", "0.5s"], 2, "every 0.5s comes too often: at least 1 second lies between two timers"),
             (["every", "-1h"], 2, "every -1h comes too often"),
             (["every", "soon"], 2, "'soon' is no duration; write 90"),
             (["every", "1h", "--payload", "{"], 2, "--payload is not JSON"),
             (["every", "1h", "--missed", "some"], 2, "'some' is not one of 'last', 'all', 'none'"),
-            (["every", "1h", "--id", "a~b"], 1, "a~b"),
+            (["every", "1h", "--id", "a~b"], 2, "a~b"),
+            (["every", "1h", "--id", ""], 2, "timer: --id must have at least 1 character"),
+            (["plan", "show", ""], 2, "timer: ID must have at least 1 character"),
             (["every", "1h", "--", "no-such-command"], 127, "no-such-command cannot be found; nothing was started"),
             (["every", "1h", "--"], 2, "after -- comes the command"),
             (["run", "work=25m", "--count", "2"], 2, "steps have no --count: --times 2 goes through all"),
@@ -167,7 +169,7 @@ class TestPut:
             (["plan", "preview", "every", "1h", "--zone", "UTC"], 2, "--zone is about cron"),
             (["plan", "preview", "cron", "0 9 * * *", "--zone", "UTC", "--times", "2"], 2, "are about run"),
             *(
-                (["plan", verb, "nope"], 1, "plan 'nope' is not there")
+                (["plan", verb, "nope"], 1, "plan 'nope' is not there. The command `plan ls` shows")
                 for verb in ("show", "watch", "pause", "resume", "skip", "run")
             ),
             (["plan", "rm", "nope"], 1, "there is no plan 'nope'; the command `plan ls` shows those there are"),

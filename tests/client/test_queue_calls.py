@@ -110,7 +110,7 @@ def test_any_number_of_receipts_goes_in_parts(fake: FakeServer, connect: Connect
 )
 def test_a_queue_that_is_not_there_is_told(client: Any, settle: str) -> None:
     receipts = [["a receipt"]] if settle in ("ack", "nack", "renew", "revive", "drop") else []
-    with pytest.raises(QueueNotFound, match=r"queue 'none' is not there; queue\.put makes one") as caught:
+    with pytest.raises(QueueNotFound, match=r"queue 'none' is not there$") as caught:
         getattr(client, settle.partition(" ")[0])("none", *receipts)
     assert (caught.value.data["queue"], caught.value.retryable) == ("none", False)
 
@@ -119,7 +119,9 @@ def test_a_queue_that_is_not_there_is_told(client: Any, settle: str) -> None:
 def test_a_receipt_that_is_none_or_of_another_queue_is_told(client: Any, settle: str) -> None:
     client.start_columns(["a"], 0.01)
     (mine,), (other,) = client.take("q", wait_ms=5000), client.take("other", wait_ms=5000)
-    with pytest.raises(InvalidRequest, match=r"'a receipt' is no receipt; .* nothing of this call was applied"):
+    with pytest.raises(
+        InvalidRequest, match=r"'a receipt' is no receipt, such as each delivery has; nothing of this call was applied"
+    ):
         getattr(client, settle)("q", [mine, "a receipt"])
     with pytest.raises(
         InvalidRequest, match="is a receipt of queue 'other', not of 'q'; nothing of this call was applied"

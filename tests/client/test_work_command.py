@@ -174,7 +174,7 @@ def test_a_queue_that_is_there_keeps_its_bounds(
         (["q", "--prefix", "mail/", "--", "true"], 2, "or change it by `timer queue put`"),
         (["q", "-j", "0", "--", "true"], 2, "0 is not in the range 1<=x<=1000"),
         (["q", "--retries", "some", "--", "true"], 2, "--retries is 'some', but must be a whole number or forever"),
-        (["new", "--prefix", "", "--lease", "13h", "--", "true"], 1, "at `params.lease_ms`"),
+        (["new", "--prefix", "", "--lease", "13h", "--", "true"], 2, "--lease must be at most 43200000 ms"),
     ],
 )
 def test_bad_input_is_told(

@@ -42,6 +42,24 @@ def links(stack: Stack) -> list[str]:
     return re.findall(r"http://127\.0\.0\.1:0/#token=(\S+)", stack.compose("logs", GATEWAY).stdout)
 
 
+ASK_IN_NETWORK = """
+import sys, urllib.request
+for host in sys.argv[1:]:
+    request = urllib.request.Request("http://gateway:8080/session", headers={"Host": host} if host else {})
+    try:
+        print(urllib.request.urlopen(request, timeout=20).status)
+    except urllib.error.HTTPError as refused:
+        print(refused.code)
+"""
+
+
+def test_other_containers_reach_it_under_its_own_name_alone(web: Stack) -> None:
+    asked = web.compose("exec", "-T", "server", "python", "-c", ASK_IN_NETWORK, "", "gateway", "rebinding.example")
+    assert asked.stdout.split() == ["401", "421", "421"], (
+        "a token is needed; no other name, nor another port of this one"
+    )
+
+
 def test_the_first_token_is_told_once_and_lets_in(web: Stack) -> None:
     assert_confined(inspect(web.container(GATEWAY))["HostConfig"])
     config = inspect(image(GATEWAY))["Config"]

@@ -33,6 +33,10 @@ class FakeReaders:
     def has_news(self) -> bool:
         return bool(self._drafts or self._released)
 
+    @property
+    def count(self) -> int:
+        return len(self.queues)
+
     # What happens to queues
 
     def put(self, queue: str, at_ms: int) -> None:

@@ -11,7 +11,7 @@ from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, Res
 from timer_server.core import deadlines as deadlines_module
 from timer_server.core.deadlines import _DROPS, Deadlines
 from timer_server.core.model import Countdown
-from timer_server.core.records import Record, pack, unpack
+from timer_server.core.records import ID_IN_ROW, Record, pack, unpack
 
 
 def make_record(timer_id: str, due_at_ms: int | None) -> Record:
@@ -74,6 +74,19 @@ class DeadlinesMachine(RuleBasedStateMachine):
         else:
             assert popped is None
 
+    @rule(now_ms=moments, most=st.integers(0, 4), mark=ids)
+    def take(self, now_ms: int, most: int, mark: str) -> None:
+        """Some are taken together: the first that are due and alive, none behind one with the mark."""
+        due = [timer_id for due_ms, _, timer_id in self.in_order() if due_ms <= now_ms]
+        taken = [row[ID_IN_ROW] for row in self.deadlines.take_due(now_ms, most, mark)]
+        assert mark not in taken
+        assert taken == due[: len(taken)]
+        assert len(taken) <= most
+        if not self.deadlines._dead and mark not in due:
+            assert len(taken) == min(most, len(due))
+        for timer_id in taken:
+            del self.timers[timer_id]
+
     @rule()
     def load(self) -> None:
         self.deadlines.load(filter(is_running, self.timers.values()))
@@ -134,6 +147,14 @@ def test_all_come_out_in_order() -> None:
         del timers[timer.id]
 
     assert popped == list(range(1000))
+
+
+def test_a_mark_elsewhere_than_in_the_id_does_not_count() -> None:
+    timers = {"a": pack(make_timer("a", due_at_ms=5, label="x~", payload=b'"~"'))}
+    deadlines = Deadlines(timers)
+    deadlines.load(timers.values())
+
+    assert [row[ID_IN_ROW] for row in deadlines.take_due(5, 9, "~")] == ["a"]
 
 
 def test_the_dead_stay_few_where_one_timer_moves_again_and_again() -> None:

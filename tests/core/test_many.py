@@ -62,7 +62,7 @@ def test_what_cannot_be_refused_is_started_in_one_step() -> None:
     bench = bench_after([], 20, None)
     rows = StartManyParams(["a", "b"], [60, 1.5], ["", "ü" * 256], [Raw(b"[1]"), Raw(b'"' + 300 * b"x" + b'"')])
     assert start_many(parts_of(bench), rows).started == 2
-    assert bench.engine.take_changes().entries.packed == 2
+    assert bench.engine.take_changes().entries.packed == [(0, 2, STARTED, None)]
 
 
 def parts_of(bench: Bench, now_ns: int = LATER_NS) -> PartsOf:

@@ -41,7 +41,7 @@ class PlanBench(Bench):
     def step(self, now_ns: int, budget: int = 500) -> int:
         """A turn's chores. Returns how many moments were skipped."""
         self.engine.expire(now_ns, budget)
-        self.engine.expire_by_wall(now_ns, budget)
+        self.engine.expiry.expire_by_wall(now_ns, budget)
         self.engine.plans.step(now_ns, budget)
         writes = self.shard.take_writes()
         if writes is None:

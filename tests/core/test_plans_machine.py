@@ -247,10 +247,10 @@ class PlansMachine(RuleBasedStateMachine):
         self.naive.tick()
         for _ in range(200):
             self.bench.engine.expire(self.now_ns, 50)
-            self.bench.engine.expire_by_wall(self.now_ns, 50)
+            self.bench.engine.expiry.expire_by_wall(self.now_ns, 50)
             self.plans.step(self.now_ns, 50)
             engine = self.bench.engine
-            due_ns = (engine.next_due_ns(), engine.next_wall_due_ns(), self.plans.next_due_ns())
+            due_ns = (engine.next_due_ns(), engine.expiry.next_wall_due_ns(), self.plans.next_due_ns())
             if all(due is None or due > self.now_ns for due in due_ns):
                 return
         raise AssertionError("there is always something due")

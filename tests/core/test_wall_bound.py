@@ -65,8 +65,8 @@ class WallBench(Bench):
     def set_wall(self, by_ms: int, now_ns: int) -> list[Countdown]:
         """Sets the wall clock and lets the timers follow; returns what that has made known."""
         self.ahead_ns += by_ms * NS_PER_MS
-        self.engine.follow_wall()
-        while self.engine.move_bound(now_ns, 500):
+        self.engine.expiry.follow_wall()
+        while self.engine.expiry.move_bound(now_ns, 500):
             pass
         return self.settle()
 
@@ -76,11 +76,11 @@ def test_it_fires_when_the_wall_clock_has_reached_its_moment_and_not_a_nanosecon
     bench.ahead_ns = 250 * NS_PER_MS + 1
     started = bench.start_at(BEGIN_MS + 60_250)
 
-    due_ns = bench.engine.next_wall_due_ns()
+    due_ns = bench.engine.expiry.next_wall_due_ns()
     assert due_ns == BEGIN_NS + MINUTE_NS - 1
     assert bench.engine.next_due_ns() is None
-    assert bench.engine.expire(due_ns, 1) == bench.engine.expire_by_wall(due_ns - 1, 1) == 0
-    assert bench.engine.expire_by_wall(due_ns, 1) == 1
+    assert bench.engine.expire(due_ns, 1) == bench.engine.expiry.expire_by_wall(due_ns - 1, 1) == 0
+    assert bench.engine.expiry.expire_by_wall(due_ns, 1) == 1
     fired = bench.get(now_ns=due_ns)
     assert (started.duration_ms, fired.state, fired.kind) == (60_000, "fired", "fired")
     view = fired.view(fired.at_ms)
@@ -125,7 +125,7 @@ def test_a_step_moves_those_that_are_bound_and_no_others(step_ms: int) -> None:
     assert view.due_at_ms == BEGIN_MS + 2 * DAY_MS - step_ms
     assert view.remaining_ms == view.duration_ms == 2 * DAY_MS - step_ms
     assert bench.get("elapsed").due_at_ms == elapsed.due_at_ms
-    assert bench.engine.next_wall_due_ns() == BEGIN_NS + (2 * DAY_MS - step_ms) * NS_PER_MS
+    assert bench.engine.expiry.next_wall_due_ns() == BEGIN_NS + (2 * DAY_MS - step_ms) * NS_PER_MS
 
 
 def test_a_step_is_told_soonest_first_in_bounded_parts_and_a_small_one_not() -> None:
@@ -134,15 +134,15 @@ def test_a_step_is_told_soonest_first_in_bounded_parts_and_a_small_one_not() -> 
         bench.start_at(BEGIN_MS + seconds * 1000, f"{seconds}")
     bench.commit()
     bench.ahead_ns = 49 * NS_PER_MS
-    bench.engine.follow_wall()
-    assert not bench.engine.move_bound(BEGIN_NS, 500)
+    bench.engine.expiry.follow_wall()
+    assert not bench.engine.expiry.move_bound(BEGIN_NS, 500)
     assert bench.commit() == []
 
     bench.ahead_ns = 50 * NS_PER_MS
-    bench.engine.follow_wall()
-    assert bench.engine.move_bound(BEGIN_NS, 2)
+    bench.engine.expiry.follow_wall()
+    assert bench.engine.expiry.move_bound(BEGIN_NS, 2)
     assert [event.id for event in bench.settle()] == ["10", "20"]
-    assert not bench.engine.move_bound(BEGIN_NS, 2)
+    assert not bench.engine.expiry.move_bound(BEGIN_NS, 2)
     assert [event.id for event in bench.settle()] == ["30"]
 
 
@@ -152,7 +152,7 @@ def test_one_that_a_step_has_made_due_fires_and_is_not_moved() -> None:
     bench.commit()
 
     assert bench.set_wall(DAY_MS, BEGIN_NS) == []
-    assert bench.engine.expire_by_wall(BEGIN_NS, 1) == 1
+    assert bench.engine.expiry.expire_by_wall(BEGIN_NS, 1) == 1
 
 
 @pytest.mark.parametrize("late_ms", [0, 1, DAY_MS])
@@ -167,7 +167,7 @@ def test_a_moment_that_has_passed_is_refused_or_fires_at_once(late_ms: int) -> N
 
     started = bench.start_at(BEGIN_MS - late_ms, past="fire")
     assert (started.state, started.duration_ms) == ("running", 0)
-    assert bench.engine.expire_by_wall(BEGIN_NS, 1) == 1
+    assert bench.engine.expiry.expire_by_wall(BEGIN_NS, 1) == 1
     assert bench.commit() == ["started", "fired"]
 
 
@@ -218,12 +218,12 @@ def test_a_pause_makes_it_an_elapsed_one_and_a_restart_binds_it_again() -> None:
 
     assert not resumed.is_wall_bound
     assert resumed.view(BEGIN_MS).due_at_ms == BEGIN_MS + 70_000
-    assert (bench.engine.next_due_ns(), bench.engine.next_wall_due_ns()) == (BEGIN_NS + 70 * NS_PER_S, None)
+    assert (bench.engine.next_due_ns(), bench.engine.expiry.next_wall_due_ns()) == (BEGIN_NS + 70 * NS_PER_S, None)
 
     restarted = bench.ask(RestartParams("a"), BEGIN_NS + 30 * NS_PER_S)
     assert restarted.is_wall_bound
     assert (restarted.duration_ms, restarted.view(BEGIN_MS).due_at_ms) == (25_000, BEGIN_MS + 55_000)
-    assert (bench.engine.next_due_ns(), bench.engine.next_wall_due_ns()) == (None, BEGIN_NS + 55 * NS_PER_S)
+    assert (bench.engine.next_due_ns(), bench.engine.expiry.next_wall_due_ns()) == (None, BEGIN_NS + 55 * NS_PER_S)
     with pytest.raises(Refusal):
         bench.ask(RestartParams("a"), BEGIN_NS + MINUTE_NS)
 
@@ -250,7 +250,7 @@ def test_extend_moves_it_and_it_stays_bound() -> None:
     extended = bench.ask(ExtendParams("a", seconds=-20), BEGIN_NS)
     assert extended.duration_ms == 40_000
     assert extended.view(BEGIN_MS).due_at_ms == BEGIN_MS + 30_000
-    assert bench.engine.next_wall_due_ns() == BEGIN_NS + 30 * NS_PER_S
+    assert bench.engine.expiry.next_wall_due_ns() == BEGIN_NS + 30 * NS_PER_S
     with pytest.raises(Refusal) as refused:
         bench.ask(ExtendParams("a", seconds=-30), BEGIN_NS)
     assert refused.value.help == {"remaining_ms": 30_000}
@@ -264,7 +264,7 @@ def test_what_is_taken_away_after_the_clock_was_set_back_leaves_no_countdown_bel
     shortened = bench.ask(ExtendParams("a", seconds=-900), BEGIN_NS)
 
     assert (shortened.duration_ms, shortened.view(BEGIN_MS).remaining_ms) == (0, 0)
-    assert bench.engine.next_wall_due_ns() == BEGIN_NS + 160 * NS_PER_S
+    assert bench.engine.expiry.next_wall_due_ns() == BEGIN_NS + 160 * NS_PER_S
 
 
 steps = st.lists(
@@ -282,7 +282,7 @@ def test_it_never_fires_before_its_moment_and_always_once_that_is_there(
     for what, by_ms in happenings:
         now_ns += bench.happen(what, by_ms, now_ns)
         bench.engine.expire(now_ns, 9)
-        bench.engine.expire_by_wall(now_ns, 9)
+        bench.engine.expiry.expire_by_wall(now_ns, 9)
         wall_ms = (now_ns + bench.ahead_ns) // NS_PER_MS
         for event in bench.settle():
             if event.kind == "fired" and event.is_wall_bound:

@@ -33,6 +33,14 @@ def test_the_example_gives_every_variable_its_default() -> None:
     assert dotenv_values(EXAMPLE) == DEFAULTS
 
 
+def test_compose_gives_the_gateway_its_name_in_the_network_beside_what_the_operator_lists() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    (hosts,) = re.findall(r"^      TIMER_GATEWAY_HOSTS: (\S+)$", text, re.MULTILINE)
+    (bind,) = re.findall(r"^      TIMER_GATEWAY_BIND: \S+?:(\d+)$", text, re.MULTILINE)
+    assert re.search(r"^  gateway:$", text, re.MULTILINE)
+    assert hosts.endswith(f"}}}},gateway:{bind}")
+
+
 def test_compose_hands_on_every_variable() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     assert set(re.findall(r"^      (TIMER_\w+):", text, re.MULTILINE)) == DEFAULTS.keys()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from bench.document import KEPT, PAGE, PLOTS, rewritten
-from bench.figures import FIGURES
+from bench.figures import APART, FIGURES
 from bench.peers.redis_server import command
 from bench.results import load
 
@@ -18,7 +18,7 @@ def test_the_tables_are_those_of_the_kept_run() -> None:
 
 def test_every_figure_is_shown() -> None:
     shown = re.findall(r"<!-- from performance\.json: ([a-z-]+) -->", PAGE.read_text())
-    assert shown == ["conditions", "aims", *FIGURES]
+    assert shown == ["conditions", "aims", *FIGURES, *APART]
 
 
 def test_every_plot_is_there_and_small() -> None:

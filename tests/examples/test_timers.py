@@ -2,9 +2,13 @@
 
 import re
 import signal
+from unittest import mock
+
+import pytest
 
 from examples.running import Printed, functions, run, run_until
 from local_server import LocalServer
+from timer_client import TimerClient
 from timer_testing import TimerServer
 
 
@@ -37,6 +41,11 @@ def test_pomodoro_is_taken_away_by_ctrl_c(standing_server: TimerServer) -> None:
     with standing_server.client() as client:
         assert client.plans() == []
         assert [timer.state for timer in client.timers()] == ["cancelled"]
+
+
+def test_pomodoro_leaves_quietly_while_it_waits_for_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TimerClient, "info", mock.Mock(side_effect=KeyboardInterrupt))
+    assert run("pomodoro.py") == []
 
 
 def test_debounce(server: LocalServer) -> None:

@@ -23,7 +23,7 @@ from timer_gateway.hosts import Hosts
 from timer_gateway.metrics import Metrics
 from timer_gateway.middleware import Answering
 from timer_gateway.narrowing import narrowed, narrowed_prefix, needs_queue_prefix
-from timer_gateway.opening import first_link, open_access, read_again
+from timer_gateway.opening import open_access, page_link, read_again
 from timer_gateway.requests import METHOD_BY_NAME, Request
 from timer_gateway.session_route import PATH, session_route
 from timer_gateway.sessions import RENEWED_AFTER_S, Sessions
@@ -330,7 +330,7 @@ class TestOpening:
         caller = access.tokens.caller_of(token)
         assert caller is not None
         assert caller.rights == ALL_RIGHTS
-        assert first_link(settings, 8080, token) == f"http://localhost:8080/#token={token}"
+        assert page_link(settings, 8080, token) == f"http://localhost:8080/#token={token}"
         again, none = open_access(settings, lambda: 0.0)
         assert none is None
         assert again.tokens.caller_of(token) is not None
@@ -374,7 +374,8 @@ class TestOpening:
         ],
     )
     def test_link_leads_to_where_it_is_reached(self, settings: GatewaySettings, address: str) -> None:
-        assert first_link(settings, 80, "x") == f"{address}/#token=x"
+        assert page_link(settings, 80, "x") == f"{address}/#token=x"
+        assert page_link(settings, 80) == address
 
     def test_sighup_logs_names_and_keeps_what_it_cannot_read(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture

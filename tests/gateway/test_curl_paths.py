@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from starlette.routing import Route
 
 import timer_gateway
-from gateway.visits import problem, visited
+from gateway.visits import NOWHERE, problem, visited
 from local_server import LocalServer
 from timer_gateway import pages
 from timer_gateway.api_document import describe
@@ -181,6 +181,21 @@ def test_what_is_answered_is_what_is_described(server: LocalServer) -> None:
         assert there_are == described
 
     visited(server.commands, compare)
+
+
+def test_the_description_for_people_is_in_the_page_s_style_and_each_part_has_its_own_link() -> None:
+    html = page()
+    assert "`" not in html
+    named = re.findall(r'\bid="([^"]+)"', html)
+    assert len(named) == len(set(named))
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(named)
+    assert {"/timer", "/timer:put", "/rpc", "timer.start", "queue.take", "queue_not_found"} <= set(named)
+
+    async def find_styles(http: httpx.AsyncClient) -> None:
+        for path in re.findall(r'(?:href|src)="(/static/[^"]+)"', html):
+            assert (await http.get(path)).status_code == 200, path
+
+    visited(NOWHERE, find_styles)
 
 
 def test_the_document_holds_together() -> None:

@@ -24,7 +24,7 @@ def test_link_is_told_once_and_good_until_its_line_is_gone(tmp_path: Path) -> No
 
     program = Program(COMMAND, environment(**variables), tmp_path)
     try:
-        link = program.expect(r"http://localhost:(\d+)/#token=(timer_\S+)\n")
+        link = program.expect(r"Open this link, which is told once: http://localhost:(\d+)/#token=(timer_\S+)\n")
         port, token = int(link[1]), link[2]
         program.expect('"event":"listening"')
 

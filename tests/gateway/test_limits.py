@@ -230,6 +230,29 @@ def test_who_hangs_up_within_a_body_is_no_failure_of_the_gateway(path: str, capl
     assert not caplog.records
 
 
+def test_an_answer_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write is a call of the kernel, a packet, and a turn of whoever reads."""
+    written: list[bytes] = []
+    made = Connection.connection_made
+
+    def connection_made(self: Connection, transport: asyncio.Transport) -> None:
+        write = transport.write
+        monkeypatch.setattr(transport, "write", lambda data: (written.append(data), write(data)))
+        made(self, transport)
+
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
+
+    async def meet() -> None:
+        async with listening(NOWHERE) as connect:
+            question = b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+            answer = await said_to(await connect(), question + question)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert answer.endswith(b'{"status":"ok"}')
+            assert [data for data in written if data] == [answer]
+
+    asyncio.run(meet())
+
+
 def test_a_connection_too_many_is_closed_and_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("timer_gateway.serve.CONNECTIONS", 3)
 

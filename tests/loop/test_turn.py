@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
-from drivers.builders import NS_PER_MS
+from drivers.builders import LOG_ID, NS_PER_MS
 from drivers.desk import batch, request
 from loop.hall import Hall
-from timer_server.loop.turn import RECEIVE_ENOUGH, RECEIVE_NS
+from timer_server.loop.turn import CHORE_BUDGET, END_NS, RECEIVE_ENOUGH, RECEIVE_NS
+from timer_server.store.log import Log, Page
 from timer_server.wire.intake import Intake
 
 ASK = b'{"jsonrpc":"2.0","id":1,"method":"server.info"}'
@@ -82,6 +84,28 @@ def test_it_never_takes_in_for_longer_than_its_time(hall: Hall) -> None:
     assert hall.machine.ns - begun_ns < RECEIVE_NS + NS_PER_MS
 
 
+def test_events_are_published_before_pages_of_them_are_read(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waited for some reads the log, which takes longer than to publish them."""
+    wait = request("events.read", after={LOG_ID: hall.engine.last_seq}, wait_ms=60_000)
+    hall.wire.requests = [wait]
+    hall.turn(hall.wire.socket)
+    assert hall.wire.replied_ns == []
+    read = Log.page
+
+    def page(*asked: Any) -> Page:
+        hall.machine.ns += NS_PER_MS
+        return read(*asked)
+
+    monkeypatch.setattr(Log, "page", page)
+    hall.start("b", hall.clock.now_ns())
+    hall.turn()
+
+    ((published_ns, event),) = hall.wire.told
+    (replied_ns,) = hall.wire.replied_ns
+    assert event.id == "b"
+    assert replied_ns - published_ns >= NS_PER_MS
+
+
 def test_connections_that_cannot_be_cut_are_cut_a_second_later(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     verdicts = iter([True])
     monkeypatch.setattr(Intake, "is_too_much", lambda *_: next(verdicts, False))
@@ -96,3 +120,43 @@ def test_connections_that_cannot_be_cut_are_cut_a_second_later(hall: Hall, monke
     hall.machine.ns += 1_100 * NS_PER_MS
     hall.turn()
     assert len(hall.wire.cut_ns) == 2
+
+
+STEP_NS = NS_PER_MS // 2
+
+
+@pytest.mark.parametrize(
+    ("commit_ns", "turn_ns"), [(0, END_NS), (3 * NS_PER_MS, 3 * NS_PER_MS), (1_000 * NS_PER_MS, RECEIVE_NS)]
+)
+def test_a_herd_ends_for_as_long_as_a_commit_takes_within_bounds(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, commit_ns: int, turn_ns: int
+) -> None:
+    expire, steps = hall.engine.expire, 0
+
+    def slowly(now_ns: int, most: int) -> int:
+        nonlocal steps
+        steps += 1
+        hall.machine.ns += STEP_NS
+        return expire(now_ns, most)
+
+    for number in range(9 * CHORE_BUDGET):
+        hall.start(f"herd/{number}", hall.clock.now_ns(), seconds=1)
+    hall.slow.commit_ns = commit_ns
+    hall.turn()
+    hall.machine.ns += 60_000 * NS_PER_MS
+    monkeypatch.setattr(hall.engine, "expire", slowly)
+    hall.wire.requests = []
+    hall.wire.told.clear()
+    hall.turn()
+
+    assert steps == turn_ns // STEP_NS
+    assert len(hall.wire.told) == steps * CHORE_BUDGET
+
+
+def test_a_turn_without_more_to_end_makes_one_step(hall: Hall) -> None:
+    hall.machine.ns += 60_000 * NS_PER_MS
+    hall.turn()
+    assert [event.id for _, event in hall.wire.told] == ["first"]
+    told = len(hall.wire.told)
+    hall.turn()
+    assert len(hall.wire.told) == told

@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import convert
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -263,3 +265,14 @@ def test_a_duration_counts_from_the_bound_that_it_does_not_exceed(duration_s: fl
     assert next(name for name, count in counts.items() if count) == bound
     assert counts["+Inf"] == 1
     assert distribution.sum_s == duration_s
+
+
+@given(st.lists(st.floats(0, 100) | st.sampled_from([0.0001, 0.5, 60.0])))
+def test_many_durations_count_as_one_after_the_other(durations_s: list[float]) -> None:
+    one, many = Distribution(), Distribution()
+    for duration_s in durations_s:
+        one.add(duration_s)
+    many.add_all(durations_s)
+
+    assert many.buckets() == one.buckets()
+    assert many.sum_s == pytest.approx(one.sum_s)

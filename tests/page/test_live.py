@@ -1,6 +1,7 @@
 """The page in a real browser: it becomes live, stays so, and says when it is not."""
 
 import re
+from statistics import median
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -8,6 +9,18 @@ from playwright.sync_api import Page, Route, expect
 from drivers.server_process import ServerProcess
 from page.browsing import MARKUP, Visit, Visitor, call, card
 from page.serving import PageGateway
+
+NOTE_WHEN_SEEN = """name => {
+    window.seenAt = new Promise((resolve) => {
+        const look = new MutationObserver(() => {
+            if (!document.querySelector("timer-board").textContent.includes(name)) return;
+            resolve(Date.now());
+            look.disconnect();
+        });
+        look.observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
+}"""
+"""Notes when a timer of this name is drawn on the page."""
 
 
 def test_loads_again_where_one_of_its_files_or_answers_was_lost_on_the_way(
@@ -43,31 +56,25 @@ def test_tabs_share_one_stream_which_outlives_the_one_that_reads_it(
     other.close()
 
 
+@pytest.mark.alone  # it judges time
+@pytest.mark.timeout(300)
 def test_two_visitors_see_each_others_timers_within_300_ms(page: Page, visit: Visit, url: str) -> None:
     bob = visit().open(url)
-    took_ms = []
-    for number in range(20):
-        name = f"seen {number}"
-        bob.evaluate(
-            """name => {
-                window.seenAt = new Promise((resolve) => {
-                    const look = new MutationObserver(() => {
-                        if (!document.querySelector("timer-board").textContent.includes(name)) return;
-                        resolve(Date.now());
-                        look.disconnect();
-                    });
-                    look.observe(document.body, { subtree: true, childList: true, characterData: true });
-                });
-            }""",
-            name,
-        )
-        page.get_by_label("Time", exact=True).fill("25m")
-        page.get_by_label("Name", exact=True).fill(name)
-        began = page.evaluate("() => { document.querySelector('start-form .primary').click(); return Date.now() }")
-        took_ms.append(bob.evaluate("() => window.seenAt") - began)
-        if took_ms[-1] <= 300:
+    rounds = []
+    for names in (range(20), range(20, 40), range(40, 60)):
+        rounds.append([ms_until_seen(page, bob, f"seen {name}") for name in names])
+        if median(rounds[-1]) <= 300:
             return
-    pytest.fail(f"it took {took_ms} ms")  # a machine that is busy for once is not the page's fault
+    pytest.fail(f"in each of three rounds most took longer: {rounds} ms")  # a machine may be busy for one of them
+
+
+def ms_until_seen(page: Page, other: Page, name: str) -> int:
+    """How long after a click on one page a timer is drawn on the other, by the clock that both have."""
+    other.evaluate(NOTE_WHEN_SEEN, name)
+    page.get_by_label("Time", exact=True).fill("25m")
+    page.get_by_label("Name", exact=True).fill(name)
+    began_ms = page.evaluate("() => { document.querySelector('start-form .primary').click(); return Date.now() }")
+    return int(other.evaluate("() => window.seenAt") - began_ms)
 
 
 def test_a_timer_is_changed_by_buttons_and_keys_and_a_cancelled_one_comes_back(page: Page, url: str) -> None:

@@ -205,6 +205,61 @@ def test_a_token_of_the_link_becomes_a_cookie_and_says_what_may_be_done(visit: V
         expect(page.get_by_role("heading", name="A token is needed")).to_be_visible()
 
 
+def test_a_link_with_another_token_takes_no_session_away_unasked(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    mine, _ = make_token(file, frozenset({"read", "start"}), "", "ada")
+    other, _ = make_token(file, frozenset({"read"}), "kitchen/", "mallory")
+    with LocalServer() as server, PageGateway(server.commands, file) as gateway:
+        visitor = visit()
+        page = visitor.open(f"{gateway.url}/#token={mine}")
+        session = visitor.context.cookies()
+        question = page.get_by_role("heading", name="Sign in as mallory?")
+        for come in (f"location.hash = 'token={other}'", f"location.href = '{gateway.url}/?#token={other}'"):
+            page.evaluate(come)
+            expect(question).to_be_visible()
+            assert "token" not in page.url
+            expect(page.locator("dialog")).to_contain_text("You are signed in as ada")
+            page.keyboard.press("Enter")  # keeps
+            expect(question).to_be_hidden()
+            expect(page.get_by_text("Signed in as ada", exact=True)).to_be_visible()
+            assert visitor.context.cookies() == session
+        page.evaluate(f"location.hash = 'token={mine}'")
+        page.evaluate("location.hash = 'token=none'")
+        expect(page.get_by_text("The link has a token. This gateway does not know")).to_be_visible()
+        expect(page.locator("dialog")).to_have_count(0)
+        page.evaluate(f"location.hash = 'token={other}'")
+        page.locator("dialog").get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("Signed in as mallory, for timers below kitchen/")).to_be_visible()
+        assert "token" not in page.url
+
+
+def test_a_link_to_a_page_that_asks_for_a_token_is_taken(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    token, _ = make_token(file, frozenset({"read"}), "", "reader")
+    with LocalServer() as server, PageGateway(server.commands, file) as gateway:
+        page = visit().tab()
+        page.goto(f"{gateway.url}/#token=wrong")
+        expect(page.get_by_text("This gateway does not know the token")).to_be_visible()
+        assert "token" not in page.url
+        page.evaluate(f"location.hash = 'token={token}'")
+        expect(page.get_by_text("Signed in as reader", exact=True)).to_be_visible()
+        assert "token" not in page.url
+
+
+def test_a_timer_whose_id_was_made_up_is_called_by_its_end(page: Page, url: str) -> None:
+    made = call(url, "timer.start", minutes=5)["id"]
+    below = f"shop/{made}"
+    call(url, "timer.start", id=below, minutes=5)
+    call(url, "timer.start", id="named", label="Named", minutes=5)
+    for timer_id, name in ((made, f"timer …{made[-4:]}"), (below, f"shop/timer …{made[-4:]}"), ("named", "Named")):
+        shown = page.locator(f"timer-card[data-timer='{timer_id}']")
+        expect(shown.locator(".name")).to_have_text(name)
+        expect(shown.locator(".id")).to_have_text(timer_id)
+    page.locator(f"timer-card[data-timer='{made}']").get_by_role("link", name="Full screen").click()
+    expect(page.locator("timer-stage h1")).to_have_text(f"timer …{made[-4:]}")
+    expect(page.locator("timer-stage h1")).to_have_attribute("title", made)
+
+
 def test_a_page_of_another_port_cannot_use_the_session(visit: Visit, tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     token, _ = make_token(file, frozenset({"read", "start", "change", "admin"}), "", "owner")
@@ -302,6 +357,9 @@ def test_keeps_the_rules_of_accessibility_also_on_a_small_screen(visit: Visit, u
     assert page.locator("time-ring .arc").first.evaluate("arc => getComputedStyle(arc).transitionProperty") == "none"
     page.keyboard.press("?")
     page.wait_for_selector("dialog[open]")
+    keeps_rules(page)
+    page.goto(f"{url}/api")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
     keeps_rules(page)
 
 

@@ -63,7 +63,7 @@ def test_an_address_in_use_is_refused_and_nothing_is_left_behind(tmp_path: Path,
         refused = timer_server(folder=place, **{**others, variable: taken})
         assert refused.returncode == 1
         assert refused.stderr.count(taken) == 1
-        assert refused.stderr.endswith("Address already in use\n")
+        assert refused.stderr.endswith(f"{taken} ({variable}): Address already in use\n")
         assert list(place.iterdir()) == []
         with requester(first.commands) as rpc:
             assert rpc.call("server.info")["protocol"] == "timer/1"

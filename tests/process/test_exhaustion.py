@@ -59,7 +59,7 @@ def test_too_few_descriptors_are_told_before_anything_starts(tmp_path: Path, lim
     )
     assert run.returncode == 1
     assert run.stderr == (
-        f"timer-server: the limit of open files (ulimit -n) is {limit}, which leaves {left}, but 48 are needed,"
+        f"timer-server: the limit of open files (ulimit -n) is {limit}, which leaves {left}, but 50 are needed,"
         " and one more for each client\n"
     )
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timer_protocol.errors import ErrorCode, Refusal
-from timer_protocol.ids import ENTROPY_BITS, ID_PATTERN, check_id, is_valid_id, uuid7
+from timer_protocol.ids import ENTROPY_BITS, ID_PATTERN, are_valid_ids, check_id, is_valid_id, uuid7
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/-"
 UNIX_MS = st.integers(0, 2**48 - 1)
@@ -18,6 +18,8 @@ ENTROPY = st.integers(0, 2**ENTROPY_BITS - 1)
 @pytest.mark.parametrize("text", ["a", "order/42", "A-Z.a_z:0/9-", "/", "-", "x" * 128, ALPHABET])
 def test_allowed(text: str) -> None:
     assert is_valid_id(text)
+    assert are_valid_ids([text])
+    assert are_valid_ids([text, "b", text])
     check_id(text)
 
 
@@ -29,6 +31,7 @@ def test_allowed(text: str) -> None:
         "a b",
         "a\n",
         "\na",
+        "a\nb",
         "a\0",
         "é",
         "４２",
@@ -45,6 +48,8 @@ def test_allowed(text: str) -> None:
 )
 def test_refused(text: str) -> None:
     assert not is_valid_id(text)
+    assert not are_valid_ids([text])
+    assert not are_valid_ids(["a", text, "b"])
     with pytest.raises(Refusal) as refused:
         check_id(text)
     assert refused.value.code is ErrorCode.INVALID_PARAMS

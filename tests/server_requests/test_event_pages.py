@@ -10,8 +10,10 @@ from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.messages import EventPage, ReadEventsParams
 from timer_server.limits import PAGE_BYTES
 from timer_server.requests import event_pages
-from timer_server.requests.event_pages import read_page
+from timer_server.requests.event_pages import read_or_wait, read_page
+from timer_server.requests.event_parts import EventsPart
 from timer_server.requests.room import ENTRY_WEIGHT, ReplyRoom
+from timer_server.requests.waits import WaitForEvent
 from timer_server.store import log as store_log
 from timer_server.store.blocks import BLOCK_ENTRIES
 from timer_server.store.memory import MemoryStore
@@ -182,3 +184,28 @@ def test_a_page_of_a_reader_who_is_beyond_an_end_is_truncated_and_empty(logs: Lo
     logs.after = {"A": 99, "B": 5, "gone": 7}
 
     assert logs.read() == EventPage([], {"A": 5, "B": 5}, more=False, truncated=True)
+
+
+def test_a_wait_reads_all_of_a_log_that_was_anothers_meanwhile() -> None:
+    """What happens to a log elsewhere is compared with nobody's prefix here."""
+    bench = Bench(MemoryStore("A"))
+    bench.start("other")
+    bench.commit()
+    params = ReadEventsParams({"A": 1}, "b/", wait_ms=1000)
+    wait = read_or_wait(
+        lambda: [bench.shard], lambda _: bench.shard, params, BEGIN_NS, ReplyRoom(), lambda part, _: part
+    )
+    assert isinstance(wait, WaitForEvent)
+
+    bench.reload()
+    bench.start("b/1")
+    bench.commit()
+    event = bench.start("b/2")
+    bench.commit()
+
+    late = wait.timed_out(BEGIN_NS, ReplyRoom())
+    assert isinstance(late, EventsPart)
+    assert late.next == {"A": 1}
+    woken = wait.woken(event, BEGIN_NS, ReplyRoom())
+    assert isinstance(woken, EventsPart)
+    assert [event.timer.id for event in woken.events] == ["b/1", "b/2"]

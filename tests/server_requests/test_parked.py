@@ -5,6 +5,7 @@ import pytest
 from drivers.builders import LOG_ID
 from drivers.desk import Desk, batch, body, request
 from timer_protocol.errors import ErrorCode, Refusal
+from timer_server.requests import event_pages
 
 MINUTE_MS = 60_000
 
@@ -124,6 +125,31 @@ class TestWaitForEvent:
 
         assert desk.end_turn() == [parked]
         assert [event["timer"]["id"] for event in body(parked)["result"]["events"]] == ["b/1"]
+
+    def test_what_others_do_meanwhile_is_not_looked_at_again(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A page would end before the event that it waited for: two entries are all that it looks at here."""
+        monkeypatch.setattr(event_pages, "SCAN_MAXIMUM", 2)
+        parked = desk.park("events.read", after={LOG_ID: 1}, prefix="b/", wait_ms=1000)
+        for number in range(5):
+            desk.start(f"other/{number}")
+            assert desk.end_turn() == []
+        desk.start("other/5")
+        desk.start("b/1")
+
+        assert desk.end_turn() == [parked]
+        page = body(parked)["result"]
+        assert [event["timer"]["id"] for event in page["events"]] == ["b/1"]
+        assert (page["next"], page["more"]) == ({LOG_ID: 8}, False)
+
+    def test_none_is_found_in_what_others_did_until_time_was_up(self, desk: Desk) -> None:
+        parked = desk.park("events.read", after={LOG_ID: 1}, prefix="b/", wait_ms=1000)
+        desk.start("other/1")
+        desk.end_turn()
+        desk.start("b/1")  # not durable when time is up
+
+        assert desk.wait(1000) == [parked]
+        assert body(parked)["result"] == {"events": [], "next": {LOG_ID: 2}, "more": False, "truncated": False}
+        assert len(desk.result("events.read", after={LOG_ID: 2}, prefix="b/")["events"]) == 1
 
     def test_is_answered_with_none_when_time_is_up(self, desk: Desk) -> None:
         parked = desk.park("events.read", after={LOG_ID: 1}, wait_ms=1000)

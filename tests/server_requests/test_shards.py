@@ -118,6 +118,32 @@ class TestOfOthers:
         assert desk.call("plan.preview", every={"seconds": 1})["error"]["code"] == ErrorCode.SHUTTING_DOWN
 
 
+class TestWaitsForEvents:
+    @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["ours/", "theirs/", "late", "commit"])), max_size=40))
+    def test_one_after_the_other_tell_each_event_once(self, steps: list[tuple[int, str]]) -> None:
+        """Whatever others do in any log, and whether it is stored by the time that a wait is over."""
+        desk = ShardedDesk(3)
+        cursor, told, wanted = desk.result("server.info")["cursor"], list[str](), list[str]()
+        waiting = desk.send(("events.read", {"after": cursor, "prefix": "ours/", "wait_ms": 1000}))
+        for place, (number, what) in enumerate([*steps, (0, "commit")]):
+            if what == "commit":
+                desk.turn()
+            elif what == "late":
+                desk.now_ns += 1000 * NS_PER_MS
+                desk.parked.expire(desk.now_ns, 10)
+            else:
+                timer_id = desk.name_in(number, f"{what}{place}/")
+                desk.result("timer.start", id=timer_id, hours=1)
+                wanted += [timer_id] if what == "ours/" else []
+            while waiting is None or not waiting.missing:
+                page = body(waiting)["result"]
+                told += [event["timer"]["id"] for event in page["events"]]
+                again = {"after": page["next"], "prefix": "ours/", "wait_ms": 1000}
+                waiting = desk.send(("events.read", again))
+
+        assert sorted(told) == sorted(wanted)
+
+
 class TestTimelines:
     def test_a_list_by_deadline_goes_by_the_time_that_is_left(self, desk: ShardedDesk) -> None:
         desk.spread(2_501)

@@ -10,6 +10,7 @@ from store.stores import KINDS, OpenStore, changes, event, other, places
 from timer_server.core.model import Countdown, NewEntry
 from timer_server.store import log as log_module
 from timer_server.store.base import StoreError
+from timer_server.store.blocks import BLOCK_ENTRIES
 from timer_server.store.log import Log, Page
 
 
@@ -112,7 +113,7 @@ class TestPage:
             is_end = page.is_end
 
         assert ends[-1] == 100
-        assert max(after - before for before, after in zip([0, *ends], ends, strict=False)) <= 32
+        assert max(after - before for before, after in zip([0, *ends], ends, strict=False)) <= BLOCK_ENTRIES
 
 
 class TestLargeSpecs:

@@ -12,6 +12,7 @@ import httpcore
 import pytest
 
 from drivers.webhook_receiver import Receiver, redirecting_to
+from timer_protocol.traces import Trace
 from timer_webhooks import exchange, lookup
 from timer_webhooks.egress import ANSWER_BYTES, AddressRefused, BoundedStream, Egress
 from timer_webhooks.exchange import Answer, Exchange
@@ -181,6 +182,14 @@ def test_what_an_answer_means(receiver: Receiver, mood: str, outcome: str, monke
     assert answer.outcome == outcome, answer
     assert time.monotonic() - begun_s < 5
     assert answer.retry_after_s == (7 if mood == "busy" else 0)
+
+
+def test_a_trace_that_is_no_header_is_left_out(receiver: Receiver) -> None:
+    good = f"00-{'a1' * 16}-{'b2' * 8}-01"
+    for trace in (Trace(f"{good}\r\nx-forged: 1"), Trace(good, "shop=1\r\nx-forged: 1"), Trace("", "shop=1")):
+        assert asyncio.run(Exchange(endpoint_at(receiver.url)).post(WEBHOOK, trace)).is_delivered
+    assert [each for one in receiver.received for each in one.headers if each.startswith(("trace", "x-"))] == []
+    assert len(receiver.received) == 3
 
 
 class Endless(httpcore.AsyncMockStream):

@@ -1,6 +1,7 @@
 """A sender on a real server: what is delivered is acknowledged, what fails comes again, and what is wrong is said."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
@@ -109,6 +110,33 @@ def test_ends_are_sent_and_acknowledged(
         assert received.headers["host"] == f"127.0.0.1:{receiver.port}"
         assert received.headers["content-type"] == "application/json"
         assert received.headers["webhook-id"] in {one.webhook_id for one in told.values()}
+
+
+def test_an_attempt_has_the_trace_in_which_its_timer_was_started(
+    server: LocalServer, queue: Requester, receiver: Receiver, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "delay_ms", lambda *_: 1)
+    trace = {"traceparent": f"00-{'a1' * 16}-{'b2' * 8}-01", "tracestate": "shop=1,bank=2"}
+    receiver.mood = "busy"
+
+    async def send() -> None:
+        async with running(server, receiver, database):
+            for number, told in enumerate((trace, {"traceparent": trace["traceparent"]}, None)):
+                queue.call("timer.start", id=f"hook/{number}", seconds=0.001, **({"trace": told} if told else {}))
+            await until(lambda: len(receiver.received) >= 6)
+            receiver.mood = "ok"
+            await until(lambda: counts_of(queue) == (0, 0, 0, 0))
+
+    asyncio.run(send())
+    told = {
+        (json.loads(one.body)["data"]["id"], one.headers.get("traceparent"), one.headers.get("tracestate"))
+        for one in receiver.received
+    }
+    assert told == {
+        ("hook/0", trace["traceparent"], trace["tracestate"]),
+        ("hook/1", trace["traceparent"], None),
+        ("hook/2", None, None),
+    }
 
 
 def test_what_fails_is_given_back_and_comes_again_under_the_same_id(

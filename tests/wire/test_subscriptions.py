@@ -10,7 +10,7 @@ import zmq
 from drivers.peers import REPLY_LIMIT_MS, socket_to
 from timer_server.access.admission import Admission
 from timer_server.wire import subscriptions as subscriptions_module
-from timer_server.wire.endpoints import Context
+from timer_server.wire.endpoints import Context, new_context
 from timer_server.wire.events import Events
 from timer_server.wire.subscriptions import Subscriptions
 
@@ -69,7 +69,7 @@ class Desk:
 
 @contextmanager
 def desk_at(address: str) -> Iterator[Desk]:
-    context = zmq.Context()
+    context = new_context()
     try:
         admission = Admission(context, None)
         events = Events(context, address, admission)

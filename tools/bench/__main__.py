@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,15 +19,18 @@ from bench.table import aims_text, conditions_text, figure_text
 RESULTS = Path("bench-results")
 
 
-def measure(run: Run, names: list[str], path: Path) -> Results:
-    """Measures one figure after the other, and shows and keeps each as soon as it is there."""
+def measure(run: Run, apart: Run, names: list[str], path: Path) -> Results:
+    """Measures one figure after the other, and shows and keeps each as soon as it is there.
+
+    `apart` is how those are measured that are apart from the others.
+    """
     results = Results(conditions(run), [])
     print(conditions_text(results.conditions), flush=True)
     for name in names:
         say(f"{name} ")
         begun = time.monotonic()
         try:
-            figure = {**FIGURES, **APART}[name](run)
+            figure = FIGURES[name](run) if name in FIGURES else APART[name](apart)
         except Exception as error:  # one figure that fails leaves the others standing
             traceback.print_exc()
             results.failures.append(f"{name}: {type(error).__name__}: {error}")
@@ -56,8 +60,10 @@ def main() -> int:
     if options.guard:
         return guard()
     run = Run(options.repeats, options.quick, options.peers)
+    apart = replace(run, repeats=options.repeats_apart or options.repeats)
     path = options.output or RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
-    results = measure(run, options.figures or list(FIGURES), path)
+    names = [*FIGURES, *APART] if options.all else options.figures or list(FIGURES)
+    results = measure(run, apart, names, path)
     print(f"\n### Aims\n\n{aims_text(results)}\n\n{path}")
     for failure in results.failures:
         print(f"failed: {failure}")

@@ -1,9 +1,13 @@
-"""Puts a run into the docs: the tables between markers, the plots beside them, the JSON that both are made from."""
+"""Puts a run into the docs: the tables between markers, the plots beside them, the JSON that both are made from.
+
+What is measured apart from the rest may be missing from a run; its place is then empty.
+"""
 
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.figures import APART
 from bench.results import Results, save
 from bench.table import aims_text, conditions_text, figure_text
 
@@ -20,7 +24,8 @@ def rewritten(page: str, results: Results) -> str:
 
     def block(match: "re.Match[str]") -> str:
         begin, name, end = match.groups()
-        return f"{begin}{block_text(name, results)}\n{end}"
+        text = block_text(name, results)
+        return f"{begin}{text}\n{end}" if text else f"{begin}{end}"
 
     return _BLOCK.sub(block, page)
 
@@ -34,6 +39,8 @@ def block_text(name: str, results: Results) -> str:
     for figure in results.figures:
         if figure.name == name:
             return figure_text(figure)
+    if name in APART:
+        return ""
     raise KeyError(f"the page shows {name!r}, but the run has no such figure: run all, with peers")
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from bench import (
+    cancels,
     command_line,
     concurrent_starts,
+    crowd,
     fan_out,
     gateway_streams,
     growth,
@@ -16,6 +18,7 @@ from bench import (
     on_postgres,
     one_client,
     plans,
+    pythons,
     queues,
     restart,
     starts,
@@ -37,17 +40,21 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "memory": lambda run: memory_per_timer.measure(run, peers.memory(run)),
     "restart": restart.measure,
     "growth": growth.measure,
-    "fan-out": fan_out.measure,
+    "fan-out": lambda run: fan_out.measure(run, peers.fan_out(run)),
     "command-line": command_line.measure,
 }
-"""Those of the run that the page shows."""
+"""Those of every run."""
 
 APART: dict[str, Callable[[Run], Figure]] = {
+    "plans": lambda run: plans.measure(run, peers.plans(run)),
+    "crowd": crowd.measure,
+    "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
+    "herd-million": lambda run: herd.measure(run, herd.MILLION),
     "gateway": gateway_streams.measure,
-    "plans": plans.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
     "postgres-lateness": lateness_on_postgres.measure,
     "takeover": takeover.measure,
     "ten-million": ten_million.measure,
+    "pythons": pythons.measure,
 }
-"""Those that are measured where they are asked for by name."""
+"""Those that take long, or more programs: measured where they are asked for by name, or all."""

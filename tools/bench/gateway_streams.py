@@ -26,7 +26,10 @@ from bench.start_requests import batched
 from bench.stream_readers import stream_id
 from drivers.peers import requester, socket_to
 from drivers.program import Program
-from drivers.server_process import SERVICES, ServerProcess
+from drivers.server_process import SERVICES, TOOLS, ServerProcess
+
+GATEWAY = "timer_gateway"
+"""What is run as the gateway. Tests of the guard put a slowed one there."""
 
 STREAMS = 1_000
 REQUESTS_A_SECOND = 500
@@ -91,7 +94,7 @@ def gateway(process: ServerProcess) -> Iterator[tuple[int, int]]:
     """A gateway in front of a server: its port and its process."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
     variables = {
-        "PYTHONPATH": str(SERVICES),
+        "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}",
         "TIMER_SERVER": process.commands,
         "TIMER_EVENTS": process.events,
         "TIMER_GATEWAY_BIND": "127.0.0.1:0",
@@ -99,7 +102,7 @@ def gateway(process: ServerProcess) -> Iterator[tuple[int, int]]:
         "TIMER_LOG_FORMAT": "json",
     }
     with TemporaryDirectory() as folder:
-        program = Program([sys.executable, "-m", "timer_gateway"], {**inherited, **variables}, Path(folder))
+        program = Program([sys.executable, "-m", GATEWAY], {**inherited, **variables}, Path(folder))
         try:
             listening = json.loads(program.expect(r'\{[^\n]*"event":"listening"[^\n]*\}').group())
             yield int(listening["http"].rpartition(":")[2]), program.pid

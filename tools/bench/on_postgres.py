@@ -11,6 +11,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from bench import servers as served
 from bench.cpu_time import process_ns
 from bench.generator import drive, zmtp
 from bench.job_rows import COPY, INSERT, SEARCHED_TABLES, TABLES, Inserting, Insertion, check_inserted
@@ -19,7 +20,7 @@ from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row, at_least, at_most
 from bench.run import Run
 from bench.servers import MAX_TIMERS, check_running
-from bench.start_requests import batched, start_requests
+from bench.start_requests import batched, in_columns, start_requests
 from drivers.postgres import OWNER, Cluster
 from drivers.server_cluster import ServerCluster
 
@@ -42,6 +43,11 @@ def name_of(servers: int, size: int) -> str:
     return f"{servers} server{'s' if servers > 1 else ''}, batches of {size}"
 
 
+def columns_name(size: int) -> str:
+    """The row of our starts in columns, by one server."""
+    return f"1 server, timer.start_many of {size}"
+
+
 def rows_name(insertion: Insertion, is_searched: bool, size: int) -> str:
     """The row of jobs that are rows."""
     return f"rows by {insertion.name}{', with GIN' if is_searched else ''}, batches of {size}"
@@ -58,17 +64,38 @@ def costs(name: str) -> dict[str, str]:
 
 def start_rate(run: Run, cluster: Cluster, servers: int, size: int) -> Mapping[str, float]:
     """Our starts, by so many servers."""
-    how_many, name = _sizes(run, size), name_of(servers, size)
+    return _rate(run, cluster, name_of(servers, size), servers, size, _in_batches)
+
+
+def columns_rate(run: Run, cluster: Cluster, size: int) -> Mapping[str, float]:
+    """Our starts in columns, by one server."""
+    return _rate(run, cluster, columns_name(size), 1, size, in_columns)
+
+
+def _in_batches(prefix: str, numbers: Sequence[int], size: int) -> list[bytes]:
+    return batched(start_requests(prefix, numbers), size)
+
+
+def _rate(
+    run: Run,
+    cluster: Cluster,
+    name: str,
+    servers: int,
+    size: int,
+    messages_of: Callable[[str, Sequence[int], int], list[bytes]],
+) -> Mapping[str, float]:
+    """Starts in messages of a size, and what they cost."""
+    how_many = _sizes(run, size)
     url = cluster.new_place(f"place{next(_numbers)}")
     environment = {"TIMER_MAX_TIMERS": str(MAX_TIMERS), "TIMER_LOG_LEVEL": "info"}
     with (
         tempfile.TemporaryDirectory() as folder,
-        ServerCluster(Path(folder), [url] * servers, environment) as company,
+        ServerCluster(Path(folder), [url] * servers, environment, served.SERVED) as company,
     ):
         first, *others = [zmtp(server.commands) for server in company.servers]
         warm_up = _warm_up(size) * CLIENTS * size
-        drive(first, batched(start_requests("warm", range(warm_up)), size), CLIENTS, 1, others)
-        messages = batched(start_requests("order", range(how_many)), size)
+        drive(first, messages_of("warm", range(warm_up), size), CLIENTS, 1, others)
+        messages = messages_of("order", range(how_many), size)
         meter = _Meter(cluster, [server.pid for server in company.servers])
         outcome = drive(first, messages, CLIENTS, 1, others)
         cost = meter.of(name, how_many)
@@ -130,6 +157,7 @@ def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
         ways: list[Callable[[], Mapping[str, float]]] = []
         for size in SIZES:
             ways += [partial(start_rate, run, cluster, servers, size) for servers in SERVERS]
+            ways += [partial(columns_rate, run, cluster, size)] if size > 1 else []
             ways += [partial(rows_rate, run, cluster, *way, size) for way in WAYS]
         samples = run.interleaved([*ways, *(peer.way for peer in peers)])
     rows = [row for size in SIZES for row in _table(samples, size)]
@@ -150,18 +178,24 @@ def _table(samples: Mapping[str, list[float]], size: int) -> list[Row]:
     theirs = rows_name(*WAYS[0], size)
     for servers in SERVERS:
         made += _rows(samples, name_of(servers, size), theirs)
+    if size > 1:
+        made += _rows(samples, columns_name(size), theirs)
     for insertion, is_searched in WAYS:
         made += _rows(samples, rows_name(insertion, is_searched, size), "")
-    by_name = {row.name: row for row in made}
-    ours, p99 = by_name[name_of(1, size)], f"{name_of(1, size)}: p99"
     if size > 1:
-        ratio = ours.median / by_name[theirs].median
-        ours.aims.append(at_least(f"{AIM_OF_ROWS:g} × rows ({ratio:.1f})", ratio, AIM_OF_ROWS))
-        bound = by_name[f"{theirs}: p99"].median
-        by_name[p99].aims.append(at_most("that of rows", by_name[p99].median, bound))
-    if size == AIM_SIZE:
-        ours.aims.append(at_least(f"{AIM_A_SECOND:,}/s", ours.median, AIM_A_SECOND))
+        for ours in (name_of(1, size), columns_name(size)):
+            _aim({row.name: row for row in made}, ours, theirs, size)
     return made
+
+
+def _aim(rows: Mapping[str, Row], ours: str, theirs: str, size: int) -> None:
+    """Puts the aims to a row of ours: against rows, and of its own."""
+    ratio = rows[ours].median / rows[theirs].median
+    rows[ours].aims.append(at_least(f"{AIM_OF_ROWS:g} × rows ({ratio:.1f})", ratio, AIM_OF_ROWS))
+    if size == AIM_SIZE:
+        rows[ours].aims.append(at_least(f"{AIM_A_SECOND:,}/s", rows[ours].median, AIM_A_SECOND))
+    p99 = f"{ours}: p99"
+    rows[p99].aims.append(at_most("that of rows", rows[p99].median, rows[f"{theirs}: p99"].median))
 
 
 def _rows(samples: Mapping[str, list[float]], name: str, limit: str) -> list[Row]:

@@ -16,8 +16,9 @@ figures: {figures}
 make bench                                     all figures
 make bench ARGS="starts lateness --repeats 5"  some of them, more often
 make bench ARGS=--quick                        small sizes: does it work at all
-make bench ARGS=--guard                        ratios against floors, 20 s; exit 1 where one fell
+make bench ARGS=--guard                        ratios against floors, a minute; exit 1 where one fell
 make bench-peers ARGS=starts                   beside Redis, beanstalkd and APScheduler
+make bench-peers ARGS=--all                    the whole page, an hour; ARGS="--all --repeats-apart 1" half of it
 """
 
 
@@ -33,6 +34,10 @@ def parser() -> argparse.ArgumentParser:
         "figures", nargs="*", metavar="FIGURE", help=f"which figures; without one all but {', '.join(APART)}"
     )
     made.add_argument("--repeats", type=_positive, default=3, metavar="N", help="repetitions of each figure (3)")
+    made.add_argument("--all", action="store_true", help=f"also {', '.join(APART)}")
+    made.add_argument(
+        "--repeats-apart", type=_positive, metavar="N", help="repetitions of those, if others than of the rest"
+    )
     made.add_argument("--quick", action="store_true", help="small sizes; the figures are no measure of anything")
     made.add_argument("--peers", action="store_true", help="measure the peers too, in the same run")
     made.add_argument("--guard", action="store_true", help="only compare ratios within one run against their floors")

@@ -9,7 +9,7 @@ from bench.generator import drive, zmtp
 from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row, at_least
 from bench.run import Run
-from bench.servers import server
+from bench.servers import echo, server
 from bench.sharing import TOGETHER, WORKERS, share
 from bench.start_requests import batched, start_requests
 from drivers.peers import requester
@@ -21,6 +21,7 @@ AIMS = (("Redis", "Redis Streams", 1), ("beanstalkd, one after another", "beanst
 """What is compared with, how its row begins, and how many times its rate is aimed at."""
 
 OURS = f"{WORKERS} workers, the library, {TOGETHER} at once"
+ECHO = f"raw echo: {WORKERS} workers, as many bytes, {TOGETHER} at once"
 SERVER_CPU, WORKERS_CPU = "CPU of the server", "CPU of the workers"
 
 
@@ -45,27 +46,39 @@ def share_rate(run: Run) -> Mapping[str, float]:
     return {OURS: shared.rate, SERVER_CPU: server_us, WORKERS_CPU: shared.workers_us}
 
 
+def echo_rate(run: Run) -> Mapping[str, float]:
+    """Ends a second that the sockets alone would carry, there and back."""
+    how_many = run.pick(5_000, 100_000)
+    with echo() as endpoint:
+        rounds = -(-how_many // (TOGETHER * WORKERS))
+        shared = share(rounds * WORKERS * TOGETHER, "bench.echo_worker", endpoint, str(rounds))
+    return {ECHO: shared.rate}
+
+
 def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     """The table."""
-    samples = run.interleaved([partial(share_rate, run), *(peer.way for peer in peers)])
+    samples = run.interleaved([partial(share_rate, run), partial(echo_rate, run), *(peer.way for peer in peers)])
     return figure_of(samples, rows_of(peers, samples))
 
 
 def figure_of(samples: Mapping[str, list[float]], others: Sequence[Row]) -> Figure:
     """The table of what was measured, and of the peers' rows."""
-    ours = Row(OURS, "ends/s", samples[OURS], durability="fsync before the reply")
+    ours = Row(OURS, "ends/s", samples[OURS], ECHO, "fsync before the reply")
+    limit = Row(ECHO, ours.unit, samples[ECHO], durability="none")
     costs = [Row(name, "µs an end", samples[name]) for name in (SERVER_CPU, WORKERS_CPU)]
     for name, begins, least in AIMS:
         theirs = [row.median for row in others if row.name.startswith(begins) and row.unit == ours.unit]
         if theirs:
             ratio = ours.median / max(theirs)
             ours.aims.append(at_least(f"{least} × {name} ({ratio:.2f})", ratio, least))
-    return Figure("queues", "Ends taken and acknowledged", [ours, *costs, *others], [NOTE])
+    return Figure("queues", "Ends taken and acknowledged", [ours, limit, *costs, *others], [NOTE])
 
 
 NOTE = (
     f"{WORKERS} processes each take {TOGETHER}, acknowledge them, and go on until nothing is left. Ours use the"
-    " library. Those of Redis use redis-py, `XREADGROUP` and `XACK`; what they have acknowledged stays in the stream."
+    f" library. The echo's send as many bytes as {TOGETHER} deliveries and then as their acknowledgement, get them"
+    " back, and read none of it. Those of Redis use redis-py, `XREADGROUP` and `XACK`; what they acknowledged stays"
+    " in the stream."
     " Those of beanstalkd send `reserve-with-timeout 0` and then `delete`, and wait for each reply, as the clients that"
     f" there are do; or they send {TOGETHER} in one piece. The processor time is that of all threads, and counts what"
     " the kernel does for them."

@@ -20,6 +20,10 @@ MAX_TIMERS = 20_000_000
 """Beyond what any figure has pending, so that the limit is never what is measured."""
 
 
+SERVED = "timer_server"
+"""What is run as the server. Tests of the guard put a slowed one there."""
+
+
 @contextmanager
 def disk_folder() -> Iterator[Path]:
     """A new folder below the current directory, so that its disk is a real one where that directory's is."""
@@ -28,12 +32,20 @@ def disk_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def server(pending: int = 0) -> Iterator[ServerProcess]:
+def server(pending: int = 0, python: str = sys.executable) -> Iterator[ServerProcess]:
     """A timer server with a new store, and with some timers `order/<number>` pending for hours."""
     environment = {"TIMER_MAX_TIMERS": str(MAX_TIMERS), "TIMER_LOG_LEVEL": "info"}
-    with disk_folder() as folder, ServerProcess(folder, environment) as process:
-        fill(process, pending)
-        yield process
+    with disk_folder() as folder:
+        process = ServerProcess(folder, environment, SERVED)
+        process.python = python
+        with process:
+            fill(process, pending)
+            yield process
+
+
+def fresh_ports(process: ServerProcess) -> None:
+    """Lets a server that was ended bind other ports when it starts: its old ones may be somebody else's by then."""
+    process.environment |= dict.fromkeys(("TIMER_BIND", "TIMER_EVENTS_BIND"), "tcp://127.0.0.1:0")
 
 
 def fill(process: ServerProcess, pending: int) -> None:

@@ -7,13 +7,16 @@ from random import Random
 from campaigns.clocks import Clocks, clocks_of
 from campaigns.history import CONTINUED, RESTARTED
 from campaigns.on_postgres import ServersTrial
-from campaigns.owners import living
+from campaigns.owners import living, wait_until_beaten
 from drivers.postgres import Cluster
 from drivers.server_cluster import ServerCluster
 from drivers.server_process import ServerProcess
 
 REPLIES_WITHOUT = 30
 """Requests that the others answer before a server is started again."""
+
+BEATS_AFTER = 4
+"""Beats of a server that has stood still in which it may find others silent."""
 
 
 class FaultsOfServers:
@@ -53,6 +56,7 @@ class FaultsOfServers:
         time.sleep(for_s)  # how long it stands still is the fault
         server.signal(signal.SIGCONT)
         self._trial.history.mark(CONTINUED)
+        wait_until_beaten(self._postgres, _name(server), BEATS_AFTER)
         self._trial.progress(REPLIES_WITHOUT)
         after = living(self._postgres)
         self.violations += [

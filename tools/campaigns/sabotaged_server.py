@@ -15,6 +15,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import ExtendParams, RestartParams
 from timer_server.__main__ import main
 from timer_server.core.engine import Engine, TimerParams
+from timer_server.core.expiry import Expiry
 from timer_server.core.ledger import Changes, Ledger
 from timer_server.core.model import Countdown, Recall, Revision
 from timer_server.loop.clock import Clock
@@ -112,7 +113,7 @@ def notices_steps_late() -> None:
 
 def tells_of_no_step() -> None:
     """Timers for a moment fire when they have to, but are due when they were due before the wall clock was set."""
-    Engine.follow_wall = lambda _: None  # type: ignore[method-assign]
+    Expiry.follow_wall = lambda _: None  # type: ignore[method-assign]
 
 
 def follows_the_wall_clock() -> None:

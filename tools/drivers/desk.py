@@ -15,6 +15,7 @@ from timer_server.requests.answers import Answer, JsonAnswer
 from timer_server.requests.dispatch import Dispatcher
 from timer_server.requests.methods import Handler, Methods
 from timer_server.requests.placement import OneShard
+from timer_server.requests.plain_starts import PlainStarts
 from timer_server.requests.plans import PlanMethods
 from timer_server.requests.queue_rules import QueueRules
 from timer_server.requests.queues import QueueMethods
@@ -54,7 +55,9 @@ class Desk(Bench):
 
     def dispatching(self, handlers: Mapping[str, Handler]) -> Dispatcher:
         """A dispatcher with other handlers, and the rest of this desk."""
-        return Dispatcher(CODEC, handlers, self.parked, self.limits, self.shards.new_id, self.queue_methods.prefix_of)
+        new_id, prefix_of = self.shards.new_id, self.queue_methods.prefix_of
+        plain_starts = PlainStarts(CODEC.call_type("timer.start"), self.shard, new_id)
+        return Dispatcher(CODEC, handlers, self.parked, self.limits, new_id, prefix_of, plain_starts=plain_starts)
 
     def send(self, *frames: bytes, envelope: list[bytes] = ENVELOPE, sender: Sender = EVERYBODY) -> Answer | None:
         return self.dispatcher.handle(Message([*envelope, *frames], sender), self.now_ns)
@@ -83,7 +86,7 @@ class Desk(Bench):
         """Lets time pass and ends the turn that comes then, in the order in which the server does it."""
         self.now_ns += milliseconds * NS_PER_MS
         self.engine.expire(self.now_ns, 500)
-        self.engine.expire_by_wall(self.now_ns, 500)
+        self.engine.expiry.expire_by_wall(self.now_ns, 500)
         self.plan_care.step(self.now_ns, 500)
         self.queue_care.step(self.now_ns, 500)
         self.parked.expire(self.now_ns, 500)

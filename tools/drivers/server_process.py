@@ -55,6 +55,9 @@ class ServerProcess:
 
     within: tuple[str, ...] = ()
 
+    python = sys.executable
+    """The interpreter that runs it."""
+
     is_forked = False
     """Whether it is a fork of a process that has loaded the server, which is what tests set: a start takes long."""
 
@@ -120,7 +123,7 @@ class ServerProcess:
                 streams = nothing.fileno(), STDOUT, end
                 self._process = loaded_programs().begin(self.module, (), self.folder, variables, streams)
             else:
-                command = [*self.within, sys.executable, "-m", self.module]
+                command = [*self.within, self.python, "-m", self.module]
                 self._process = subprocess.Popen(command, cwd=self.folder, env=variables, stdin=nothing, stderr=end)
         self._reader = threading.Thread(target=self._read, args=(os.fdopen(stderr), self._arrived), daemon=True)
         self._reader.start()

@@ -62,6 +62,17 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names. Raises `click.UsageError` with a guess where there is none."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if error.ctx is not ctx or args[0].startswith("-"):
+                raise  # of an option
+            raise click.UsageError(f"There is no command {args[0]!r}.{_guess(args)}", ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command. Raises `Interrupted` where a signal ends it."""
         try:
@@ -95,6 +106,18 @@ class LazyGroup(click.Group):
             formatter.write_dl(exit_codes.MEANINGS)
         with formatter.indentation():
             formatter.write_text("All variables may stand in a .env file in the working directory.")
+
+
+def _guess(args: list[str]) -> str:
+    """What may have been meant by arguments of which the first names no command, as a sentence; or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only who mistypes waits for it
+
+    from timer_client.cli.amounts import is_duration  # noqa: PLC0415
+
+    if is_duration(args[:1]) or args[0].startswith("@"):
+        return f" Did you mean `timer start {args[0]}`?"
+    near = get_close_matches(args[0], COMMANDS, n=1)
+    return f" Did you mean {near[0]}?" if near else " `timer --help` lists those there are."
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

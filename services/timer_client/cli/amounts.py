@@ -159,14 +159,14 @@ def _parts(text: str, unsigned: str) -> Iterator[tuple[str, str]]:
         if not part["name"]:
             first, second = part.group().strip(), following.group().strip()
             raise ValueError(
-                f"{text!r} is understood as {first!r} and {second!r}, and what the first counts is not said; "
-                "write a unit after each, as in 1h 30m, or hours minutes seconds, as in 0 25 0"
+                f"{text!r} leaves open what {first!r} before {second!r} counts; "
+                "write a unit after each number, as in 1h 30m, or hours minutes seconds, as in 0 25 0"
             )
     if len(parts) > 1 and "." in parts[-2]["number"] and not parts[-1]["name"]:
         before, end = (part.group().strip() for part in parts[-2:])
         raise ValueError(
-            f"{text!r} is understood as {before!r} and {end!r}, and what the second counts after a fraction is not "
-            "said; write a unit after each, as in 1.5h 30m, or no fraction, as in 1h30"
+            f"{text!r} leaves open what {end!r} after the fraction {before!r} counts; "
+            "write a unit after each number, as in 1.5h 30m, or no fraction, as in 1h30"
         )
     last = -1
     for part in parts:

@@ -10,6 +10,7 @@ import click
 from timer_client.cli.exit_codes import ExitCode
 from timer_client.cli.options import given_settings
 from timer_client.cli.printable import printable
+from timer_client.cli.wrong_parameters import reworded
 from timer_client.client import TimerClient
 from timer_client.errors import (
     AccessDenied,
@@ -19,12 +20,14 @@ from timer_client.errors import (
     LocalFailure,
     PlanNotFound,
     QueueNotFound,
+    ServerError,
     ServerUnreachable,
     TimerError,
     TimerNotFound,
 )
 from timer_client.retry import Pause
 from timer_client.settings import Settings, load_settings
+from timer_protocol.errors import ErrorCode
 
 _QUIET_S = 10.0
 """The least time between two notices: one outage may hold up many calls."""
@@ -32,9 +35,9 @@ _QUIET_S = 10.0
 _ADVICE: dict[type[TimerError], str] = {
     ServerUnreachable: "Does the server run, and is it where --server or TIMER_SERVER says?",
     AccessDenied: "The server's operator has a folder of allowed keys.",
-    PlanNotFound: "The command `plan ls` shows those there are.",
+    PlanNotFound: "The command `plan ls` shows those there are; `every`, `cron` and `run` make one.",
     TimerNotFound: "The command `list` shows those there are.",
-    QueueNotFound: "The command `queue ls` lists those there are.",
+    QueueNotFound: "The command `queue ls` lists those there are; `queue put` makes one.",
     LimitReached: "It is the server's limit; the command `info` shows them all.",
 }
 
@@ -122,7 +125,14 @@ def failures_told() -> Iterator[None]:
     try:
         yield
     except TimerError as error:
+        if isinstance(error, ServerError) and error.code == ErrorCode.INVALID_PARAMS:
+            raise Misuse(_told_of_parameters(error)) from None
         advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None)
         message = str(error) if advice is None else f"{str(error).rstrip('.')}. {advice}"
         failure = next((failure for kind, failure in _FAILURES.items() if isinstance(error, kind)), Failure)
         raise failure(message) from None
+
+
+def _told_of_parameters(error: ServerError) -> str:
+    context = click.get_current_context(silent=True)
+    return reworded(str(error), context.command.params if context else ())

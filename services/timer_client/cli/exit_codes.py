@@ -20,9 +20,9 @@ MEANINGS = (
     ("0", "Done; of a countdown: the timer fired."),
     (
         "1",
-        "The server refused (no such timer or queue, a state, lease, value, limit, key); of `start`: it ended before.",
+        "The server refused (no such timer, plan or queue, a state, lease, limit, key); of `start`: it ended before.",
     ),
-    ("2", "A wrong argument, answer, setting or file."),
+    ("2", "A wrong argument, answer, setting or file, whoever finds it wrong."),
     ("3", "The timer was cancelled, or the plan removed, while it was watched."),
     ("4", "The server could not be reached in time."),
     ("5", "The output could not be written, or the system refused something else."),

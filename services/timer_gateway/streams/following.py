@@ -28,8 +28,8 @@ READ_EVERY_S: Final = 0.01
 WAIT_MS: Final = 5_000
 WAIT_LEAST_MS: Final = 50
 PASSED_BY: Final = 1_000
-"""How long the server holds a request back at most: until about so many events that nobody wants have happened. To look
-through them takes it a millisecond, and so much at a time delays no end noticeably."""
+"""How long the server holds a request back at most: until about so many events that nobody wants have happened. Several
+servers look through them when the time is up, which takes a millisecond: so much at a time delays no end noticeably."""
 
 
 class Following:

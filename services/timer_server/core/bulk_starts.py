@@ -17,7 +17,7 @@ from timer_server.core.ledger import Ledger
 from timer_server.core.model import STARTED, Countdown
 from timer_server.core.payloads import are_sound_payloads
 from timer_server.core.places import Places
-from timer_server.core.records import SURELY_SMALL_BYTES, Record, is_large, pack_columns
+from timer_server.core.records import SURELY_SMALL_BYTES, Column, Record, Same, is_large, pack_columns
 from timer_server.core.room import ENTRY_BYTES, Room
 
 _NONE = bytes(NULL)
@@ -27,27 +27,34 @@ _TAG = Countdown.__struct_config__.tag
 
 
 class Starts(NamedTuple):
-    """What is asked of each of some timers, in columns of one length. `labels`, `payloads` and `traces` are None where
-    all have none."""
+    """What is asked of each of some timers, in columns of one length. `seconds` may be one number for all; `hours`,
+    `minutes`, `labels`, `payloads` and `traces` are None where all have none."""
 
     ids: Sequence[str]
-    seconds: Sequence[Number]
+    seconds: Sequence[Number] | Number
     labels: Sequence[str] | None
     payloads: Sequence[Raw] | None
     traces: Sequence[Trace | None] | None = None
+    hours: Sequence[Number] | None = None
+    minutes: Sequence[Number] | None = None
 
     def at(self, positions: Sequence[int]) -> "Starts":
         """Those at some positions, of which there are none twice."""
         if len(positions) == len(self.ids):
             return self
-        labels, payloads, traces = self.labels, self.payloads, self.traces
         return Starts(
-            [self.ids[position] for position in positions],
-            [self.seconds[position] for position in positions],
-            None if labels is None else [labels[position] for position in positions],
-            None if payloads is None else [payloads[position] for position in positions],
-            None if traces is None else [traces[position] for position in positions],
+            *(  # type: ignore[arg-type]  # each keeps its type
+                [column[position] for position in positions] if isinstance(column, Sequence) else column
+                for column in self
+            )
         )
+
+
+class Begun(NamedTuple):
+    """When timers were started together, in milliseconds, and for how long each of them."""
+
+    at_ms: int
+    durations_ms: Sequence[int]
 
 
 class BulkStarts:
@@ -60,26 +67,27 @@ class BulkStarts:
         self._room = room
         self._places = places
 
-    def start(self, starts: Starts, of_all: int, now_ns: int) -> bool:
-        """Starts all of these timers; False, and nothing has changed, where one might be refused.
+    def start(self, starts: Starts, of_all: int, now_ns: int) -> Begun | None:
+        """Starts all of these timers; None, and nothing has changed, where one might be refused.
 
         They are some of so many that are asked for together: only if all of those have a place, none takes it from
         another that is asked for before.
         """
         if not starts.ids or starts.traces is not None or not self._have_place(of_all):
-            return False
+            return None
         count = len(starts.ids)
         payloads = [_NONE] * count if starts.payloads is None else list(map(bytes, starts.payloads))
         size = count * ENTRY_BYTES + sum(map(len, payloads))
         if size > self._room.left_bytes or not self._are_new(starts.ids) or not self._are_sound(starts, payloads):
-            return False
+            return None
         try:
-            durations = durations_ms(starts.seconds, self._limits.max_duration_s)
+            durations = self._durations_ms(starts)
         except Refusal:
-            return False
+            return None
         self._room.left_bytes -= size
-        self._ledger.begin_all(starts.ids, self._records(starts, payloads, durations, round_up(now_ns)))
-        return True
+        begun = Begun(round_up(now_ns), durations)
+        self._ledger.begin_all(starts.ids, self._records(starts, payloads, begun))
+        return begun
 
     def _have_place(self, count: int) -> bool:
         places = self._places
@@ -96,29 +104,49 @@ class BulkStarts:
             and (starts.payloads is None or are_sound_payloads(payloads, self._limits.max_payload_bytes))
         )
 
-    def _records(
-        self, starts: Starts, payloads: Sequence[bytes], durations: Sequence[int], at_ms: int
-    ) -> Sequence[Record]:
-        """The records of the timers, which begin at a moment: made from the columns, as no `Countdown` is needed."""
-        first = self._ledger.last_place + 1
-        labels = [""] * len(starts.ids) if starts.labels is None else starts.labels
-        are_small = max(map(len, labels)) + max(map(len, payloads)) <= SURELY_SMALL_BYTES
-        are_large = repeat(False) if are_small else map(is_large, labels, map(len, payloads))
-        places = range(first, first + len(starts.ids))
-        return pack_columns(
-            repeat(_TAG),
-            map(at_ms.__add__, durations),
-            places,
-            repeat(self._ledger.others),
-            repeat(STARTED),
-            repeat(at_ms),
-            starts.ids,
-            durations,
-            repeat(None),
-            [place if is_so else 0 for place, is_so in zip(places, are_large, strict=False)],
-            repeat(0),
-            repeat(0),
-            starts.seconds,
-            labels,
-            payloads,
+    def _durations_ms(self, starts: Starts) -> Sequence[int]:
+        """How long each timer runs. Raises `Refusal` where one may not."""
+        count, seconds = len(starts.ids), starts.seconds
+        none = [0] * count
+        return durations_ms(
+            starts.hours or none,
+            starts.minutes or none,
+            seconds if isinstance(seconds, Sequence) else [seconds] * count,
+            self._limits.max_duration_s,
         )
+
+    def _records(self, starts: Starts, payloads: Sequence[bytes], begun: Begun) -> list[Record]:
+        """The records of the timers: made from the columns, as no `Countdown` is needed."""
+        at_ms, durations = begun
+        count, first = len(durations), self._ledger.last_place + 1
+        places = range(first, first + count)
+        is_one = durations.count(durations[0]) == count
+        return pack_columns(
+            count,
+            [
+                Same(_TAG),
+                Same(at_ms + durations[0]) if is_one else map(at_ms.__add__, durations),
+                places,
+                Same(self._ledger.others),
+                Same(STARTED),
+                Same(at_ms),
+                starts.ids,
+                Same(durations[0]) if is_one else durations,
+                Same(None),
+                _spec_places(starts.labels, payloads, places),
+                starts.hours or Same(0),
+                starts.minutes or Same(0),
+                starts.seconds if isinstance(starts.seconds, Sequence) else Same(starts.seconds),
+                starts.labels or Same(""),
+                payloads,
+            ],
+        )
+
+
+def _spec_places(labels: Sequence[str] | None, payloads: Sequence[bytes], places: Sequence[int]) -> Column:
+    """Where the specs of new timers stand: each that is large in the timer's own entry."""
+    label_characters = max(map(len, labels)) if labels else 0
+    if label_characters + max(map(len, payloads)) <= SURELY_SMALL_BYTES:
+        return Same(0)
+    large = map(is_large, labels or repeat(""), map(len, payloads))
+    return [place if is_so else 0 for place, is_so in zip(places, large, strict=True)]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush, heapreplace, merge
 
 from timer_server.core.model import Countdown
-from timer_server.core.records import Record, head, unpack
+from timer_server.core.records import ID_IN_ROW, Record, Row, earliest_due, head, unpack, unpack_rows
 
 _SLACK = 64
 
@@ -50,7 +50,7 @@ class Deadlines:
             heappush(self._heap, record)
 
     def leave(self) -> None:
-        """Notes that one record has died: its timer was paused, ended or moved."""
+        """Notes that a record has died: its timer was paused, ended or moved."""
         self._dead += 1
         if self._old:
             self._move()
@@ -77,6 +77,23 @@ class Deadlines:
         heappop(heap)
         return timer
 
+    def take_due(self, now_ms: int, most: int, mark: str) -> list[Row]:
+        """Takes out timers whose deadline has come, the earliest first, and returns what their records have.
+
+        They are at most so many, dead records included, and end before the first one that has `mark` in its id.
+        """
+        later, mark_bytes = earliest_due(now_ms + 1), mark.encode()
+        taken: list[Record] = []
+        while len(taken) < most:
+            heap = self._earlier() if self._old else self._heap
+            if not heap or heap[0] >= later or (mark_bytes in heap[0] and mark in head(heap[0]).id):
+                break
+            taken.append(heappop(heap))
+        rows, pending = unpack_rows(taken), self._pending
+        living = [row for row, record in zip(rows, taken, strict=True) if pending.get(row[ID_IN_ROW]) is record]
+        self._dead -= len(taken) - len(living)
+        return living
+
     def living(self) -> Iterator[Countdown]:
         """The timers whose records are held now, in the order of their deadlines, without those that have changed
         meanwhile. The records are copied at once, and each is looked at when it comes up.
@@ -102,6 +119,10 @@ class Deadlines:
         if not self._old:
             return self._heap
         self._drop_dead(self._old)
+        return self._earlier()
+
+    def _earlier(self) -> list[Record]:
+        """The heap whose first record is the earlier one; empty only if both are."""
         if self._heap and self._old:
             return self._heap if self._heap[0] <= self._old[0] else self._old
         return self._heap or self._old

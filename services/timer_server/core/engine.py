@@ -4,45 +4,21 @@ Pure: it is told the time, does no I/O, and gathers changes until `take_changes`
 ended timer may be answered with `Recall`: the caller reads that place of the log and asks again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from msgspec.structs import replace
-
-from timer_protocol.durations import LONGEST_S, MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
-from timer_protocol.errors import ErrorCode, Refusal
+from timer_protocol.durations import MS_PER_SECOND, NS_PER_MS, check_duration, total_ms
+from timer_protocol.errors import ErrorCode
 from timer_protocol.ids import check_id
 from timer_protocol.limits import Limits
-from timer_protocol.messages import (
-    CancelParams,
-    ExtendParams,
-    GetParams,
-    PauseParams,
-    RestartParams,
-    ResumeParams,
-    StartParams,
-    State,
-    StateCounts,
-)
+from timer_protocol.messages import CancelParams, GetParams, StartParams, StateCounts
+from timer_server.core.bulk_cancels import BulkCancels
 from timer_server.core.bulk_starts import BulkStarts
-from timer_server.core.effects import (
-    EFFECTS,
-    STANDING,
-    Fields,
-    Now,
-    WallClock,
-    aim,
-    bound_as_before,
-    is_moved,
-    moved,
-    remaining_ms,
-    round_up,
-)
-from timer_server.core.keys import knows, remembering
+from timer_server.core.effects import STANDING, Now, WallClock, aim, remaining_ms, round_up
+from timer_server.core.expiry import Expiry
 from timer_server.core.ledger import Changes, Ledger, LogEnds
-from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, STARTED, Countdown, Entry, Recall, Revision, Wall
+from timer_server.core.model import STARTED, Countdown, Entry, Recall, Revision, Wall
 from timer_server.core.payloads import check_payload
-from timer_server.core.places import NONE_BEGUN, Places
+from timer_server.core.places import Places
 from timer_server.core.planned_timers import PlannedTimers
 from timer_server.core.plans.plans import Plans
 from timer_server.core.plans.registry import Registry
@@ -54,17 +30,13 @@ from timer_server.core.restoring import HolderAt, Restoring
 from timer_server.core.room import ENTRY_BYTES, Room
 from timer_server.core.starts import check_moment, conflict, is_asked_again
 from timer_server.core.traces import packed
-from timer_server.core.transitions import TRANSITIONS, Change, Refuse, Request
-
-TAKEN_UP_A_FIRE = 4
-"""Queues that take up an end in the time in which a timer could be fired."""
+from timer_server.core.versions import ChangeParams, Versions, refusal
 
 
 def _not_read(place: int) -> Countdown:
     raise LookupError(f"the event at {place} is in the log, which is not there to be read")
 
 
-ChangeParams = PauseParams | ResumeParams | CancelParams | ExtendParams | RestartParams
 TimerParams = StartParams | GetParams | ChangeParams
 
 
@@ -88,19 +60,20 @@ class Engine:
         places: Places | None = None,
     ) -> None:
         self._limits = limits
-        self._limits_of_plans = replace(limits, max_duration_s=LONGEST_S)
         self._new_id = new_id
         self._wall_clock = wall_clock
-        self._to_follow: Iterator[Countdown] = iter(())
         self._readers: EndReaders = NoReaders() if readers is None else readers
         self.places = places = Places(limits.max_timers) if places is None else places
         registry = Registry(places)
         self._ledger = Ledger(self._readers, registry, places)
         self._room = Room()
+        self._versions = Versions(limits, self._ledger, places, self._readers, wall_clock)
         timers = PlannedTimers(self._ledger, self._room, wall_clock, self._find, self.change, event_at)
         self.plans = Plans(registry, timers, civil)
         self.order = self._ledger.order
         self.bulk_starts = BulkStarts(limits, self._ledger, self._room, places)
+        self.bulk_cancels = BulkCancels(self._ledger)
+        self.expiry = Expiry(self._ledger, self._versions, self._readers, wall_clock, self.plans.is_changed)
         self._oldest_at_ms: int | None = None
 
     @property
@@ -185,12 +158,12 @@ class Engine:
         if isinstance(found, Recall):
             return found
         if found is None:
-            raise _refusal(ErrorCode.TIMER_NOT_FOUND, params.id, "is not there: never started, or ended and forgotten")
+            raise refusal(ErrorCode.TIMER_NOT_FOUND, params.id, "is not there: never started, or ended and forgotten")
         return found if isinstance(params, GetParams) else self.change(found, params, now_ns)
 
     def change(self, timer: Countdown, params: ChangeParams, now_ns: int) -> Countdown:
         """Applies a request to a timer as `handle` has found it, and returns the timer after it. Raises `Refusal`."""
-        after = self._after(timer, params, now_ns)
+        after = self._versions.after(timer, params, now_ns)
         if after is not timer:
             if not isinstance(params, CancelParams):
                 self._room.take_bytes(ENTRY_BYTES)
@@ -202,67 +175,17 @@ class Engine:
 
         Raises `Refusal`.
         """
-        return self._after(timer, params, now_ns, begun) is not timer
+        return self._versions.after(timer, params, now_ns, begun) is not timer
 
-    # Time
+    # Time: see `expiry`
 
     def next_due_ns(self) -> int | None:
         """The earliest deadline; None where nothing runs."""
-        next_due_ms = self._ledger.next_due_ms()
-        return None if next_due_ms is None else next_due_ms * NS_PER_MS
+        return self.expiry.next_due_ns()
 
     def expire(self, now_ns: int, most: int) -> int:
-        """Fires up to `most` timers whose deadline has come, the earliest first, and returns how many.
-
-        What their plans do then counts too, and fewer are fired where many queues take them up.
-        """
-        return self._end_due(Now(now_ns), most, by_wall=False)
-
-    def wall_ahead_ns(self) -> int:
-        """By how much the wall clock, read now, is ahead of the timeline."""
-        return self._wall_clock.ahead_ns()
-
-    def next_wall_due_ns(self) -> int | None:
-        """When the wall clock, as it stands, will have reached the first moment that a timer is bound to."""
-        next_due_ms = self._ledger.next_due_ms(by_wall=True)
-        return None if next_due_ms is None else next_due_ms * NS_PER_MS - self._wall_clock.ahead_ns()
-
-    def expire_by_wall(self, now_ns: int, most: int) -> int:
-        """Fires up to `most` timers whose moment the wall clock has reached, and returns how many."""
-        return self._end_due(self._now(now_ns), most, by_wall=True)
-
-    def follow_wall(self) -> None:
-        """Notes that the wall clock was set: the timers that are bound to it are to be moved, by `move_bound`."""
-        self._to_follow = self._ledger.wall_bound()
-
-    def move_bound(self, now_ns: int, most: int) -> bool:
-        """Logs, for up to `most` timers that are bound to the wall clock, soonest first, that they are due at another
-        time on the timeline, if that is off by enough to be told. False once all have been looked at.
-        """
-        now, looked_at = self._now(now_ns), 0
-        for before in islice(self._to_follow, most):
-            looked_at += 1
-            if is_moved(before, now):
-                after = self._changed(before, MOVED_BY_CLOCK, now, moved(before, now), before.keys)
-                self._ledger.change(after, before)
-        return looked_at == most
-
-    def _end_due(self, now: Now, most: int, by_wall: bool) -> int:
-        now_ms = (now.ns + (now.ahead_ns if by_wall else 0)) // NS_PER_MS
-
-        def fired(timer: Countdown) -> Countdown:
-            return self._fired(timer, now)
-
-        readers, done = self._readers, 0
-        taken_up = readers.taken_up
-        while (
-            done + (readers.taken_up - taken_up) // TAKEN_UP_A_FIRE < most
-            and (ended := self._ledger.end_next(now_ms, fired, by_wall)) is not None
-        ):
-            done += 1
-            if PLAN_MARK in ended.id:
-                done += self.plans.is_changed(ended, now.ns)
-        return done
+        """Fires up to `most` timers whose deadline has come, the earliest first, and returns how many."""
+        return self.expiry.expire(now_ns, most)
 
     # Retention
 
@@ -320,7 +243,7 @@ class Engine:
         at_ms, revision = round_up(now_ns), None
         due_at_ms = at_ms + duration_ms
         if params.at is not None:
-            now, due_at_ms = self._now(now_ns), self._wall_clock.moment_ms(params.at, params.zone)
+            now, due_at_ms = self._versions.now(now_ns), self._wall_clock.moment_ms(params.at, params.zone)
             wall = Wall(params.at, params.zone, due_at_ms, params.past == "fire", now.ahead_ms)
             duration_ms, revision = aim(wall, now, self._limits), Revision(1, wall=wall)
         room, spec_bytes = self._room, len(payload) + len(trace)
@@ -357,7 +280,7 @@ class Engine:
         assert found is not None
         if isinstance(found, Countdown) and not is_asked_again(params, payload, found):
             what = conflict(found, now_ns // NS_PER_MS, self._limits.retention_s)
-            raise _refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
+            raise refusal(ErrorCode.ID_CONFLICT, timer_id, what, found.state)
         return found
 
     def _find(self, timer_id: str, now_ns: int, recalled: Countdown | None = None) -> Countdown | Recall | None:
@@ -368,9 +291,9 @@ class Engine:
         if isinstance(found, Recall):
             return recalled if recalled is not None and recalled.place == found.place else found
         if found.state == "running":
-            now = Now(now_ns) if found.wall is None else self._now(now_ns)
+            now = Now(now_ns) if found.wall is None else self._versions.now(now_ns)
             if remaining_ms(found, now) <= 0:
-                fired = self._fired(found, now)
+                fired = self._versions.fired(found, now)
                 self._change_to(fired, found, now_ns)
                 return fired
         return found
@@ -380,60 +303,3 @@ class Engine:
         self._ledger.change(timer, before)
         if PLAN_MARK in timer.id:
             self.plans.is_changed(timer, now_ns)
-
-    def _now(self, now_ns: int) -> Now:
-        """The time by both clocks."""
-        return Now(now_ns, self._wall_clock.ahead_ns())
-
-    def _fired(self, timer: Countdown, now: Now) -> Countdown:
-        assert _permitted("expire", timer) is not None
-        return self._changed(timer, FIRED, now, bound_as_before(timer, now), timer.keys)
-
-    def _changed(self, timer: Countdown, kind_number: int, now: Now, changed: Fields, keys: bytes) -> Countdown:
-        """The next version of a timer, not yet logged."""
-        if self._readers.has_news:
-            self._ledger.take_news()
-        elapsed_ms = round_up(now.ns) - changed.get("started_at_ms", timer.started_at_ms)
-        left_ms, wall, ahead_ms = changed.pop("remaining_ms", 0), timer.wall, changed.pop("ahead_ms", None)
-        if wall is not None:
-            wall = replace(wall, ahead_ms=ahead_ms)
-        return replace(
-            timer,
-            place=self._ledger.last_place + 1,
-            others=self._ledger.others,
-            kind_number=kind_number,
-            revision=Revision(timer.version + 1, elapsed_ms, left_ms, keys, wall),
-            **changed,
-        )
-
-    def _after(
-        self, timer: Countdown, params: ChangeParams, now_ns: int, begun: Mapping[str, int] = NONE_BEGUN
-    ) -> Countdown:
-        """The timer after a request, not yet logged; itself where nothing changes. Raises `Refusal`."""
-        key, keys = params.key, timer.keys
-        if key is not None and knows(keys, key):
-            return timer
-        request, effect = EFFECTS[type(params)]
-        change = _permitted(request, timer)
-        if change is None:
-            return timer
-        if timer.has_ended:
-            self.places.check(timer.id, begun)
-        now = Now(now_ns) if timer.wall is None else self._now(now_ns)
-        changed = effect(timer, params, now, self._limits_of_plans if PLAN_MARK in timer.id else self._limits)
-        keys = keys if key is None else remembering(keys, key)
-        return self._changed(timer, NUMBER_OF[change.kind], now, changed, keys)
-
-
-def _permitted(request: Request, timer: Countdown) -> Change | None:
-    """The change in the table of transitions; None where nothing changes. Raises `Refusal`."""
-    transition = TRANSITIONS[timer.state, request]
-    if isinstance(transition, Refuse):
-        is_so = "has fired" if timer.state == "fired" else f"is {timer.state}"
-        raise _refusal(transition.code, timer.id, f"{is_so}: {request} is not possible, restart is", timer.state)
-    return transition if isinstance(transition, Change) else None
-
-
-def _refusal(code: ErrorCode, timer_id: str, what: str, state: State | None = None) -> Refusal:
-    helpful = {} if state is None else {"state": state}
-    return Refusal(code, f"timer {timer_id!r} {what}", id=timer_id, **helpful)

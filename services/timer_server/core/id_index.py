@@ -93,7 +93,9 @@ class IdIndex:
 
     def _push(self, run: list[str]) -> None:
         while self._runs and len(self._runs[-1]) <= len(run) and len(self._runs[-1]) + len(run) <= _RUN_MAXIMUM:
-            run = sorted(self._runs.pop() + run)
+            before = self._runs.pop()
+            is_behind = before[-1] < run[0]  # as ids that sort by their time are
+            run = before + run if is_behind else sorted(before + run)
         if run:
             self._runs.append(run)
 

@@ -11,20 +11,21 @@ from typing import Any
 from msgspec import Struct
 
 from timer_protocol.messages import State, StateCounts
+from timer_server.core.bulk_ends import Ends
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
 from timer_server.core.id_index import IdIndex
-from timer_server.core.model import Countdown, Entry, Recall, Referring, Traced, as_logged
+from timer_server.core.model import FIRED, STARTED, Countdown, Entry, Recall, Referring, Traced, as_logged
 from timer_server.core.other_entries import OtherEntries
 from timer_server.core.places import Places
 from timer_server.core.plans.registry import Registry
 from timer_server.core.readers import EndReaders
-from timer_server.core.records import Record, head, pack, unpack
+from timer_server.core.records import Record, Row, head, pack, unpack, unpack_rows
 from timer_server.core.restoring import Filled, Found, HolderAt, Restoring
 from timer_server.core.timer_order import TimerOrder
 from timer_server.core.traces import PendingTraces
-from timer_server.core.turn_entries import TurnEntries, made
+from timer_server.core.turn_entries import Packed, TurnEntries, made
 
 _REMOVED_MOST = 250
 """Entries that one turn removes because readers or queues need them no more. Each may stand in a block of its own."""
@@ -91,9 +92,9 @@ class Ledger:
         )
         self._paused = 0
         self._entries: list[Any] = []
-        """New entries, each a `NewEntry`, or its record where a timer was started in bulk."""
+        """New entries, each a `NewEntry`, or its record where it was made in bulk."""
         self._has_others = False
-        self._packed = 0
+        self._packed: list[Packed] = []
         self._records: list[Record] = []
         self._obsolete: list[int] = []
         self.last_place = 0
@@ -157,7 +158,7 @@ class Ledger:
         """Logs new timers, which run on the timeline, by their records. Their places have to follow the last one."""
         self.last_place += len(records)
         self._entries += records
-        self._packed += len(records)
+        self._packed.append(Packed(len(self._entries) - len(records), len(records), STARTED))
         self._records += records
         self._ids.add_all(timer_ids)
         self._pending.update(zip(timer_ids, records, strict=True))
@@ -187,6 +188,55 @@ class Ledger:
         timer = ended(before)
         self._take_up(timer, before)
         return timer
+
+    def take_due(self, now_ms: int, most: int, mark: str) -> list[Row]:
+        """Takes timers that are due on the timeline out of their deadlines, the earliest first: they are to end now, by
+        `end_all`. They are at most so many, and end before the first one that has `mark` in its id.
+        """
+        return self._deadlines.take_due(now_ms, most, mark)
+
+    def rows_of(self, timer_ids: Sequence[str]) -> list[Row] | None:
+        """What the records of some timers have; None where not all are pending."""
+        records = [*map(self._pending.get, timer_ids)]
+        return None if None in records else unpack_rows(records)  # type: ignore[arg-type]  # none is None
+
+    def end_all(self, ends: Ends) -> None:
+        """Logs ends of pending timers, of which none is bound to the wall clock. Their places have to follow the last
+        one. Those that have fired were taken by `take_due`; others leave the deadlines here.
+        """
+        self.last_place += len(ends)
+        self._log_all(ends)
+        for timer_id in ends.ids:
+            del self._pending[timer_id]
+        places = self.places
+        places.pending -= len(ends)
+        places.ended += len(ends)
+        if places.shares is not None:
+            for timer_id in ends.ids:
+                places.shares.count(timer_id, -1)
+        if min(ends.places_before) <= self.horizon:
+            both = zip(ends.places_before, ends.spec_places, strict=True)
+            self._obsolete += [before for before, spec in both if before <= self.horizon and before != spec]
+        self._ended[ends.state].update(zip(ends.ids, ends.places, strict=True))
+        if ends.kind_number != FIRED:
+            paused = ends.dues_ms.count(None)
+            self._paused -= paused
+            for _ in range(len(ends) - paused):
+                self._deadlines.leave()
+
+    def _log_all(self, ends: Ends) -> None:
+        """Logs ends, and offers them to readers, if there are any."""
+        if not (self._readers.count or self._traces or any(ends.spec_places)):
+            self._packed.append(Packed(len(self._entries), len(ends), ends.kind_number, ends))
+            self._entries += ends.records
+            self._records += ends.records
+            return
+        events = [self._traces.joined_to(unpack(record)) for record in ends.records]
+        self._entries += events
+        self._records += [pack(as_logged(event)) for event in events]
+        for event in events:
+            self._traces.pop(event.id, None)
+            self._readers.offer(event)
 
     def next_due_ms(self, by_wall: bool = False) -> int | None:
         """The earliest deadline on the timeline or, `by_wall`, by the wall clock; None where there is none."""
@@ -247,7 +297,7 @@ class Ledger:
             self._remove_unneeded()
         entries = TurnEntries(self._entries, self._has_others, self._packed)
         changes = Changes(entries, self._records, self._obsolete, self.horizon, self.horizon_seq)
-        self._entries, self._records, self._obsolete, self._has_others, self._packed = [], [], [], False, 0
+        self._entries, self._records, self._obsolete, self._has_others, self._packed = [], [], [], False, []
         return changes
 
     def take_news(self) -> None:

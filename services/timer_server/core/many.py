@@ -1,7 +1,7 @@
 """Requests about many timers at once: each timer is treated as by a request of its own, one after the other."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from heapq import merge
 from itertools import repeat
 from operator import itemgetter
@@ -29,12 +29,15 @@ from timer_protocol.messages import (
     RestartParams,
     ResumeParams,
     StartParams,
+    State,
 )
 from timer_protocol.plurals import counted
+from timer_server.core.bulk_cancels import Cancellable
 from timer_server.core.bulk_starts import Starts
-from timer_server.core.engine import ChangeParams, Engine
+from timer_server.core.engine import Engine
 from timer_server.core.listing import Listing
 from timer_server.core.model import STARTED, Countdown, Recall
+from timer_server.core.versions import ChangeParams
 
 EventAt = Callable[[int], Countdown]
 """Reads the event at a place of the log. It may raise `Refusal` where one request has had too many read."""
@@ -47,6 +50,8 @@ _CHANGES: dict[Action, Callable[[str, ChangeManyParams], ChangeParams]] = {
     "restart": lambda timer_id, params: RestartParams(timer_id, params.key),
 }
 """For each action, the request about one timer that it stands for."""
+
+_PENDING: Set[State] = {"running", "paused"}
 
 
 class Timers:
@@ -64,7 +69,15 @@ class Timers:
 
     def start_all(self, starts: Starts, of_all: int) -> bool:
         """Starts some of so many timers in one step; False, and nothing has changed, where one might be refused."""
-        return self.engine.bulk_starts.start(starts, of_all, self.now_ns)
+        return self.engine.bulk_starts.start(starts, of_all, self.now_ns) is not None
+
+    def look_at_all(self, timer_ids: Sequence[str], key: str | None) -> Cancellable | None:
+        """Timers, if all may be cancelled in one step; None where one might be refused, or not change."""
+        return self.engine.bulk_cancels.look_at(timer_ids, key, self.now_ns)
+
+    def cancel_all(self, timers: Cancellable, key: str | None) -> None:
+        """Cancels timers as they were looked at."""
+        self.engine.bulk_cancels.cancel(timers, key, self.now_ns)
 
     def ask(self, params: StartParams | GetParams) -> Countdown:
         """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
@@ -85,6 +98,9 @@ class NoTimers(Timers):
 
     def start_all(self, _: Starts, __: int) -> bool:
         return False
+
+    def look_at_all(self, _: Sequence[str], __: str | None) -> Cancellable | None:
+        return None
 
     def ask(self, _: StartParams | GetParams) -> Countdown:
         raise self._refusal
@@ -165,15 +181,38 @@ def select(list_page: ListPage, params: ChangeManyParams, scan: int) -> Selectio
 
 def change_many(parts_of: PartsOf, ids: Sequence[str], params: ChangeManyParams, most_bytes: int) -> Changed:
     """Changes timers that were selected, in the order of their ids. It ends after that many bytes of payloads."""
+    parts = [*parts_of(ids)]
+    if (cancelled := _cancel_all(parts, ids, params, most_bytes)) is not None:
+        return cancelled
     changes = _Changes(params)
     done = 0
-    parts = parts_of(ids)
     for position, timers in merge(*(zip(at, repeat(part), strict=False) for part, at in parts), key=itemgetter(0)):
         if changes.payload_bytes > most_bytes:
             break
         changes.apply(timers, ids[position])
         done += 1
     return changes.so_far(done)
+
+
+def _cancel_all(
+    parts: Sequence[tuple[Timers, Sequence[int]]], ids: Sequence[str], params: ChangeManyParams, most_bytes: int
+) -> Changed | None:
+    """Cancels timers in one step for each shard; None, and nothing has changed, where that might not come to the same
+    as one after the other."""
+    if params.action != "cancel" or params.dry_run or not set(params.states).issuperset(_PENDING):
+        return None
+    looked_at = []
+    for timers, positions in parts:
+        found = timers.look_at_all([ids[position] for position in positions], params.key)
+        if found is None:
+            return None
+        looked_at.append((timers, found))
+    payload_bytes = sum(found.payload_bytes for _, found in looked_at)
+    if payload_bytes > most_bytes:
+        return None
+    for timers, found in looked_at:
+        timers.cancel_all(found, params.key)
+    return Changed(len(ids), 0, [], len(ids), payload_bytes)
 
 
 class _Changes:
@@ -255,9 +294,8 @@ def check_columns(params: StartManyParams) -> None:
 def _starts(params: StartManyParams) -> Starts:
     """What is asked of each timer."""
     count = len(params.ids)
-    seconds = params.seconds if isinstance(params.seconds, list) else [params.seconds] * count
     traces = params.traces if isinstance(params.traces, list) else [params.traces] * count if params.traces else None
-    return Starts(params.ids, seconds, params.labels, params.payloads, traces)
+    return Starts(params.ids, params.seconds, params.labels, params.payloads, traces)
 
 
 def _start(starts: Starts, index: int) -> StartParams:
@@ -265,7 +303,8 @@ def _start(starts: Starts, index: int) -> StartParams:
     label = "" if starts.labels is None else starts.labels[index]
     _check_label(label)
     payload = NULL if starts.payloads is None else starts.payloads[index]
-    start = StartParams(starts.ids[index], 0, 0, starts.seconds[index], label, payload)
+    seconds = starts.seconds[index] if isinstance(starts.seconds, Sequence) else starts.seconds
+    start = StartParams(starts.ids[index], 0, 0, seconds, label, payload)
     trace = None if starts.traces is None else starts.traces[index]
     return start if trace is None else replace(start, trace=trace)
 

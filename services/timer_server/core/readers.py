@@ -28,6 +28,10 @@ class EndReaders(Protocol):
     taken_up: int
     """How many times a reader has taken up an end that it was offered."""
 
+    @property
+    def count(self) -> int:
+        """How many of them may take up an end. Where there are none, none has to be offered."""
+
     def restore(self, entry: Countdown | QueueEntry | ServerStarted) -> None:
         """Takes up an entry of the log. It is told nothing of the ends before the first entry of a queue.
 
@@ -60,6 +64,7 @@ class NoReaders:
     has_news: bool = False
     waits_at: int | None = None
     taken_up: int = 0
+    count: int = 0
 
     def restore(self, entry: Countdown | QueueEntry | ServerStarted) -> None:
         """Nobody takes it up."""

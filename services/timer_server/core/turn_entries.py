@@ -1,21 +1,39 @@
-"""The new entries of a turn. Timers that were started in bulk are only made where somebody looks at them."""
+"""The new entries of a turn. Events that were made in bulk are only unpacked where somebody looks at them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from timer_server.core.model import Countdown, NewEntry
+from timer_server.core.bulk_ends import Ends
+from timer_server.core.model import FIRED, Countdown, NewEntry
 from timer_server.core.records import Record, unpack
 
 
+class Packed(NamedTuple):
+    """Events of one kind that were made in one step, and are held as their records so far, from a position on. Those
+    that are ends come with their columns."""
+
+    position: int
+    number: int
+    kind_number: int
+    ends: Ends | None = None
+
+    @property
+    def lapsed_ms(self) -> Sequence[int]:
+        """The deadlines at which timers have fired, in order."""
+        if self.ends is None or self.kind_number != FIRED:
+            return ()
+        return self.ends.dues_ms  # type: ignore[return-value]  # what has fired was running
+
+
 class TurnEntries:
-    """The new entries of a turn, in order. `packed` counts those that are held as their records so far: all of these
-    are first starts.
+    """The new entries of a turn, in order. `packed` tells of those that are held as their records so far.
 
     `has_others` tells whether there are entries that are no events of timers.
     """
 
     __slots__ = ("_held", "has_others", "packed")
 
-    def __init__(self, held: list[NewEntry | Record], has_others: bool, packed: int) -> None:
+    def __init__(self, held: list[NewEntry | Record], has_others: bool, packed: Sequence[Packed]) -> None:
         self._held = held
         self.has_others = has_others
         self.packed = packed
@@ -38,16 +56,30 @@ class TurnEntries:
     def events(self) -> Sequence[Countdown]:
         """The events of timers among them."""
         entries = self._all()
-        return [entry for entry in entries if isinstance(entry, Countdown)] if self.has_others else entries  # type: ignore[return-value]  # all are events
+        return _events(entries) if self.has_others else entries  # type: ignore[return-value]  # all are events
 
     def events_apart(self) -> Iterable[Countdown]:
         """The events of timers among them but for the `packed` ones."""
         return (entry for entry in self._held if isinstance(entry, Countdown)) if self.packed else self.events
 
+    def parts(self) -> Iterator[Iterable[Countdown]]:
+        """The events of timers among them, in order; those of ends that were made in one step are `Ends`."""
+        done = 0
+        for packed in self.packed:
+            if packed.ends is not None:
+                yield _events(self._held[done : packed.position])
+                yield packed.ends
+                done = packed.position + packed.number
+        yield _events(self._held[done:])
+
     def _all(self) -> Sequence[NewEntry]:
         if self.packed:
-            self._held, self.packed = [made(entry) for entry in self._held], 0
+            self._held, self.packed = [made(entry) for entry in self._held], ()
         return self._held  # type: ignore[return-value]  # none is a record
+
+
+def _events(held: Iterable[NewEntry | Record]) -> list[Countdown]:
+    return [entry for entry in map(made, held) if isinstance(entry, Countdown)]
 
 
 def made(entry: NewEntry | Record) -> NewEntry:

@@ -169,21 +169,21 @@ class WallBound:
         self._is_moving = False
 
     def next_due_ns(self) -> int | None:
-        return 0 if self._is_moving else self._engine.next_wall_due_ns()
+        return 0 if self._is_moving else self._engine.expiry.next_wall_due_ns()
 
     def step(self, now_ns: int, budget: int) -> None:
-        due_ns = self._engine.next_wall_due_ns()
+        due_ns = self._engine.expiry.next_wall_due_ns()
         if due_ns is None:
             return
         if due_ns <= now_ns:
-            self._engine.expire_by_wall(now_ns, budget)
-        ahead_ns = self._engine.wall_ahead_ns()
+            self._engine.expiry.expire_by_wall(now_ns, budget)
+        ahead_ns = self._engine.expiry.wall_ahead_ns()
         if self._followed_ns is None or abs(ahead_ns - self._followed_ns) >= OFFSET_NOTED_MS * NS_PER_MS:
             self._followed_ns = ahead_ns
-            self._engine.follow_wall()
+            self._engine.expiry.follow_wall()
             self._is_moving = True
         if self._is_moving:
-            self._is_moving = self._engine.move_bound(now_ns, budget)
+            self._is_moving = self._engine.expiry.move_bound(now_ns, budget)
 
 
 class Waking:

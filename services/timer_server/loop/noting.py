@@ -72,13 +72,15 @@ class Noting:
     def _dues_ns(self, now_ns: int) -> Iterator[int]:
         """When the next ends of each shard are due, and those that wait long to be durable, by the server's clock."""
         for shard in self._shards.owned:
-            for due_ns in (shard.engine.next_due_ns(), shard.engine.next_wall_due_ns()):
+            for due_ns in (shard.engine.next_due_ns(), shard.engine.expiry.next_wall_due_ns()):
                 if due_ns is not None:
                     yield due_ns - shard.ahead_ns
         for turn in self._in_flight:
             if now_ns - turn.begun_ns < _SLOW_NS:
                 return
             for shard, part in turn.writes:
+                for together in part.changes.entries.packed:
+                    yield from (due_ms * NS_PER_MS - shard.ahead_ns for due_ms in together.lapsed_ms[:1])
                 for event in part.changes.entries.events_apart():
                     if event.kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
                         yield due_at_ms * NS_PER_MS - shard.ahead_ns

@@ -70,7 +70,8 @@ class Teller:
         """Publishes the events of a turn, and what plans have skipped in it."""
         changes = writes.changes
         if self._events.is_anything_wanted:
-            self._events.publish(shard.log.id, changes.events)
+            for part in changes.entries.parts():
+                self._events.publish(shard.log.id, part)
             if changes.entries.has_others:
                 self._events.publish_skipped(skipped_moments(changes))
         if log.isEnabledFor(logging.DEBUG):

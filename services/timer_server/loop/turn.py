@@ -52,7 +52,12 @@ took all, clients and server would wait for each other. On a slow disk more have
 for at least as long as the last commit took."""
 
 CHORE_BUDGET = 500
-"""Timers fired in one turn, so that no request waits for a herd of ends; other chores do as much work."""
+"""Timers fired in one step, so that no request waits for a herd of ends; other chores do as much work."""
+
+END_NS = 2 * NS_PER_MS
+"""How long a turn goes on with such steps while there is more to end. To store and tell what has ended takes two to
+four times as long again. On a slow disk more have to share a commit: so it goes on for as long as the last one took,
+but no longer than `RECEIVE_NS`."""
 
 _TURNS_MOST = 64
 """Turns in flight, those among them that only answer: their replies are kept meanwhile."""
@@ -196,7 +201,7 @@ class Loop:
             if self._dispatcher.failure is not None:
                 raise self._dispatcher.failure
         now_ns = self._clock.now_ns()
-        self._ends.step(now_ns, CHORE_BUDGET)
+        self._end_due(now_ns)
         self._other_chores.step(now_ns, CHORE_BUDGET)
         if self._peer_traffic is not None:
             self._peer_traffic.step(now_ns)  # what came up in this turn goes out with it
@@ -235,6 +240,15 @@ class Loop:
         self._upkeep.intake.note(is_empty=message is None)
         if received:
             self._metrics.received(received)
+
+    def _end_due(self, now_ns: int) -> None:
+        """Ends timers that were due by the last look. Of a herd it ends as many as may share a commit."""
+        until_ns = now_ns + min(max(END_NS, self._commit_ns), RECEIVE_NS)
+        ends = self._ends
+        while now_ns >= ends.due_ns:
+            ends.step(now_ns, CHORE_BUDGET)
+            if ends.look() > now_ns or self._clock.now_ns() >= until_ns:
+                return
 
     def _submit(self) -> None:
         """Submits what was done since the last call as a turn. Raises `StoreError`."""
@@ -333,13 +347,12 @@ class Loop:
         if turn.writes:
             self._commit_ns = settled_ns - turn.begun_ns
             self._metrics.settled(turn.writes, self._commit_ns, now_ns)
-            for shard, _ in turn.writes:
+            for shard, part in turn.writes:
                 shard.log.land()
-            self._teller.wake(self._parked, turn.writes, now_ns)
+                self._teller.publish(shard, part)
+            self._teller.wake(self._parked, turn.writes, now_ns)  # last, as pages that are read take long
         if self._parked.ready and not self.in_flight:  # part of a woken answer may depend on a turn behind this one
             self._teller.send(self._parked.take_ready())
-        for shard, part in turn.writes:
-            self._teller.publish(shard, part)
 
     def _end_ahead(self) -> bool:
         """Ends the timers whose deadline is near, and tells that at the deadline; False where none is near.

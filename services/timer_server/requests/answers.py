@@ -66,6 +66,11 @@ class JsonAnswer:
         """Adds the response to the next request."""
         self._replies.append(reply)
 
+    def add_all(self, kind: Kind, replies: Sequence[Result]) -> None:
+        """Adds the responses to the next requests, all of one kind."""
+        self.kinds += [kind] * len(replies)
+        self._replies += replies
+
     def add_failure(self, error: RpcError, request_id: RequestId) -> None:
         """Adds an error as the response to the next request."""
         self._replies.append(Failure(error, request_id))

@@ -1,7 +1,9 @@
 """Applying messages: from the frames of one to its answer. Nothing that a peer sends makes it raise."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import groupby
+from typing import Any
 
 from msgspec import UNSET, Struct
 
@@ -21,6 +23,7 @@ from timer_server.requests.answers import STORE_AWAY, Answer, JsonAnswer, TextAn
 from timer_server.requests.dialogue import SeedDialogue
 from timer_server.requests.methods import Handler
 from timer_server.requests.parked import Parked
+from timer_server.requests.plain_starts import PlainStarts
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.tally import Kind
 from timer_server.requests.waits import Wait
@@ -43,7 +46,7 @@ class Dispatcher:
     does not count then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it reads by, what it applies, and who knows of ids, queues and starts
         self,
         codec: Codec,
         handlers: Mapping[str, Handler],
@@ -51,13 +54,17 @@ class Dispatcher:
         limits: Limits,
         new_id: Callable[[int, str], str],
         queue_prefix: Callable[[str], str | None],
+        *,
+        plain_starts: PlainStarts | None = None,
     ) -> None:
         """`new_id` makes an id at a moment, which begins with a prefix.
 
-        `queue_prefix` looks up the prefix of a queue by its name; None where there is no such queue.
+        `queue_prefix` looks up the prefix of a queue by its name; None where there is no such queue. `plain_starts`
+        applies starts of a batch together, where this server has all timers.
         """
         self._codec = codec
         self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
+        self._plain_starts = plain_starts
         self._dialogue = SeedDialogue()
         self._parked = parked
         self.failure: StoreError | None = None
@@ -124,16 +131,36 @@ class Dispatcher:
         self, parsed: Parsed | list[Parsed], envelope: list[bytes], now_ns: int, sender: Sender
     ) -> JsonAnswer | None:
         answer = JsonAnswer(envelope, isinstance(parsed, list))
-        for item in parsed if isinstance(parsed, list) else (parsed,):
-            handler = self._handlers.get(type(item))
-            if handler is not None:
-                self._apply(handler, item, answer, now_ns, sender)  # type: ignore[arg-type]  # only calls have handlers
-            elif isinstance(item, Malformed):
-                answer.kinds.append(self._kind_of(item))
-                answer.add_failure(item.error, item.id)
+        if isinstance(parsed, list):
+            for kind, items in groupby(parsed, type):
+                self._apply_alike(kind, list(items), answer, now_ns, sender)
+        else:
+            self._apply_item(parsed, answer, now_ns, sender)
         if answer.missing:
             self._hold(answer)
         return answer if answer.is_owed else None
+
+    def _apply_alike(
+        self, kind: type[Parsed], items: Sequence[Any], answer: JsonAnswer, now_ns: int, sender: Sender
+    ) -> None:
+        """Applies requests of one type that stand one after the other: starts together, where that is possible."""
+        plain_starts = self._plain_starts
+        if plain_starts is not None and kind is plain_starts.kind:
+            results = plain_starts.apply(items, answer.room, now_ns, sender)
+            if results is not None:
+                answer.add_all(plain_starts.kind, results)
+                return
+        for item in items:
+            self._apply_item(item, answer, now_ns, sender)
+
+    def _apply_item(self, item: Parsed, answer: JsonAnswer, now_ns: int, sender: Sender) -> None:
+        """Applies one request, or says what is wrong with it."""
+        handler = self._handlers.get(type(item))
+        if handler is not None:
+            self._apply(handler, item, answer, now_ns, sender)  # type: ignore[arg-type]  # only calls have handlers
+        elif isinstance(item, Malformed):
+            answer.kinds.append(self._kind_of(item))
+            answer.add_failure(item.error, item.id)
 
     def _hold(self, answer: JsonAnswer) -> None:
         """Leaves an answer with missing responses to whoever will complete it. All its requests have been applied."""

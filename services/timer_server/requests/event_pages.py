@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import Event, EventPage, ReadEventsParams
+from timer_server.core.model import Countdown
 from timer_server.limits import PAGE_BYTES, PARKED_PAGE_BYTES, SCAN_MAXIMUM
 from timer_server.requests.event_parts import EventsPart
 from timer_server.requests.positions import start_reading
@@ -28,28 +29,40 @@ def read_part(shards: Sequence[Shard], params: ReadEventsParams, room: ReplyRoom
 
 def read_or_wait(
     shards: Callable[[], Sequence[Shard]],
+    shard_of: Callable[[str], Shard],
     params: ReadEventsParams,
     now_ns: int,
     room: ReplyRoom,
     page_of: Callable[[EventsPart[Event], ReadEventsParams], EventPage | EventsPart[Event]],
 ) -> object:
     """What `page_of` makes of a page of the logs of some shards, if there is something to tell; otherwise the wait for
-    an event in any."""
-    part = read_part(shards(), params, room, PAGE_BYTES)
+    an event in any.
+
+    There is nothing for this request up to `next`, and nothing in what comes then until an event wakes it, as each is
+    compared with its prefix. So the logs are not searched there again, however much others do meanwhile.
+    """
+    watched = shards()
+    part = read_part(watched, params, room, PAGE_BYTES)
     page = page_of(part, params)
     if page.events or page.truncated or page.more or params.wait_ms == 0:
         return page
-    # There is nothing for this request up to `next`, so the log is not searched there again.
-    rest = replace(params, after=part.next)
 
-    def woken(room: ReplyRoom) -> object:
+    def woken(event: Countdown, room: ReplyRoom) -> object:
         room.check()  # a batch may have used it up meanwhile
+        after, shard = part.next, shard_of(event.id)
+        if shard in watched:  # one that was another server's meanwhile is another object
+            after = {**after, shard.log.id: max(event.seq - 1, after[shard.log.id])}
+        rest = replace(params, after=after)
         return page_of(read_part(shards(), rest, room, PARKED_PAGE_BYTES), rest)
+
+    def timed_out() -> object:
+        after = {shard.log.id: max(shard.log.durable_seq, part.next[shard.log.id]) for shard in watched}
+        return page_of(replace(part, next=after), params)
 
     return WaitForEvent(
         until_ns=now_ns + params.wait_ms * NS_PER_MS,
-        woken=lambda _, __, room: woken(room),
-        timed_out=lambda _, __: page,
+        woken=lambda event, _, room: woken(event, room),
+        timed_out=lambda _, __: timed_out(),
         prefix=params.prefix,
     )
 

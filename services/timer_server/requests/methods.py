@@ -109,7 +109,10 @@ class Methods:
 
     def read_or_wait(self, params: ReadEventsParams, now_ns: int, room: ReplyRoom) -> object:
         """A page of events if there is something to tell; otherwise the wait for an event."""
-        return read_or_wait(self._shards.all, params, now_ns, room, lambda part, asked: page_of_events([part], asked))
+        shards = self._shards
+        return read_or_wait(
+            shards.all, shards.of, params, now_ns, room, lambda part, asked: page_of_events([part], asked)
+        )
 
     def info(self, params: InfoParams, now_ns: int, _: ReplyRoom) -> ServerInfo:
         """The server about itself, and how its own shards or all of them stand."""

@@ -16,6 +16,7 @@ from timer_server.requests.asking import NoParams, PartMethod, PartMethods
 from timer_server.requests.event_parts import EventsPart
 from timer_server.requests.many_over_servers import ChosenParams
 from timer_server.requests.pages import PagePart
+from timer_server.requests.placement import finder
 from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
 from timer_server.requests.standing import Standing, standing_of
@@ -38,6 +39,10 @@ def timer_parts(count: int) -> PartMethods:
     ) -> PagePart[str, Plan]:
         return plans.read_part(shards, count, params, now_ns, room)
 
+    def read_events(shards: Sequence[Shard], params: ReadEventsParams, now_ns: int, room: ReplyRoom) -> object:
+        shard_of = finder(shards, count)
+        return event_pages.read_or_wait(lambda: shards, shard_of, params, now_ns, room, lambda part, _: part)
+
     return {
         "shards.info": PartMethod(NoParams, Standing, lambda shards, _, now_ns, __: standing_of(shards, now_ns)),
         "shards.list": PartMethod(ListParams, PagePart[str, Raw], list_timers),
@@ -46,15 +51,11 @@ def timer_parts(count: int) -> PartMethods:
         "shards.select": PartMethod(ChangeManyParams, PagePart[str, None], _select),
         "shards.change_many": PartMethod(ChosenParams, Changed, change_many),
         "shards.plans": PartMethod(ListPlansParams, PagePart[str, Raw], list_plans),
-        "shards.events": PartMethod(ReadEventsParams, EventsPart[Raw], _read_events),
-        "shards.await_events": PartMethod(ReadEventsParams, EventsPart[Raw], _read_events),
+        "shards.events": PartMethod(ReadEventsParams, EventsPart[Raw], read_events),
+        "shards.await_events": PartMethod(ReadEventsParams, EventsPart[Raw], read_events),
     }
 
 
 def _select(shards: Sequence[Shard], params: ChangeManyParams, _: int, room: ReplyRoom) -> PagePart[str, None]:
     selection = many.select_part(lambda: shards, params, room)
     return PagePart(selection.ids, [None] * len(selection.ids), selection.next)
-
-
-def _read_events(shards: Sequence[Shard], params: ReadEventsParams, now_ns: int, room: ReplyRoom) -> object:
-    return event_pages.read_or_wait(lambda: shards, params, now_ns, room, lambda part, _: part)

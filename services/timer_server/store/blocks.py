@@ -17,11 +17,12 @@ from timer_server.core.model import Entry
 from timer_server.core.records import Head, Record, entry_head, unpack_entry
 from timer_server.store.integrity import Damage, UnknownEntry, checksum_of, is_sound
 
-BLOCK_ENTRIES = 32
-"""Most entries in a block: enough to share the cost of a row, few enough that reading one of them costs little more."""
+BLOCK_ENTRIES = 64
+"""Most entries in a block: mostly its bytes end it, so that it fills a page."""
 
 BLOCK_BYTES = 4_000
-"""Bytes of a block, about a page of SQLite's. Where entries are large there are fewer, down to a single one."""
+"""Bytes of a block, about a page of SQLite's: some forty entries, down to a single one where they are large. Enough to
+share the cost of a row, few enough that reading one of them costs little more."""
 
 Row = tuple[int, int, bytes, int]
 """The place of a block's last entry, the `seq` there, the body, and the checksum."""

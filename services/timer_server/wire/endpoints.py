@@ -15,6 +15,9 @@ HEARTBEAT_TIMEOUT_MS = 15_000
 
 _CONNECTIONS_QUEUED = 1024
 
+FOR_REQUESTS, FOR_EVENTS = 1, 2
+"""Threads of ZeroMQ's own, as bits: what goes to a thousand subscribers keeps no reply waiting."""
+
 Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
@@ -22,13 +25,27 @@ Socket = zmq.Socket[bytes]
 class BindError(Exception):
     """An address cannot be bound. The text is a sentence for the operator."""
 
-    def __init__(self, endpoint: str, reason: str) -> None:
-        super().__init__(f"cannot bind {endpoint}: {reason}")
+    def __init__(self, endpoint: str, reason: str, setting: str = "") -> None:
+        super().__init__(f"cannot bind {endpoint}{setting and f' ({setting})'}: {reason}")
+        self._endpoint = endpoint
+        self._reason = reason
+
+    def by(self, setting: str) -> "BindError":
+        """The same, with the name of the setting that asked for the address."""
+        return BindError(self._endpoint, self._reason, setting)
 
 
-def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str) -> Socket:
+def new_context() -> Context:
+    """The context of the server's sockets, with a thread for requests and replies, and one for events."""
+    context: Context = zmq.Context()
+    context.io_threads = (FOR_REQUESTS | FOR_EVENTS).bit_count()
+    return context
+
+
+def new_socket(context: Context, kind: int, sends_queued: int, endpoint: str, threads: int = FOR_REQUESTS) -> Socket:
     """A socket for an endpoint, not yet bound: its other options have to be set first. Raises `ZMQError`."""
     socket = context.socket(kind)
+    socket.affinity = threads
     socket.sndhwm = sends_queued
     socket.linger = LINGER_MS
     socket.backlog = _CONNECTIONS_QUEUED

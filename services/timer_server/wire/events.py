@@ -1,6 +1,7 @@
 """The events socket: an XPUB that publishes events and the beat to subscribers."""
 
 from collections.abc import Iterable
+from itertools import compress
 
 import zmq
 
@@ -9,11 +10,12 @@ from timer_protocol.frames import BEAT_TOPIC, PLAN_TOPIC, event_topic
 from timer_protocol.messages import Beat
 from timer_protocol.plan_messages import Skipped
 from timer_server.access.admission import Admission
+from timer_server.core.bulk_ends import Ends
 from timer_server.core.model import Countdown
 from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
 from timer_server.wire.endpoint_socket import EndpointSocket
-from timer_server.wire.endpoints import HEARTBEAT_TIMEOUT_MS, Context, Socket, new_socket
+from timer_server.wire.endpoints import FOR_EVENTS, HEARTBEAT_TIMEOUT_MS, Context, Socket, new_socket
 from timer_server.wire.feed import Feed
 from timer_server.wire.subscriptions import NotASubscription, Subscriber, Subscriptions
 
@@ -52,12 +54,23 @@ class Events(EndpointSocket):
 
     def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
         """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
-        for event in events:
-            topic = event_topic(event.id, event.kind)
-            if self._subscriptions.wants(topic):
-                self._feed.send(self.socket, topic, encode(event.event_view(log_id)))
+        if isinstance(events, Ends):
+            self._publish_ends(log_id, events)
+        else:
+            for event in events:
+                topic = event_topic(event.id, event.kind)
+                if self._subscriptions.wants(topic):
+                    self._feed.send(self.socket, topic, encode(event.event_view(log_id)))
         if self._feed.is_too_long:
             self.reason_to_reopen = "too many bytes of events wait for subscribers that do not read"
+
+    def _publish_ends(self, log_id: str, ends: Ends) -> None:
+        state = ends.state
+        topics = [event_topic(timer_id, state) for timer_id in ends.ids]
+        are_wanted = [self._subscriptions.wants(topic) for topic in topics]
+        if any(are_wanted):
+            for topic, view in compress(zip(topics, ends.views(log_id), strict=True), are_wanted):
+                self._feed.send(self.socket, topic, encode(view))
 
     def publish_skipped(self, skipped: Iterable[Skipped]) -> None:
         """Tells the subscribers of plans of moments that were skipped."""
@@ -95,7 +108,7 @@ class Events(EndpointSocket):
         return False
 
     def _make(self, context: Context, endpoint: str) -> Socket:
-        socket = new_socket(context, zmq.XPUB, EVENTS_QUEUED, endpoint)
+        socket = new_socket(context, zmq.XPUB, EVENTS_QUEUED, endpoint, FOR_EVENTS)
         self._admission.guard_events(socket)
         socket.maxmsgsize = SUBSCRIPTION_BYTES
         socket.rcvhwm = _SUBSCRIPTIONS_QUEUED

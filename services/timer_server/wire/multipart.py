@@ -10,6 +10,10 @@ DONTWAIT = int(zmq.DONTWAIT)
 MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 
 
+_send = zmq.backend.Socket.send
+"""What `Socket.send` comes to, for less than half of what it costs."""
+
+
 def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
     """The next message of a ROUTER, the routing id first. Raises `zmq.Again` where there is none."""
     frames = [socket.recv(DONTWAIT)]
@@ -24,5 +28,5 @@ def receive_from_router(socket: "zmq.Socket[bytes]") -> list[bytes]:
 def send(socket: "zmq.Socket[bytes]", frames: Sequence[bytes]) -> None:
     """Sends a message. Raises `ZMQError` where that is not possible at once."""
     for frame in frames[:-1]:
-        socket.send(frame, MORE)
-    socket.send(frames[-1], DONTWAIT)
+        _send(socket, frame, MORE)
+    _send(socket, frames[-1], DONTWAIT)

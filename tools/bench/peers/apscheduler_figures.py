@@ -16,6 +16,9 @@ DURABILITY = "SQLite's commit, synchronous=FULL"
 DURABILITY_OF_END = "none: the job runs before its removal is committed"
 STARTS = "APScheduler on SQLite: one job at a time, in the program's own process"
 JOBS, SPREAD_S = 300, 3.0
+PLANS, PLANS_LAST_S = 200, 5.0
+PLAN_ADDED = "APScheduler on SQLite: a job with an interval added, CPU"
+PLAN_RUN = f"APScheduler on SQLite: a run of one of {PLANS} such jobs, CPU"
 LATENESS = f"APScheduler on SQLite, {JOBS} jobs over {SPREAD_S:.0f} s"
 
 
@@ -35,6 +38,17 @@ def start_rate(run: Run) -> Mapping[str, float]:
 def heard_late(run: Run, heard: Latenesses) -> Mapping[str, float]:
     """How late jobs run."""
     return heard.rows(LATENESS, msgspec.convert(_said("lateness", JOBS, SPREAD_S), Lateness))
+
+
+def plan_costs(run: Run) -> Mapping[str, float]:
+    """What jobs that come every second cost in processor time."""
+    said = _said("plans", run.pick(50, PLANS), PLANS_LAST_S)
+    return {PLAN_ADDED: msgspec.convert(said["add_us"], float), PLAN_RUN: msgspec.convert(said["run_us"], float)}
+
+
+def plans(run: Run) -> list[Alternative]:
+    """For the figure of plans."""
+    return [Alternative(dict.fromkeys((PLAN_ADDED, PLAN_RUN), "µs"), DURABILITY, partial(plan_costs, run))]
 
 
 def one_client(run: Run) -> list[Alternative]:

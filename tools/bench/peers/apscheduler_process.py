@@ -1,7 +1,8 @@
 """APScheduler with its jobs in SQLite, in a process of its own.
 
-Arguments: a file, how many jobs to add for `starts` or `lateness`, and over how many seconds they are due. Prints one
-line of JSON: `rate`, or the same as the watcher.
+Arguments: a file, how many jobs to add for `starts`, `lateness` or `plans`, and over how many seconds they are due, or
+come again and again. Prints one line of JSON: `rate`, the same as the watcher, or `add_us` and `run_us` of processor
+time.
 """
 
 import json
@@ -52,12 +53,26 @@ def lateness(scheduler: BackgroundScheduler, how_many: int, spread_s: float) -> 
     return {"late_ms": [arrived_ms - due_ms for arrived_ms, due_ms in heard], "took_ms": took_ms}
 
 
+def plans(scheduler: BackgroundScheduler, how_many: int, lasts_s: float) -> dict[str, object]:
+    """What jobs that come every second cost to add, and each of their runs."""
+    scheduler.start(paused=True)
+    begun_ns = time.process_time_ns()
+    for number in range(how_many):
+        scheduler.add_job(JOB, "interval", seconds=1, args=(0.0, PAYLOAD), id=f"often/{number}")
+    added_ns = time.process_time_ns()
+    scheduler.resume()
+    time.sleep(lasts_s)
+    spent_ns, runs = time.process_time_ns() - added_ns, ended.qsize()
+    return {"add_us": (added_ns - begun_ns) / 1000 / how_many, "run_us": spent_ns / 1000 / runs}
+
+
 def main() -> None:
     path, what, how_many, spread_s = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     logging.disable()
     scheduler = BackgroundScheduler(jobstores={"default": SQLAlchemyJobStore(url=f"sqlite:///{path}")}, timezone=UTC)
-    shown = starts(scheduler, how_many) if what == "starts" else lateness(scheduler, how_many, spread_s)
-    print(json.dumps(shown), flush=True)
+    ways = {"starts": lambda: starts(scheduler, how_many), "lateness": lambda: lateness(scheduler, how_many, spread_s)}
+    ways["plans"] = lambda: plans(scheduler, how_many, spread_s)
+    print(json.dumps(ways[what]()), flush=True)
     scheduler.shutdown(wait=False)
 
 

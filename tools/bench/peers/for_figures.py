@@ -6,6 +6,8 @@ from bench.peers import (
     beanstalkd_lateness,
     beanstalkd_queues,
     beanstalkd_starts,
+    redis_cancels,
+    redis_fan_out,
     redis_lateness,
     redis_memory,
     redis_queues,
@@ -22,6 +24,11 @@ def starts(run: Run) -> list[Alternative]:
         *(redis_starts.in_bulk(run) if has_redis(run) else ()),
         *(beanstalkd_starts.in_bulk(run) if has_beanstalkd(run) else ()),
     ]
+
+
+def cancels(run: Run) -> list[Alternative]:
+    """Cancels in batches."""
+    return redis_cancels.in_bulk(run) if has_redis(run) else []
 
 
 def concurrent(run: Run) -> list[Alternative]:
@@ -55,6 +62,11 @@ def queues(run: Run) -> list[Alternative]:
     ]
 
 
+def plans(run: Run) -> list[Alternative]:
+    """Plans."""
+    return apscheduler_figures.plans(run) if has_apscheduler(run) else []
+
+
 def lateness(run: Run, heard: Latenesses) -> list[Alternative]:
     """Lateness."""
     return [
@@ -70,3 +82,8 @@ def memory(run: Run) -> list[Alternative]:
         *(redis_memory.alternatives(run) if has_redis(run) else ()),
         *(beanstalkd_starts.memory(run) if has_beanstalkd(run) else ()),
     ]
+
+
+def fan_out(run: Run) -> list[Alternative]:
+    """Many subscribers."""
+    return redis_fan_out.alternatives(run) if has_redis(run) else []

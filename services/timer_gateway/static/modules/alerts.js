@@ -1,6 +1,7 @@
 // Tells that timers end: by sound, by notification, by the title, and to screen readers.
 
 import { digits } from "./amounts.js";
+import { nameOf } from "./names.js";
 import { chosen, choose } from "./settings.js";
 
 const TOLD_BEFORE_MS = [60_000, 10_000];
@@ -84,7 +85,7 @@ export class Alerts {
   #tellEnds() {
     const ended = this.#ended;
     this.#ended = [];
-    const names = ended.slice(0, 3).map(({ timer }) => timer.label || timer.id);
+    const names = ended.slice(0, 3).map(({ timer }) => nameOf(timer));
     const others = ended.length - names.length;
     const text = `${names.join(", ")}${others ? ` and ${others} more` : ""}`;
     this.announce(`${text}: time is up`);

@@ -165,7 +165,7 @@ export class TimerBoard extends HTMLElement {
 }
 
 function fits(entry, wanted) {
-  return entry.timer.label.toLowerCase().includes(wanted) || entry.timer.id.toLowerCase().includes(wanted);
+  return entry.name.toLowerCase().includes(wanted) || entry.timer.id.toLowerCase().includes(wanted);
 }
 
 function endedText(entry, book) {

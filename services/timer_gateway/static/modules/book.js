@@ -1,5 +1,7 @@
 // The timers that the page knows: from a list, and from the events since.
 
+import { nameOf } from "./names.js";
+
 const MOST_RUNNING = 1000;
 const MOST_ENDED = 50;
 const ENDED_SHOWN_MS = 60 * 60 * 1000;
@@ -25,7 +27,7 @@ class Entry {
   }
 
   get name() {
-    return this.timer.label || this.timer.id;
+    return nameOf(this.timer);
   }
 }
 

@@ -40,8 +40,9 @@ export class TimerCard extends HTMLElement {
   update(entry) {
     this.#entry = entry;
     setText(this.#name, entry.name);
-    setText(this.#id, entry.timer.label ? entry.timer.id : "");
-    this.#name.title = entry.timer.label ? `${entry.timer.label} (${entry.timer.id})` : entry.timer.id;
+    const { id } = entry.timer;
+    setText(this.#id, entry.name === id ? "" : id);
+    this.#name.title = entry.name === id ? id : `${entry.name} (${id})`;
     const due = this.#book.dueDate(entry);
     setText(this.#ends, due ? `ends ${moment(due)}` : `of ${words(entry.timer.duration_ms)}`);
     this.#controls.update(entry);

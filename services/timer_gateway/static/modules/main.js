@@ -13,9 +13,9 @@ import "./notices.js";
 import "./plans.js";
 import "./queues.js";
 import "./ring.js";
-import { listTimers, signOut, whoAmI } from "./service.js";
+import { listTimers, signOut, untilAnswered, whoAmI } from "./service.js";
 import { choose } from "./settings.js";
-import { becomeKnown } from "./signing_in.js";
+import { becomeKnown, offerToken, tokenOfLink } from "./signing_in.js";
 import "./stage.js";
 import "./start.js";
 import { SharedStream } from "./stream.js";
@@ -241,6 +241,16 @@ function takeWho(who) {
   }
 }
 
+async function takeToken(token, who) {
+  if (token === null) return;
+  try {
+    const fault = await offerToken(token, who);
+    if (fault) notices.fault(fault);
+  } catch (error) {
+    notices.fault(error.message);
+  }
+}
+
 function takeLink() {
   const given = new URLSearchParams(location.search);
   if (!given.has("start")) return;
@@ -249,6 +259,7 @@ function takeLink() {
 }
 
 async function begin() {
+  const token = tokenOfLink();
   labelTools();
   tools.sound.addEventListener("click", toggleSound);
   tools.notify.addEventListener("click", toggleNotifications);
@@ -262,20 +273,27 @@ async function begin() {
       notices.fault(error.message);
     }
   });
+  let known, who;
   try {
-    takeWho(await becomeKnown());
+    known = await untilAnswered(whoAmI);
+    who = known ?? (await becomeKnown(token));
   } catch (error) {
     notices.fault(error.message);
     return;
   }
+  takeWho(who);
   form.prepare(actions);
   board.prepare(book, actions);
   show();
   takeLink();
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => {
+    takeToken(tokenOfLink(), who);
+    show();
+  });
   follow();
   setInterval(draw, DRAW_MS);
   setInterval(tick, SECOND_MS);
+  if (known !== null) takeToken(token, who);
 }
 
 begin();

@@ -3,6 +3,7 @@
 import { words } from "./amounts.js";
 import { means } from "./asking.js";
 import { h, setText } from "./elements.js";
+import { nameOf } from "./names.js";
 import { act, arrange, figure, maker } from "./records.js";
 import { call } from "./service.js";
 
@@ -71,7 +72,7 @@ export class QueueList extends HTMLElement {
       h(
         "li",
         {},
-        h("span", { class: "name", title: timer.id }, timer.label || timer.id),
+        h("span", { class: "name", title: timer.id }, nameOf(timer)),
         h("span", { class: "when" }, `${reason ?? "no reason given"}, ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`),
         act("Revive", timer.id, "take", () => this.#move("queue.revive", name, [receipt])),
         act("Drop", timer.id, "take", () => this.#drop(name, receipt, timer)),
@@ -104,7 +105,7 @@ export class QueueList extends HTMLElement {
   }
 
   async #drop(queue, receipt, timer) {
-    const isMeant = await means(`Drop the letter of ${timer.label || timer.id}?`, "No worker will get it.", "Drop");
+    const isMeant = await means(`Drop the letter of ${nameOf(timer)}?`, "No worker will get it.", "Drop");
     if (isMeant) await this.#move("queue.drop", queue, [receipt]);
   }
 

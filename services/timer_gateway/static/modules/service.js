@@ -45,9 +45,14 @@ export async function whoAmI() {
   return session("GET");
 }
 
+/** As whom a page with this token would act; null where nobody knows it. The session stays as it is. */
+export async function whoHas(token) {
+  return session("GET", { headers: { Authorization: `Bearer ${encodeURIComponent(token)}` } });
+}
+
 /** Gives a token for the session's cookie; null where nobody knows the token. */
 export async function signIn(token) {
-  return session("POST", JSON.stringify({ token }));
+  return session("POST", { headers: JSON_HEADERS, body: JSON.stringify({ token }) });
 }
 
 export async function signOut() {
@@ -69,8 +74,8 @@ export async function untilAnswered(ask) {
 const AGAIN_MS = 1000;
 const JSON_HEADERS = { "Content-Type": "application/json" };
 
-async function session(method, body) {
-  const answer = await reach("/session", { method, headers: body ? JSON_HEADERS : {}, body });
+async function session(method, more = {}) {
+  const answer = await reach("/session", { method, ...more });
   if (answer.status === 401) return null;
   if (!answer.ok) throw await problemOf(answer);
   return answer.json();

@@ -1,38 +1,56 @@
-// As whom the page acts: a token from the link it was opened with, the session's cookie, or a token that is asked for.
+// As whom the page acts: the session's cookie, a token from the link it was opened with, or a token that is asked for.
 
+import { means } from "./asking.js";
 import { decoded, h, setText } from "./elements.js";
-import { signIn, untilAnswered, whoAmI } from "./service.js";
+import { signIn, untilAnswered, whoHas } from "./service.js";
 
-/** Who the page acts as, {name, prefix, rights, signed_in}; asks until somebody is known. */
-export async function becomeKnown() {
-  const token = tokenOfLink();
-  if (token !== null) {
-    const who = await untilAnswered(() => signIn(token));
-    if (who !== null) return who;
-  }
-  return (await untilAnswered(whoAmI)) ?? askForToken();
+const UNKNOWN = "This gateway does not know the token, or no longer.";
+
+/** Who the page acts as from now on, {name, prefix, rights, signed_in}: by the token of the link, or one that is asked for. */
+export async function becomeKnown(token) {
+  if (token === null) return askForToken();
+  return (await untilAnswered(() => signIn(token))) ?? askForToken(UNKNOWN);
+}
+
+/** Asks whether the token of a link is to take the place of who the page acts as: whoever wrote the link may be
+ * somebody else. Returns a sentence where the token is of no use. */
+export async function offerToken(token, who) {
+  const other = await untilAnswered(() => whoHas(token));
+  if (other === null) return `The link has a token. ${UNKNOWN}`;
+  if (who.signed_in && other.name === who.name && other.prefix === who.prefix) return null;
+  const is = who.signed_in ? `You are signed in as ${who.name}` : "You need no token here";
+  const below = other.prefix ? `, for timers below ${other.prefix}` : "";
+  const consequence = `${is}, and the link has a token of ${other.name}${below}. Take it if you know who gave you the link.`;
+  if (!(await means(`Sign in as ${other.name}?`, consequence, "Sign in"))) return null;
+  await untilAnswered(() => signIn(token));
+  location.reload();
+  return null;
 }
 
 /** The token behind #, which is taken out of the address so that nobody reads or bookmarks it. */
-function tokenOfLink() {
+export function tokenOfLink() {
   const match = /^#token=(.+)$/.exec(location.hash);
   if (match === null) return null;
   history.replaceState(null, "", location.pathname + location.search);
   return decoded(match[1]);
 }
 
-function askForToken() {
+function askForToken(fault = null) {
   return new Promise((resolve) => {
     const token = h("input", { type: "password", id: "token", autocomplete: "off", required: true, maxlength: 200 });
-    const hint = h("p", { class: "hint" }, "The gateway's operator makes one with timer-gateway token.");
+    const hint = h("p", { class: "hint" }, fault ?? "The gateway's operator makes one with timer-gateway token.");
+    hint.classList.toggle("fault", fault !== null);
     const form = h("form", {}, h("h2", { id: "token-title" }, "A token is needed"), h("label", { for: "token" }, "Token"), token, hint, h("button", { class: "primary" }, "Sign in"));
     const dialog = h("dialog", { class: "sheet", "aria-labelledby": "token-title" }, form);
     dialog.addEventListener("cancel", (event) => event.preventDefault());
+    const takeLink = () => location.reload(); // which may have a token
+    addEventListener("hashchange", takeLink);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       try {
         const who = await signIn(token.value.trim());
-        if (who === null) throw new Error("This gateway does not know the token, or no longer.");
+        if (who === null) throw new Error(UNKNOWN);
+        removeEventListener("hashchange", takeLink);
         dialog.remove();
         resolve(who);
       } catch (error) {

@@ -70,6 +70,7 @@ export class TimerStage extends HTMLElement {
   #show() {
     const entry = this.#book.get(this.#id);
     setText(this.#name, entry?.name ?? this.#id);
+    this.#name.title = this.#id;
     this.#ring.hidden = entry === undefined;
     this.#fault.hidden = entry !== undefined;
     this.#controls.element.hidden = entry === undefined;

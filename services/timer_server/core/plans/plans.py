@@ -260,7 +260,7 @@ class Plans:
     def _known(self, plan_id: str) -> Plan:
         plan = self._registry.get(plan_id)
         if plan is None:
-            raise Refusal(ErrorCode.PLAN_NOT_FOUND, f"plan {plan_id!r} is not there; plan.put makes one", plan=plan_id)
+            raise Refusal(ErrorCode.PLAN_NOT_FOUND, f"plan {plan_id!r} is not there", plan=plan_id)
         return plan
 
     def _is_overdue(self, plan: Plan, now_ns: int) -> bool:

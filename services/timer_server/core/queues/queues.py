@@ -66,6 +66,11 @@ class Queues:
     def __len__(self) -> int:
         return len(self._registry)
 
+    @property
+    def count(self) -> int:
+        """How many queues there are."""
+        return len(self._registry)
+
     def states(self) -> Iterator[QueueState]:
         """All queues with what they hold."""
         return (queue.state for queue in self._registry)
@@ -199,7 +204,7 @@ class Queues:
         """The queue of a name. Raises `Refusal` (queue_not_found)."""
         queue = self._registry.get(name)
         if queue is None:
-            raise Refusal(ErrorCode.QUEUE_NOT_FOUND, f"queue {name!r} is not there; queue.put makes one", queue=name)
+            raise Refusal(ErrorCode.QUEUE_NOT_FOUND, f"queue {name!r} is not there", queue=name)
         return queue
 
     def prefix_of(self, name: str) -> str | None:

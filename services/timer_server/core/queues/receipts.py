@@ -38,7 +38,7 @@ class Receipts:
         """Raises `Refusal` (invalid_params) unless it is a receipt of this queue, from another log."""
         parts = receipt.split(_MARK)
         if len(parts) != 3 or len(parts[0]) != LOG_ID_CHARACTERS or not _is_number(parts[2]):
-            raise _no_receipt(f"{_short(receipt)} is no receipt; queue.take gives one with each delivery")
+            raise _no_receipt(f"{_short(receipt)} is no receipt, such as each delivery has")
         if parts[1] != self._queue or parts[0] == self._log_id:
             raise _no_receipt(f"{_short(receipt)} is a receipt of queue {parts[1]!r}, not of {self._queue!r}")
 

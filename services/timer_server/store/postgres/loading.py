@@ -44,8 +44,8 @@ _AHEAD_BYTES = 256 * 1024 * 1024
 _KEYS = 2048
 """Blocks that are compared at once with what was read ahead."""
 
-_RESTORED = 8
-"""Blocks that are restored at once, of up to 32 entries each: within a millisecond."""
+_RESTORED = 6
+"""Blocks that are restored at once, of some forty entries each: within a millisecond."""
 
 _SPECS = 64
 """Specs in other entries, of up to 64 KiB each, that are read at once, as each reading waits for PostgreSQL."""
