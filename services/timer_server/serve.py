@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from timer_protocol import __version__
@@ -67,8 +66,8 @@ if TYPE_CHECKING:
 
     from timer_server.joining import Candidate
 
-RESTORED_AT_ONCE = 1_000
-"""Entries of the log that are read before a server that starts looks whether it is told to stop."""
+TOLD_EVERY = 1_000
+"""Entries of the log that are read before the service manager is told how many there were."""
 
 FORGET_FIRST_NS = 1_000_000_000
 """How long retention goes on by itself before a server serves that is short of room."""
@@ -125,7 +124,7 @@ def serve(
     give_large_blocks_back()
     begin_anywhere()
     # Addresses come first: a start that fails because one is in use leaves no store behind.
-    with _sockets(config) as sockets, ExitStack() as closing_all:
+    with _sockets(config) as sockets, _policy(make_garbage_policy) as garbage, ExitStack() as closing_all:
         try:
             if config.store_url:
                 recovered = _share(config, sources, signals, closing_all)
@@ -135,8 +134,9 @@ def serve(
                     closing_all.callback(store.close)
                 recovered = _recover(stores, config, sources, signals)
                 recovered = recovered._replace(administered=_administered(config, stores[0], closing_all))
-            with _policy(make_garbage_policy) as garbage:
-                _run(config, recovered, sockets, garbage, signals, make_loop)
+            if garbage is not None:
+                garbage.loaded()
+            _run(config, recovered, sockets, garbage, signals, make_loop)
         except Stopped:
             signals.manager.stopping()
             log.info("told to stop before anybody was served")
@@ -205,7 +205,7 @@ def _shard(
 def _restore(shard: Shard, store: Store, header: Header, clock: Clock, signals: OperatorSignals) -> None:
     """Reads the log of a shard, as long as the server is not told to stop."""
     with closing(_until_stopped(store.load(), signals)) as parts:
-        shard.engine.restore(chain.from_iterable(parts), header.ends, shard.log.holder)
+        shard.engine.restore(parts, header.ends, shard.log.holder)
     shard.engine.start_server(shard.at(clock.now_ns()))
 
 
@@ -223,12 +223,18 @@ def _tell_recovered(shard: Shard, begun: float) -> None:
     )
 
 
-def _until_stopped(entries: Iterator[Entry], signals: OperatorSignals) -> Generator[list[Entry], None, None]:
-    """The entries of a log, which may be millions, in parts, until the server is told to stop."""
-    count = 0
-    while not signals.stop_is_wanted and (part := list(islice(entries, RESTORED_AT_ONCE))):
+def _until_stopped(
+    parts: Iterator[Sequence[Entry]], signals: OperatorSignals
+) -> Generator[Sequence[Entry], None, None]:
+    """The parts of a log, which may have millions of entries, until the server is told to stop."""
+    count = told = 0
+    for part in parts:
+        if signals.stop_is_wanted:
+            return
         count += len(part)
-        signals.manager.opening(f"reading the log: {counted(count, 'entry', 'entries')}")
+        if count >= told + TOLD_EVERY:
+            told = count
+            signals.manager.opening(f"reading the log: {counted(count, 'entry', 'entries')}")
         yield part
 
 

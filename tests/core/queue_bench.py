@@ -2,7 +2,7 @@
 
 from core.fake_readers import FakeReaders
 from core.parts import restore_in_parts
-from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_MS, NS_PER_S, Bench, entries_in
 from timer_protocol.messages import CancelParams
 from timer_server.core.entries import QueueEntry, ServerStarted
 from timer_server.store.base import Anchor, Store
@@ -47,7 +47,7 @@ class QueueBench(Bench):
 
     def stored(self) -> list[str]:
         """What is in the store: the id and kind of an event, or the queue and part of another entry."""
-        return [told(entry) for entry in self.store.load()]
+        return [told(entry) for entry in entries_in(self.store)]
 
 
 def told(entry: object) -> str:

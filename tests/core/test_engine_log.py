@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.builders import BEGIN_NS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_S, Bench, entries_in
 from timer_protocol.messages import CancelParams, ExtendParams, ListParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.listing import Listing
@@ -13,7 +13,7 @@ LARGE = b'"%s"' % (b"x" * 300)
 
 
 def stored(bench: Bench) -> list[tuple[str, str]]:
-    return [(event.id, event.kind) for event in bench.store.load()]
+    return [(event.id, event.kind) for event in entries_in(bench.store)]
 
 
 class TestChanges:

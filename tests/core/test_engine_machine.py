@@ -36,7 +36,7 @@ from core.fake_readers import FakeReaders
 from core.naive import Naive, Outcome, ceil_ms, events_of
 from core.parts import restore_in_parts
 from core.plain_views import entry_view, event_view, timer_view
-from drivers.builders import LOG_ID
+from drivers.builders import LOG_ID, entries_in
 from timer_protocol.errors import Refusal
 from timer_protocol.messages import ExtendParams, GetParams, ListParams, StartParams
 from timer_server.core.engine import Engine, TimerParams
@@ -363,7 +363,7 @@ class EngineMachine(RuleBasedStateMachine):
     @invariant()
     def stores_hold_what_is_needed_and_no_more(self) -> None:
         for store, log in zip(self.stores, self.logs, strict=True):
-            assert [entry_view(entry, log) for entry in store.load()] == self.naive.stored()
+            assert [entry_view(entry, log) for entry in entries_in(store)] == self.naive.stored()
 
     # Parts
 

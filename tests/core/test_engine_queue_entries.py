@@ -3,7 +3,7 @@
 import pytest
 
 from core.queue_bench import BEGIN_MS, LATER_NS, QueueBench
-from drivers.builders import BEGIN_NS
+from drivers.builders import BEGIN_NS, entries_in
 from timer_server.core import ledger
 from timer_server.core.entries import SHARED, Draft, Part, ServerStarted
 
@@ -118,7 +118,7 @@ class TestServerStarts:
         after.engine.start_server(BEGIN_NS + 1)
         after.commit()
 
-        assert list(after.store.load())[1:] == [ServerStarted(None, 2, 2, BEGIN_MS + 1)]
+        assert list(entries_in(after.store))[1:] == [ServerStarted(None, 2, 2, BEGIN_MS + 1)]
         assert after.readers.starts == after.restarted().readers.starts == [BEGIN_MS + 1]
 
     def test_it_stays_until_every_queue_has_a_newer_snapshot(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from core.queue_bench import BEGIN_MS, DAY_NS, LARGE, LATER_NS, QueueBench, told
-from drivers.builders import BEGIN_NS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, NS_PER_S, Bench, entries_in
 from timer_protocol.messages import CancelParams, ExtendParams, GetParams, ListParams, RestartParams
 from timer_server.core.model import Countdown
 
@@ -204,7 +204,7 @@ class TestLargeSpecs:
             assert bench.log.event(place).payload == LARGE
             bench.let_go(place)
 
-        left = {told(entry) for entry in bench.store.load()} - {"q CHANGE"}
+        left = {told(entry) for entry in entries_in(bench.store)} - {"q CHANGE"}
         assert left == ({"a started", "a restarted"} if life is restarted else set())
         assert bench.restarted().engine.counts() == bench.engine.counts()
 

@@ -1,13 +1,14 @@
 """The index of ids: what a sorted set would give, whatever was added and forgotten before."""
 
-from itertools import islice
+from heapq import merge
+from itertools import chain, islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from timer_server.core import id_index
-from timer_server.core.id_index import IdIndex
+from timer_server.core.id_index import IdIndex, _lines
 
 IDS = [f"{first}{second}" for first in ("", "a", "a/", "b") for second in "ab12/"]
 """So few that most steps meet an id that was added or forgotten before."""
@@ -135,3 +136,22 @@ def test_a_few_ids_started_and_forgotten_again_and_again_do_not_grow() -> None:
 
     assert listed(index, None, "") == sorted(known)
     assert held(index) < 6_000
+
+
+@pytest.mark.usefixtures("small_runs")
+def test_runs_that_follow_one_another_are_one_line() -> None:
+    """What a page costs goes with the lines that it merges: ids that came in order, or with the log, are one."""
+    index = IdIndex()
+    index.load(f"b/{number:03}" for number in range(100))
+    for number in range(100, 200):
+        index.add(f"b/{number:03}")
+    runs = (*index._runs, index._fresh)
+    assert len(runs) > 10
+
+    assert len(_lines(runs, None, "")) == len(_lines(runs, "b/050", "b/")) == 1
+    assert _lines(runs, "b/199", "") == []
+    for number in range(0, 200, 7):
+        index.add(f"b/{number:03}/more")
+    lines = _lines((*index._runs, index._fresh), None, "")
+    assert 1 < len(lines) < len(index._runs)
+    assert list(merge(*lines)) == sorted(chain(*index._runs, index._fresh))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drivers import builders
-from drivers.builders import BEGIN_NS, CIVIL_TIME, LOG_ID, NS_PER_MS, NS_PER_S, Bench
+from drivers.builders import BEGIN_NS, CIVIL_TIME, LOG_ID, NS_PER_MS, NS_PER_S, Bench, entries_in
 from timer_protocol.errors import Refusal
 from timer_protocol.messages import CancelParams, PauseParams
 from timer_protocol.plan_messages import Missed
@@ -240,7 +240,7 @@ def test_the_log_keeps_what_a_plan_is_however_old_and_what_it_was_goes() -> None
             bench.engine.plans.delete("gone", now_ns)
         bench.forget(now_ns + HOUR_NS // 2)
 
-    held = list(bench.store.load())
+    held = list(entries_in(bench.store))
     assert [entry.plan for entry in held if isinstance(entry, PlanEntry)] == ["p", "p"]
     assert len(held) == 3
     bench.reload()
@@ -276,7 +276,7 @@ def test_a_timer_begun_anew_under_its_id_leaves_nothing_of_the_old_one(
         assert (begun.kind, begun.version, begun.payload) == ("started", 4, then)
         bench.step(BEGIN_NS + NS_PER_S)
         bench.forget(BEGIN_NS + 70 * NS_PER_S)
-        assert len(list(store.load())) == (4 if b"s" not in then else 3)
+        assert len(list(entries_in(store))) == (4 if b"s" not in then else 3)
 
     with closing(SqliteStore(tmp_path / "timers.db", lambda: LOG_ID)) as store:
         bench.store = store
@@ -285,7 +285,7 @@ def test_a_timer_begun_anew_under_its_id_leaves_nothing_of_the_old_one(
         bench.forget(BEGIN_NS + 70 * NS_PER_S)
         bench.step(BEGIN_NS + HOUR_NS)
         bench.forget(BEGIN_NS + 3 * HOUR_NS)
-        assert len(list(store.load())) == (4 if b"s" not in then else 3)
+        assert len(list(entries_in(store))) == (4 if b"s" not in then else 3)
 
 
 def test_an_end_of_the_old_one_that_is_above_the_horizon_is_forgotten_after_a_restart_too(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_an_end_of_the_old_one_that_is_above_the_horizon_is_forgotten_after_a_re
         bench.store = store
         bench.reload()
         bench.forget(BEGIN_NS + 70 * NS_PER_S)
-        assert len(list(store.load())) == 4
+        assert len(list(entries_in(store))) == 4
 
 
 def test_timers_of_a_plan_share_a_large_payload_as_long_as_one_of_them_is_known() -> None:
@@ -318,13 +318,13 @@ def test_timers_of_a_plan_share_a_large_payload_as_long_as_one_of_them_is_known(
         pending = bench.engine.plans.pending(bench.plan(now_ns))
         assert pending is not None
         assert pending.payload == payload
-        holding = [entry for entry in bench.store.load() if isinstance(entry, PlanEntry) and entry.spec_place]
+        holding = [entry for entry in entries_in(bench.store) if isinstance(entry, PlanEntry) and entry.spec_place]
         assert len(holding) == 2, "one for those on time, and one for runs, which have no amounts"
     bench.engine.plans.delete("p", now_ns)
     bench.commit()
     bench.reload()
     bench.forget(now_ns + 2 * HOUR_NS)
-    assert list(bench.store.load()) == []
+    assert list(entries_in(bench.store)) == []
 
 
 def test_a_place_that_is_kept_counts_in_the_share_of_a_prefix() -> None:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from civil_time.brute_force import Walk
 from core.naive_plans import NaivePlans
-from drivers.builders import NS_PER_MS, Bench
+from drivers.builders import NS_PER_MS, Bench, entries_in
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, ResumeParams
 from timer_server.core.effects import WallClock
@@ -330,7 +330,7 @@ class PlansMachine(RuleBasedStateMachine):
     @invariant()
     def the_log_holds_what_is_needed_behind_the_horizon_and_no_more(self) -> None:
         horizon = self.bench.header.ends.horizon
-        behind = [entry for entry in self.bench.store.load() if entry.place <= horizon]
+        behind = [entry for entry in entries_in(self.bench.store) if entry.place <= horizon]
         assert len(behind) <= 2 * len(self.naive.plans) + sum(map(self.naive.is_pending, self.naive.timers)) + 2
 
     def is_there(self, name: str, call: Any) -> bool:

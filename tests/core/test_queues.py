@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.queue_log import QueueLog
-from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS, NS_PER_S
+from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_MS, NS_PER_S, entries_in
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import Limits
 from timer_protocol.messages import StartParams
@@ -455,4 +455,4 @@ def test_the_engine_logs_what_queues_do_and_makes_them_again_from_it() -> None:
     commit()
     engine.forget([], now_ns)
     commit()
-    assert [entry.place for entry in store.load() if isinstance(entry, Countdown) and entry.has_ended] == []
+    assert [entry.place for entry in entries_in(store) if isinstance(entry, Countdown) and entry.has_ended] == []

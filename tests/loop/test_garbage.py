@@ -72,6 +72,20 @@ def test_many_new_objects_are(policy: GarbagePolicy, looks: Looks) -> None:
     assert kept
 
 
+def test_what_is_loaded_is_set_aside_without_a_look(policy: GarbagePolicy, looks: Looks) -> None:
+    """A look at a million timers takes as long as a hundred requests."""
+    kept: list[list[object]] = [[] for _ in range(5 * MORE_OBJECTS)]
+    policy.loaded()
+    pass_beats(policy, 3 * BEATS)
+    assert looks.count == 0
+
+    more: list[list[object]] = [[] for _ in range(8 * MORE_OBJECTS)]
+    pass_beats(policy, BEATS)
+    assert looks.count == 1, "what comes later counts as before"
+    assert kept
+    assert more
+
+
 def test_cycles_that_died_old_are_found_in_the_end(policy: GarbagePolicy) -> None:
     class Knot:
         alive = 0

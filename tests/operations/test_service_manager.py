@@ -20,7 +20,7 @@ from service_ear import LIMIT_S, Ear
 from timer_protocol.service_manager import ServiceManager, service_manager
 from timer_server.core.entries import ServerStarted
 from timer_server.loop.signals import OperatorSignals
-from timer_server.serve import RESTORED_AT_ONCE, _until_stopped
+from timer_server.serve import TOLD_EVERY, _until_stopped
 from timer_server.store.memory import MemoryStore
 
 WATCHDOG_S = 60
@@ -86,9 +86,9 @@ def test_a_long_opening_asks_for_more_time_once_a_second(ear: Ear, monkeypatch: 
     monkeypatch.setattr("timer_protocol.service_manager.time.perf_counter", lambda: now_s)
     signals = OperatorSignals(ServiceManager(ear.place))
     with closing(signals), closing(signals.manager):
-        for part in _until_stopped(iter([ServerStarted(None, 1, 0, 1_000)] * 3_500), signals):
-            if len(part) == RESTORED_AT_ONCE:
-                now_s += 0.6
+        parts = iter([[ServerStarted(None, 1, 0, 1_000)] * (TOLD_EVERY // 2)] * 7)
+        for _ in _until_stopped(parts, signals):
+            now_s += 0.3
         heard = [ear.hear()[1] for _ in range(2)]
     assert heard == ["STATUS=reading the log: 1000 entries", "STATUS=reading the log: 3000 entries"]
     assert ear.is_silent

@@ -2,13 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 import pytest
 import zmq
 
-from drivers.builders import LOG_ID
+from drivers.builders import LOG_ID, entries_in
 from drivers.peers import is_silent, request, requester, socket_to
 from local_server import LocalServer
 from store.stores import event
@@ -26,9 +26,9 @@ class EndlessStore(MemoryStore):
         super().__init__(LOG_ID)
         self.is_read = threading.Event()
 
-    def load(self) -> Iterator[Entry]:
+    def load(self) -> Iterator[Sequence[Entry]]:
         for place in count(1):
-            yield event(place)
+            yield [event(place)]
             self.is_read.set()
 
 
@@ -82,7 +82,7 @@ def test_nothing_of_a_turn_that_failed_is_acknowledged(server: LocalServer, stor
         told = [json.loads(parked.recv()) for _ in range(2)]
         assert error_name(told[0]) == "storage_failed"
         assert [error_name(part) for part in told[1]] == ["storage_failed"] * 2
-    assert [event.id for event in store.load()] == ["before"]
+    assert [event.id for event in entries_in(store)] == ["before"]
 
 
 def test_a_batch_with_a_wait_is_not_acknowledged_in_part(server: LocalServer, store: BrittleStore) -> None:
@@ -110,7 +110,7 @@ def test_a_failed_read_is_answered_and_nothing_beside_it_counts(server: LocalSer
         socket.send_json([request("timer.start", 3, id="new", hours=1), request("timer.get", 4, id="old")])
         replies = json.loads(socket.recv())
         assert [(reply["id"], error_name(reply)) for reply in replies] == [(3, "storage_failed"), (4, "storage_failed")]
-    assert "new" not in [event.id for event in store.load()]
+    assert "new" not in [event.id for event in entries_in(store)]
 
 
 def test_a_server_that_reads_its_log_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

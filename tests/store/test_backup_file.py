@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.builders import entries_in
 from drivers.file_damage import cuts, dice, flips, holes
 from store.stores import changes, event, places, sqlite_store
 from timer_server.core.ledger import LogEnds
@@ -54,7 +55,7 @@ def backup(tmp_path: Path, file: Path) -> Path:
 def opened(path: Path) -> tuple[Header, list[Entry]]:
     store = sqlite_store(path, "of no use")
     try:
-        return store.open(), list(store.load())
+        return store.open(), entries_in(store)
     finally:
         store.close()
 

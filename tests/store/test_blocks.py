@@ -5,7 +5,17 @@ import pytest
 from store.stores import event, places
 from timer_server.core.model import Countdown
 from timer_server.core.records import pack
-from timer_server.store.blocks import BLOCK_BYTES, BLOCK_ENTRIES, Row, entries_of, entry_in, to_row, to_rows, without
+from timer_server.store.blocks import (
+    BLOCK_BYTES,
+    BLOCK_ENTRIES,
+    Row,
+    entries_of,
+    entry_in,
+    parts_of,
+    to_row,
+    to_rows,
+    without,
+)
 from timer_server.store.integrity import Damage
 
 
@@ -71,3 +81,5 @@ def test_one_that_was_moved_is_noticed(moved_to: tuple[int, int]) -> None:
 
     with pytest.raises(Damage, match=f"up to {moved_to[0]} does not match"):
         entries_of((*moved_to, body, checksum))
+    with pytest.raises(Damage, match="does not match its checksum"):
+        parts_of((*moved_to, body, checksum))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from drivers.builders import LOG_ID
+from drivers.builders import LOG_ID, entries_in
 from store.stores import KINDS, Kind, OpenStore, changes, event, other, places
 from timer_server.core.entries import Part, ServerStarted
 from timer_server.core.ledger import LogEnds
@@ -26,7 +26,7 @@ class TestOpen:
         store, header = reopen()
 
         assert header == Header(LOG_ID)
-        assert list(store.load()) == []
+        assert entries_in(store) == []
 
     def test_what_was_committed_is_there_again(self, reopen: OpenStore) -> None:
         events = [event(1), event(2, "b"), event(3, "a", "fired")]
@@ -34,7 +34,7 @@ class TestOpen:
 
         store, header = reopen()
 
-        assert list(store.load()) == events
+        assert entries_in(store) == events
         assert header == Header(LOG_ID, LogEnds(0, 0, 3, 3), 3000, ANCHOR)
 
     def test_closing_twice_does_no_harm(self, reopen: OpenStore) -> None:
@@ -49,24 +49,24 @@ class TestCommit:
         store.commit(changes(event(1), event(2)))
         store.commit(changes(event(3)))
 
-        assert places(store.load()) == [1, 2, 3]
+        assert places(entries_in(store)) == [1, 2, 3]
 
     def test_obsolete_events_go_and_the_others_stay(self, store: Store) -> None:
         store.commit(changes(event(1), event(2), event(3)))
 
         store.commit(changes(event(4), obsolete=(1, 3), horizon=3))
 
-        assert places(store.load()) == [2, 4]
+        assert places(entries_in(store)) == [2, 4]
 
     def test_an_event_may_be_obsolete_in_the_turn_that_made_it(self, store: Store) -> None:
         store.commit(changes(event(1), event(2), obsolete=(1,), horizon=1))
 
-        assert places(store.load()) == [2]
+        assert places(entries_in(store)) == [2]
 
     def test_obsolete_event_that_is_not_there_is_nothing(self, store: Store) -> None:
         store.commit(changes(event(1), obsolete=(7,)))
 
-        assert places(store.load()) == [1]
+        assert places(entries_in(store)) == [1]
 
     def test_horizon_is_kept(self, reopen: OpenStore) -> None:
         store, _ = reopen()
@@ -93,7 +93,7 @@ class TestCommit:
 
         store, header = reopen()
 
-        assert list(store.load()) == []
+        assert entries_in(store) == []
         assert header.ends == LogEnds(2, 2, 2, 2)
 
     def test_the_end_outlives_the_last_events_where_an_old_one_stays(self, reopen: OpenStore) -> None:
@@ -104,7 +104,7 @@ class TestCommit:
 
         store, header = reopen()
 
-        assert places(store.load()) == [1]
+        assert places(entries_in(store)) == [1]
         assert header.ends == LogEnds(3, 3, 3, 3)
 
     def test_empty_changes_are_nothing(self, reopen: OpenStore) -> None:
@@ -114,7 +114,7 @@ class TestCommit:
 
         store, header = reopen()
 
-        assert places(store.load()) == [1]
+        assert places(entries_in(store)) == [1]
         assert header == Header(LOG_ID, LogEnds(0, 0, 1, 1), 1000, ANCHOR)
 
     def test_a_turn_may_be_large(self, reopen: OpenStore) -> None:
@@ -122,7 +122,7 @@ class TestCommit:
         store.commit(changes(*(event(place, f"id/{place}") for place in range(1, 5001))))
         store.commit(changes(obsolete=tuple(range(1, 5000)), horizon=4999))
 
-        assert places(reopen()[0].load()) == [5000]
+        assert places(entries_in(reopen()[0])) == [5000]
 
 
 class TestEntry:
@@ -142,7 +142,7 @@ class TestEntry:
     def test_one_that_refers_to_another_for_its_spec_comes_without_it(self, store: Store) -> None:
         store.commit(changes(event(1, spec_place=1, label="large"), event(2, spec_place=1)))
 
-        assert [type(entry) for entry in store.load()] == [Countdown, Referring]
+        assert [type(entry) for entry in entries_in(store)] == [Countdown, Referring]
         assert store.entry(2) == as_logged(event(2, spec_place=1))
 
     def test_a_trace_stands_with_the_spec(self, reopen: OpenStore) -> None:
@@ -152,8 +152,8 @@ class TestEntry:
 
         store, header = reopen()
 
-        assert list(store.load()) == [small, large, as_logged(later)]
-        assert [type(entry) for entry in store.load()] == [Traced, Traced, Referring]
+        assert entries_in(store) == [small, large, as_logged(later)]
+        assert [type(entry) for entry in entries_in(store)] == [Traced, Traced, Referring]
         assert Log(store, header).events([1, 2, 3]) == [small, large, later]
 
 
@@ -172,7 +172,7 @@ class TestOtherEntries:
 
         store, header = reopen()
 
-        assert list(store.load()) == list(self.ENTRIES)
+        assert entries_in(store) == list(self.ENTRIES)
         assert [store.entry(place) for place in (1, 2, 3, 4)] == list(self.ENTRIES)
         assert header.ends == LogEnds(0, 0, 4, 1)
         assert header.last_at_ms == 4000
@@ -184,20 +184,20 @@ class TestOtherEntries:
 
         store, header = reopen()
 
-        assert places(store.load()) == [1, 2, 3]
+        assert places(entries_in(store)) == [1, 2, 3]
         assert header.ends == LogEnds(0, 0, 3, 1)
 
     def test_they_stay_behind_the_horizon_and_go_when_they_are_obsolete(self, reopen: OpenStore) -> None:
         store, _ = reopen()
         store.commit(changes(*self.ENTRIES))
         store.commit(changes(obsolete=(2,), horizon=4, horizon_seq=1))
-        assert places(reopen()[0].load()) == [1, 3, 4]
+        assert places(entries_in(reopen()[0])) == [1, 3, 4]
 
         store, _ = reopen()
         store.commit(changes(event(5, others=3), obsolete=(1, 3), horizon=4, horizon_seq=1))
 
         store, header = reopen()
-        assert places(store.load()) == [4, 5]
+        assert places(entries_in(store)) == [4, 5]
         assert header.ends == LogEnds(4, 1, 5, 2)
 
     def test_an_event_behind_many_is_found(self, store: Store) -> None:

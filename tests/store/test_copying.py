@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.builders import entries_in
 from drivers.file_damage import dice
 from store.stores import changes, event, sqlite_store
 from timer_server.core.model import Entry
@@ -61,7 +62,7 @@ def test_is_the_log_as_it_was_when_it_began(store: SqliteStore, seed: int) -> No
 
     for _ in range(3):
         go_on()
-    expected, header, slices = list(store.load()), store.begin_copy(), list[list[Row]]()
+    expected, header, slices = entries_in(store), store.begin_copy(), list[list[Row]]()
     go_on()
     while rows := store.copy_on(SLICE_BYTES):
         slices.append(rows)
@@ -71,7 +72,7 @@ def test_is_the_log_as_it_was_when_it_began(store: SqliteStore, seed: int) -> No
 
     assert all_entries(header, slices) == expected
     assert all(sum(len(row[2]) for row in rows[:-1]) < SLICE_BYTES for rows in slices)
-    assert {entry.place for entry in store.load()} >= held
+    assert {entry.place for entry in entries_in(store)} >= held
 
 
 def test_of_a_new_store_has_nothing_in_it(tmp_path: Path) -> None:
@@ -119,4 +120,4 @@ def test_is_lost_where_too_much_would_have_to_be_kept_and_the_store_goes_on(
 
     store.end_copy()
     store.commit(changes(event(301), horizon=300))
-    assert [entry.place for entry in store.load()] == [300, 301]
+    assert [entry.place for entry in entries_in(store)] == [300, 301]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from msgspec import msgpack
 
+from drivers.builders import entries_in
 from drivers.file_damage import Damaged, cuts, dice, flips, holes, stale_blocks, used_part
 from store.stores import changes, event, other, sqlite_store
 from timer_server.core.model import Entry, NewEntry
@@ -65,7 +66,7 @@ def read(folder: Path) -> tuple[Header, list[Entry]]:
     store = sqlite_store(folder / NAME)
     try:
         header = store.open()
-        return header._replace(notices=()), list(store.load())
+        return header._replace(notices=()), entries_in(store)
     finally:
         store.close()
 

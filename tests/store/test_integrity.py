@@ -1,7 +1,7 @@
 """What is checked of a log's rows, one at a time and all together."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from msgspec import msgpack
@@ -12,7 +12,7 @@ from timer_server.core.entries import QueueEntry
 from timer_server.core.ledger import LogEnds
 from timer_server.core.model import Entry, as_logged
 from timer_server.core.records import pack
-from timer_server.store.blocks import entries_of, entry_in, to_row, without
+from timer_server.store.blocks import entries_of, entry_in, parts_of, to_row, without
 from timer_server.store.integrity import Damage, UnknownEntry, checksum_of, verify_complete
 from timer_server.store.sqlite.sentences import one_line
 from timer_server.store.state import LogState, row_to_state, state_to_row
@@ -28,6 +28,11 @@ def entries_at(log: Log) -> Iterator[Entry]:
             continue
         place, others, spec_place = (*(entry if isinstance(entry, tuple) else (entry,)), 0, 0)[:3]
         yield as_logged(event(place, others=others, spec_place=spec_place))
+
+
+def as_read(entries: list[Entry]) -> Sequence[Entry]:
+    """Entries as a store reads them, in columns where they are first starts."""
+    return parts_of(to_row(entries[-1].place, entries[-1].seq, list(map(pack, entries))))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +57,8 @@ def test_a_complete_log_passes(found: Log, ends: LogEnds) -> None:
     for size in (1, 2, 32):
         blocks = [entries[start : start + size] for start in range(0, len(entries), size)]
         assert list(verify_complete(blocks, len(found), ends)) == blocks
+        in_columns = list(map(as_read, blocks))
+        assert list(map(list, verify_complete(in_columns, len(found), ends))) == blocks
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,8 @@ def test_a_complete_log_passes(found: Log, ends: LogEnds) -> None:
 def test_any_other_is_told_from_it(found: Log, said: str) -> None:
     """It should be 2, 5, 8, 9 with the horizon at 7. A spec stands before what refers to it, and nothing else does."""
     entries = list(entries_at(found))
-    for blocks in ([entries], [[entry] for entry in entries]):
+    whole, single = [entries], [[entry] for entry in entries]
+    for blocks in (whole, single, list(map(as_read, whole)), list(map(as_read, single))):
         with pytest.raises(Damage, match=said):
             list(verify_complete(blocks, 4, LogEnds(7, 7, 9, 9)))
 
@@ -94,6 +102,8 @@ def test_a_body_with_its_checksum_that_holds_no_entries(body: bytes) -> None:
     row = (1, 1, body, checksum_of(body, 1, 1))
     with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):
         entries_of(row)
+    with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):
+        parts_of(row)
     with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):
         entry_in(row, 1)
     with pytest.raises(Damage, match="entries up to 1 cannot be decoded"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.builders import LOG_ID
+from drivers.builders import LOG_ID, entries_in
 from store.stores import changes, event, places, sqlite_store
 from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
@@ -36,7 +36,7 @@ def opened(path: Path) -> tuple[list[int], tuple[object, ...]]:
     try:
         header = store.open()
         assert all(notice.is_warning for notice in header.notices)
-        return places(store.load()), tuple(notice.figures["reason"] for notice in header.notices)
+        return places(entries_in(store)), tuple(notice.figures["reason"] for notice in header.notices)
     finally:
         store.close()
 

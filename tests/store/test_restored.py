@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.builders import entries_in
 from store.stores import changes, event, places, sqlite_store
 from timer_server.core.ledger import LogEnds
 from timer_server.store.base import Anchor, Header, StoreError
@@ -40,7 +41,7 @@ def restored(path: Path, log_id: str) -> tuple[Header, Header]:
 def opened(path: Path) -> tuple[Header, list[int]]:
     store = sqlite_store(path)
     try:
-        return store.open(), places(store.load())
+        return store.open(), places(entries_in(store))
     finally:
         store.close()
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from drivers.builders import entries_in
 from store.stores import changes, event, places, sqlite_store
 from timer_server.store.base import StoreError
 from timer_server.store.sqlite.room import LOG_BYTES
@@ -98,7 +99,7 @@ def test_a_store_that_failed_keeps_it(store: SqliteStore, path: Path) -> None:
     assert (size(path, "-wal"), size(path) > LOG_BYTES) == (LOG_BYTES, True)
 
     store.open()  # writes the log back, and keeps its room
-    assert places(store.load()) == list(range(1, 11))
+    assert places(entries_in(store)) == list(range(1, 11))
     assert (size(path, "-wal"), size(path) > LOG_BYTES) == (LOG_BYTES, True)
 
 
@@ -158,7 +159,7 @@ def test_on_a_full_disk_what_is_forgotten_makes_room(path: Path, monkeypatch: py
         store.open()
         for place in range(4, 20):
             store.commit(changes(event(place, payload=PAYLOAD), obsolete=(place - 3,), horizon=place - 3))
-        assert places(store.load()) == [17, 18, 19]
+        assert places(entries_in(store)) == [17, 18, 19]
 
 
 def test_a_large_turn_gets_the_room_that_it_needs(store: SqliteStore, path: Path) -> None:
@@ -166,7 +167,7 @@ def test_a_large_turn_gets_the_room_that_it_needs(store: SqliteStore, path: Path
     assert size(path, "-wal") > 2 * LOG_BYTES
     store.commit(changes(event(201)))
     assert size(path, "-wal") == LOG_BYTES
-    assert places(store.load()) == list(range(1, 202))
+    assert places(entries_in(store)) == list(range(1, 202))
 
 
 def test_a_system_that_tells_nothing_sets_no_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,5 +184,5 @@ def test_a_log_that_was_kept_while_the_store_closed_is_taken_up(store: SqliteSto
     path.with_name("timers.db-reserve").write_bytes(bytes(LOG_BYTES))
 
     store.open()
-    assert places(store.load()) == [1]
+    assert places(entries_in(store)) == [1]
     assert (size(path, "-wal"), size(path, "-reserve")) == (LOG_BYTES, 0)

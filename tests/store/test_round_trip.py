@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.builders import entries_in
 from store.stores import KINDS, Kind, changes, other
 from store.stores import event as event_at
 from timer_server.core.entries import Part, ServerStarted
@@ -84,7 +85,7 @@ def exactly(event: Countdown) -> tuple[object, ...]:
 @given(EVENTS)
 def test_events_come_back_exactly(kind: Kind, events: list[Countdown]) -> None:
     with reopened(kind, events) as (store, _):
-        assert [exactly(event) for event in store.load()] == [exactly(event) for event in events]
+        assert [exactly(event) for event in entries_in(store)] == [exactly(event) for event in events]
         for event in events:
             assert store.entry(event.place) == event
 

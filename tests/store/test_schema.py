@@ -17,7 +17,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import asdict
 
-from drivers.builders import BEGIN_NS, NS_PER_S
+from drivers.builders import BEGIN_NS, NS_PER_S, entries_in
 from store.stores import changes, event, sqlite_store
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.limits import Limits
@@ -48,7 +48,7 @@ def content_of(header: Header, log: Log, store: SqliteStore) -> list[dict[str, A
         "counts": asdict(engine.counts()),
         "next_due_ns": engine.next_due_ns(),
     }
-    events = [log.event(entry.place) for entry in store.load()]
+    events = [log.event(entry.place) for entry in entries_in(store)]
     return [head, *map(written_out, events)]
 
 
@@ -88,7 +88,7 @@ def test_one_of_each_schema_is_opened_and_goes_on(path: Path) -> None:
         store.commit(changes(event(header.ends.last_place + 1), horizon=header.ends.horizon))
     with closing(store):
         assert store.open().ends.last_seq == header.ends.last_seq + 1
-        assert sum(1 for _ in store.load()) == len(expected)
+        assert sum(1 for _ in entries_in(store)) == len(expected)
 
 
 def test_there_is_one_of_the_latest() -> None:

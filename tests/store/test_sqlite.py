@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_S
+from drivers.builders import BEGIN_NS, LOG_ID, NS_PER_S, entries_in
 from store.stores import changes, event, places, sqlite_store
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, StartParams
@@ -98,7 +98,7 @@ class TestDurability:
 
         restarted = sqlite_store(copied / path.name)
         assert restarted.open().ends.last_place == 2
-        assert places(restarted.load()) == [1, 2]
+        assert places(entries_in(restarted)) == [1, 2]
         restarted.close()
 
     def test_a_commit_that_fails_leaves_nothing_behind(self, store: SqliteStore) -> None:
@@ -110,14 +110,14 @@ class TestDurability:
 
         store.close()
         header = store.open()
-        assert places(store.load()) == [1, 2]
+        assert places(entries_in(store)) == [1, 2]
         assert header.ends == LogEnds(0, 0, 2, 2)
 
     @pytest.mark.parametrize(
         "use",
         [
             lambda store: store.commit(changes(event(2))),
-            lambda store: list(store.load()),
+            entries_in,
             lambda store: store.entry(1),
             lambda store: list(store.blocks_after(0)),
             lambda store: list(store.blocks_after_seq(0)),
@@ -144,7 +144,7 @@ class TestRefusals:
         assert "another timer-server has it open" in refused(path)
 
         store.commit(changes(event(1)))
-        assert places(store.load()) == [1]
+        assert places(entries_in(store)) == [1]
 
     @pytest.mark.parametrize("statement", ["BEGIN EXCLUSIVE", "BEGIN; SELECT * FROM header"])
     def test_one_that_another_program_holds(self, store: SqliteStore, path: Path, statement: str) -> None:
@@ -397,7 +397,7 @@ class TestSize:
         self.play(store, log, engine, range(30, 150))
 
         assert self.size(path) <= 1.2 * early
-        rows = list(store.load())
+        rows = entries_in(store)
         assert rows[0].id == "old"
         assert len(rows) <= 1 + 200
 

@@ -23,6 +23,7 @@ from bench import (
     restart,
     starts,
     takeover,
+    ten_million,
 )
 from bench.peers import for_figures as peers
 from bench.results import Figure
@@ -53,6 +54,7 @@ APART: dict[str, Callable[[Run], Figure]] = {
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
     "postgres-lateness": lateness_on_postgres.measure,
     "takeover": takeover.measure,
+    "ten-million": ten_million.measure,
     "pythons": pythons.measure,
 }
 """Those that take long, or more programs: measured where they are asked for by name, or all."""

@@ -14,6 +14,7 @@ from msgspec import convert
 from campaigns.asker import Asker
 from campaigns.facts import Facts
 from campaigns.trial import all_timers
+from drivers.builders import entries_in
 from drivers.server_process import ServerProcess
 from timer_protocol.messages import Event, EventPage, Timer
 from timer_server.core.model import Countdown, Entry, Referring
@@ -53,7 +54,7 @@ def judge(facts: Facts, made: list[Made], folder: Path, served: int) -> list[str
 def _entries(store: Path) -> list[Entry]:
     with closing(SqliteStore(store, lambda: "none")) as opened:
         opened.open()
-        return list(opened.load())
+        return entries_in(opened)
 
 
 def _of_the_log(heard: dict[int, Event], header: Header, entries: Iterable[Countdown | Referring]) -> Iterator[str]:

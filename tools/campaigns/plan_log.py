@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from campaigns.plan_notes import Logged, PlanGone, PlanSet, PlanStood, Resting, TimerLogged
-from drivers.builders import CIVIL_TIME
+from drivers.builders import CIVIL_TIME, entries_in
 from timer_server.core.entries import PlanEntry, PlanPart
 from timer_server.core.model import Countdown, Entry
 from timer_server.core.plans.rules import Every, Rule, Steps
@@ -26,7 +26,7 @@ def read_log(folder: Path, database: str = "timers.db") -> list[Logged]:
         shutil.copy(file, copy)
     with closing(SqliteStore(copy / database, lambda: "none")) as store:
         store.open()
-        logged = [entry for entry in map(_logged, store.load()) if entry is not None]
+        logged = [entry for entry in map(_logged, entries_in(store)) if entry is not None]
     shutil.rmtree(copy)
     return logged
 

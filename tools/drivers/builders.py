@@ -1,5 +1,6 @@
 """Short ways to make what tests of the core are about."""
 
+from itertools import chain
 from typing import Any
 
 from msgspec import Raw
@@ -11,7 +12,7 @@ from timer_server.civil_time.zones import TZDATA_VERSION
 from timer_server.core.effects import STANDING, WallClock
 from timer_server.core.engine import Engine, TimerParams
 from timer_server.core.listing import Line, Listing, list_page
-from timer_server.core.model import NUMBER_OF, Countdown, Recall
+from timer_server.core.model import NUMBER_OF, Countdown, Entry, Recall
 from timer_server.core.plans.rules import CivilTime
 from timer_server.core.queues.queues import Queues
 from timer_server.core.readers import EndReaders
@@ -27,6 +28,11 @@ BEGIN_NS = 1_700_000_000_000 * NS_PER_MS
 CIVIL_TIME = CivilTime(cron_after, local_moment, stamp, TZDATA_VERSION)
 
 LOG_ID = "hfBTrOFTY0c"
+
+
+def entries_in(store: Store) -> list[Entry]:
+    """All entries that a store has, read as a server does that starts."""
+    return list(chain.from_iterable(store.load()))
 
 
 def make_timer(timer_id: str = "a", kind: EventKind = "started", **changed: Any) -> Countdown:

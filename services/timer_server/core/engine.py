@@ -100,10 +100,11 @@ class Engine:
         """Begins to load the log that has these ends. `holder_at` finds an entry that holds the spec of others."""
         return self._ledger.restoring(ends, holder_at, self.plans.restored)
 
-    def restore(self, entries: Iterable[Entry], ends: LogEnds, holder_at: HolderAt) -> None:
+    def restore(self, parts: Iterable[Sequence[Entry]], ends: LogEnds, holder_at: HolderAt) -> None:
         """Loads the log from all its entries, in order."""
         restoring = self.restoring(ends, holder_at)
-        restoring.take(entries)
+        for part in parts:
+            restoring.take(part)
         restoring.finish()
 
     def start_server(self, now_ns: int) -> None:

@@ -6,6 +6,7 @@ A start only appends to a list; each run is sorted once, and a page of `timer.li
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from itertools import chain, starmap
 from operator import itemgetter
 from typing import TypeVar
 
@@ -76,7 +77,7 @@ class IdIndex:
         Those are not left out here, so that the caller can count all that it looks at.
         """
         self._fresh.sort()
-        for timer_id in merge(*(_tail(run, after, prefix) for run in (*self._runs, self._fresh))):
+        for timer_id in merge(*_lines((*self._runs, self._fresh), after, prefix)):
             if not timer_id.startswith(prefix):
                 return
             yield timer_id
@@ -99,9 +100,34 @@ class IdIndex:
             self._runs.append(run)
 
 
-def _tail(run: list[str], after: str | None, prefix: str) -> Iterator[str]:
-    """The ids of a run after `after` and not before `prefix`, without a copy."""
-    start = bisect_left(run, prefix) if after is None or after < prefix else bisect_right(run, after)
+def _lines(runs: Iterable[list[str]], after: str | None, prefix: str) -> list[Iterator[str]]:
+    """The ids of some runs after `after` and not before `prefix`, in as few lines as those allow, each in order.
+
+    A run that begins where another has ended goes on in its line: to merge lines costs more with each of them.
+    """
+    tails = [(run[start], run, start) for run in runs if (start := _start(run, after, prefix)) < len(run)]
+    lines: list[list[tuple[list[str], int]]] = []
+    for first, run, start in sorted(tails, key=itemgetter(0)):
+        line = next((line for line in lines if line[-1][0][-1] < first), None)
+        if line is None:
+            lines.append([(run, start)])
+        else:
+            line.append((run, start))
+    return [chain.from_iterable(starmap(_tail, line)) for line in lines]
+
+
+def _start(run: list[str], after: str | None, prefix: str) -> int:
+    """Where a run goes on. Of many runs, most are seen to lie before or behind it by their ends."""
+    first = prefix if after is None or after < prefix else after
+    if not run or run[-1] < first:
+        return len(run)
+    if run[0] > first:
+        return 0
+    return bisect_left(run, prefix) if after is None or after < prefix else bisect_right(run, after)
+
+
+def _tail(run: list[str], start: int) -> Iterator[str]:
+    """The ids of a run from one on, without a copy."""
     return map(run.__getitem__, range(start, len(run)))
 
 

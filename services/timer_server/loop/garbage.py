@@ -19,10 +19,14 @@ class GarbagePolicy:
     """Leaves the two young generations to Python. Older objects are set aside, and counted now and then."""
 
     def __init__(self) -> None:
-        """To be called once the timers are loaded."""
+        """To be called before the timers are loaded."""
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*self._thresholds[:2], _NEVER)
         self._look()
+
+    def loaded(self) -> None:
+        """To be called once the timers are loaded: what holds them is set aside, without a look at them all."""
+        self._set_aside()
 
     def beat(self) -> None:
         """To be called once a second."""
@@ -41,7 +45,10 @@ class GarbagePolicy:
 
     def _look(self) -> None:
         """Collects all cycles, and sets aside the objects that are left."""
-        self._beats = 0
         gc.collect()
+        self._set_aside()
+
+    def _set_aside(self) -> None:
+        self._beats = 0
         gc.freeze()
         self._most = 2 * gc.get_freeze_count() + _MORE_OBJECTS

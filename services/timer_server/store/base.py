@@ -5,7 +5,7 @@ others refer. So an entry older than retention can be removed if it is not the l
 entry refers to it.
 """
 
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from timer_server.core.ledger import Changes, LogEnds
@@ -86,8 +86,8 @@ class Store(Protocol):
     def open(self) -> Header:
         """Opens the store, or makes a new one. Nobody else may have it open."""
 
-    def load(self) -> Iterator[Entry]:
-        """All entries in order. Raises `StoreError` where one is missing or is not what was written."""
+    def load(self) -> Iterator[Sequence[Entry]]:
+        """All entries in order, in parts. Raises `StoreError` where one is missing or is not what was written."""
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         """Makes changes durable, all or none: when this returns they survive a loss of power."""

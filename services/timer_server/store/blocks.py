@@ -12,6 +12,7 @@ from typing import get_args
 
 import msgspec
 
+from timer_server.core.first_starts import first_starts
 from timer_server.core.model import Entry
 from timer_server.core.records import Head, Record, entry_head, unpack_entry
 from timer_server.store.integrity import Damage, UnknownEntry, checksum_of, is_sound
@@ -63,6 +64,13 @@ def count_in(row: Row) -> int:
     """How many entries are in a block. Raises `Damage`."""
     with _decoding(row) as body:
         return len(_decode_raw(body))
+
+
+def parts_of(row: Row) -> Sequence[Entry]:
+    """The same, to be restored: in columns where all of them are first starts. Raises `Damage`."""
+    last_place, last_seq, body, checksum = row
+    starts = first_starts(body) if is_sound(body, checksum, last_place, last_seq) else None
+    return starts or entries_of(row)
 
 
 def entry_in(row: Row, place: int) -> Entry | None:

@@ -6,6 +6,7 @@ from zlib import crc32
 
 from timer_protocol.plurals import counted
 from timer_server.core.entries import OtherEntry
+from timer_server.core.first_starts import FirstStarts
 from timer_server.core.ledger import LogEnds
 from timer_server.core.model import Countdown, Entry
 
@@ -59,6 +60,11 @@ class _Completeness:
 
     def check(self, block: Sequence[Entry]) -> None:
         """Checks the next entries. Raises `Damage`."""
+        if isinstance(block, FirstStarts) and self._are_next(block):
+            self._found += len(block)
+            self._last = block.last_place
+            self._expected = max(self._expected, self._last + 1)
+            return
         last, expected, others, horizon = self._last, self._expected, self._others, self._ends.horizon
         for entry in block:
             place = entry.place
@@ -77,6 +83,11 @@ class _Completeness:
             last = place
         self._found += len(block)
         self._last, self._expected, self._others = last, expected, others
+
+    def _are_next(self, starts: FirstStarts) -> bool:
+        """Whether nothing is missing before these or between them, where something has to be."""
+        is_whole = starts.are_at(self._expected, self._others)
+        return is_whole or starts.are_between(self._last, self._ends.horizon)
 
     def check_end(self, held: int) -> None:
         """Checks that the log ends where it should, and how many entries it holds. Raises `Damage`."""

@@ -1,7 +1,7 @@
 """A store for trials and tests: it keeps the log in memory until the process ends."""
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 from timer_server.core.entries import QueueEntry
 from timer_server.core.ledger import Changes
@@ -22,8 +22,8 @@ class MemoryStore:
     def open(self) -> Header:
         return self._state.header()
 
-    def load(self) -> Iterator[Entry]:
-        return iter(self._held(self._entries))
+    def load(self) -> Iterator[Sequence[Entry]]:
+        yield self._held(self._entries)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         self._entries += map(as_logged, changes.entries)

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from campaigns.disk_space import NoMount, small_file_system
+from drivers.builders import entries_in
 from drivers.pooler import Pooler
 from drivers.postgres import OWNER, Cluster, Node, frozen
 from postgres_store import new_place, require_postgres, shared_cluster
@@ -202,7 +203,7 @@ class TestDisk:
                     refused = commit_until_refused(store, payload=b'"%s"' % (b"x" * 200_000))
                     assert isinstance(refused, StoreAway)
                     assert re.search(r"No space left .*SQLSTATE 53100\); make room on the disk", str(refused))
-                    assert places(store.load()) == [*range(1, store.state.ends.last_place + 1)]
+                    assert places(entries_in(store)) == [*range(1, store.state.ends.last_place + 1)]
                 primary.execute("drop database small with (force)")
                 primary.execute("drop tablespace small")
         except NoMount as reason:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from drivers.builders import LOG_ID
+from drivers.builders import LOG_ID, entries_in
 from postgres_store import new_place, shared_cluster
 from store.postgres.waiting import begin_to_commit
 from store.stores import changes, event, other, places
@@ -66,7 +66,7 @@ def transaction(url: str) -> Iterator[psycopg.Connection]:
 
 def logged(database: Database, number: int = 1) -> list[int]:
     """The places of all entries in a log, as its next owner finds them."""
-    return places(store_of(database, uuid4(), number).load())
+    return places(entries_in(store_of(database, uuid4(), number)))
 
 
 class TestFence:
@@ -228,7 +228,7 @@ class TestReads:
             found = [place for block in store.blocks_after(after) for place in places(block.entries)]
             assert found == [place for place in kept if place > after]
             assert found == [place for block in store.blocks_after_seq(after) for place in places(block.entries)]
-        assert places(store.load()) == kept
+        assert places(entries_in(store)) == kept
 
     def test_what_is_not_known_to_be_durable_is_not_read(self, database: Database) -> None:
         store = store_of(database)
@@ -362,7 +362,7 @@ class TestDamage:
             somebody.execute(statement)
 
         with pytest.raises(StoreError, match=r", shard 1, is damaged: .*; restore a backup") as refusal:
-            list(store_of(store.database).load())
+            entries_in(store_of(store.database))
         assert found in str(refusal.value)
         assert str(refusal.value).isprintable()
 

@@ -15,13 +15,13 @@ before, and passes on what that returns. The connection has to have prepared `OF
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 
 from psycopg.pq.abc import PGconn
 
 from timer_server.core.model import Countdown, Entry
 from timer_server.core.restoring import HolderAt, Restoring
-from timer_server.store.blocks import Row, entries_of, entry_in
+from timer_server.store.blocks import Row, entry_in, parts_of
 from timer_server.store.integrity import Damage, verify_complete
 from timer_server.store.log import holder_in
 from timer_server.store.postgres.arrays import int4, int8, int8_array
@@ -137,7 +137,7 @@ class _Restored:
     def __init__(self, state: LogState, begin: Begin) -> None:
         self.specs: Mapping[int, Countdown] = {}
         """The specs that stand in other entries and are needed for the blocks looked at, by their places."""
-        self._next: deque[list[Entry]] = deque()
+        self._next: deque[Sequence[Entry]] = deque()
         self._verified = verify_complete(self._handed_on(), state.held, state.ends)
         self._restoring = begin(state, lambda place: self.specs[place])
         self._needed = self._restoring.specs_needed()
@@ -149,9 +149,9 @@ class _Restored:
 
     def look_at(self, rows: Sequence[Row]) -> None:
         """Decodes the next blocks. Raises `Damage`."""
-        blocks = list(map(entries_of, rows))
-        self._next += blocks
-        self._needed.look_at(chain.from_iterable(blocks))
+        for part in map(parts_of, rows):
+            self._next.append(part)
+            self._needed.look_at(part)
 
     def take(self) -> bool:
         """Takes up some of what was looked at; False once that was all. Raises `Damage` where entries are missing."""
@@ -166,7 +166,7 @@ class _Restored:
         deque(self._verified, maxlen=0)  # all blocks were taken: it looks at where they end
         self._restoring.finish()
 
-    def _handed_on(self) -> Iterator[list[Entry]]:
+    def _handed_on(self) -> Iterator[Sequence[Entry]]:
         """The blocks that were looked at; it ends where more are asked for."""
         while self._next:
             yield self._next.popleft()

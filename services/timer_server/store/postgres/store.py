@@ -2,13 +2,12 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from uuid import UUID
 
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Entry
 from timer_server.store.base import Anchor, Block, Header, ShardLost
-from timer_server.store.blocks import Row, entries_of, entry_in
+from timer_server.store.blocks import Row, entries_of, entry_in, parts_of
 from timer_server.store.integrity import Damage, verify_complete
 from timer_server.store.postgres.arrays import int4, int4_array, int8, int8_array
 from timer_server.store.postgres.commit import ShardCommit, Write, compose
@@ -56,11 +55,10 @@ class PostgresStore:
         self._tail = self._recent.tail(state.ends.last_place, state.ends.last_seq)
         return state.header()
 
-    def load(self) -> Iterator[Entry]:
+    def load(self) -> Iterator[Sequence[Entry]]:
         state = self.state
         with self._explained():
-            blocks = map(entries_of, stored_blocks(self.database, self.number))
-            yield from chain.from_iterable(verify_complete(blocks, state.held, state.ends))
+            yield from verify_complete(map(parts_of, stored_blocks(self.database, self.number)), state.held, state.ends)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         commit = self.compose([(changes, anchor)])

@@ -7,15 +7,14 @@ commits. All that is read is checked: a damaged log is refused, and left as it w
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain
 from pathlib import Path
 
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Entry
 from timer_server.store.base import Anchor, Block, Header, Notice, StoreError
-from timer_server.store.blocks import Row, entries_of, entry_in, to_rows, without
+from timer_server.store.blocks import Row, entries_of, entry_in, parts_of, to_rows, without
 from timer_server.store.integrity import Damage, verify_complete
 from timer_server.store.quoting import one_line
 from timer_server.store.sqlite.copying import Copy
@@ -117,10 +116,10 @@ class SqliteStore:
             self._take_up()
         return before, self._state.header()
 
-    def load(self) -> Iterator[Entry]:
+    def load(self) -> Iterator[Sequence[Entry]]:
         state = self._state
         with self._explained("read"), closing(self._database.execute(f"{SELECT_BLOCKS} ORDER BY last_place")) as rows:
-            yield from chain.from_iterable(verify_complete(map(entries_of, rows), state.held, state.ends))
+            yield from verify_complete(map(parts_of, rows), state.held, state.ends)
 
     def commit(self, changes: Changes, anchor: Anchor | None = None) -> None:
         # No context manager: it would cost as much as making the rows.
