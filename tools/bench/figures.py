@@ -50,11 +50,11 @@ APART: dict[str, Callable[[Run], Figure]] = {
     "crowd": crowd.measure,
     "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
     "herd-million": lambda run: herd.measure(run, herd.MILLION),
+    "ten-million": ten_million.measure,
     "gateway": gateway_streams.measure,
     "postgres": lambda run: on_postgres.measure(run, peers.on_postgres(run)),
     "postgres-lateness": lateness_on_postgres.measure,
     "takeover": takeover.measure,
-    "ten-million": ten_million.measure,
     "pythons": pythons.measure,
 }
 """Those that take long, or more programs: measured where they are asked for by name, or all."""
