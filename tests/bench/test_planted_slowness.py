@@ -22,19 +22,20 @@ def in_gateway(place: str, call_us: float) -> Slowness:
 
 
 HANDLE, NEXT_START = "core.engine:Engine.handle", "core.plans.chain:Chain.start"
+START_TOGETHER = "core.bulk_starts:BulkStarts.start"
 CASES: dict[str, tuple[Measure, Ratio, Slowness]] = {
     "starts in columns": (
         starts.measured,
         starts.IN_COLUMNS,
-        in_server("core.bulk_starts:BulkStarts.start", 15_000),
+        in_server(START_TOGETHER, 15_000),
     ),
-    "starts in batches": (starts.measured, starts.IN_BATCHES, in_server(HANDLE, 60)),
+    "starts in batches": (starts.measured, starts.IN_BATCHES, in_server(START_TOGETHER, 6_000)),
     "starts of fifty": (starts.measured, starts.OF_FIFTY, in_server(HANDLE, 150)),
     "starts of one": (starts.measured, starts.OF_ONE, in_server("store.sqlite.store:SqliteStore.commit", 10_000)),
     "events": (watchers.measured, watchers.FURTHER, in_server("wire.events:Events.publish", 100_000)),
-    "memory": (pending.measured, pending.MEMORY, in_server(HANDLE, hoarded_bytes=1_000)),
+    "memory": (pending.measured, pending.MEMORY, in_server(START_TOGETHER, hoarded_bytes=500_000)),
     "restarts": (pending.measured, pending.RESTART, in_server("core.deadlines:Deadlines.load", each_us=12)),
-    "a herd": (ends.herds, ends.IN_A_HERD, in_server("core.engine:Engine._fired", 200)),
+    "a herd": (ends.herds, ends.IN_A_HERD, in_server("core.ledger:Ledger.end_all", each_us=200)),
     "takes": (ends.of_queues, ends.OF_A_QUEUE, in_server("core.queues.queue:Queue.take", 20_000)),
     "plans": (ends.of_plans, ends.PLAN_PUT, in_server(NEXT_START, 3_000)),
     "occurrences": (ends.of_plans, ends.OCCURRENCE, in_server(NEXT_START, 1_000)),

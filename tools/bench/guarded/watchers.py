@@ -26,7 +26,7 @@ FURTHER = Ratio(f"an event of a bare PUB to {SUBSCRIBERS} subscribers against on
 @contextmanager
 def crowd(endpoint: str) -> Iterator[None]:
     """So many subscribers, in a process of their own."""
-    with python_process("bench.subscribers", endpoint, TOPIC, str(SUBSCRIBERS)) as process:
+    with python_process("bench.subscribers", "zmtp", endpoint, TOPIC, str(SUBSCRIBERS)) as process:
         if line_of(process) != "listening":
             raise RuntimeError("the subscribers did not come to listen")
         yield
