@@ -12,7 +12,7 @@ from bench.start_requests import start_requests
 
 CLIENTS = 50
 AIM_OF_ECHO = 0.8
-AIM_OF_REDIS = 1.5
+AIM_OF_REDIS = 1.0
 OURS = f"{CLIENTS} clients, one request a message"
 ECHO = f"raw echo: {OURS}"
 
