@@ -30,7 +30,7 @@ CASES: dict[str, tuple[Measure, Ratio, Slowness]] = {
         in_server(START_TOGETHER, 15_000),
     ),
     "starts in batches": (starts.measured, starts.IN_BATCHES, in_server(START_TOGETHER, 6_000)),
-    "starts of fifty": (starts.measured, starts.OF_FIFTY, in_server(HANDLE, 150)),
+    "starts of fifty": (starts.measured, starts.OF_FIFTY, in_server(HANDLE, 300)),
     "starts of one": (starts.measured, starts.OF_ONE, in_server("store.sqlite.store:SqliteStore.commit", 10_000)),
     "events": (watchers.measured, watchers.FURTHER, in_server("wire.events:Events.publish", 100_000)),
     "memory": (pending.measured, pending.MEMORY, in_server(START_TOGETHER, hoarded_bytes=500_000)),
@@ -39,7 +39,7 @@ CASES: dict[str, tuple[Measure, Ratio, Slowness]] = {
     "takes": (ends.of_queues, ends.OF_A_QUEUE, in_server("core.queues.queue:Queue.take", 20_000)),
     "plans": (ends.of_plans, ends.PLAN_PUT, in_server(NEXT_START, 3_000)),
     "occurrences": (ends.of_plans, ends.OCCURRENCE, in_server(NEXT_START, 1_000)),
-    "starts on PostgreSQL": (on_postgres.measured, on_postgres.START, in_server(HANDLE, 60)),
+    "starts on PostgreSQL": (on_postgres.measured, on_postgres.START, in_server(HANDLE, 200)),
     "forwards": (
         on_postgres.measured,
         on_postgres.FORWARD,
