@@ -16,7 +16,9 @@ def number(value: float) -> str:
 
 
 def spread(row: Row) -> str:
-    """Half the range in percent, or in the row's unit where it is more than the median."""
+    """Half the range in percent, or in the row's unit where it is more than the median; nothing for one repetition."""
+    if len(row.samples) == 1:
+        return ""
     part = half_range(row.samples)
     return f"{part:.0%}" if part <= 1 else f"{number(part * abs(row.median))} {row.unit}"
 
