@@ -290,12 +290,11 @@ class _AsyncLink:
 
     def _receive(self) -> None:
         """Takes all replies that have come in."""
-        if self.is_closed or not self._link.has_replies:
-            return
-        for token, body in self._link.replies():
-            reply = self._awaited.get(token)
-            if reply is not None and not reply.done():
-                reply.set_result(body)
+        while not self.is_closed and self._link.has_replies:
+            received = self._link.receive()
+            reply = None if received is None else self._awaited.get(received[0])
+            if received is not None and reply is not None and not reply.done():
+                reply.set_result(received[1])
 
     def _check(self) -> None:
         """Reads the monitor of the connection."""

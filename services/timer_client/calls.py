@@ -138,16 +138,14 @@ def start(  # noqa: PLR0913 - the members of the request
         past=past,
         trace=trace,
     )
-    return replace(start_spec(spec), id_is_made=id is None)
+    return _start(spec, id_is_made=id is None)
 
 
 def start_spec(spec: TimerSpec) -> Call[Timer]:
     """Start a timer as its spec says; see `start`."""
     if not isinstance(spec, TimerSpec):
         raise wrong_kind("spec", spec, "a TimerSpec")
-    if spec.at is not None:
-        spec = replace(spec, at=moment_text(spec.at, spec.zone))
-    return Call("timer.start", encoded(spec), Timer)
+    return _start(spec)
 
 
 def start_specs(specs: Iterable[TimerSpec]) -> Iterator[Call[Timer]]:
@@ -160,6 +158,12 @@ def start_specs(specs: Iterable[TimerSpec]) -> Iterator[Call[Timer]]:
         except InvalidArgument as error:
             raise InvalidArgument(f"specs[{number}]: {error}") from None
         yield call
+
+
+def _start(spec: TimerSpec, *, id_is_made: bool = False) -> Call[Timer]:
+    if spec.at is not None:
+        spec = replace(spec, at=moment_text(spec.at, spec.zone))
+    return Call("timer.start", encoded(spec), Timer, id_is_made=id_is_made)
 
 
 def begin(talk: Talk[Any]) -> Callable[[], Call[Any]]:

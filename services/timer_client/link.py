@@ -6,7 +6,7 @@ Nothing here blocks. Each of the two transports waits in its own way until the s
 import contextlib
 import itertools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import zmq
@@ -144,16 +144,15 @@ class Link:
             raise Unanswered(_FAILURES[zmq.EVENT_DISCONNECTED]) from None
         return token
 
-    def replies(self) -> Iterator[tuple[bytes, bytes]]:
-        """The replies that are there, as token and body."""
-        while self.has_replies:
-            frames, is_more = list[bytes](), True
-            while is_more:
-                frame = _receive(self.dealer, _NOW, False)
-                frames.append(frame.bytes)
-                is_more = frame.more
-            if len(frames) == 3:
-                yield frames[0], frames[2]
+    def receive(self) -> tuple[bytes, bytes] | None:
+        """The token and body of a reply; None where there is none, or something else has come in."""
+        try:
+            frames = [_receive(self.dealer, _NOW, False)]
+        except zmq.Again:
+            return None
+        while frames[-1].more:
+            frames.append(_receive(self.dealer, _NOW, False))
+        return (frames[0].bytes, frames[2].bytes) if len(frames) == 3 else None
 
     def check(self) -> str | None:
         """Reads the monitor. Returns `failure`."""

@@ -7,6 +7,7 @@ outstanding, and only they are sent again.
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -28,6 +29,8 @@ BYTES_PER_MESSAGE = 256 * 1024
 
 _REQUEST_OVERHEAD_BYTES = 64
 """Bytes of a request around its method and params, rounded up."""
+
+_wait_ms, _result, _id = attrgetter("wait_ms"), attrgetter("result"), attrgetter("id")
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -76,8 +79,8 @@ class Exchange:
         """Places of the calls to send, for the first time or again."""
         self.oversize: LimitReached | None = None
         """Set when the server does not take a message as large as this; its calls fit in several."""
-        self.wait_s = min(max(call.wait_ms for call in calls), WAIT_MAXIMUM_MS) / 1000
-        types: set[Any] = {call.result for call in calls}
+        self.wait_s = min(max(map(_wait_ms, calls)), WAIT_MAXIMUM_MS) / 1000
+        types: set[Any] = set(map(_result, calls))
         self._only_type = types.pop() if len(types) == 1 else None
         """The type of all results, if it is one."""
 
@@ -124,7 +127,7 @@ class Exchange:
                 answers = _successes_decoder(self._only_type).decode(body)
         except _UNREADABLE:
             return False
-        if [answer.id for answer in answers] != list(self.outstanding):
+        if [*map(_id, answers)] != [*self.outstanding]:
             return False
         for answer in answers:
             self.outcomes[answer.id] = answer.result

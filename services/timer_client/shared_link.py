@@ -70,8 +70,9 @@ class SharedLink:
         self._monitor = select.poll()  # not ZeroMQ's, which looks twice
         self._monitor.register(self._monitor_fd, select.POLLIN)
         self._nudged_fd = self._nudged.fileno()
+        self._replies_fd = int(link.dealer.get(zmq.FD))
         self._poller = select.poll()
-        for descriptor in (int(link.dealer.get(zmq.FD)), self._monitor_fd, self._nudged_fd):
+        for descriptor in (self._replies_fd, self._monitor_fd, self._nudged_fd):
             self._poller.register(descriptor, select.POLLIN)
         link.check()  # a descriptor signals nothing until its socket was found empty once
 
@@ -88,7 +89,7 @@ class SharedLink:
         Raises `Unanswered`, `AccessDenied`, `ClientClosed`.
         """
         mine = _Conversation()
-        wait_s = max(exchange.wait_s for exchange in exchanges)
+        wait_s = max([exchange.wait_s for exchange in exchanges])
         started_s = time.monotonic()
         try:
             self._ask(mine, exchanges)
@@ -135,7 +136,7 @@ class SharedLink:
                 mine.asked[token] = exchange
                 self._owners[token] = mine
             if self._leader is not None:
-                self._take()  # sending may have swallowed a signal that the leader waits for
+                self._look()  # sending may have swallowed a signal that the leader waits for
                 if self._leader.is_answered:
                     self._wake_leader()
 
@@ -146,7 +147,7 @@ class SharedLink:
                 self._leader = mine
             leads = self._leader is mine
             if leads:
-                self._take()  # what has come in unseen is not signalled again
+                self._look()  # what has come in unseen is not signalled again
             elif mine.woken is None:
                 mine.woken = threading.Event()
             else:
@@ -159,15 +160,18 @@ class SharedLink:
             mine.woken.wait(timeout_s)
 
     def _lead(self, timeout_s: float) -> None:
-        """Waits for the sockets once; what has come in is taken when the lock is held next."""
-        ready = dict(self._poller.poll(int(timeout_s * 1000) + 1))
+        """Waits for the sockets once, and takes what has come in."""
+        ready = self._poller.poll(int(timeout_s * 1000) + 1)
         with self._lock:
-            if self._nudged_fd in ready:
-                self._nudged.recv(4096)
-            if self._monitor_fd in ready and self._link.check() is not None:
-                self._take()  # what came just before the connection was lost
-                self._is_retired = True
-                self._wake_all()
+            for descriptor, _ in ready:
+                if descriptor == self._replies_fd:
+                    self._take()
+                elif descriptor == self._nudged_fd:
+                    self._nudged.recv(4096)
+                elif self._link.check() is not None:
+                    self._look()  # what came just before the connection was lost
+                    self._is_retired = True
+                    self._wake_all()
 
     def _leave(self, mine: _Conversation) -> None:
         with self._lock:
@@ -180,16 +184,22 @@ class SharedLink:
                 next(iter(self._present)).wake()
             self._close_if_unused()
 
+    def _look(self) -> None:
+        """Takes the replies that may have come in; cheaper than `_take` where there are none."""
+        if self._link.has_replies:
+            self._take()
+
     def _take(self) -> None:
-        """Takes all replies that have come in, and wakes those who have theirs."""
-        for token, body in self._link.replies():
-            owner = self._owners.pop(token, None)
-            if owner is not None:
-                owner.replies.append((token, body))
+        """Takes all replies that have come in, where at least one has, and wakes those who have theirs."""
+        while True:
+            reply = self._link.receive()
+            owner = None if reply is None else self._owners.pop(reply[0], None)
+            if reply is not None and owner is not None:
+                owner.replies.append(reply)
                 if owner.is_answered:
                     owner.wake()
-            if not self._owners:
-                return  # nobody waits for more
+            if not (self._owners and self._link.has_replies):
+                return  # nobody waits for more, or there is no more
 
     def _wake_all(self) -> None:
         for conversation in self._present:

@@ -42,7 +42,6 @@ def check_id(text: str) -> None:
 
 def uuid7(unix_ms: int, entropy: int) -> str:
     """A UUID version 7 (RFC 9562, section 5.7) from a Unix time in milliseconds and 74 random bits."""
-    time = unix_ms & 0xFFFF_FFFF_FFFF
-    high, low = entropy >> 62 & 0xFFF, entropy & 0x3FFF_FFFF_FFFF_FFFF
-    digits = f"{time << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    early, late = unix_ms >> 16 & 0xFFFF_FFFF, unix_ms & 0xFFFF
+    high, low, node = entropy >> 62 & 0xFFF, entropy >> 48 & 0x3FFF, entropy & 0xFFFF_FFFF_FFFF
+    return f"{early:08x}-{late:04x}-{0x7000 | high:04x}-{0x8000 | low:04x}-{node:012x}"

@@ -67,10 +67,11 @@ def test_a_reply_carries_the_token_of_its_request(context: Context) -> None:
         requests = [router.recv_multipart() for _ in range(2)]
         for frames in reversed(requests):
             router.send_multipart(frames)
-        replies: list[tuple[bytes, bytes]] = []
+        replies: list[tuple[bytes, bytes] | None] = []
         while len(replies) < 2:
             assert link.dealer.poll(LIMIT_S * 1000)
-            replies += link.replies()
+            replies.append(link.receive())
+        assert link.receive() is None
         assert replies == [(second, b"2"), (first, b"1")]
         assert _settled(link) is None
         link.close()
@@ -83,11 +84,11 @@ def test_frames_that_answer_nothing_are_passed_over(context: Context) -> None:
         peer, *_ = router.recv_multipart()
         for frames in ([b""], [b"x", b"y"], [b"1", b"2", b"3", b"4"], [token, b"", b"reply"]):
             router.send_multipart([peer, *frames])
-        replies: list[tuple[bytes, bytes]] = []
-        while not replies:
+        replies: list[tuple[bytes, bytes] | None] = []
+        while len(replies) < 4:
             assert link.dealer.poll(LIMIT_S * 1000)
-            replies += link.replies()
-        assert replies == [(token, b"reply")]
+            replies.append(link.receive())
+        assert replies == [None, None, None, (token, b"reply")]
         link.close()
 
 

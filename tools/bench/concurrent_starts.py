@@ -1,13 +1,14 @@
 """Durable starts a second from fifty connections, one request a message, each waiting for its reply."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 from bench.generator import drive, zmtp
 from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row, at_least
 from bench.run import Run
-from bench.servers import check_running, echo, server
+from bench.servers import check_running, durable_echo, echo, server
 from bench.start_requests import start_requests
 
 CLIENTS = 50
@@ -15,6 +16,8 @@ AIM_OF_ECHO = 0.8
 AIM_OF_REDIS = 1.0
 OURS = f"{CLIENTS} clients, one request a message"
 ECHO = f"raw echo: {OURS}"
+DURABLE_ECHO = f"raw echo that appends and fsyncs first: {OURS}"
+FSYNCED = "fsync before the reply"
 
 
 def start_rate(run: Run) -> Mapping[str, float]:
@@ -28,19 +31,21 @@ def start_rate(run: Run) -> Mapping[str, float]:
     return {OURS: outcome.rate}
 
 
-def echo_rate(run: Run) -> Mapping[str, float]:
-    """Messages a second that the sockets alone carry."""
+def echo_rate(run: Run, name: str, echoing: Callable[[], AbstractContextManager[str]]) -> Mapping[str, float]:
+    """Messages a second that the sockets alone carry, or with a disk behind them."""
     warm_up, how_many = _sizes(run)
-    with echo() as endpoint:
+    with echoing() as endpoint:
         drive(zmtp(endpoint), start_requests("warm", range(warm_up)), CLIENTS, 1)
         outcome = drive(zmtp(endpoint), start_requests("order", range(how_many)), CLIENTS, 1)
-    return {ECHO: outcome.rate}
+    return {name: outcome.rate}
 
 
 def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     """The table."""
-    samples = run.interleaved([partial(start_rate, run), partial(echo_rate, run), *(peer.way for peer in peers)])
-    ours = Row(OURS, "starts/s", samples[OURS], ECHO, "fsync before the reply")
+    echoes = [partial(echo_rate, run, ECHO, echo), partial(echo_rate, run, DURABLE_ECHO, durable_echo)]
+    samples = run.interleaved([partial(start_rate, run), *echoes, *(peer.way for peer in peers)])
+    ours = Row(OURS, "starts/s", samples[OURS], DURABLE_ECHO, FSYNCED)
+    durable = Row(DURABLE_ECHO, "messages/s", samples[DURABLE_ECHO], ECHO, "fsync")
     limit = Row(ECHO, "messages/s", samples[ECHO], durability="none")
     share = ours.median / limit.median
     ours.aims.append(at_least(f"{AIM_OF_ECHO} of the echo ({share:.2f})", share, AIM_OF_ECHO))
@@ -49,7 +54,7 @@ def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     if redis:
         ratio = ours.median / max(redis)
         ours.aims.append(at_least(f"{AIM_OF_REDIS} × Redis' best with fsync always ({ratio:.2f})", ratio, AIM_OF_REDIS))
-    return Figure("concurrent", "Durable starts, one request a message", [ours, limit, *others])
+    return Figure("concurrent", "Durable starts, one request a message", [ours, durable, limit, *others])
 
 
 def _sizes(run: Run) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 import zmq
@@ -11,7 +12,7 @@ from bench.generator import undisturbed
 from bench.peers.alternative import Alternative, rows_of
 from bench.results import Figure, Row, at_least, at_most
 from bench.run import Run
-from bench.servers import check_running, echo, server
+from bench.servers import check_running, durable_echo, echo, server
 from bench.spread import median
 from bench.start_requests import PAYLOAD, start_requests
 from drivers.peers import socket_to
@@ -21,6 +22,7 @@ FSYNCED = "fsync before the reply"
 SOCKET = "pyzmq REQ"
 LIBRARY = "TimerClient"
 ECHO = "raw echo over REQ"
+DURABLE_ECHO = "raw echo that appends and fsyncs first, over REQ"
 APPEND = "one append of 4 KiB and its fsync"
 APPENDS_ALLOWED = 1.5
 REDIS = "redis-py, always: rate"
@@ -46,10 +48,10 @@ def start_by_library(run: Run) -> Mapping[str, float]:
     return figures_of(LIBRARY, took_ms)
 
 
-def echo_by_socket(run: Run) -> Mapping[str, float]:
+def echo_by_socket(run: Run, name: str, echoing: Callable[[], AbstractContextManager[str]]) -> Mapping[str, float]:
     """The same over a raw echo."""
-    with echo() as endpoint, socket_to(zmq.REQ, endpoint) as socket:
-        return figures_of(ECHO, req_round_trips_ms(socket, run))
+    with echoing() as endpoint, socket_to(zmq.REQ, endpoint) as socket:
+        return figures_of(name, req_round_trips_ms(socket, run))
 
 
 def append(run: Run) -> Mapping[str, float]:
@@ -92,17 +94,23 @@ def measure(run: Run, peers: Sequence[Alternative] = ()) -> Figure:
     samples = run.interleaved(
         [
             partial(start_by_socket, run),
-            partial(echo_by_socket, run),
+            partial(echo_by_socket, run, ECHO, echo),
+            partial(echo_by_socket, run, DURABLE_ECHO, durable_echo),
             partial(append, run),
             partial(start_by_library, run),
             *(peer.way for peer in peers),
         ]
     )
     rows = []
-    for name, durability in ((SOCKET, FSYNCED), (LIBRARY, FSYNCED), (ECHO, "none"), (APPEND, "fsync")):
+    for name, limit, durability in (
+        (SOCKET, DURABLE_ECHO, FSYNCED),
+        (LIBRARY, DURABLE_ECHO, FSYNCED),
+        (DURABLE_ECHO, ECHO, "fsync"),
+        (ECHO, "", "none"),
+        (APPEND, "", "fsync"),
+    ):
         for part, unit in ((": rate", "a second"), (": p50", "ms")):
-            limit = ECHO + part if name in (SOCKET, LIBRARY) else ""
-            rows.append(Row(name + part, unit, samples[name + part], limit, durability))
+            rows.append(Row(name + part, unit, samples[name + part], limit and limit + part, durability))
     figure = Figure("one-client", "One client, one start at a time", [*rows, *rows_of(peers, samples)])
     bound_ms = figure.row(f"{ECHO}: p50").median + APPENDS_ALLOWED * figure.row(f"{APPEND}: p50").median
     socket = figure.row(f"{SOCKET}: p50")

@@ -1,4 +1,4 @@
-"""`python -m bench.parts [INTERPRETER]`: where the processor time of a start in columns, a single one and an end goes.
+"""`python -m bench.parts [INTERPRETER]`: where the processor time of starts, in columns and single, and of an end goes.
 
 `perf` samples the process and says in which thread and library it was; `strace` counts its system calls. Both have to
 be installed and allowed. What they cost is in none of the microseconds: those are of a run without them.
@@ -27,7 +27,7 @@ from drivers.server_process import ServerProcess
 SAMPLES_A_SECOND = 4_000
 BEGUN_S = 2.0
 DUE_S = 5.0
-COLUMNS, ALONE, ENDS = 200_000, 2_000, 20_000
+COLUMNS, ALONE, CROWDED, ENDS = 200_000, 2_000, 40_000, 20_000
 NAMED = 10
 FIELDS = 3
 """Of a line of perf: a share, a thread, a library."""
@@ -74,6 +74,18 @@ def alone(process: ServerProcess, prefix: str) -> Iterator[Work]:
 
 
 @contextmanager
+def among_fifty(process: ServerProcess, prefix: str) -> Iterator[Work]:
+    """Starts of fifty clients, each of which waits for its reply."""
+    messages = start_requests(prefix, range(CROWDED))
+
+    def start() -> int:
+        drive(zmtp(process.commands), messages, 50, 1)
+        return CROWDED
+
+    yield start
+
+
+@contextmanager
 def ends(process: ServerProcess, prefix: str) -> Iterator[Work]:
     """Timers that end in the same moment, and a watcher who hears them."""
     with watcher(process.events, prefix, ENDS) as listener:
@@ -89,6 +101,7 @@ def ends(process: ServerProcess, prefix: str) -> Iterator[Work]:
 KINDS = {
     "a start in columns of 500": columns,
     "a start of the only client": alone,
+    "a start of one of fifty clients": among_fifty,
     "an end that one watcher hears": ends,
 }
 

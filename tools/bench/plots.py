@@ -87,7 +87,8 @@ def growth(figure: Figure) -> Canvas:
 
 
 def _durable(figure: Figure) -> list[Row]:
-    return [row for row in figure.rows if row.durability != "none"]
+    limits = {row.limit for row in figure.rows}
+    return [row for row in figure.rows if row.durability != "none" and row.name not in limits]
 
 
 def _bars(axes: Axes, title: str, rows: Sequence[Row]) -> None:

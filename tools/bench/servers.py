@@ -99,3 +99,10 @@ def echo() -> Iterator[str]:
     """The endpoint of a ROUTER that sends every message back."""
     with python_process("bench.echo") as process:
         yield line_of(process)
+
+
+@contextmanager
+def durable_echo() -> Iterator[str]:
+    """The endpoint of one that appends what it receives to a file, and fsyncs, before it sends it back."""
+    with disk_folder() as folder, python_process("bench.durable_echo", str(folder / "appended")) as process:
+        yield line_of(process)

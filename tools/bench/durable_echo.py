@@ -1,0 +1,37 @@
+"""A raw echo that writes first: what it receives at once is appended to a file and fsynced, and then sent back.
+
+No protocol and no engine: what any durable answer from Python over pyzmq can come to. Takes the file; prints its
+endpoint, ends with its input.
+"""
+
+import os
+import sys
+
+import zmq
+
+from timer_server.wire.multipart import is_readable, receive_from_router, send
+
+
+def main() -> None:
+    descriptor = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    context = zmq.Context()
+    router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    router.linger = 0
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+    print(f"tcp://127.0.0.1:{port}", flush=True)
+    poller = zmq.Poller()
+    poller.register(router, zmq.POLLIN)
+    poller.register(sys.stdin.fileno(), zmq.POLLIN)
+    while sys.stdin.fileno() not in dict(poller.poll()):
+        messages = []
+        while is_readable(router):
+            messages.append(receive_from_router(router))
+        os.write(descriptor, b"".join([frames[-1] for frames in messages]))
+        os.fdatasync(descriptor)
+        for frames in messages:
+            send(router, frames)
+    context.destroy(linger=0)
+
+
+if __name__ == "__main__":
+    main()
