@@ -25,9 +25,9 @@ RATE = "starts that arrived meanwhile"
 class Pouring:
     """Sends batches at their times, whatever becomes of the replies, while entered."""
 
-    def __init__(self, endpoint: str, longest_s: float) -> None:
+    def __init__(self, endpoint: str, longest_s: float, prefix: str = "order") -> None:
         self._endpoint = endpoint
-        self._messages = batched(start_requests("order", range(int(STARTS_A_SECOND * longest_s))), BATCH)
+        self._messages = batched(start_requests(prefix, range(int(STARTS_A_SECOND * longest_s))), BATCH)
         self._stop = Event()
         self._thread = Thread(target=self._run, daemon=True)
         self.rate = 0.0
