@@ -5,7 +5,7 @@ is wrong with it and to save the others of its batch.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, Union, get_type_hints
 
 import msgspec
@@ -77,16 +77,13 @@ class _Outline(Struct):
     id: Any = UNSET
 
 
-_encoder = msgspec.json.Encoder()
+encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
+"""A message as JSON."""
+
 _outline = msgspec.json.Decoder(_Outline)
 _raw_list = msgspec.json.Decoder(list[Raw])
 _PARAMETER = re.compile(r"`params\.(\w+)")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
-
-
-def encode(message: object) -> bytes:
-    """A message as JSON."""
-    return _encoder.encode(message)
 
 
 class Codec:

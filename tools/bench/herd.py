@@ -1,17 +1,19 @@
 """A herd: very many timers due in the same second, while a client goes on asking one thing after another."""
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
+from subprocess import Popen
 
 import zmq
 
 from bench.listening import heard_by, watcher
 from bench.results import Figure, Row, at_most
 from bench.run import Run
-from bench.servers import server
+from bench.servers import line_of, python_process, server
 from bench.spread import percentile
-from campaigns.herd import Asking
 from campaigns.samples import wall_ms
 from drivers.peers import request, requester, socket_to
 
@@ -36,6 +38,23 @@ def start(endpoint: str, how_many: int, due_ms: float) -> None:
             assert b'"started":%d' % len(ids) in reply, reply[:300]
 
 
+@contextmanager
+def asker(endpoint: str) -> Iterator["Popen[str]"]:
+    """A client that asks one thing after another. It has a process of its own: in this one, each request would wait
+    while what a watcher has heard is read, which takes as long as a hundred of them."""
+    with python_process("bench.asker", endpoint) as process:
+        if line_of(process) != "asking":
+            raise RuntimeError("the client did not come to ask")
+        yield process
+
+
+def asked_by(process: "Popen[str]") -> list[float]:
+    """Has a client stop asking, and returns how long each of its requests took, in order of that."""
+    assert process.stdin is not None
+    process.stdin.close()
+    return sorted(json.loads(line_of(process))["took_ms"])
+
+
 def stampede(run: Run, herd: int) -> Mapping[str, float]:
     """A repetition with a new server."""
     how_many = run.pick(5_000, herd)
@@ -45,12 +64,12 @@ def stampede(run: Run, herd: int) -> Mapping[str, float]:
         left_s = (due_ms - wall_ms()) / 1000
         assert left_s > 0, "the timers were due before all of them were started"
         time.sleep(max(0.0, left_s - 1))
-        with Asking(process.commands) as asking:
+        with asker(process.commands) as asking:
             heard = heard_by(listener)
+            took_ms = asked_by(asking)
         with requester(process.commands) as rpc:
             fired = rpc.call("server.info")["counts"]["fired"]
     assert fired == how_many == len(heard.late_ms), f"{fired} of {how_many} have fired"
-    took_ms = sorted(asking.took_ms)
     return {ALL: heard.took_ms} | {name: percentile(took_ms, percent) for percent, name in ASKED.items()}
 
 

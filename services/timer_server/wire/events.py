@@ -1,6 +1,6 @@
 """The events socket: an XPUB that publishes events and the beat to subscribers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import compress
 
 import zmq
@@ -54,30 +54,31 @@ class Events(EndpointSocket):
 
     def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
         """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
-        if isinstance(events, Ends):
-            self._publish_ends(log_id, events)
-        else:
-            for event in events:
-                topic = event_topic(event.id, event.kind)
-                if self._subscriptions.wants(topic):
-                    self._feed.send(self.socket, topic, encode(event.event_view(log_id)))
+        wanted = self._wanted_ends(log_id, events) if isinstance(events, Ends) else self._wanted(log_id, events)
+        self._feed.send(self.socket, wanted)
         if self._feed.is_too_long:
             self.reason_to_reopen = "too many bytes of events wait for subscribers that do not read"
 
-    def _publish_ends(self, log_id: str, ends: Ends) -> None:
+    def _wanted(self, log_id: str, events: Iterable[Countdown]) -> Iterator[tuple[bytes, bytes]]:
+        for event in events:
+            topic = event_topic(event.id, event.kind)
+            if self._subscriptions.wants(topic):
+                yield topic, encode(event.event_view(log_id))
+
+    def _wanted_ends(self, log_id: str, ends: Ends) -> Iterable[tuple[bytes, bytes]]:
         state = ends.state
         topics = [event_topic(timer_id, state) for timer_id in ends.ids]
-        are_wanted = [self._subscriptions.wants(topic) for topic in topics]
-        if any(are_wanted):
-            for topic, view in compress(zip(topics, ends.views(log_id), strict=True), are_wanted):
-                self._feed.send(self.socket, topic, encode(view))
+        are_wanted = self._subscriptions.want_which(topics)
+        if not any(are_wanted):
+            return ()
+        return zip(compress(topics, are_wanted), map(encode, compress(ends.views(log_id), are_wanted)), strict=True)
 
     def publish_skipped(self, skipped: Iterable[Skipped]) -> None:
         """Tells the subscribers of plans of moments that were skipped."""
         for moments in skipped:
             topic = PLAN_TOPIC + moments.plan.encode()
             if self._subscriptions.wants(topic):
-                self._feed.send(self.socket, topic, encode(moments))
+                self._feed.send(self.socket, [(topic, encode(moments))])
 
     def beat(self, beat: Beat) -> None:
         """Sends the beat to its subscribers."""

@@ -4,11 +4,13 @@ The socket releases an event when the slowest of its subscribers has it, and doe
 cut off where too much waits; those that read connect again and lose nothing.
 """
 
+from collections.abc import Iterable
+
 import zmq
 
 from timer_server.limits import EVENTS_BYTES
 from timer_server.wire.fences import FENCE_BYTES, Fences, send_fence
-from timer_server.wire.multipart import send
+from timer_server.wire.multipart import send_pair
 
 
 class Feed:
@@ -18,15 +20,17 @@ class Feed:
         self._fences = Fences()
         self._since_fence = 0
 
-    def send(self, socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:
-        """Sends one event to the subscribers of its topic."""
-        size = self._since_fence + len(body)
-        if size < FENCE_BYTES:
-            send(socket, (topic, body))
-            self._since_fence = size
-        else:
-            self._fences.add(send_fence(socket, (topic, body)), size)
-            self._since_fence = 0
+    def send(self, socket: zmq.Socket[bytes], events: Iterable[tuple[bytes, bytes]]) -> None:
+        """Sends events, each a topic and a body, to the subscribers of their topics."""
+        size = self._since_fence
+        for topic, body in events:
+            size += len(body)
+            if size < FENCE_BYTES:
+                send_pair(socket, topic, body)
+            else:
+                self._fences.add(send_fence(socket, (topic, body)), size)
+                size = 0
+        self._since_fence = size
 
     @property
     def is_too_long(self) -> bool:

@@ -5,7 +5,7 @@ has gone, it tells each topic that libzmq has given up with it, but not whose th
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import zmq
 
@@ -82,6 +82,11 @@ class Subscriptions:
     def wants(self, topic: bytes) -> bool:
         """Whether a topic may have subscribers."""
         return topic.startswith(self._wanted)
+
+    def want_which(self, topics: Iterable[bytes]) -> list[bool]:
+        """Which topics may have subscribers."""
+        wanted = self._wanted
+        return [topic.startswith(wanted) for topic in topics]
 
     def take(self, notice: zmq.Frame) -> None:
         """Notes a frame that the socket has received. Raises `NotASubscription`, only with a gate."""
