@@ -78,11 +78,12 @@ class DeadlinesMachine(RuleBasedStateMachine):
     def take(self, now_ms: int, most: int, mark: str) -> None:
         """Some are taken together: the first that are due and alive, none behind one with the mark."""
         due = [timer_id for due_ms, _, timer_id in self.in_order() if due_ms <= now_ms]
+        none_is_dead = not self.deadlines._dead
         taken = [row[ID_IN_ROW] for row in self.deadlines.take_due(now_ms, most, mark)]
         assert mark not in taken
         assert taken == due[: len(taken)]
         assert len(taken) <= most
-        if not self.deadlines._dead and mark not in due:
+        if none_is_dead and mark not in due:
             assert len(taken) == min(most, len(due))
         for timer_id in taken:
             del self.timers[timer_id]

@@ -70,7 +70,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Sends a signal if it still runs."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and its status is on the way
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Asks it to end."""

@@ -42,7 +42,7 @@ from timer_server.store.state import HeaderRow, LogState, row_to_state, state_to
 
 CHECKPOINT_PAGES = 250
 """Pages in the write-ahead log before it is written into the database, or fewer on a small disk. Requests wait for that
-two to three milliseconds. With more it takes as much longer, with fewer its fsyncs cost more than they save."""
+two to three milliseconds; with more pages it takes as much longer, with fewer nothing was gained."""
 
 _FIRST_PAGES = 50
 """Pages that may be logged before the store takes its room, which it does when it is looked after."""
