@@ -145,7 +145,7 @@ class PeerPort(EndpointSocket):
         if routing_id not in self._refused_ids and not is_chosen(routing_id):
             other = self._judged(read_greeting([frame.bytes for frame in frames[1:5]]), own, known, public)
         if not self._answer(routing_id, refusal(other) if isinstance(other, str) else greeting(own)):
-            return  # it has ended meanwhile, and its descriptor may be another's
+            return  # it has ended meanwhile, and its descriptor may be another's; who is cut by mistake connects again
         connection = connection_of(frames[0])
         if isinstance(other, str):
             self.refused[other] += 1
