@@ -17,6 +17,7 @@ from keys import KeyRing
 from timer_server.access.admission import Admission
 from timer_server.access.gate import Gate
 from timer_server.wire import backlog, peer_link, peer_port
+from timer_server.wire.connections import Connection, connection_of
 from timer_server.wire.peer_greeting import PROTOCOL, Hello, greeting
 from timer_server.wire.peers import Incoming, Peers
 
@@ -383,15 +384,28 @@ class TestStrangers:
         with raw_peer(a.peers.port.endpoint) as first:
             shake_hands(first, a).send(message(b"left behind") * 500)
             until(lambda: a.peers.port.refused["no_greeting"], a)
-        with ExitStack() as peers:  # the second may get the descriptor of the first
-            try:
-                second = shake_hands(peers.enter_context(raw_peer(a.peers.port.endpoint)), a)
-            except ConnectionError:  # it got it while that was being ended: it connects again, as libzmq does
-                second = shake_hands(peers.enter_context(raw_peer(a.peers.port.endpoint)), a)
-            second.send(hello)
+        with raw_peer(a.peers.port.endpoint) as second:  # which may get the descriptor of the first
+            shake_hands(second, a).send(hello)
             until(lambda: a.peers.port._routing_ids, a)
             second.send(message(b"heard"))
             until(lambda: a.has("request", b"heard"), a)
+
+    def test_what_is_left_of_a_connection_is_laid_to_no_other(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        a, b = start("a"), start("b")
+        a.follow(b)
+        looked_at: list[Connection] = []
+
+        def look(frame: zmq.Frame) -> Connection:
+            looked_at.append(connection_of(frame))
+            return looked_at[-1]
+
+        monkeypatch.setattr(peer_port, "connection_of", look)
+        with raw_peer(a.peers.port.endpoint) as peer:
+            shake_hands(peer, a).send(message(b"left behind") * 500)
+            until(lambda: a.peers.port.refused["no_greeting"] > 1, a)
+        assert len(looked_at) < a.peers.port.refused["no_greeting"]
 
     def test_who_names_itself_is_not_met(self, start: Start) -> None:
         a, b = start("a"), start("b")

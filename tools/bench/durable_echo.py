@@ -7,22 +7,14 @@ endpoint, ends with its input.
 import os
 import sys
 
-import zmq
-
+from bench.echo import Router, serve
 from timer_server.wire.multipart import is_readable, receive_from_router, send
 
 
 def main() -> None:
     descriptor = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    context = zmq.Context()
-    router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
-    router.linger = 0
-    port = router.bind_to_random_port("tcp://127.0.0.1")
-    print(f"tcp://127.0.0.1:{port}", flush=True)
-    poller = zmq.Poller()
-    poller.register(router, zmq.POLLIN)
-    poller.register(sys.stdin.fileno(), zmq.POLLIN)
-    while sys.stdin.fileno() not in dict(poller.poll()):
+
+    def write_and_send_back(router: Router) -> None:
         messages = []
         while is_readable(router):
             messages.append(receive_from_router(router))
@@ -30,7 +22,8 @@ def main() -> None:
         os.fdatasync(descriptor)
         for frames in messages:
             send(router, frames)
-    context.destroy(linger=0)
+
+    serve(write_and_send_back)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ class PeerPort(EndpointSocket):
             if connection in self._newcomers:
                 del self._newcomers[connection]
                 self._end(connection)
-        self._refused_ids.clear()
+        self._refused_connections.clear()
         self._overdue = tuple(self._newcomers)
 
     def reopen(self) -> None:
@@ -125,8 +125,8 @@ class PeerPort(EndpointSocket):
         self._routing_ids: dict[str, bytes] = {}
         self._newcomers: dict[Connection, None] = {}
         """Who has yet to say who that is, or was refused; the oldest first."""
-        self._refused_ids: set[bytes] = set()
-        """Those who were refused since the last look: what else they send is no greeting."""
+        self._refused_connections: dict[bytes, Connection] = {}
+        """The connections of those who were refused since the last look: what else they send is no greeting."""
         self._overdue = ()
 
     def _welcome(self, connection: Connection) -> None:
@@ -142,14 +142,15 @@ class PeerPort(EndpointSocket):
         """Answers the greeting of a newcomer, and ends the connection where it sends anything else, or goes on."""
         routing_id, public = frames[0].bytes, self._public(frames[0])
         other: Hello | Reason = "no_greeting"
-        if routing_id not in self._refused_ids and not is_chosen(routing_id):
+        if routing_id not in self._refused_connections and not is_chosen(routing_id):
             other = self._judged(read_greeting([frame.bytes for frame in frames[1:5]]), own, known, public)
         if not self._answer(routing_id, refusal(other) if isinstance(other, str) else greeting(own)):
-            return  # it has ended meanwhile, and its descriptor may be another's; who is cut by mistake connects again
-        connection = connection_of(frames[0])
+            return  # it has ended meanwhile, and its descriptor may be another's
+        # What one has left behind may be read when its descriptor is another's already: it was its own at first.
+        connection = self._refused_connections.get(routing_id) or connection_of(frames[0])
         if isinstance(other, str):
             self.refused[other] += 1
-            self._refused_ids.add(routing_id)
+            self._refused_connections[routing_id] = connection
             if other == "no_greeting":
                 self._end(connection)
             return  # another one ends the connection by itself, once it has read why
