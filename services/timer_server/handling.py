@@ -88,7 +88,7 @@ def handle_among_others(
         new_key=new_key,
     )
     peer_dispatcher = PeerDispatcher(_CODEC, handlers, parts, shards, parked, dispatcher.failed)
-    news = TimelineNews(seen, peers.send)
+    news = TimelineNews(seen, peers.reply)
     traffic = PeerTraffic(
         reply=peers.reply,
         now_ns=now_ns,

@@ -24,6 +24,7 @@ from timer_server.metrics import Metrics
 from timer_server.requests.answers import PeerAnswer
 from timer_server.requests.between_servers import PeerError, PeerResult, unpacked_replies, unpacked_requests
 from timer_server.requests.servers import Servers
+from timer_server.store.base import StoreError
 from timer_server.wire.commands import Commands
 from timer_server.wire.events import Events
 from timer_server.wire.peers import Incoming, Peers
@@ -89,17 +90,19 @@ def test_what_waits_for_a_server_that_has_left_is_given_up(store: SharedStore, b
 def test_what_one_has_seen_of_the_primary_the_others_hear_once(store: SharedStore, b: Server) -> None:
     a = store.servers["a"]
     a.seen.hear(3)
-    store.cut("a", "b")
+    store.cut("b", "a")
     store.run(1)
-    store.connect("a", "b")
+    store.connect("b", "a")
     store.run(2)
     assert b.seen.timeline == 3
 
     a.seen.hear(4)
-    before = len(a.peers.sent)
+    a.turn()
+    assert len(store.link("b", "a").replies) == 1
     store.run(3)
     assert b.seen.timeline == 4
-    assert len(a.peers.sent) == before + 1
+    a.turn()
+    assert not store.link("b", "a").replies
 
 
 class Unanswered:
@@ -226,6 +229,42 @@ class TestWhileNoTurnMayBegin:
         held.hold()
         assert held.peers.stepped_ns
         assert held.server.forwards.room.requests == 0
+
+    def test_what_others_have_seen_of_the_primary_is_heard_though_requests_wait(
+        self, store: SharedStore, held: Joined
+    ) -> None:
+        """Or a server that waits for a primary which has fallen would serve it once it is back, though cut off."""
+        a = store.servers["a"]
+        a.call("timer.start", id=store.name_in(1), seconds=60)
+        store.cut("b", "a")
+        store.connect("b", "a")
+        a.seen.hear(2)
+        a.turn()
+        assert store.deliver("a", "b", "requests")
+        assert store.deliver("b", "a", "replies")
+
+        held.machine.ns += 20 * NS_PER_MS
+        held.hold()
+        assert held.server.seen.timeline == 2
+        assert [incoming.kind for incoming in held.peers.waiting] == ["request"]
+
+    def test_so_it_is_by_a_server_that_waits_to_stop(
+        self, store: SharedStore, held: Joined, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def settled(_: object) -> Ticket:
+            held.machine.ns += 1_000 * NS_PER_MS
+            return Ticket(0)
+
+        monkeypatch.setattr(Unanswered, "settled", settled)
+        store.servers["a"].seen.hear(2)
+        store.cut("b", "a")
+        store.connect("b", "a")
+        store.servers["a"].turn()
+        assert store.deliver("b", "a", "replies")
+        held.listen()
+        with pytest.raises(StoreError, match="was not durable"):
+            held.loop._settle_all()
+        assert held.server.seen.timeline == 2
 
     def test_what_is_for_this_server_by_now_waits_for_a_turn(self, store: SharedStore, held: Joined) -> None:
         """What is applied is submitted in the same turn: by the next its shard may be given away."""

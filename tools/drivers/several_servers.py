@@ -159,6 +159,7 @@ class SharedStore:
         link = self.link(frm, to)
         if not link.is_up and {frm, to} <= self.servers.keys():
             link.is_up = True
+            self._tell(to, Incoming(frm, "joined"))
             self._tell(frm, Incoming(to, "connected"))
 
     def deliver(self, frm: str, to: str, what: Literal["requests", "replies", "late"]) -> bool:
@@ -261,7 +262,7 @@ class Server:
             dispatcher=peer_dispatcher,
             aside=aside,
             own_dispatcher=self.dispatcher,
-            news=TimelineNews(self.seen, self.peers.send),
+            news=TimelineNews(self.seen, self.peers.reply),
         )
         chores = [*(in_each_shard(kind, self.shards) for kind in (Expiry, PlanCare)), rules]
         self._chores = Schedule([*chores, in_each_shard(QueueCare, self.shards), Waking(self.parked), self.traffic])

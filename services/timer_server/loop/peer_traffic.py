@@ -12,6 +12,7 @@ from timer_server.requests.aside import Aside
 from timer_server.requests.between_servers import (
     PeerReply,
     PeerResult,
+    PeerTimeline,
     packed,
     unpacked_replies,
     unpacked_requests,
@@ -94,17 +95,21 @@ class PeerTraffic:
         match incoming.kind:
             case "request":
                 message = unpacked_requests(incoming.body)
-                self._news.hear(message.timeline)
                 self._answers += self._dispatcher.handle(server, message, self._now_ns(), refusal)
             case "reply":
-                self.forwards.replied(server, unpacked_replies(incoming.body))
+                replies = unpacked_replies(incoming.body)
+                if isinstance(replies, PeerTimeline):
+                    self._news.hear(replies.timeline)
+                else:
+                    self.forwards.replied(server, replies)
             case "connected":
                 self.forwards.connected(server)
-                self._news.connected(server)
             case "broken":
                 self.forwards.broken(server)
-                self._news.broken(server)
+            case "joined":
+                self._news.joined(server)
             case "left":
+                self._news.left(server)
                 self._dispatcher.left(server)
 
 

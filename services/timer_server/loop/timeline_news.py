@@ -3,25 +3,25 @@ was cut off."""
 
 from collections.abc import Callable
 
-from timer_server.requests.between_servers import Requests, packed
+from timer_server.requests.between_servers import PeerTimeline, packed
 from timer_server.store.postgres.seen import Seen
 
 
 class TimelineNews:
-    """Tells each server with which there is a connection, then and whenever it has risen."""
+    """Tells each server that has joined, then and whenever it has risen."""
 
-    def __init__(self, seen: Seen, send: Callable[[str, bytes], bool]) -> None:
-        """`send` sends a message to a server, by its incarnation, and says whether that could be."""
+    def __init__(self, seen: Seen, reply: Callable[[str, bytes], bool]) -> None:
+        """`reply` sends a message to a server that asks, by its incarnation, and says whether that could be."""
         self._seen = seen
-        self._send = send
+        self._reply = reply
         self._told: dict[str, int] = {}
         """What each server was told."""
 
-    def connected(self, server: str) -> None:
+    def joined(self, server: str) -> None:
         """There is a connection over which a server has been told nothing."""
         self._told[server] = 0
 
-    def broken(self, server: str) -> None:
+    def left(self, server: str) -> None:
         """There is none any more."""
         self._told.pop(server, None)
 
@@ -33,5 +33,5 @@ class TimelineNews:
         """Tells what has not been told."""
         timeline = self._seen.timeline
         for server, told in self._told.items():
-            if told < timeline and self._send(server, packed(Requests((), (), timeline))):
+            if told < timeline and self._reply(server, packed(PeerTimeline(timeline))):
                 self._told[server] = timeline

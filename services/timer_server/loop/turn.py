@@ -417,6 +417,8 @@ class Loop:
             settling.poll(min(left_ms, _SETTLE_LOOK_MS))
             if self._membership is not None:
                 self._attend(self._membership)
+            if self._peering is not None:
+                self._peering.keep_up(self._clock.now_ns())
             self._tell_settled()
 
     def _give_up(self, error: StoreError) -> None:

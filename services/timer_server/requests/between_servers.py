@@ -51,14 +51,10 @@ class PeerCancel(Struct, frozen=True, array_like=True, tag=1, gc=False):
 
 
 class Requests(Struct, frozen=True, array_like=True):
-    """What one server asks of another in one turn, in order.
-
-    `timeline` is there where it has risen: the highest timeline of PostgreSQL that the server has seen.
-    """
+    """What one server asks of another in one turn, in order."""
 
     senders: Sequence[PeerSender]
     requests: Sequence[PeerRequest | PeerCancel]
-    timeline: int = 0
 
 
 class PeerResult(Struct, frozen=True, array_like=True, tag=0, gc=False):
@@ -94,12 +90,22 @@ class PeerWaiting(Struct, frozen=True, array_like=True, tag=3, gc=False):
 
 PeerReply = PeerResult | PeerError | PeerMoved | PeerWaiting
 
+
+class PeerTimeline(Struct, frozen=True):
+    """The highest timeline of PostgreSQL that a server has seen.
+
+    It is told to those who ask that server, unasked: replies are read even where requests are left.
+    """
+
+    timeline: int
+
+
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(Requests)
-_replies: Any = msgspec.msgpack.Decoder(list[PeerReply])
+_replies: Any = msgspec.msgpack.Decoder(list[PeerReply] | PeerTimeline)
 
 
-def packed(message: Requests | Sequence[PeerReply]) -> bytes:
+def packed(message: Requests | Sequence[PeerReply] | PeerTimeline) -> bytes:
     """A message as bytes."""
     return _encoder.encode(message)
 
@@ -114,10 +120,10 @@ def unpacked_requests(body: bytes) -> Requests:
     return message
 
 
-def unpacked_replies(body: bytes) -> list[PeerReply]:
-    """A message of replies. Raises `msgspec.DecodeError`."""
-    replies: list[PeerReply] = _replies.decode(body)
-    return replies
+def unpacked_replies(body: bytes) -> list[PeerReply] | PeerTimeline:
+    """A message to a server that asks. Raises `msgspec.DecodeError`."""
+    message: list[PeerReply] | PeerTimeline = _replies.decode(body)
+    return message
 
 
 def peer_sender(sender: Sender) -> PeerSender:

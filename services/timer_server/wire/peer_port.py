@@ -46,11 +46,18 @@ class PeerPort(EndpointSocket):
     _overdue: tuple[Connection, ...]
 
     def __init__(
-        self, context: Context, endpoint: str, admission: Admission, most_bytes: int, left: Callable[[str], None]
+        self,
+        context: Context,
+        endpoint: str,
+        admission: Admission,
+        most_bytes: int,
+        joined: Callable[[str], None],
+        left: Callable[[str], None],
     ) -> None:
-        """`left` is told of a server, by its incarnation, whose connection has ended or was replaced by another."""
+        """`joined` is told of a server, by its incarnation, that has said who it is. `left` is told of one whose
+        connection has ended or was replaced by another."""
         self._most_bytes = most_bytes
-        self._left = left
+        self._joined, self._left = joined, left
         self._admission, self._gate = admission, admission.gate
         self.refused: Counter[Reason] = Counter()
         """Connections that were refused or ended, by why."""
@@ -159,6 +166,7 @@ class PeerPort(EndpointSocket):
         self._newcomers.pop(connection, None)
         self._visitors[routing_id] = _Visitor(other.incarnation, public, connection)
         self._routing_ids[other.incarnation] = routing_id
+        self._joined(other.incarnation)
 
     def _judged(self, other: Hello | Reason, own: Hello, known: Collection[str], public: str) -> Hello | Reason:
         """A server as it has greeted, or why it is refused."""

@@ -27,13 +27,13 @@ _TELL_AGAIN_NS = 60_000 * NS_PER_MS
 class Incoming(NamedTuple):
     """What has come of another server: a message, or what has become of a connection.
 
-    After `connected` requests may be sent to it. After `broken` those without a reply may be lost, or done. `left` says
-    that the connection has ended over which it asks this one: it knows of none of the replies that are still to come,
-    and asks again over its next one.
+    After `connected` requests may be sent to it. After `broken` those without a reply may be lost, or done. After
+    `joined` it may ask this one, and be sent replies. `left` says that the connection for that has ended: it knows of
+    none of the replies that are still to come, and asks again over its next one.
     """
 
     incarnation: str
-    kind: Literal["request", "reply", "connected", "broken", "left"]
+    kind: Literal["request", "reply", "connected", "broken", "joined", "left"]
     body: bytes = b""
 
 
@@ -54,7 +54,7 @@ class Peers:
         self.most_bytes = most_bytes
         """What a message may have, either way."""
         self._told: deque[Incoming] = deque()
-        self.port = PeerPort(context, endpoint, admission, most_bytes, self._left)
+        self.port = PeerPort(context, endpoint, admission, most_bytes, self._joined, self._left)
         self._context, self._gate = context, admission.gate
         self._poller: zmq.Poller | None = None
         self._links: dict[str, PeerLink] = {}
@@ -168,6 +168,9 @@ class Peers:
         link.close()
         del self._links[link.incarnation]
         self._turns.remove(link)
+
+    def _joined(self, incarnation: str) -> None:
+        self._told.append(Incoming(incarnation, "joined"))
 
     def _left(self, incarnation: str) -> None:
         self._told.append(Incoming(incarnation, "left"))
