@@ -20,7 +20,7 @@ from service_ear import LIMIT_S, Ear
 from timer_protocol.service_manager import ServiceManager, service_manager
 from timer_server.core.entries import ServerStarted
 from timer_server.loop.signals import OperatorSignals
-from timer_server.serve import TOLD_EVERY, _until_stopped
+from timer_server.recovery import TOLD_EVERY, _until_stopped
 from timer_server.store.memory import MemoryStore
 
 WATCHDOG_S = 60

@@ -20,7 +20,7 @@ import zmq
 
 from campaigns import clocked_server
 from timer_server import __main__ as program
-from timer_server import serve
+from timer_server import recovery
 from timer_server.loop.committer import Committer, Ticket
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import Store
@@ -88,7 +88,7 @@ def put_turns_in_flight() -> None:
     def make_committer(stores: Mapping[str, Store]) -> Committer:
         return DelayedCommitter(stores)
 
-    serve.make_committer = make_committer
+    recovery.make_committer = make_committer
 
 
 if __name__ == "__main__":
