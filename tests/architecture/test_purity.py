@@ -83,7 +83,8 @@ CLOCKS = {"time", "datetime", "calendar", "sched"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "dotenv.dotenv_values"}
 
 KNOW_SQL = {
-    f"timer_server/store/sqlite/{name}.py" for name in ("store", "schema", "sentences", "copying", "backup_file")
+    f"timer_server/store/sqlite/{name}.py"
+    for name in ("store", "set_up", "schema", "sentences", "copying", "backup_file")
 }
 """How a row or the mark is made up, and what is checked, has nothing to do with SQL."""
 

@@ -323,8 +323,8 @@ class Cluster:
 @contextmanager
 def confirmed(node: Node, name: str) -> Iterator[None]:
     """Somebody confirms what a primary writes, as the standby of that name would, while the block lasts."""
-    place = node.folder.with_name(f"received-by-{name}")
-    place.mkdir(exist_ok=True)
+    # A folder of its own each time: it would go on from what it has, which a node may not have any more.
+    place = Path(tempfile.mkdtemp(prefix=f"received-by-{name}-", dir=node.folder.parent))
     _give_away(place)
     command = [str(_binary("pg_receivewal")), "-D", str(place), "-d", _conninfo(node, name), "--synchronous"]
     with subprocess.Popen(_as_plain_user(command), cwd="/", stderr=subprocess.DEVNULL) as receiving:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from timer_protocol.small_files import fault_of_kind
 from timer_server.store.base import StoreError
-from timer_server.store.sqlite.sentences import overwritten, taken, written
+from timer_server.store.sqlite.sentences import REMEDY, overwritten, taken, written
+
+_MAGIC = b"SQLite format 3\0"
 
 
 class StoreFiles:
@@ -40,6 +42,20 @@ class StoreFiles:
         if not _may_write_into(self.database.parent):
             raise StoreError(f"cannot open {self.database}: this user may not write into its folder")
 
+    def check_database(self) -> None:
+        """Raises `StoreError` for a database file that is none, and for an empty one whose log is lost.
+
+        SQLite itself takes a short file for an empty one, and removes a write-ahead log beside an empty one.
+        """
+        begin = b""
+        if self.database.exists():
+            with self.database.open("rb") as file:
+                begin = file.read(len(_MAGIC))
+        if begin not in {b"", _MAGIC}:
+            raise StoreError(f"{self.database} is not a database; name another file in TIMER_STORE")
+        if not begin:
+            self._check_nothing_beside()
+
     def remember(self) -> None:
         """Notes which files are open."""
         self._open = {}
@@ -69,6 +85,15 @@ class StoreFiles:
                 raise StoreError(written(file))
             if file is self.log and not has_committed and _written(found) != self._written[file]:
                 raise StoreError(overwritten(file))
+
+    def _check_nothing_beside(self) -> None:
+        """Raises `StoreError` where a log is gone but its mark or write-ahead log is left, so that the loss shows."""
+        for file in (self.log, self.mark):
+            if file.exists() and file.stat().st_size:
+                raise StoreError(
+                    f"{self.database} is missing or empty, but {file} is there; {REMEDY},"
+                    f" or remove {file.name} to begin anew"
+                )
 
 
 def _target(database: Path) -> Path:

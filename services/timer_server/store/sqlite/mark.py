@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from timer_server.store.base import StoreError
 from timer_server.store.integrity import Damage
+from timer_server.store.sqlite.sentences import REMEDY
+from timer_server.store.state import LogState
 
 _FORM = struct.Struct(">4s11sQQ")
 _NUMBERS = struct.Struct(">QQ")
@@ -54,6 +57,27 @@ class MarkFile:
             raise Damage("it is no mark")
         _, log_id, commits, place = _FORM.unpack(form)
         return Mark(log_id.decode("ascii", errors="replace"), commits, place)
+
+    def doubt(self, state: LogState, database: Path) -> str | None:
+        """Why the mark says nothing of the log in this database; None where it agrees.
+
+        Raises `StoreError` where commits are lost.
+        """
+        try:
+            mark = self.read()
+        except Damage as damage:
+            return str(damage)
+        if mark is None:
+            return "it was missing" if state.commits else None
+        if mark.log_id != state.log_id:
+            return "it belongs to another store"
+        if mark.commits > state.commits:
+            raise StoreError(
+                f"{database} ends at commit {state.commits} (entry {state.ends.last_place}), but commit"
+                f" {mark.commits} (entry {mark.place}) had been acknowledged; {REMEDY}, or accept the loss and run"
+                " `timer-server restored` once, so that watchers notice it"
+            )
+        return None
 
     def open(self, mark: Mark) -> None:
         """Puts this mark into the file, whatever was there, and keeps the file open."""

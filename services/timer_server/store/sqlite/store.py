@@ -16,7 +16,6 @@ from timer_server.core.model import Entry
 from timer_server.store.base import Anchor, Block, Header, Notice, StoreError
 from timer_server.store.blocks import Row, entries_of, entry_in, parts_of, to_rows, without
 from timer_server.store.integrity import Damage, verify_complete
-from timer_server.store.quoting import one_line
 from timer_server.store.sqlite.copying import Copy
 from timer_server.store.sqlite.files import StoreFiles
 from timer_server.store.sqlite.mark import Mark, MarkFile
@@ -28,16 +27,13 @@ from timer_server.store.sqlite.schema import (
     SELECT_BLOCKS,
     SELECT_LAST_PLACE,
     SELECT_STATE,
-    SELECT_VERSION,
     SET_VERSION,
     STANDING_AFTER,
     UPDATE_BLOCK,
     UPDATE_HEADER,
-    VERSION,
-    create,
-    is_new,
 )
-from timer_server.store.sqlite.sentences import REMEDY, overwritten, sentence
+from timer_server.store.sqlite.sentences import overwritten, sentence
+from timer_server.store.sqlite.set_up import set_up
 from timer_server.store.state import HeaderRow, LogState, row_to_state, state_to_row
 
 CHECKPOINT_PAGES = 250
@@ -49,8 +45,6 @@ _FIRST_PAGES = 50
 
 _LOG_SHARE = 2 / 3
 """As much of the log is used, since its pages are estimated."""
-
-_MAGIC = b"SQLite format 3\0"
 
 _FAILURES = (Damage, OSError, UnicodeDecodeError, sqlite3.Error)
 """What a file can cause."""
@@ -90,7 +84,7 @@ class SqliteStore:
     def open(self) -> Header:
         self._connect()
         with self._explained("open"):
-            doubt = self._check_mark()
+            doubt = self._mark.doubt(self._state, self._path)
             self._take_up()
             notices = self._room.notices(self._left_bytes())
         if doubt is not None:
@@ -240,10 +234,10 @@ class SqliteStore:
         self._most_pages = 0
         with self._explained("open"):
             self._files.check()
-            self._check_file()
+            self._files.check_database()
             self._room.take_up()
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=1)
-            self._prepare()
+            self._page_bytes, self._is_older = set_up(self._connection, self._path, self._new_log_id)
             self._written = row_to_state(self._database.execute(SELECT_STATE).fetchone())
             with closing(self._database.execute(AFTER, (self._written.ends.last_place,))) as rows:
                 self._state = self._written.followed_by(rows)
@@ -299,49 +293,6 @@ class SqliteStore:
                 self._database.execute(UPDATE_BLOCK, (*left[2:], done))
             removed += count
         return removed
-
-    def _check_file(self) -> None:
-        """Raises `StoreError` for a file that is no database, and for an empty one whose log is lost.
-
-        SQLite itself takes a short file for an empty one, and removes a write-ahead log beside an empty one.
-        """
-        begin = b""
-        if self._path.exists():
-            with self._path.open("rb") as file:
-                begin = file.read(len(_MAGIC))
-        if begin not in {b"", _MAGIC}:
-            raise StoreError(f"{self._path} is not a database; name another file in TIMER_STORE")
-        if not begin:
-            self._check_nothing_beside()
-
-    def _check_nothing_beside(self) -> None:
-        """Raises `StoreError` where a log is gone but its mark or write-ahead log is left, so that the loss shows."""
-        for file in (self._files.log, self._files.mark):
-            if file.exists() and file.stat().st_size:
-                raise StoreError(
-                    f"{self._path} is missing or empty, but {file} is there; {REMEDY},"
-                    f" or remove {file.name} to begin anew"
-                )
-
-    def _prepare(self) -> None:
-        """Sets up the connection, and makes the tables in a new database. Raises `StoreError` and `Damage`."""
-        database = self._database
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute("PRAGMA cell_size_check = ON")
-        is_empty = is_new(database, self._path)
-        self._is_older = not is_empty and database.execute(SELECT_VERSION).fetchone()[0] < VERSION
-        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise Damage(one_line(str(verdict)))
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA temp_store = MEMORY")
-        # Some builds write zeros over each page that gets free: to forget an entry would take the room of its payload.
-        database.execute("PRAGMA secure_delete = FAST")
-        database.execute("PRAGMA wal_autocheckpoint = 0")
-        (self._page_bytes,) = database.execute("PRAGMA page_size").fetchone()
-        if is_empty:
-            create(database, LogState(self._new_log_id()))
 
     def _take_up(self) -> None:
         """Makes sure that what was read is on the disk, and opens the mark. What was closed in order stays as it is."""
@@ -415,25 +366,6 @@ class SqliteStore:
             is_there &= self._database.execute(SELECT_LAST_PLACE).fetchone() == (self._state.ends.last_place,)
         if not is_there:
             raise StoreError(overwritten(self._files.log))
-
-    def _check_mark(self) -> str | None:
-        """Why the mark says nothing of this log; None where it agrees. Raises `StoreError` where commits are lost."""
-        state = self._state
-        try:
-            mark = self._mark.read()
-        except Damage as damage:
-            return str(damage)
-        if mark is None:
-            return "it was missing" if state.commits else None
-        if mark.log_id != state.log_id:
-            return "it belongs to another store"
-        if mark.commits > state.commits:
-            raise StoreError(
-                f"{self._path} ends at commit {state.commits} (entry {state.ends.last_place}), but commit"
-                f" {mark.commits} (entry {mark.place}) had been acknowledged; {REMEDY}, or accept the loss and run"
-                " `timer-server restored` once, so that watchers notice it"
-            )
-        return None
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
