@@ -293,9 +293,8 @@ class Engine:
         if found.state == "running":
             now = Now(now_ns) if found.wall is None else self._versions.now(now_ns)
             if remaining_ms(found, now) <= 0:
-                fired = self._versions.fired(found, now)
-                self._change_to(fired, found, now_ns)
-                return fired
+                self._change_to(self._versions.fired(found, now), found, now_ns)
+                return self._ledger.find(timer_id)  # as it was logged, with its trace
         return found
 
     def _change_to(self, timer: Countdown, before: Countdown, now_ns: int) -> None:
