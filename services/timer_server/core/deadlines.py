@@ -49,11 +49,11 @@ class Deadlines:
         for record in records:
             heappush(self._heap, record)
 
-    def leave(self) -> None:
-        """Notes that a record has died: its timer was paused, ended or moved."""
-        self._dead += 1
+    def leave(self, count: int = 1) -> None:
+        """Notes that records have died: their timers were paused, ended or moved."""
+        self._dead += count
         if self._old:
-            self._move()
+            self._move(count * _MOVES)
         elif self._dead > len(self._heap) // 2 + _SLACK:
             self._old, self._heap = self._heap, []
 
@@ -127,9 +127,9 @@ class Deadlines:
             return self._heap if self._heap[0] <= self._old[0] else self._old
         return self._heap or self._old
 
-    def _move(self) -> None:
+    def _move(self, most: int) -> None:
         """Moves some records to the new heap. A heap stays one when its last item is taken off."""
-        for _ in range(min(_MOVES, len(self._old))):
+        for _ in range(min(most, len(self._old))):
             record = self._old.pop()
             if self._is_alive(record):
                 heappush(self._heap, record)
