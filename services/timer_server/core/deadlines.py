@@ -128,13 +128,14 @@ class Deadlines:
         return self._heap or self._old
 
     def _move(self, most: int) -> None:
-        """Moves some records to the new heap. A heap stays one when its last item is taken off."""
-        for _ in range(min(most, len(self._old))):
-            record = self._old.pop()
-            if self._is_alive(record):
-                heappush(self._heap, record)
-            else:
-                self._dead -= 1
+        """Moves some records to the new heap. A heap stays one when its last items are taken off."""
+        pending, left = self._pending, max(len(self._old) - most, 0)
+        moved = self._old[left:]
+        del self._old[left:]
+        living = [record for record in moved if pending.get(head(record).id) is record]
+        for record in living:
+            heappush(self._heap, record)
+        self._dead -= len(moved) - len(living)
 
     def _drop_dead(self, heap: list[Record]) -> None:
         for _ in range(_DROPS):
