@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.bulk_bench import IDS, LARGE, TRACE, BulkBench, deeds
 from drivers.builders import BEGIN_NS, NS_PER_S, Bench
 from timer_protocol.many import Action, ChangeManyParams
-from timer_protocol.messages import STATES, ListParams, PauseParams, StartParams, State
+from timer_protocol.messages import STATES, ExtendParams, ListParams, PauseParams, StartParams, State
 from timer_server.core.bulk_effects import BULK_EFFECTS
 from timer_server.core.effects import EFFECTS
 from timer_server.core.many import _CHANGES, Changed, Timers, change_many
@@ -67,7 +67,7 @@ def test_changing_many_in_one_step_is_as_many_changes(
         bench.engine.limit_growth(room)
     ids = [entry.id for entry in many.list_page(ListParams()).entries]
     if is_fit:  # for one step, each by itself
-        ids = [timer_id for timer_id in ids if many.engine.bulk_changes.look_at([timer_id], params, NOW_NS)]
+        ids = [timer_id for timer_id in ids if many.engine.bulk_changes.look_at([timer_id], params, 10_000, NOW_NS)]
 
     assert change(many, ids, params, Timers, most_bytes) == change(single, ids, params, OneByOne, most_bytes)
 
@@ -223,6 +223,28 @@ def test_a_trace_and_a_large_payload_are_logged_as_by_single_changes() -> None:
     assert [type(entry).__name__ for entry in turn[1].entries] == ["Countdown", "Countdown", "Traced"]
     assert [len(record) > 200 for record in turn[1].records] == [False, False, False]
     assert bench.restored().holds() == bench.holds()
+
+
+def test_payloads_that_come_to_more_than_a_page_are_not_even_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    for timer_id in IDS:
+        bench.start(timer_id, payload=b'"' + 10_000 * b"x" + b'"')
+    monkeypatch.setattr("timer_server.core.ledger.unpack_rows", lambda _: pytest.fail("they are unpacked"))
+
+    page = change(bench, IDS, PAUSE, most_bytes=15_000)
+    assert (page.changed, page.done) == (2, 2)
+
+
+def test_a_record_has_little_besides_its_payload() -> None:
+    """So a page is not left to single changes for what is no payload."""
+    bench = Bench()
+    bench.start("x" * 128, label="\U0001f600" * 256)
+    for number in range(70):
+        bench.ask(ExtendParams("x" * 128, seconds=1, key=f"{number:0128}"))
+    bench.commit()
+
+    assert bench.engine.bulk_changes.look_at(["x" * 128], PAUSE, len("null"), NOW_NS)
+    assert not bench.engine.bulk_changes.look_at(["x" * 128], PAUSE, len("null") - 1, NOW_NS)
 
 
 def test_in_two_shards_all_change_in_one_step_or_none_does() -> None:

@@ -19,6 +19,9 @@ from timer_server.core.records import DUE_IN_ROW, Columns, columns_of
 from timer_server.core.room import ENTRY_BYTES, Room
 from timer_server.core.transitions import TRANSITIONS, Change
 
+_BESIDE_PAYLOAD_BYTES = 2_000
+"""What a record has at most besides the payload: an id, a label and keys, all of them long."""
+
 
 class Changing(NamedTuple):
     """Timers that a request changes, as they are before, the times that it sets of them, and what happens to them."""
@@ -45,19 +48,20 @@ class BulkChanges:
         self._ledger = ledger
         self._room = room
 
-    def look_at(self, timer_ids: Sequence[str], params: ChangeManyParams, now_ns: int) -> Looked | None:
-        """These timers; None where one might be refused, is overdue, or is named twice."""
-        rows = self._ledger.rows_of(timer_ids)
+    def look_at(
+        self, timer_ids: Sequence[str], params: ChangeManyParams, most_bytes: int, now_ns: int
+    ) -> Looked | None:
+        """These timers; None where one might be refused, is overdue, or is named twice, or payloads have more bytes."""
+        rows = self._ledger.rows_of(timer_ids, most_bytes + len(timer_ids) * _BESIDE_PAYLOAD_BYTES)
         if not rows or len(set(timer_ids)) < len(timer_ids):
             return None
         every = columns_of(rows)
         key = None if params.key is None else digest_of(params.key)
         if min(remaining_ms(every, now_ns)) <= 0 or not _are_plain(every, key):
             return None
-        states = set(map(_state, every.dues_ms))
-        if not states.issubset(params.states):
+        states, payload_bytes = set(map(_state, every.dues_ms)), sum(map(len, every.payloads))
+        if not states.issubset(params.states) or payload_bytes > most_bytes:
             return None
-        payload_bytes = sum(map(len, every.payloads))
         changes = {state: made for state in states if isinstance(made := TRANSITIONS[state, params.action], Change)}
         if not changes:
             return Looked(None, len(rows), payload_bytes)

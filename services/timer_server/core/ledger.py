@@ -196,10 +196,12 @@ class Ledger:
         """
         return self._deadlines.take_due(now_ms, most, mark)
 
-    def rows_of(self, timer_ids: Sequence[str]) -> list[Row] | None:
-        """What the records of some timers have; None where not all are pending."""
+    def rows_of(self, timer_ids: Sequence[str], most_bytes: int) -> list[Row] | None:
+        """What the records of some timers have; None where not all are pending, or these have more bytes together."""
         records = [*map(self._pending.get, timer_ids)]
-        return None if None in records else unpack_rows(records)  # type: ignore[arg-type]  # none is None
+        if None in records or sum(map(len, records)) > most_bytes:  # type: ignore[arg-type]  # none is None
+            return None
+        return unpack_rows(records)  # type: ignore[arg-type]  # nor here
 
     def change_all(self, versions: BulkVersions) -> None:
         """Logs new versions of pending timers, which stay pending, and of which none is bound to the wall clock. Their

@@ -68,9 +68,10 @@ class Timers:
         """Starts some of so many timers in one step; False, and nothing has changed, where one might be refused."""
         return self.engine.bulk_starts.start(starts, of_all, self.now_ns) is not None
 
-    def look_at_all(self, timer_ids: Sequence[str], params: ChangeManyParams) -> Looked | None:
-        """Timers as they are to be changed in one step; None where one might be refused, or is overdue."""
-        return self.engine.bulk_changes.look_at(timer_ids, params, self.now_ns)
+    def look_at_all(self, timer_ids: Sequence[str], params: ChangeManyParams, most_bytes: int) -> Looked | None:
+        """Timers as they are to be changed in one step; None where one might be refused or is overdue, or their
+        payloads have more bytes."""
+        return self.engine.bulk_changes.look_at(timer_ids, params, most_bytes, self.now_ns)
 
     def change_all(self, changing: Changing) -> None:
         """Changes timers as they were looked at."""
@@ -96,7 +97,7 @@ class NoTimers(Timers):
     def start_all(self, _: Starts, __: int) -> bool:
         return False
 
-    def look_at_all(self, _: Sequence[str], __: ChangeManyParams) -> Looked | None:
+    def look_at_all(self, _: Sequence[str], __: ChangeManyParams, ___: int) -> Looked | None:
         return None
 
     def ask(self, _: StartParams | GetParams) -> Countdown:
@@ -198,20 +199,17 @@ def _change_all(
     as one after the other."""
     if params.dry_run:
         return None
-    looked_at = []
+    looked_at, left_bytes, unchanged = [], most_bytes, 0
     for timers, positions in parts:
-        found = timers.look_at_all([ids[position] for position in positions], params)
+        found = timers.look_at_all([ids[position] for position in positions], params, left_bytes)
         if found is None:
             return None
-        looked_at.append((timers, found))
-    payload_bytes = sum(found.payload_bytes for _, found in looked_at)
-    if payload_bytes > most_bytes:
-        return None
-    for timers, found in looked_at:
-        if found.changing is not None:
-            timers.change_all(found.changing)
-    unchanged = sum(found.unchanged for _, found in looked_at)
-    return Changed(len(ids) - unchanged, unchanged, [], len(ids), payload_bytes)
+        looked_at.append((timers, found.changing))
+        left_bytes, unchanged = left_bytes - found.payload_bytes, unchanged + found.unchanged
+    for timers, changing in looked_at:
+        if changing is not None:
+            timers.change_all(changing)
+    return Changed(len(ids) - unchanged, unchanged, [], len(ids), most_bytes - left_bytes)
 
 
 class _Changes:
