@@ -32,24 +32,36 @@ def total_ms(hours: Number, minutes: Number, seconds: Number) -> int:
     return total
 
 
+def totals_ms(hours: Sequence[Number], minutes: Sequence[Number], seconds: Sequence[Number]) -> list[int]:
+    """`total_ms` of columns, which have some. Larger sums than that allows may be among them.
+
+    Raises `Refusal` for what is no sum.
+    """
+    count = len(seconds)
+    if all(column.count(column[0]) == count for column in (seconds, minutes, hours)):  # mostly it is one sum for all
+        return [total_ms(hours[0], minutes[0], seconds[0])] * count
+    try:
+        return [
+            round(of_hours * MS_PER_HOUR + of_minutes * MS_PER_MINUTE + of_seconds * MS_PER_SECOND)
+            for of_hours, of_minutes, of_seconds in zip(hours, minutes, seconds, strict=True)
+        ]
+    except (OverflowError, ValueError):
+        return list(map(total_ms, hours, minutes, seconds))
+
+
 def durations_ms(
     hours: Sequence[Number], minutes: Sequence[Number], seconds: Sequence[Number], max_duration_s: int
 ) -> list[int]:
     """Columns of amounts in milliseconds. Raises `Refusal` unless `total_ms` and `check_duration` take all of them."""
-    count = len(seconds)
-    if all(column.count(column[0]) == count for column in (seconds, minutes, hours)):  # mostly it is one sum for all
-        durations = [total_ms(hours[0], minutes[0], seconds[0])] * count
-    else:
-        try:
-            durations = [
-                round(of_hours * MS_PER_HOUR + of_minutes * MS_PER_MINUTE + of_seconds * MS_PER_SECOND)
-                for of_hours, of_minutes, of_seconds in zip(hours, minutes, seconds, strict=True)
-            ]
-        except (OverflowError, ValueError):
-            durations = list(map(total_ms, hours, minutes, seconds))
+    durations = totals_ms(hours, minutes, seconds)
+    check_durations(durations, max_duration_s)
+    return durations
+
+
+def check_durations(durations: Sequence[int], max_duration_s: int) -> None:
+    """Raises what `check_duration` does, unless it takes all of these, of which there are some."""
     check_duration(min(durations), max_duration_s)
     check_duration(max(durations), max_duration_s)
-    return durations
 
 
 def check_duration(duration_ms: int, max_duration_s: int) -> None:

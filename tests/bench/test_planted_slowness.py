@@ -5,7 +5,7 @@ import pytest
 
 from bench import gateway_streams, servers
 from bench.guard import attempt
-from bench.guarded import ends, on_postgres, over_http, pending, starts, watchers
+from bench.guarded import ends, on_postgres, over_http, pages, pending, starts, watchers
 from bench.guarded.ratio import Measure, Ratio
 from bench.slowed import SLOWED, Slowness
 from postgres_store import require_postgres
@@ -30,6 +30,7 @@ CASES: dict[str, tuple[Measure, Ratio, Slowness]] = {
         in_server(START_TOGETHER, 15_000),
     ),
     "starts in batches": (starts.measured, starts.IN_BATCHES, in_server(START_TOGETHER, 6_000)),
+    "changes in pages": (pages.measured, pages.IN_PAGES, in_server("core.bulk_changes:BulkChanges.change", 15_000)),
     "starts of fifty": (starts.measured, starts.OF_FIFTY, in_server(HANDLE, 300)),
     "starts of one": (starts.measured, starts.OF_ONE, in_server("store.sqlite.store:SqliteStore.commit", 10_000)),
     "events": (watchers.measured, watchers.FURTHER, in_server("wire.events:Events.publish", 100_000)),
@@ -63,7 +64,7 @@ def test_what_has_become_slow_is_found(name: str, monkeypatch: pytest.MonkeyPatc
     where, what = (gateway_streams, "GATEWAY") if slowness.program == GATEWAY else (servers, "SERVED")
     monkeypatch.setattr(where, what, "bench.slowed")
     monkeypatch.setenv(SLOWED, msgspec.json.encode(slowness).decode())
-    for module in (starts, watchers, ends, on_postgres, over_http):
+    for module in (starts, pages, watchers, ends, on_postgres, over_http):
         monkeypatch.setattr(module, "REPETITIONS", 1)
     sentences = attempt(name, measure)
     assert any(sentence.startswith(f"{ratio.name}: ") for sentence in sentences), sentences

@@ -1,7 +1,12 @@
 """Requests are well-formed in each server's language, and all carry the same payload."""
 
-import msgspec
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import msgspec
+import pytest
+
+from bench.changes import VERBS, in_pages, one_by_one
 from bench.generator import Target, drive, lines, zmtp
 from bench.peers.beanstalkd_server import puts
 from bench.peers.redis_requests import bulk, scripted, together
@@ -39,6 +44,27 @@ def test_the_generator_starts_timers(server: LocalServer, rpc: Requester) -> Non
     assert outcome.messages == 10
     assert b'"running"' in outcome.last_reply
     assert rpc.call("server.info")["counts"]["running"] == 1_000
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("request_for", [in_pages, one_by_one])
+def test_timers_are_changed_in_pages_and_one_by_one(
+    server: LocalServer, rpc: Requester, verb: str, request_for: Callable[[str, Sequence[str]], bytes]
+) -> None:
+    ids = [rpc.call("timer.start", id=f"order/{number}", seconds=3600)["id"] for number in range(3)]
+    if verb == "resume":
+        rpc.call("timer.change_many", action="pause", ids=ids)
+
+    drive(zmtp(server.commands), [request_for(verb, ids)], 1, 1)
+
+    (seq,) = [log["seq"] for log in rpc.call("server.info")["logs"].values()]
+    assert [event["kind"] for event in events_of(rpc)[seq - 3 :]] == [f"{verb.removesuffix('e')}ed"] * 3
+
+
+def events_of(rpc: Requester) -> list[dict[str, Any]]:
+    """All events so far."""
+    events: list[dict[str, Any]] = rpc.call("events.read", after={})["events"]
+    return events
 
 
 def test_a_target_of_lines_takes_requests_as_they_are() -> None:

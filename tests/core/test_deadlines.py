@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from drivers.builders import Bench, make_timer
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core import deadlines as deadlines_module
-from timer_server.core.deadlines import _DROPS, Deadlines
+from timer_server.core.deadlines import _DROPS, _MOVES, Deadlines
 from timer_server.core.model import Countdown
 from timer_server.core.records import ID_IN_ROW, Record, pack, unpack
 
@@ -50,6 +50,16 @@ class DeadlinesMachine(RuleBasedStateMachine):
         self.deadlines.add(self.timers[timer_id])
         if is_running(before):
             self.deadlines.leave()
+
+    @rule(timer_ids=st.sets(ids), due_at_ms=moments)
+    def move_all(self, timer_ids: set[str], due_at_ms: int) -> None:
+        """Moves several at once."""
+        running = [timer_id for timer_id in sorted(timer_ids) if is_running(self.timers.get(timer_id))]
+        for timer_id in running:
+            self.place += 1
+            self.timers[timer_id] = pack(make_timer(timer_id, due_at_ms=due_at_ms, place=self.place))
+        self.deadlines.add_all(self.timers[timer_id] for timer_id in running)
+        self.deadlines.leave(len(running))
 
     @rule(timer_id=ids)
     def pause(self, timer_id: str) -> None:
@@ -252,6 +262,32 @@ def test_no_call_takes_long_where_most_of_many_end_before_their_time(order: int)
             left.append(timer.due_at_ms)
             del timers[timer.id]
     assert left == [0, *range(19_000, 20_000)]
+
+
+def test_many_that_leave_at_once_move_as_many_as_if_each_left_by_itself() -> None:
+    timers, deadlines = of_many(20_000)
+    most = 0
+    for number in range(0, 19_000, 500):
+        for dead in range(number, number + 500):
+            del timers[f"{dead}"]
+        timers.looked_at = 0
+        deadlines.leave(500)
+        most = max(most, timers.looked_at)
+
+    assert most == 500 * _MOVES
+    assert len(deadlines) < 2 * len(timers) + 2 * 64 + 1_000
+
+
+def test_where_none_of_many_leaves_nothing_is_looked_at() -> None:
+    timers, deadlines = of_many(1_000)
+    for number in range(600):
+        del timers[f"{number}"]
+    deadlines.leave(600)
+    assert deadlines._old
+    timers.looked_at = 0
+
+    deadlines.leave(0)  # all were paused
+    assert timers.looked_at == 0
 
 
 def test_many_dead_before_the_first_living_are_dropped_bit_by_bit() -> None:

@@ -58,6 +58,21 @@ def test_every_kind_of_event_is_published_with_its_topic(
     assert rpc.events()["events"] == [event for _, event in heard]
 
 
+def test_pages_are_published_as_single_changes_are(server: LocalServer, rpc: Requester, sub: zmq.Socket[bytes]) -> None:
+    ids = [f"o/{number}" for number in range(4)]
+    rpc.call("timer.start_many", ids=ids, seconds=60)
+    subscribed(server, sub, b"o/1 ", b"o/2 paused")
+    for action in ("pause", "resume", "extend", "restart", "cancel"):
+        asked = {"seconds": 5} if action == "extend" else {}
+        assert rpc.call("timer.change_many", action=action, ids=ids, key=action, **asked)["changed"] == 4
+
+    heard = events(sub, 6)
+    changed = ["o/1 paused", "o/2 paused", "o/1 resumed", "o/1 extended", "o/1 restarted", "o/1 cancelled"]
+    assert [topic for topic, _ in heard] == changed
+    read = {event["seq"]: event for event in rpc.events()["events"]}
+    assert [event for _, event in heard] == [read[event["seq"]] for _, event in heard]
+
+
 @pytest.mark.parametrize(
     ("topic", "heard_ids"),
     [

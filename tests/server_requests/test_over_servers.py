@@ -10,6 +10,7 @@ from server_requests.queue_desk import QueueCluster
 from timer_protocol.errors import ErrorCode
 from timer_protocol.queue_messages import PutQueueParams
 from timer_protocol.sender import ALL_RIGHTS, Sender
+from timer_server.core.engine import Engine
 from timer_server.requests.placement import shard_number
 from timer_server.requests.shard import Shard
 
@@ -117,6 +118,22 @@ class TestAnyServer:
         assert [(timer["id"], timer["duration_ms"], timer["version"]) for timer in timers] == [
             (timer_id, 70_000, 2) for timer_id in ids
         ]
+
+    @pytest.mark.parametrize("action", ["pause", "extend", "restart", "cancel"])
+    def test_has_the_timers_of_a_page_change_in_one_step_in_each_shard(
+        self, desk: ClusterDesk, monkeypatch: pytest.MonkeyPatch, action: str
+    ) -> None:
+        ids = started(desk)
+        monkeypatch.setattr(Engine, "change", lambda *_: pytest.fail("one changes by itself"))
+        asked = {"seconds": 5} if action == "extend" else {}
+
+        page = desk.result("timer.change_many", action=action, prefix="", key="k", **asked)
+        assert page == {"changed": len(ids), "unchanged": 0, "refused": [], "next": None}
+        assert [shard.engine.last_seq for shard in desk.shards.owned] == [4] * COUNT
+        if action == "pause":
+            page = desk.result("timer.change_many", action="resume", prefix="")
+            assert page == {"changed": len(ids), "unchanged": 0, "refused": [], "next": None}
+            assert desk.result("server.info")["counts"]["running"] == len(ids)
 
     def test_tells_what_would_change_and_changes_nothing(self, desk: ClusterDesk) -> None:
         ids = started(desk)

@@ -110,6 +110,21 @@ def test_it_stays_with_its_timer_through_changes_and_starts_of_the_server(desk: 
     assert traces(desk, "again, and of another timer with the id") == {**wanted, "small": "none"}
 
 
+def test_it_stays_with_a_timer_that_a_restart_finds_overdue(desk: Desk) -> None:
+    started(desk, "a", trace=TRACE)
+    started(desk, "b")
+    desk.now_ns += 2 * NS_PER_S
+    change(desk, "restart", "ab")  # before anything else has ended them
+    assert desk.result("timer.get", id="a")["state"] == "running"
+    change(desk, "cancel", "ab")
+
+    taken = desk.result("queue.take", queue="q", max=9, key="k")["deliveries"]
+    given = [(one["event"]["timer"]["id"], one["event"]["kind"], one.get("trace", "none")) for one in taken]
+    assert sorted(given) == sorted(
+        (timer_id, kind, trace) for timer_id, trace in (("a", TRACE), ("b", "none")) for kind in ("fired", "cancelled")
+    )
+
+
 def test_many_may_share_one_or_have_one_each(desk: Desk) -> None:
     ids = {"seconds": 1, "payloads": [1, 2, 3]}
     assert desk.result("timer.start_many", ids=["a", "b", "c"], **ids, traces=TRACE)["started"] == 3

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bench import (
     cancels,
+    changes,
     command_line,
     concurrent_starts,
     crowd,
@@ -50,6 +51,7 @@ APART: dict[str, Callable[[Run], Figure]] = {
     "plans": lambda run: plans.measure(run, peers.plans(run)),
     "crowd": crowd.measure,
     "cancels": lambda run: cancels.measure(run, peers.cancels(run)),
+    "changes": lambda run: changes.measure(run, peers.changes(run)),
     "herd-million": lambda run: herd.measure(run, herd.MILLION),
     "pauses": pauses.measure,
     "ten-million": ten_million.measure,

@@ -49,11 +49,11 @@ class Deadlines:
         for record in records:
             heappush(self._heap, record)
 
-    def leave(self) -> None:
-        """Notes that a record has died: its timer was paused, ended or moved."""
-        self._dead += 1
+    def leave(self, count: int = 1) -> None:
+        """Notes that records have died: their timers were paused, ended or moved."""
+        self._dead += count
         if self._old:
-            self._move()
+            self._move(count * _MOVES)
         elif self._dead > len(self._heap) // 2 + _SLACK:
             self._old, self._heap = self._heap, []
 
@@ -127,14 +127,15 @@ class Deadlines:
             return self._heap if self._heap[0] <= self._old[0] else self._old
         return self._heap or self._old
 
-    def _move(self) -> None:
-        """Moves some records to the new heap. A heap stays one when its last item is taken off."""
-        for _ in range(min(_MOVES, len(self._old))):
-            record = self._old.pop()
-            if self._is_alive(record):
-                heappush(self._heap, record)
-            else:
-                self._dead -= 1
+    def _move(self, most: int) -> None:
+        """Moves some records to the new heap. A heap stays one when its last items are taken off."""
+        pending, left = self._pending, max(len(self._old) - most, 0)
+        moved = self._old[left:]
+        del self._old[left:]
+        living = [record for record in moved if pending.get(head(record).id) is record]
+        for record in living:
+            heappush(self._heap, record)
+        self._dead -= len(moved) - len(living)
 
     def _drop_dead(self, heap: list[Record]) -> None:
         for _ in range(_DROPS):

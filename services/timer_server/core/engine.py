@@ -11,7 +11,7 @@ from timer_protocol.errors import ErrorCode
 from timer_protocol.ids import check_id
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, GetParams, StartParams, StateCounts
-from timer_server.core.bulk_cancels import BulkCancels
+from timer_server.core.bulk_changes import BulkChanges
 from timer_server.core.bulk_starts import BulkStarts
 from timer_server.core.effects import STANDING, Now, WallClock, aim, remaining_ms, round_up
 from timer_server.core.expiry import Expiry
@@ -72,7 +72,7 @@ class Engine:
         self.plans = Plans(registry, timers, civil)
         self.order = self._ledger.order
         self.bulk_starts = BulkStarts(limits, self._ledger, self._room, places)
-        self.bulk_cancels = BulkCancels(self._ledger)
+        self.bulk_changes = BulkChanges(limits, self._ledger, self._room)
         self.expiry = Expiry(self._ledger, self._versions, self._readers, wall_clock, self.plans.is_changed)
         self._oldest_at_ms: int | None = None
 
@@ -293,9 +293,8 @@ class Engine:
         if found.state == "running":
             now = Now(now_ns) if found.wall is None else self._versions.now(now_ns)
             if remaining_ms(found, now) <= 0:
-                fired = self._versions.fired(found, now)
-                self._change_to(fired, found, now_ns)
-                return fired
+                self._change_to(self._versions.fired(found, now), found, now_ns)
+                return self._ledger.find(timer_id)  # as it was logged, with its trace
         return found
 
     def _change_to(self, timer: Countdown, before: Countdown, now_ns: int) -> None:

@@ -5,11 +5,13 @@ from itertools import islice
 
 from timer_protocol.durations import NS_PER_MS
 from timer_server.core.bulk_ends import Ends
+from timer_server.core.bulk_versions import Step
 from timer_server.core.effects import Now, WallClock, is_moved, round_up
 from timer_server.core.ledger import Ledger
 from timer_server.core.model import FIRED, Countdown
 from timer_server.core.plans.timers import PLAN_MARK
 from timer_server.core.readers import EndReaders
+from timer_server.core.records import columns_of
 from timer_server.core.versions import Versions
 
 TAKEN_UP_A_FIRE = 4
@@ -100,5 +102,6 @@ class Expiry:
         rows = self._ledger.take_due(now.ns // NS_PER_MS, most, PLAN_MARK)
         if rows:
             ledger = self._ledger
-            ledger.end_all(Ends(rows, FIRED, round_up(now.ns), ledger.last_place + 1, ledger.others))
+            step = Step(FIRED, round_up(now.ns))
+            ledger.end_all(Ends(columns_of(rows), step, ledger.last_place + 1, ledger.others))
         return len(rows)

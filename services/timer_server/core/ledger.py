@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from timer_protocol.messages import State, StateCounts
 from timer_server.core.bulk_ends import Ends
+from timer_server.core.bulk_versions import BulkVersions
 from timer_server.core.deadlines import Deadlines
 from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart, QueueEntry, ServerStarted
 from timer_server.core.held_specs import HeldSpecs
@@ -195,48 +196,68 @@ class Ledger:
         """
         return self._deadlines.take_due(now_ms, most, mark)
 
-    def rows_of(self, timer_ids: Sequence[str]) -> list[Row] | None:
-        """What the records of some timers have; None where not all are pending."""
+    def rows_of(self, timer_ids: Sequence[str], most_bytes: int) -> list[Row] | None:
+        """What the records of some timers have; None where not all are pending, or these have more bytes together."""
         records = [*map(self._pending.get, timer_ids)]
-        return None if None in records else unpack_rows(records)  # type: ignore[arg-type]  # none is None
+        if None in records or sum(map(len, records)) > most_bytes:  # type: ignore[arg-type]  # none is None
+            return None
+        return unpack_rows(records)  # type: ignore[arg-type]  # nor here
+
+    def change_all(self, versions: BulkVersions) -> None:
+        """Logs new versions of pending timers, which stay pending, and of which none is bound to the wall clock. Their
+        places have to follow the last one.
+        """
+        self._log_all(versions)
+        self._pending.update(zip(versions.before.ids, versions.records, strict=True))
+        dues_ms, count = versions.times.dues_ms, len(versions)
+        paused, paused_before = dues_ms.count(None), versions.before.dues_ms.count(None)
+        self._paused += paused - paused_before
+        if paused < count:
+            self._deadlines.add_all(
+                record for record, due_ms in zip(versions.records, dues_ms, strict=True) if due_ms is not None
+            )
+        self._deadlines.leave(count - paused_before)
 
     def end_all(self, ends: Ends) -> None:
         """Logs ends of pending timers, of which none is bound to the wall clock. Their places have to follow the last
         one. Those that have fired were taken by `take_due`; others leave the deadlines here.
         """
-        self.last_place += len(ends)
         self._log_all(ends)
-        for timer_id in ends.ids:
+        ids = ends.before.ids
+        for timer_id in ids:
             del self._pending[timer_id]
         places = self.places
         places.pending -= len(ends)
         places.ended += len(ends)
         if places.shares is not None:
-            for timer_id in ends.ids:
+            for timer_id in ids:
                 places.shares.count(timer_id, -1)
-        if min(ends.places_before) <= self.horizon:
-            both = zip(ends.places_before, ends.spec_places, strict=True)
-            self._obsolete += [before for before, spec in both if before <= self.horizon and before != spec]
-        self._ended[ends.state].update(zip(ends.ids, ends.places, strict=True))
+        self._ended[ends.state].update(zip(ids, ends.places, strict=True))
         if ends.kind_number != FIRED:
-            paused = ends.dues_ms.count(None)
+            paused = ends.before.dues_ms.count(None)
             self._paused -= paused
-            for _ in range(len(ends) - paused):
-                self._deadlines.leave()
+            self._deadlines.leave(len(ends) - paused)
 
-    def _log_all(self, ends: Ends) -> None:
-        """Logs ends, and offers them to readers, if there are any."""
-        if not (self._readers.count or self._traces or any(ends.spec_places)):
-            self._packed.append(Packed(len(self._entries), len(ends), ends.kind_number, ends))
-            self._entries += ends.records
-            self._records += ends.records
+    def _log_all(self, versions: BulkVersions) -> None:
+        """Logs versions of timers, notes which of those before are needed no more, and offers ends to readers, if there
+        are any."""
+        self.last_place += len(versions)
+        before, may_be_read = versions.before, versions.have_ended and self._readers.count
+        if min(before.places) <= self.horizon:
+            both = zip(before.places, before.spec_places, strict=True)
+            self._obsolete += [place for place, spec in both if place <= self.horizon and place != spec]
+        if not (may_be_read or self._traces or any(before.spec_places)):
+            self._packed.append(Packed(len(self._entries), len(versions), versions.kind_number, versions))
+            self._entries += versions.records
+            self._records += versions.records
             return
-        events = [self._traces.joined_to(unpack(record)) for record in ends.records]
+        events = [self._traces.joined_to(timer) for timer in versions]
         self._entries += events
         self._records += [pack(as_logged(event)) for event in events]
-        for event in events:
-            self._traces.pop(event.id, None)
-            self._readers.offer(event)
+        if versions.have_ended:
+            for event in events:
+                self._traces.pop(event.id, None)
+                self._readers.offer(event)
 
     def next_due_ms(self, by_wall: bool = False) -> int | None:
         """The earliest deadline on the timeline or, `by_wall`, by the wall clock; None where there is none."""

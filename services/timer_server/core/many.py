@@ -1,7 +1,7 @@
 """Requests about many timers at once: each timer is treated as by a request of its own, one after the other."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from heapq import merge
 from itertools import repeat
 from operator import itemgetter
@@ -29,10 +29,9 @@ from timer_protocol.messages import (
     RestartParams,
     ResumeParams,
     StartParams,
-    State,
 )
 from timer_protocol.plurals import counted
-from timer_server.core.bulk_cancels import Cancellable
+from timer_server.core.bulk_changes import Changing, Looked
 from timer_server.core.bulk_starts import Starts
 from timer_server.core.engine import Engine
 from timer_server.core.listing import Listing
@@ -50,8 +49,6 @@ _CHANGES: dict[Action, Callable[[str, ChangeManyParams], ChangeParams]] = {
     "restart": lambda timer_id, params: RestartParams(timer_id, params.key),
 }
 """For each action, the request about one timer that it stands for."""
-
-_PENDING: Set[State] = {"running", "paused"}
 
 
 class Timers:
@@ -71,13 +68,14 @@ class Timers:
         """Starts some of so many timers in one step; False, and nothing has changed, where one might be refused."""
         return self.engine.bulk_starts.start(starts, of_all, self.now_ns) is not None
 
-    def look_at_all(self, timer_ids: Sequence[str], key: str | None) -> Cancellable | None:
-        """Timers, if all may be cancelled in one step; None where one might be refused, or not change."""
-        return self.engine.bulk_cancels.look_at(timer_ids, key, self.now_ns)
+    def look_at_all(self, timer_ids: Sequence[str], params: ChangeManyParams, most_bytes: int) -> Looked | None:
+        """Timers as they are to be changed in one step; None where one might be refused or is overdue, or their
+        payloads have more bytes."""
+        return self.engine.bulk_changes.look_at(timer_ids, params, most_bytes, self.now_ns)
 
-    def cancel_all(self, timers: Cancellable, key: str | None) -> None:
-        """Cancels timers as they were looked at."""
-        self.engine.bulk_cancels.cancel(timers, key, self.now_ns)
+    def change_all(self, changing: Changing) -> None:
+        """Changes timers as they were looked at."""
+        self.engine.bulk_changes.change(changing)
 
     def ask(self, params: StartParams | GetParams) -> Countdown:
         """The timer after a request; one that has ended is read from the log. Raises `Refusal`."""
@@ -99,7 +97,7 @@ class NoTimers(Timers):
     def start_all(self, _: Starts, __: int) -> bool:
         return False
 
-    def look_at_all(self, _: Sequence[str], __: str | None) -> Cancellable | None:
+    def look_at_all(self, _: Sequence[str], __: ChangeManyParams, ___: int) -> Looked | None:
         return None
 
     def ask(self, _: StartParams | GetParams) -> Countdown:
@@ -182,8 +180,8 @@ def select(list_page: ListPage, params: ChangeManyParams, scan: int) -> Selectio
 def change_many(parts_of: PartsOf, ids: Sequence[str], params: ChangeManyParams, most_bytes: int) -> Changed:
     """Changes timers that were selected, in the order of their ids. It ends after that many bytes of payloads."""
     parts = [*parts_of(ids)]
-    if (cancelled := _cancel_all(parts, ids, params, most_bytes)) is not None:
-        return cancelled
+    if (changed := _change_all(parts, ids, params, most_bytes)) is not None:
+        return changed
     changes = _Changes(params)
     done = 0
     for position, timers in merge(*(zip(at, repeat(part), strict=False) for part, at in parts), key=itemgetter(0)):
@@ -194,25 +192,24 @@ def change_many(parts_of: PartsOf, ids: Sequence[str], params: ChangeManyParams,
     return changes.so_far(done)
 
 
-def _cancel_all(
+def _change_all(
     parts: Sequence[tuple[Timers, Sequence[int]]], ids: Sequence[str], params: ChangeManyParams, most_bytes: int
 ) -> Changed | None:
-    """Cancels timers in one step for each shard; None, and nothing has changed, where that might not come to the same
+    """Changes timers in one step for each shard; None, and nothing has changed, where that might not come to the same
     as one after the other."""
-    if params.action != "cancel" or params.dry_run or not set(params.states).issuperset(_PENDING):
+    if params.dry_run:
         return None
-    looked_at = []
+    looked_at, left_bytes, unchanged = [], most_bytes, 0
     for timers, positions in parts:
-        found = timers.look_at_all([ids[position] for position in positions], params.key)
+        found = timers.look_at_all([ids[position] for position in positions], params, left_bytes)
         if found is None:
             return None
-        looked_at.append((timers, found))
-    payload_bytes = sum(found.payload_bytes for _, found in looked_at)
-    if payload_bytes > most_bytes:
-        return None
-    for timers, found in looked_at:
-        timers.cancel_all(found, params.key)
-    return Changed(len(ids), 0, [], len(ids), payload_bytes)
+        looked_at.append((timers, found.changing))
+        left_bytes, unchanged = left_bytes - found.payload_bytes, unchanged + found.unchanged
+    for timers, changing in looked_at:
+        if changing is not None:
+            timers.change_all(changing)
+    return Changed(len(ids) - unchanged, unchanged, [], len(ids), most_bytes - left_bytes)
 
 
 class _Changes:

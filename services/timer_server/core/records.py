@@ -7,7 +7,7 @@ order of the log. See github.com/msgpack/msgpack, spec.md.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Raw, Struct, msgpack
 
@@ -35,7 +35,29 @@ Row = tuple[
 ]
 """What a record of a `Countdown` has: its tag, and its fields in order."""
 
+DUE_IN_ROW: Final = 1
 ID_IN_ROW: Final = 6
+
+
+class Columns(NamedTuple):
+    """Rows of some timers, by columns."""
+
+    tags: Sequence[int]
+    dues_ms: Sequence[int | None]
+    places: Sequence[int]
+    others: Sequence[int]
+    kind_numbers: Sequence[int]
+    started_ms: Sequence[int]
+    ids: Sequence[str]
+    durations_ms: Sequence[int]
+    revisions: Sequence[Revision | None]
+    spec_places: Sequence[int]
+    hours: Sequence[int | float]
+    minutes: Sequence[int | float]
+    seconds: Sequence[int | float]
+    labels: Sequence[str]
+    payloads: Sequence[bytes]
+
 
 SPEC_REPEATED_BYTES = 256
 """A spec with so many bytes of label, payload and trace is repeated in each entry of its timer; a larger one stands in
@@ -139,6 +161,11 @@ def _array_of(count: int) -> bytes:
 def unpack_rows(records: Sequence[Record]) -> list[Row]:
     """What records of `Countdown`s have, for less than unpacking each. Raises the same."""
     return _decode_rows(_array_of(len(records)) + b"".join(records))
+
+
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """The columns of rows, of which there are some."""
+    return Columns(*zip(*rows, strict=True))
 
 
 def earliest_due(moment_ms: int) -> Record:

@@ -3,26 +3,26 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from timer_server.core.bulk_ends import Ends
+from timer_server.core.bulk_versions import BulkVersions
 from timer_server.core.model import FIRED, Countdown, NewEntry
 from timer_server.core.records import Record, unpack
 
 
 class Packed(NamedTuple):
-    """Events of one kind that were made in one step, and are held as their records so far, from a position on. Those
-    that are ends come with their columns."""
+    """Events of one kind that were made in one step, and are held as their records so far, from a position on. All but
+    starts come with their columns."""
 
     position: int
     number: int
     kind_number: int
-    ends: Ends | None = None
+    versions: BulkVersions | None = None
 
     @property
     def lapsed_ms(self) -> Sequence[int]:
         """The deadlines at which timers have fired, in order."""
-        if self.ends is None or self.kind_number != FIRED:
+        if self.versions is None or self.kind_number != FIRED:
             return ()
-        return self.ends.dues_ms  # type: ignore[return-value]  # what has fired was running
+        return self.versions.before.dues_ms  # type: ignore[return-value]  # what has fired was running
 
 
 class TurnEntries:
@@ -63,12 +63,12 @@ class TurnEntries:
         return (entry for entry in self._held if isinstance(entry, Countdown)) if self.packed else self.events
 
     def parts(self) -> Iterator[Iterable[Countdown]]:
-        """The events of timers among them, in order; those of ends that were made in one step are `Ends`."""
+        """The events of timers among them, in order; all but starts that were made in one step are `BulkVersions`."""
         done = 0
         for packed in self.packed:
-            if packed.ends is not None:
+            if packed.versions is not None:
                 yield _events(self._held[done : packed.position])
-                yield packed.ends
+                yield packed.versions
                 done = packed.position + packed.number
         yield _events(self._held[done:])
 

@@ -9,7 +9,7 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.limits import Limits
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams, State
 from timer_server.core.effects import EFFECTS, Fields, Now, WallClock, bound_as_before, moved, round_up
-from timer_server.core.keys import knows, remembering
+from timer_server.core.keys import digest_of, knows, remembering
 from timer_server.core.ledger import Ledger
 from timer_server.core.model import FIRED, MOVED_BY_CLOCK, NUMBER_OF, Countdown, Revision
 from timer_server.core.places import NONE_BEGUN, Places
@@ -52,7 +52,7 @@ class Versions:
         """The timer after a request; itself where nothing changes. `begun` are those to be counted as pending besides,
         below each prefix. Raises `Refusal`.
         """
-        key, keys = params.key, timer.keys
+        key, keys = None if params.key is None else digest_of(params.key), timer.keys
         if key is not None and knows(keys, key):
             return timer
         request, effect = EFFECTS[type(params)]
@@ -63,8 +63,7 @@ class Versions:
             self._places.check(timer.id, begun)
         now = Now(now_ns) if timer.wall is None else self.now(now_ns)
         changed = effect(timer, params, now, self._limits_of_plans if PLAN_MARK in timer.id else self._limits)
-        keys = keys if key is None else remembering(keys, key)
-        return self._changed(timer, NUMBER_OF[change.kind], now, changed, keys)
+        return self._changed(timer, NUMBER_OF[change.kind], now, changed, remembering(keys, key))
 
     def _changed(self, timer: Countdown, kind_number: int, now: Now, changed: Fields, keys: bytes) -> Countdown:
         if self._readers.has_news:

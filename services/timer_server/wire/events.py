@@ -10,7 +10,7 @@ from timer_protocol.frames import BEAT_TOPIC, PLAN_TOPIC, event_topic
 from timer_protocol.messages import Beat
 from timer_protocol.plan_messages import Skipped
 from timer_server.access.admission import Admission
-from timer_server.core.bulk_ends import Ends
+from timer_server.core.bulk_versions import BulkVersions
 from timer_server.core.model import Countdown
 from timer_server.limits import EVENTS_QUEUED, SUBSCRIPTION_BYTES
 from timer_server.logs import fields, log
@@ -54,7 +54,10 @@ class Events(EndpointSocket):
 
     def publish(self, log_id: str, events: Iterable[Countdown]) -> None:
         """Sends events of a log to their subscribers. An event without subscribers is not encoded."""
-        wanted = self._wanted_ends(log_id, events) if isinstance(events, Ends) else self._wanted(log_id, events)
+        if isinstance(events, BulkVersions):
+            wanted = self._wanted_together(log_id, events)
+        else:
+            wanted = self._wanted(log_id, events)
         self._feed.send(self.socket, wanted)
         if self._feed.is_too_long:
             self.reason_to_reopen = "too many bytes of events wait for subscribers that do not read"
@@ -65,13 +68,14 @@ class Events(EndpointSocket):
             if self._subscriptions.wants(topic):
                 yield topic, encode(event.event_view(log_id))
 
-    def _wanted_ends(self, log_id: str, ends: Ends) -> Iterable[tuple[bytes, bytes]]:
-        state = ends.state
-        topics = [event_topic(timer_id, state) for timer_id in ends.ids]
+    def _wanted_together(self, log_id: str, versions: BulkVersions) -> Iterable[tuple[bytes, bytes]]:
+        kind = versions.kind
+        topics = [event_topic(timer_id, kind) for timer_id in versions.before.ids]
         are_wanted = self._subscriptions.want_which(topics)
         if not any(are_wanted):
             return ()
-        return zip(compress(topics, are_wanted), map(encode, compress(ends.views(log_id), are_wanted)), strict=True)
+        wanted = compress(versions.views(log_id), are_wanted)
+        return zip(compress(topics, are_wanted), map(encode, wanted), strict=True)
 
     def publish_skipped(self, skipped: Iterable[Skipped]) -> None:
         """Tells the subscribers of plans of moments that were skipped."""

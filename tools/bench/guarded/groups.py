@@ -1,11 +1,12 @@
 """All that the guard watches, in groups that are measured together."""
 
-from bench.guarded import ends, on_postgres, over_http, pending, starts, watchers
+from bench.guarded import ends, on_postgres, over_http, pages, pending, starts, watchers
 from bench.guarded.ratio import Measure
 from drivers.postgres import postgres_fault
 
 GROUPS: dict[str, Measure] = {
     "starts": starts.measured,
+    "pages": pages.measured,
     "watchers": watchers.measured,
     "pending": pending.measured,
     "herd": ends.herds,

@@ -7,6 +7,7 @@ from bench.peers import (
     beanstalkd_queues,
     beanstalkd_starts,
     redis_cancels,
+    redis_changes,
     redis_fan_out,
     redis_lateness,
     redis_memory,
@@ -29,6 +30,11 @@ def starts(run: Run) -> list[Alternative]:
 def cancels(run: Run) -> list[Alternative]:
     """Cancels in batches."""
     return redis_cancels.in_bulk(run) if has_redis(run) else []
+
+
+def changes(run: Run) -> list[Alternative]:
+    """Changes in pages."""
+    return redis_changes.in_pages(run) if has_redis(run) else []
 
 
 def concurrent(run: Run) -> list[Alternative]:

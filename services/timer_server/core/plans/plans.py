@@ -13,7 +13,7 @@ from timer_protocol.durations import NS_PER_MS
 from timer_protocol.errors import ErrorCode, Refusal
 from timer_server.core.effects import round_up
 from timer_server.core.entries import PlanPart
-from timer_server.core.keys import knows, remembering
+from timer_server.core.keys import digest_of, knows, remembering
 from timer_server.core.model import Countdown
 from timer_server.core.plans.chain import LOOK_COST, OCCURRENCE_COST, Chain
 from timer_server.core.plans.registry import Registry
@@ -188,7 +188,7 @@ class Plans:
         """Cancels the pending timer of a plan and starts the next. Raises `Refusal` (wrong_state)."""
         plan = self.find(plan_id, now_ns)
         settings, standing = plan.settings, plan.standing
-        if key is not None and knows(standing.keys, key):
+        if key is not None and knows(standing.keys, digest_of(key)):
             return plan
         if standing.state is not State.ACTIVE or standing.pending_ms is None:
             state = standing.state.name.lower()
@@ -213,7 +213,7 @@ class Plans:
         """
         plan = self.find(plan_id, now_ns)
         standing = plan.standing
-        if key is not None and knows(standing.keys, key):
+        if key is not None and knows(standing.keys, digest_of(key)):
             return plan, None
         has_place = self._timers.has_place()
         if has_place:
@@ -377,4 +377,4 @@ def _never_comes() -> Refusal:
 
 
 def _with(keys: bytes, key: str | None) -> bytes:
-    return keys if key is None else remembering(keys, key)
+    return keys if key is None else remembering(keys, digest_of(key))
