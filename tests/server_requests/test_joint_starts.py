@@ -25,7 +25,7 @@ from timer_protocol.errors import ErrorCode, Refusal
 from timer_protocol.frames import Message
 from timer_protocol.sender import ALL_RIGHTS, EVERYBODY, NOBODY, Sender
 from timer_server.requests.answers import Answer, JointAnswer
-from timer_server.requests.joint_starts import HELD_MOST
+from timer_server.requests.joint_starts import HELD_BYTES, HELD_MOST
 from timer_server.requests.plain_starts import FEW_APART
 from timer_server.requests.tally import Tally
 
@@ -202,6 +202,13 @@ def test_only_so_many_starts_are_held() -> None:
     assert len(taken_in(desk, messages[: HELD_MOST - 1], is_finished=False)) == 0
     assert len(replies(taken_in(desk, messages[HELD_MOST - 1 :], is_finished=False))) == HELD_MOST
     assert holds(desk)
+
+
+def test_long_requests_are_not_held() -> None:
+    desk = Desk()
+    (long,) = several(1, payload="x" * HELD_BYTES)
+    assert len(taken_in(desk, [long], is_finished=False)) == 1
+    assert not holds(desk)
 
 
 def test_a_request_that_comes_behind_starts_finds_them_applied() -> None:

@@ -13,6 +13,9 @@ from timer_server.requests.plain_starts import PlainStarts
 HELD_MOST = 64
 """Starts that are held at most: of more together each would cost no less."""
 
+HELD_BYTES = 4_096
+"""Bytes of a request that is held at most: of a longer one nearly all time goes to its payload."""
+
 _NAMED = b'"timer.start"'
 """Stands in nearly every request to start a timer, and in hardly any other: so few are decoded a second time."""
 
@@ -25,7 +28,8 @@ class JointStarts:
 
     def __init__(self, codec: Codec, limits: Limits, plain_starts: PlainStarts) -> None:
         self._decode = codec.decode
-        self._limits = limits
+        self._max_batch = limits.max_batch
+        self._most_bytes = min(limits.max_message_bytes, HELD_BYTES)
         self._plain_starts = plain_starts
         self._kind = plain_starts.kind
         self.messages: list[Message] = []
@@ -42,9 +46,9 @@ class JointStarts:
         body = frames[-1]
         if _NAMED not in body or not body.startswith(b"{") or frames[1:-1] not in _ENVELOPES:
             return None
-        if len(body) > self._limits.max_message_bytes:
+        if len(body) > self._most_bytes:
             return None
-        call = self._decode(body, self._limits.max_batch)
+        call = self._decode(body, self._max_batch)
         return call if type(call) is self._kind and self._plain_starts.is_plain(call) else None
 
     def hold(self, message: Message, call: MethodCall) -> None:
