@@ -71,9 +71,9 @@ class Metrics:
         """Counts messages that have come in."""
         self.messages += messages
 
-    def dropped(self) -> None:
-        """Counts a reply that could not be delivered."""
-        self.replies_dropped += 1
+    def dropped(self, replies: int) -> None:
+        """Counts replies that could not be delivered."""
+        self.replies_dropped += replies
 
     def settled(self, writes: Sequence[tuple[Shard, Writes]], took_ns: int, now_ns: int) -> None:
         """Counts the changes of a turn that have become durable, and how late the ends among them are."""

@@ -92,6 +92,9 @@ class Wire(QuietWire):
         self.replied_ns.append(self._machine.ns)
         return True
 
+    def reply_all(self, messages: Iterable[list[bytes]]) -> int:
+        return sum(not self.reply(frames) for frames in messages)
+
 
 class Hall(Desk):
     """A loop around a desk, at a moment of the test's choice, with one timer that ends at `due_ns`."""

@@ -72,6 +72,23 @@ def test_connections_are_cut_once_what_came_in_with_them_is_durable(
     assert hall.slow.done_ns[0] <= hall.wire.replied_ns[0] <= hall.wire.cut_ns[0]
 
 
+def test_starts_of_several_clients_share_a_turn_and_are_told_once_they_are_durable(hall: Hall) -> None:
+    hall.slow.commit_ns = NS_PER_MS
+    hall.slow.done_ns.clear()
+    together = range(RECEIVE_ENOUGH - 2)
+    asked = [request("timer.start", number, id=f"a/{number}", hours=1) for number in together]
+    hall.wire.requests = [ASK, *reversed(asked), ASK]
+
+    hall.turn(hall.wire.socket)
+
+    (done_ns,) = hall.slow.done_ns
+    assert len(hall.wire.replied_ns) == RECEIVE_ENOUGH
+    assert min(hall.wire.replied_ns) >= done_ns
+    assert [event.id for _, event in hall.wire.told] == [f"a/{number}" for number in together]
+    told = hall.parts.metrics.requests.by_method_and_error()
+    assert {("timer.start", "", len(together)), ("server.info", "", 2)} <= {*told}
+
+
 def test_it_never_takes_in_for_longer_than_its_time(hall: Hall) -> None:
     hall.slow.commit_ns = 1_000 * NS_PER_MS
     hall.begin("another", 60)

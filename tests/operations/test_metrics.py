@@ -82,7 +82,7 @@ def test_events_are_counted_by_kind_and_ends_by_how_late_they_were() -> None:
 def test_messages_and_dropped_replies_are_counted() -> None:
     metrics = Metrics({0: Bench().engine.counts()})
     metrics.received(3)
-    metrics.dropped()
+    metrics.dropped(1)
 
     assert {"timer_messages_total 3.0", "timer_replies_dropped_total 1.0"} <= set(told(metrics))
 

@@ -11,7 +11,7 @@ from timer_server.core.plans.hints import skipped_moments
 from timer_server.logs import fields, log
 from timer_server.loop.peer_traffic import PeerTraffic
 from timer_server.metrics import Metrics
-from timer_server.requests.answers import Answer, PartAnswer, PeerAnswer
+from timer_server.requests.answers import Answer, JointAnswer, JsonAnswer, PeerAnswer, TextAnswer
 from timer_server.requests.parked import Parked
 from timer_server.requests.shard import Shard, Writes
 from timer_server.store.base import Anchor
@@ -22,6 +22,8 @@ WAKE_MOST = 200
 """Parked requests answered together with the turn that has woken them; a chore answers the others."""
 
 _DROPS_LOGGED_EVERY_NS = 10_000_000_000
+
+_TO_A_CLIENT = (JsonAnswer, TextAnswer)
 
 
 class Teller:
@@ -40,16 +42,21 @@ class Teller:
     def send(self, answers: Iterable[Answer]) -> None:
         """Sends replies, and counts those that no peer takes."""
         to_servers: list[PeerAnswer] = []
+        dropped = 0
         for answer in answers:
-            if isinstance(answer, PeerAnswer):
-                to_servers.append(answer)
-            elif isinstance(answer, PartAnswer):
-                answer.tell()
-            else:
+            if isinstance(answer, _TO_A_CLIENT):
                 answer.count(self._metrics.requests)
-                if not self._commands.reply(answer.frames()):
-                    self._dropped += 1
-                    self._metrics.dropped()
+                dropped += not self._commands.reply(answer.frames())
+            elif isinstance(answer, JointAnswer):
+                answer.count(self._metrics.requests)
+                dropped += self._commands.reply_all(answer.all_frames())
+            elif isinstance(answer, PeerAnswer):
+                to_servers.append(answer)
+            else:
+                answer.tell()
+        if dropped:
+            self._dropped += dropped
+            self._metrics.dropped(dropped)
         if to_servers and self._peer_traffic is not None:
             self._peer_traffic.reply(to_servers)
 

@@ -49,7 +49,7 @@ RECEIVE_NS = 4 * NS_PER_MS
 RECEIVE_ENOUGH = 32
 """Messages that are enough for a turn: while they are made durable and answered, clients write the next ones. If a turn
 took all, clients and server would wait for each other. On a slow disk more have to share a commit, so a turn receives
-for at least as long as the last commit took."""
+for at least half as long as the last commit took."""
 
 CHORE_BUDGET = 500
 """Timers fired in one step, so that no request waits for a herd of ends; other chores do as much work."""
@@ -221,26 +221,32 @@ class Loop:
 
     def _receive(self) -> None:
         """Applies requests. The clock is read after each message, so that no timer begins before it was asked for."""
-        clock, commands, dispatcher = self._clock, self._commands, self._dispatcher
-        received = 0
-        begun_ns = clock.now_ns()
-        until_ns = begun_ns + RECEIVE_NS
+        clock, commands, dispatcher, answers = self._clock, self._commands, self._dispatcher, self._answers
+        received, is_empty = 0, False
+        now_ns = clock.now_ns()
+        until_ns = now_ns + RECEIVE_NS
         # Unless the queue was seen empty lately, a turn receives for its full time, to find whether it can be emptied.
-        enough_ns = begun_ns + self._commit_ns if self._upkeep.intake.has_caught_up else until_ns
-        while (message := commands.receive()) is not None:
+        enough_ns = now_ns + self._commit_ns // 2 if self._upkeep.intake.has_caught_up else until_ns
+        while not is_empty:
+            message = commands.receive()
+            if message is None:
+                is_empty = not dispatcher.finish(now_ns, answers)  # while it applies some, more may come
+                continue
             received += 1
             now_ns = clock.now_ns()
-            answer = dispatcher.handle(message, now_ns)
-            if answer is not None and not answer.missing:
-                self._answers.append(answer)
+            if received == 1 and not commands.has_more():  # as for a client that is alone
+                dispatcher.apply(message, now_ns, answers)
+                is_empty = not commands.has_more()
+            else:
+                dispatcher.take_in(message, now_ns, answers)
             if dispatcher.failure is not None:
                 raise dispatcher.failure
             if now_ns > until_ns or (received >= RECEIVE_ENOUGH and now_ns > enough_ns):
                 break
-            if received == 1 and not commands.has_more():  # as for a client that is alone
-                message = None
-                break
-        self._upkeep.intake.note(is_empty=message is None)
+        dispatcher.finish(now_ns, answers)
+        if dispatcher.failure is not None:
+            raise dispatcher.failure
+        self._upkeep.intake.note(is_empty)
         if received:
             self._metrics.received(received)
 

@@ -1,10 +1,11 @@
 """Answers, one for each message that gets a reply. An answer is sent once it is complete."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from timer_protocol.codec import Failure, MethodCall, RequestId, Result, encode
 from timer_protocol.errors import ErrorCode, Refusal, RpcError
+from timer_protocol.frames import Message
 from timer_protocol.sender import Sender
 from timer_server.requests.between_servers import PeerError, PeerMoved, PeerReply, PeerResult, PeerWaiting
 from timer_server.requests.room import ReplyRoom
@@ -167,6 +168,36 @@ class TextAnswer:
         return [*self.envelope, *self._texts]
 
 
+class JointAnswer:
+    """The answers to messages of one request each, all of one kind, that were applied together and have succeeded."""
+
+    __slots__ = ("_kind", "_messages", "_replies")
+
+    missing = 0
+
+    def __init__(self, messages: Sequence[Message], kind: Kind, replies: Sequence[Result]) -> None:
+        self._messages = messages
+        self._kind = kind
+        self._replies: Sequence[Result | Failure] = replies
+
+    def fail(self, refusal: Refusal) -> None:
+        """Turns every response into an error."""
+        self._replies = [Failure(refusal.to_error(), reply.id) for reply in self._replies]
+
+    def count(self, tally: Tally) -> None:
+        """Counts what is told."""
+        kinds = [self._kind] * len(self._replies)
+        if isinstance(self._replies[0], Failure):  # then all are
+            tally.count_each(kinds, self._replies)
+        else:
+            tally.count(kinds)
+
+    def all_frames(self) -> Iterator[list[bytes]]:
+        """The messages, each whole and with its envelope first."""
+        for message, reply in zip(self._messages, self._replies, strict=True):
+            yield [*message.frames[:-1], encode(reply)]
+
+
 class PeerAnswer:
     """The answer to a request that another server has sent on: its reader is that server.
 
@@ -266,6 +297,6 @@ class PartAnswer(ABC):
         """Tells the reader what the outcome is."""
 
 
-Answer = JsonAnswer | TextAnswer | PeerAnswer | PartAnswer
+Answer = JsonAnswer | JointAnswer | TextAnswer | PeerAnswer | PartAnswer
 Waiting = JsonAnswer | PeerAnswer | PartAnswer
 """Answers of which a part may be still to come."""

@@ -21,6 +21,7 @@ from timer_server.limits import ENVELOPE_BYTES, FRAMES_MAXIMUM
 from timer_server.logs import fields, log
 from timer_server.requests.answers import STORE_AWAY, Answer, JsonAnswer, TextAnswer
 from timer_server.requests.dialogue import SeedDialogue
+from timer_server.requests.joint_starts import JointStarts
 from timer_server.requests.methods import Handler
 from timer_server.requests.parked import Parked
 from timer_server.requests.plain_starts import PlainStarts
@@ -60,11 +61,12 @@ class Dispatcher:
         """`new_id` makes an id at a moment, which begins with a prefix.
 
         `queue_prefix` looks up the prefix of a queue by its name; None where there is no such queue. `plain_starts`
-        applies starts of a batch together, where this server has all timers.
+        applies starts of a batch together, and those of several messages, where this server has all timers.
         """
         self._codec = codec
         self._handlers: dict[type, Handler] = {codec.call_type(name): handler for name, handler in handlers.items()}
         self._plain_starts = plain_starts
+        self._held_starts = None if plain_starts is None else JointStarts(codec, limits, plain_starts)
         self._dialogue = SeedDialogue()
         self._parked = parked
         self.failure: StoreError | None = None
@@ -91,6 +93,44 @@ class Dispatcher:
             return TextAnswer(envelope, [_TOO_MANY_BYTES])
         start = partial(self._start, sender, now_ns)
         return TextAnswer(envelope, self._dialogue.reply(frames[0], body, now_ns, start))
+
+    def take_in(self, message: Message, now_ns: int, answers: list[Answer]) -> None:
+        """Applies one message behind those that were taken in before it, and adds the answers that may be sent by now.
+
+        A start that may be applied together with those of the next messages is held until then; or until `finish`.
+        """
+        held = self._held_starts
+        if held is not None:
+            start = held.start_in(message)
+            if start is not None and self._may_start(start, message.sender, now_ns):
+                held.hold(message, start)
+                if held.are_enough:
+                    self.finish(now_ns, answers)
+                return
+            self.finish(now_ns, answers)
+        self.apply(message, now_ns, answers)
+
+    def apply(self, message: Message, now_ns: int, answers: list[Answer]) -> None:
+        """Applies one message at once, and adds its answer where there is one to send by now."""
+        answer = self.handle(message, now_ns)
+        if answer is not None and not answer.missing:
+            answers.append(answer)
+
+    def finish(self, now_ns: int, answers: list[Answer]) -> bool:
+        """Applies the starts that are held, and adds their answers. Returns whether there were any."""
+        held = self._held_starts
+        if held is None or not held.calls:
+            return False
+        together = held.apply(now_ns)
+        if together is not None:
+            answers.append(together)
+        else:
+            for message, start in zip(held.messages, held.calls, strict=True):
+                answer = self._answer(start, message.frames[:-1], now_ns, message.sender)
+                if answer is not None:
+                    answers.append(answer)
+        held.let_go()
+        return True
 
     def refuse(self, frames: list[bytes], refusal: Refusal) -> Answer | None:
         """The answer to a message that is refused as a whole."""
@@ -201,6 +241,15 @@ class Dispatcher:
         except Exception as error:
             self.failed(error)
         room.left_bytes = left_bytes
+
+    def _may_start(self, start: MethodCall, sender: Sender, now_ns: int) -> bool:
+        """Whether a sender may ask for a start. Where it has named no id, it gets one that begins with its prefix."""
+        if sender.is_restricted:
+            try:
+                start.params = self._narrow(start, sender, now_ns)
+            except Refusal:
+                return False
+        return True
 
     def _start(self, sender: Sender, now_ns: int, params: StartParams) -> object:
         """Starts a timer of the dialogue. Raises `Refusal`."""

@@ -1,4 +1,4 @@
-"""Plain starts that stand one after the other in a batch: applied in one step, where none of them can be refused.
+"""Plain starts, of a batch or of several messages: applied in one step, where none of them can be refused.
 
 A start is plain where it asks for an amount of time and has no trace. What each is answered is what it would be as a
 message of its own, at the same moment.
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
-from timer_protocol.codec import MethodCall, Result
+from timer_protocol.codec import MethodCall, RequestId, Result
 from timer_protocol.durations import NS_PER_MS
 from timer_protocol.messages import StartParams, Timer
 from timer_protocol.sender import Sender
@@ -20,7 +20,10 @@ from timer_server.requests.room import ReplyRoom
 from timer_server.requests.shard import Shard
 
 FEW = 8
-"""Fewer starts than these cost no less together than one after the other."""
+"""Fewer starts of a batch than these cost no less together than one after the other."""
+
+FEW_APART = 12
+"""The same of starts that came in messages of their own."""
 
 
 class PlainStarts:
@@ -46,10 +49,33 @@ class PlainStarts:
         payload_bytes = sum(map(len, starts.payloads or ()))
         if room.left_entries <= 0 or payload_bytes > room.left_bytes:
             return None
-        begun = self._shard.engine.bulk_starts.start(starts, len(calls), self._shard.at(now_ns))
+        results = self._started(starts, request_ids, now_ns)
+        if results is not None:
+            room.left_bytes -= payload_bytes
+        return results
+
+    def is_plain(self, call: MethodCall) -> bool:
+        """Whether a start is plain, and no notification."""
+        params: StartParams = call.params
+        is_usual = params.at is None and params.zone is None and params.past == _PAST and params.trace is UNSET
+        return is_usual and call.id is not UNSET
+
+    def apply_apart(self, calls: Sequence[MethodCall], now_ns: int) -> Sequence[Result] | None:
+        """The results of plain starts that came in messages of their own, and that their senders may ask for; None, and
+        nothing has changed, where one might be refused."""
+        if len(calls) < FEW_APART:
+            return None
+        starts = self._starts([call.params for call in calls], now_ns, "")
+        return None if starts is None else self._started(starts, [call.id for call in calls], now_ns)
+
+    def _started(
+        self, starts: Starts, request_ids: Sequence[RequestId | UnsetType], now_ns: int
+    ) -> Sequence[Result] | None:
+        """The results of starts, each with the id of its request; None, and nothing has changed, where one might be
+        refused."""
+        begun = self._shard.engine.bulk_starts.start(starts, len(request_ids), self._shard.at(now_ns))
         if begun is None:
             return None
-        room.left_bytes -= payload_bytes
         return list(map(Result, _views(starts, begun), request_ids))  # type: ignore[arg-type]  # none is unset
 
     def _starts(self, params: Sequence[StartParams], now_ns: int, prefix: str) -> Starts | None:
@@ -64,6 +90,8 @@ class PlainStarts:
 
 _USUAL = astuple(StartParams())[-4:]
 """Of `at`, `zone`, `past` and `trace` what a plain start has."""
+
+_PAST = _USUAL[2]
 
 
 def _may_start(sender: Sender, ids: Sequence[str]) -> bool:

@@ -36,16 +36,18 @@ class Backlog:
 
         Raises `ZMQError` where the peer is gone or its queue is full.
         """
-        peer = frames[0]
+        peer, since_fence = frames[0], self._since_fence
         size = sum(map(len, frames))
         if self._queues and not self._has_room(peer, size):
             return False
-        size += self._since_fence.get(peer, 0)
-        if size < FENCE_BYTES:
-            send(socket, frames)
-            self._count(peer, size)
-        else:
+        size += since_fence.get(peer, 0)
+        if size >= FENCE_BYTES:
             self._add_fence(peer, send_fence(socket, frames), size)
+            return True
+        send(socket, frames)
+        if len(since_fence) >= _PEERS_COUNTED:
+            since_fence.clear()
+        since_fence[peer] = size
         return True
 
     def _has_room(self, peer: bytes, size: int) -> bool:
@@ -56,11 +58,6 @@ class Backlog:
         if self._size >= BACKLOG_BYTES:
             self._settle(_PEERS_SETTLED_IF_FULL)
         return self._size < BACKLOG_BYTES or (queue is None and size < FENCE_BYTES)
-
-    def _count(self, peer: bytes, size: int) -> None:
-        if len(self._since_fence) >= _PEERS_COUNTED:
-            self._since_fence.clear()
-        self._since_fence[peer] = size
 
     def _add_fence(self, peer: bytes, tracker: zmq.MessageTracker, size: int) -> None:
         self._since_fence.pop(peer, None)

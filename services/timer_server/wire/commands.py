@@ -1,5 +1,7 @@
 """The commands socket: a ROUTER that takes requests and sends their replies."""
 
+from collections.abc import Iterable
+
 import zmq
 
 from timer_protocol.frames import Message
@@ -13,6 +15,8 @@ from timer_server.wire.multipart import is_readable, receive_from_router
 from timer_server.wire.routing_ids import is_chosen
 
 _HEARTBEAT_MS = 5_000
+
+_GONE_OR_FULL = (zmq.EHOSTUNREACH, zmq.EAGAIN)
 
 
 class Commands(EndpointSocket):
@@ -50,9 +54,21 @@ class Commands(EndpointSocket):
         try:
             return self._backlog.send(self.socket, frames)
         except zmq.ZMQError as error:
-            if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+            if error.errno in _GONE_OR_FULL:
                 return False
             raise
+
+    def reply_all(self, messages: Iterable[list[bytes]]) -> int:
+        """Sends replies to peers; returns how many of them are gone or do not read."""
+        dropped, socket, send = 0, self.socket, self._backlog.send
+        for frames in messages:
+            try:
+                dropped += not send(socket, frames)
+            except zmq.ZMQError as error:
+                if error.errno not in _GONE_OR_FULL:
+                    raise
+                dropped += 1
+        return dropped
 
     def _make(self, context: Context, endpoint: str) -> Socket:
         socket = new_socket(context, zmq.ROUTER, REPLIES_QUEUED, endpoint)
