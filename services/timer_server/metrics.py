@@ -80,17 +80,17 @@ class Metrics:
         self.commit.add(took_ns / _NS_PER_S)
         events = self.events
         for shard, part in writes:
-            changes, now_s = part.changes, shard.at(now_ns) / _NS_PER_S
+            changes, now_ms = part.changes, shard.at(now_ns) / NS_PER_MS
             if shard.number in self.counts:  # it may have been given away meanwhile
                 self.counts[shard.number] = part.counts
             for together in changes.entries.packed:
                 events[together.kind_number] += together.number
-                self.lateness.add_all([max(now_s - due_ms / _MS_PER_S, 0.0) for due_ms in together.lapsed_ms])
+                self.lateness.add_lapsed(together.lapsed_ms, now_ms)
             for event in changes.entries.events_apart():
                 kind_number = event.kind_number
                 events[kind_number] += 1
                 if kind_number == FIRED and (due_at_ms := event.due_on_timeline_ms) is not None:
-                    self.lateness.add(max(now_s - due_at_ms / _MS_PER_S, 0.0))
+                    self.lateness.add(max(now_ms - due_at_ms, 0.0) / _MS_PER_S)
             if changes.entries.has_others:
                 for moments in skipped_moments(changes):
                     self.skipped[moments.reason] += moments.count

@@ -1,6 +1,8 @@
-"""Deadlines: the heap gives out what a sorted list would, and does not keep the dead."""
+"""Deadlines: runs and heaps give out what a sorted list would, and do not keep the dead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from types import ModuleType
 
 import pytest
 from hypothesis import strategies as st
@@ -9,9 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from drivers.builders import Bench, make_timer
 from timer_protocol.messages import CancelParams, ExtendParams, PauseParams, RestartParams, ResumeParams
 from timer_server.core import deadlines as deadlines_module
-from timer_server.core.deadlines import _DROPS, _MOVES, Deadlines
+from timer_server.core import runs as runs_module
+from timer_server.core.deadlines import _DROPS, _LOOKS, Deadlines
 from timer_server.core.model import Countdown
 from timer_server.core.records import ID_IN_ROW, Record, pack, unpack
+from timer_server.core.runs import _MOST, CHUNK
 
 
 def make_record(timer_id: str, due_at_ms: int | None) -> Record:
@@ -19,7 +23,7 @@ def make_record(timer_id: str, due_at_ms: int | None) -> Record:
     return pack(make_timer(timer_id, due_at_ms=due_at_ms))
 
 
-ids = st.sampled_from("abcdef")
+ids = st.sampled_from("abcdefgh")
 moments = st.integers(0, 20)
 
 
@@ -58,8 +62,19 @@ class DeadlinesMachine(RuleBasedStateMachine):
         for timer_id in running:
             self.place += 1
             self.timers[timer_id] = pack(make_timer(timer_id, due_at_ms=due_at_ms, place=self.place))
-        self.deadlines.add_all(self.timers[timer_id] for timer_id in running)
+        self.deadlines.add_all([self.timers[timer_id] for timer_id in running])
         self.deadlines.leave(len(running))
+
+    @rule(due_ms=st.dictionaries(ids, moments), in_order=st.booleans())
+    def start_together(self, due_ms: dict[str, int], in_order: bool) -> None:
+        """Starts of several timers, which may come in the order of their deadlines."""
+        new = [one for one in due_ms.items() if one[0] not in self.timers]
+        records = []
+        for timer_id, due_at_ms in sorted(new, key=itemgetter(1)) if in_order else new:
+            self.place += 1
+            records.append(pack(make_timer(timer_id, due_at_ms=due_at_ms, place=self.place)))
+            self.timers[timer_id] = records[-1]
+        self.deadlines.add_all(records)
 
     @rule(timer_id=ids)
     def pause(self, timer_id: str) -> None:
@@ -103,6 +118,11 @@ class DeadlinesMachine(RuleBasedStateMachine):
         self.deadlines.load(filter(is_running, self.timers.values()))
 
     @invariant()
+    def the_dead_are_counted(self) -> None:
+        assert self.deadlines._dead == len(self.deadlines) - len(self.in_order())
+        assert len(self.deadlines) == sum(1 for _ in self.deadlines.in_order())
+
+    @invariant()
     def earliest_is_that_of_a_sorted_list(self) -> None:
         in_order = self.in_order()
         earliest = in_order[0][0] if in_order else None
@@ -127,23 +147,49 @@ class DeadlinesMachine(RuleBasedStateMachine):
         return sorted((timer.due_at_ms, timer.place, timer.id) for timer in timers if timer.due_at_ms is not None)
 
 
-class EagerMachine(DeadlinesMachine):
-    """The same where hardly anything has to die before a new heap is begun, and little is done at a time."""
+class PatchedMachine(DeadlinesMachine):
+    """The same with other numbers."""
 
-    patience = 100
+    patches: Sequence[tuple[ModuleType, str, int]] = ()
 
     def __init__(self) -> None:
         super().__init__()
         self._patch = pytest.MonkeyPatch()
-        for name, value in {"_SLACK": 0, "_MOVES": 1, "_DROPS": 1}.items():
-            self._patch.setattr(deadlines_module, name, value)
+        for module, name, value in self.patches:
+            self._patch.setattr(module, name, value)
 
     def teardown(self) -> None:
         self._patch.undo()
 
 
+SHORT_RUNS = ((runs_module, "_LEAST", 1), (runs_module, "_MOST", 2), (deadlines_module, "CHUNK", 2))
+EAGER = ((deadlines_module, "_SLACK", 0), (deadlines_module, "_LOOKS", 1), (deadlines_module, "_DROPS", 1))
+
+
+class RunsMachine(PatchedMachine):
+    """Two runs at most, of small chunks, which begin with any record."""
+
+    patches = SHORT_RUNS
+
+
+class EagerMachine(PatchedMachine):
+    """Hardly anything has to die before records are looked at, and little is done at a time."""
+
+    patience = 100
+    patches = (*SHORT_RUNS, *EAGER)
+
+
+class EagerHeapMachine(PatchedMachine):
+    """The same without runs."""
+
+    patience = 100
+    patches = EAGER
+
+
 TestDeadlines = DeadlinesMachine.TestCase
+TestRuns = RunsMachine.TestCase
 TestEagerDeadlines = EagerMachine.TestCase
+TestEagerHeap = EagerHeapMachine.TestCase
 
 
 def test_all_come_out_in_order() -> None:
@@ -234,17 +280,20 @@ class Counted(dict[str, Record]):
         return super().get(timer_id, default)  # type: ignore[call-overload,no-any-return]
 
 
-def of_many(count: int) -> tuple[Counted, Deadlines]:
-    """Deadlines of many timers, due one after the other."""
-    timers = Counted((f"{number}", make_record(f"{number}", due_at_ms=number)) for number in range(count))
+def of_many(count: int, is_in_order: bool = True) -> tuple[Counted, Deadlines]:
+    """Deadlines of many timers, due one after the other, and started in that order or in none."""
+    numbers = [number * (1 if is_in_order else 7919) % count for number in range(count)]
+    timers = Counted((f"{number}", make_record(f"{number}", due_at_ms=number)) for number in numbers)
     deadlines = Deadlines(timers)
     deadlines.load(timers.values())
+    assert len(deadlines._heap) == (0 if is_in_order else count)
     return timers, deadlines
 
 
+@pytest.mark.parametrize("is_in_order", [True, False], ids=["in order", "in no order"])
 @pytest.mark.parametrize("order", [1, -1], ids=["earliest first", "latest first"])
-def test_no_call_takes_long_where_most_of_many_end_before_their_time(order: int) -> None:
-    timers, deadlines = of_many(20_000)
+def test_no_call_takes_long_where_most_of_many_end_before_their_time(order: int, is_in_order: bool) -> None:
+    timers, deadlines = of_many(20_000, is_in_order)
     most = 0
     for number in list(range(1, 19_000))[::order]:
         del timers[f"{number}"]
@@ -264,8 +313,9 @@ def test_no_call_takes_long_where_most_of_many_end_before_their_time(order: int)
     assert left == [0, *range(19_000, 20_000)]
 
 
-def test_many_that_leave_at_once_move_as_many_as_if_each_left_by_itself() -> None:
-    timers, deadlines = of_many(20_000)
+@pytest.mark.parametrize("is_in_order", [True, False], ids=["in order", "in no order"])
+def test_of_many_that_leave_at_once_as_many_are_looked_at_as_if_each_left_by_itself(is_in_order: bool) -> None:
+    timers, deadlines = of_many(20_000, is_in_order)
     most = 0
     for number in range(0, 19_000, 500):
         for dead in range(number, number + 500):
@@ -274,16 +324,17 @@ def test_many_that_leave_at_once_move_as_many_as_if_each_left_by_itself() -> Non
         deadlines.leave(500)
         most = max(most, timers.looked_at)
 
-    assert most == 500 * _MOVES
+    assert abs(most - 500 * _LOOKS) < CHUNK
     assert len(deadlines) < 2 * len(timers) + 2 * 64 + 1_000
 
 
-def test_where_none_of_many_leaves_nothing_is_looked_at() -> None:
-    timers, deadlines = of_many(1_000)
+@pytest.mark.parametrize("is_in_order", [True, False], ids=["in order", "in no order"])
+def test_where_none_of_many_leaves_nothing_is_looked_at(is_in_order: bool) -> None:
+    timers, deadlines = of_many(1_000, is_in_order)
     for number in range(600):
         del timers[f"{number}"]
     deadlines.leave(600)
-    assert deadlines._old
+    assert deadlines._unswept if is_in_order else deadlines._old
     timers.looked_at = 0
 
     deadlines.leave(0)  # all were paused
@@ -334,3 +385,57 @@ def test_a_timer_that_moved_away_and_back_comes_out_once() -> None:
 
     assert deadlines.pop_due(100) is None
     assert deadlines.next_due_ms() is None
+
+
+def started_together(deadlines: Deadlines, timers: dict[str, Record], name: str, *dues_ms: int) -> None:
+    """Adds the records of timers that were started together."""
+    places = range(len(timers) + 1, len(timers) + 1 + len(dues_ms))
+    records = [
+        pack(make_timer(f"{name}/{place}", due_at_ms=due_ms, place=place))
+        for place, due_ms in zip(places, dues_ms, strict=True)
+    ]
+    timers.update({unpack(record).id: record for record in records})
+    deadlines.add_all(records)
+
+
+def test_what_comes_in_order_is_in_runs_and_the_rest_in_the_heap() -> None:
+    timers: dict[str, Record] = {}
+    deadlines = Deadlines(timers)
+    started_together(deadlines, timers, "first", *100 * [5])
+    started_together(deadlines, timers, "behind", *range(5, 105))
+    started_together(deadlines, timers, "before", *range(100))
+    started_together(deadlines, timers, "in no order", *range(50), *range(50))
+    started_together(deadlines, timers, "few", 7, 8, 9)
+    deadlines.add(make_record("one", 200))
+
+    assert [run.count for run in deadlines._runs] == [200, 100]
+    assert len(deadlines._heap) == 104
+
+
+def test_where_there_are_enough_runs_one_that_is_no_longer_gives_way() -> None:
+    timers: dict[str, Record] = {}
+    deadlines = Deadlines(timers)
+    for number in range(_MOST):
+        started_together(deadlines, timers, f"{number}", *(64 if number == 3 else 128) * [1000 - number])
+    started_together(deadlines, timers, "shorter", *63 * [10])
+    assert len(deadlines._heap) == 63
+    started_together(deadlines, timers, "as long", *64 * [9])
+
+    assert [run.count for run in deadlines._runs] == [*(_MOST - 1) * [128], 64]
+    assert len(deadlines._heap) == 63 + 64
+    assert len(deadlines.take_due(2000, 10_000, "~")) == len(timers) == len(set(timers))
+
+
+def test_a_herd_that_was_started_in_order_is_taken_from_its_run_whatever_was_started_since() -> None:
+    timers: dict[str, Record] = {}
+    deadlines = Deadlines(timers)
+    for batch in range(20):
+        started_together(deadlines, timers, f"herd/{batch}", *500 * [1000 + batch % 3])
+    started_together(deadlines, timers, "later", *100 * [5000])
+    deadlines.add(make_record("alone", 6000))
+
+    assert len(deadlines._heap) == 1
+    taken = [row[1] for row in deadlines.take_due(2000, 100_000, "~")]
+    assert taken == sorted(taken)
+    assert len(taken) == 10_000
+    assert [run.count for run in deadlines._runs] == [100]

@@ -271,12 +271,21 @@ def test_a_duration_counts_from_the_bound_that_it_does_not_exceed(duration_s: fl
     assert distribution.sum_s == duration_s
 
 
-@given(st.lists(st.floats(0, 100) | st.sampled_from([0.0001, 0.5, 60.0])))
-def test_many_durations_count_as_one_after_the_other(durations_s: list[float]) -> None:
+@given(st.lists(st.integers(0, 100_000) | st.sampled_from([0, 1, 500, 60_000])))
+def test_moments_that_have_lapsed_count_as_one_after_the_other(durations_ms: list[int]) -> None:
+    now_ms = 1_700_000_000_000.0
     one, many = Distribution(), Distribution()
-    for duration_s in durations_s:
-        one.add(duration_s)
-    many.add_all(durations_s)
+    for duration_ms in durations_ms:
+        one.add(duration_ms / 1000)
+    many.add_lapsed(sorted(int(now_ms) - duration_ms for duration_ms in durations_ms), now_ms)
 
     assert many.buckets() == one.buckets()
     assert many.sum_s == pytest.approx(one.sum_s)
+
+
+def test_a_moment_counts_by_what_has_passed_of_a_millisecond_since() -> None:
+    distribution = Distribution()
+    distribution.add_lapsed([1_700_000_000_000, 1_700_000_000_001], 1_700_000_000_001.05)
+
+    assert [count for _, count in distribution.buckets()[:5]] == [1, 1, 1, 1, 2]
+    assert distribution.sum_s == pytest.approx(0.0011, abs=1e-6)

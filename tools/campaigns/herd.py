@@ -1,13 +1,12 @@
 """A herd: very many timers due in the same second, while a client goes on asking."""
 
-import time
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
 
 import msgspec
 import zmq
 
+from bench.herd import asked_by, asker
 from campaigns.campaign import Campaign, Length, Report
 from campaigns.load_beside import load_beside
 from campaigns.samples import percentiles_ms, wall_ms
@@ -16,31 +15,6 @@ from timer_protocol import messages
 
 BATCH = 500
 HEARING_LIMIT_MS = 60_000
-
-
-class Asking:
-    """A client that asks one thing after another in a thread, and notes how long each took."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
-        self._stop = Event()
-        self._thread = Thread(target=self._run, daemon=True)
-        self.took_ms: list[float] = []
-
-    def __enter__(self) -> "Asking":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        with requester(self._endpoint) as rpc:
-            while not self._stop.wait(0.001):
-                begun_s = time.perf_counter()
-                rpc.call("timer.start", hours=1)
-                self.took_ms.append((time.perf_counter() - begun_s) * 1000)
 
 
 def start(endpoint: str, how_many: int, due_ms: float) -> None:
@@ -92,19 +66,20 @@ def run(folder: Path, length: Length, dice: Random) -> Report:
     ):
         socket.subscribe(b"herd/")
         start(server.commands, how_many, wall_ms() + length.pick(2_000, 15_000))
-        with Asking(server.commands) as asking:
+        with asker(server.commands) as asking:
             ids, late_ms, first_due_ms = hear(socket, how_many)
             all_heard_ms = wall_ms() - first_due_ms
+            took_ms = asked_by(asking)
         with requester(server.commands) as rpc:
             fired = count_fired(rpc)
     report.violations += check(ids, late_ms, fired, how_many)
     report.lost += how_many - len(set(ids))
-    report.requests += how_many + len(asking.took_ms)
+    report.requests += how_many + len(took_ms)
     report.events += len(ids)
     report.figures = {
         "due at once": f"{how_many:,}, all heard {all_heard_ms:.0f} ms after the first was due",
         "late": percentiles_ms(late_ms),
-        "requests meanwhile": percentiles_ms(asking.took_ms),
+        "requests meanwhile": percentiles_ms(took_ms),
     }
     return report
 

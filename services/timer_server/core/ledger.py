@@ -213,9 +213,8 @@ class Ledger:
         paused, paused_before = dues_ms.count(None), versions.before.dues_ms.count(None)
         self._paused += paused - paused_before
         if paused < count:
-            self._deadlines.add_all(
-                record for record, due_ms in zip(versions.records, dues_ms, strict=True) if due_ms is not None
-            )
+            running = zip(versions.records, dues_ms, strict=True)
+            self._deadlines.add_all([record for record, due_ms in running if due_ms is not None])
         self._deadlines.leave(count - paused_before)
 
     def end_all(self, ends: Ends) -> None:

@@ -60,7 +60,7 @@ class TurnEntries:
 
     def events_apart(self) -> Iterable[Countdown]:
         """The events of timers among them but for the `packed` ones."""
-        return (entry for entry in self._held if isinstance(entry, Countdown)) if self.packed else self.events
+        return self._between_packed() if self.packed else self.events
 
     def parts(self) -> Iterator[Iterable[Countdown]]:
         """The events of timers among them, in order; all but starts that were made in one step are `BulkVersions`."""
@@ -71,6 +71,13 @@ class TurnEntries:
                 yield packed.versions
                 done = packed.position + packed.number
         yield _events(self._held[done:])
+
+    def _between_packed(self) -> Iterator[Countdown]:
+        done = 0
+        for packed in self.packed:
+            yield from _events(self._held[done : packed.position])
+            done = packed.position + packed.number
+        yield from _events(self._held[done:])
 
     def _all(self) -> Sequence[NewEntry]:
         if self.packed:
