@@ -13,9 +13,9 @@ def give_way() -> None:
 
     A priority that is set already is kept. Where no other program wants its processor it has all of it, as before.
     """
-    if os.nice(0) != 0:
+    if os.getpriority(os.PRIO_PROCESS, 0) != 0:
         return
-    os.nice(NICE)
-    if hasattr(os, "SCHED_BATCH"):  # on Linux; so that it interrupts nobody when it is woken up
-        with contextlib.suppress(OSError):  # as a sandbox may refuse it
+    with contextlib.suppress(OSError):  # a sandbox may refuse it
+        os.nice(NICE)
+        if hasattr(os, "SCHED_BATCH"):  # on Linux; so that it interrupts nobody when it is woken up
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
