@@ -109,6 +109,7 @@ def _check() -> int:
 def _serve() -> int:
     from timer_gateway.listening import BindError, listen  # noqa: PLC0415 - `token` and --check need none of it
     from timer_gateway.opening import open_access, page_link  # noqa: PLC0415
+    from timer_gateway.priority import give_way  # noqa: PLC0415
     from timer_gateway.serve import serve  # noqa: PLC0415
     from timer_gateway.tokens import TokenFileError  # noqa: PLC0415
     from timer_protocol.service_manager import service_manager  # noqa: PLC0415
@@ -129,6 +130,7 @@ def _serve() -> int:
             writer.put(f"Open this link, which is told once: {link}")
         elif settings.log_format == "text":
             writer.put(f"Open {link}")
+        give_way()
         with service_manager(process_environment(), _tell_untold) as manager:
             is_interrupted = serve(settings, access, sockets, manager)
     except (SettingError, ConfigError, TokenFileError) as error:

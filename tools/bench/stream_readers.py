@@ -15,7 +15,7 @@ from io import RawIOBase
 
 import msgspec
 
-RECEIVE_BYTES = 262_144
+RECEIVE_BYTES = 8_192
 _HEAD = b"GET /events?prefix=%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
 STARTED_VERSION = 1
 """That of each timer before the streams are read."""
