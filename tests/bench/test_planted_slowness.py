@@ -31,7 +31,7 @@ CASES: dict[str, tuple[Measure, Ratio, Slowness]] = {
     ),
     "starts in batches": (starts.measured, starts.IN_BATCHES, in_server(START_TOGETHER, 6_000)),
     "changes in pages": (pages.measured, pages.IN_PAGES, in_server("core.bulk_changes:BulkChanges.change", 15_000)),
-    "starts of fifty": (starts.measured, starts.OF_FIFTY, in_server(HANDLE, 300)),
+    "starts of fifty": (starts.measured, starts.OF_FIFTY, in_server("requests.dispatch:Dispatcher.take_in", 300)),
     "starts of one": (starts.measured, starts.OF_ONE, in_server("store.sqlite.store:SqliteStore.commit", 10_000)),
     "events": (watchers.measured, watchers.FURTHER, in_server("wire.events:Events.publish", 100_000)),
     "memory": (pending.measured, pending.MEMORY, in_server(START_TOGETHER, hoarded_bytes=500_000)),

@@ -1,5 +1,6 @@
 """The index of ids: what a sorted set would give, whatever was added and forgotten before."""
 
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import chain, islice
 
@@ -27,6 +28,7 @@ def small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs so small that a few steps make, merge and sweep many."""
     monkeypatch.setattr(id_index, "_RUN", 4)
     monkeypatch.setattr(id_index, "_RUN_MAXIMUM", 16)
+    monkeypatch.setattr(id_index, "_LONG", 8)
     monkeypatch.setattr(id_index, "_SWEEP_EVERY", 2)
 
 
@@ -136,6 +138,44 @@ def test_a_few_ids_started_and_forgotten_again_and_again_do_not_grow() -> None:
 
     assert listed(index, None, "") == sorted(known)
     assert held(index) < 6_000
+
+
+def scattered(count: int) -> list[str]:
+    """So many ids, of which some came in order, some were overtaken, and some come from all over."""
+    in_order = [f"{number:04}" for number in range(0, count, 2)]
+    return in_order + [f"{number * 7919 % count:04}a" for number in range(count)]
+
+
+@pytest.mark.usefixtures("small_runs")
+def test_a_walk_goes_on_from_run_to_run_wherever_it_begins() -> None:
+    index, known = IdIndex(), set()
+    play(index, known, [("add", timer_id) for timer_id in scattered(300)])
+    play(index, known, [("forget", timer_id) for timer_id in scattered(300)[::3]])
+    in_order = sorted(known)
+    assert sum(len(run) > id_index._LONG for run in index._runs) > 10
+
+    for at, timer_id in enumerate(in_order):
+        assert listed(index, timer_id, "") == in_order[at + 1 :]
+        assert listed(index, timer_id[:-1], timer_id[:2]) == expected(known, timer_id[:-1], timer_id[:2])
+
+
+@pytest.mark.usefixtures("small_runs")
+def test_a_walk_looks_at_the_runs_alone_that_it_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page takes the same among ten million ids as among a million: both are many runs, of which few are there."""
+    index = IdIndex()
+    index.load(f"b/{number:03}" for number in range(800))
+    looked_at: list[int] = []
+
+    def lines(runs: Iterable[list[str]], after: str | None, first: str) -> list[Iterator[str]]:
+        looked_at.append(sum(1 for run in runs if run))
+        return _lines(runs, after, first)
+
+    monkeypatch.setattr(id_index, "_lines", lines)
+
+    assert list(islice(index.after("b/315", "b/"), 10)) == [f"b/{number}" for number in range(316, 326)]
+    assert looked_at == [1, 1]
+    assert list(index.after(None, "c")) == []
+    assert looked_at[2:] == [0]
 
 
 @pytest.mark.usefixtures("small_runs")

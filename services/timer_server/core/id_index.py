@@ -1,6 +1,7 @@
 """All timer ids in order, in sorted runs that are merged as they grow (a small log-structured merge tree).
 
-A start only appends to a list; each run is sorted once, and a page of `timer.list` merges what it needs.
+A start only appends to a list; each run is sorted once, and a page of `timer.list` merges what it needs. Of long runs
+those are looked at that the page comes through, however many there are.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,14 +15,36 @@ _BEHIND_ALL = "\U0010ffff"
 """A character that no id has, behind all of those."""
 
 _RUN = 1024
-_RUN_MAXIMUM = 131_072
-"""The longest run: one merge holds up the loop for some milliseconds at most."""
+_RUN_MAXIMUM = 65_536
+"""The longest run. One merge holds up the loop for a millisecond, or five where ids come in no order; half as long ones
+would halve that, and double what a page takes of such ids."""
 
 _SWEEP_EVERY = 1024
 """Ids forgotten between two sweeps. A sweep of one run costs some milliseconds."""
 
+_LONG = _RUN_MAXIMUM // 2
+"""Runs longer than that are seldom merged, and not looked at where a walk does not come through them."""
+
 K = TypeVar("K", str, int)
 V = TypeVar("V")
+
+
+class _Spans:
+    """Some runs by where they begin and end."""
+
+    def __init__(self, runs: Iterable[list[str]]) -> None:
+        self._runs = sorted(runs, key=itemgetter(0))
+        self._firsts = [run[0] for run in self._runs]
+        by_last = sorted(range(len(self._runs)), key=lambda at: self._runs[at][-1])
+        self._lasts = [self._runs[at][-1] for at in by_last]
+        self._ranks = sorted(range(len(by_last)), key=by_last.__getitem__)
+        """Where the last id of each run stands among those of all: a number is compared sooner than two ids."""
+
+    def across(self, start: str) -> tuple[list[list[str]], str | None]:
+        """The runs that have begun at an id and do not end before it, and where the next one begins, if any does."""
+        begun, ended = bisect_right(self._firsts, start), bisect_left(self._lasts, start)
+        runs = [self._runs[at] for at, rank in enumerate(self._ranks[:begun]) if rank >= ended]
+        return runs, self._firsts[begun] if begun < len(self._firsts) else None
 
 
 class IdIndex:
@@ -31,6 +54,8 @@ class IdIndex:
         self._forgotten_since_sweep = 0
         self._fresh: list[str] = []
         self._runs: list[list[str]] = []
+        self._spans: _Spans | None = None
+        """Those of the long runs; None where these have changed."""
         self._forgotten: set[str] = set()
 
     def load(self, ids: Iterable[str]) -> None:
@@ -38,6 +63,7 @@ class IdIndex:
         ordered = sorted(ids)
         self._fresh = []
         self._runs = [ordered[start : start + _RUN_MAXIMUM] for start in range(0, len(ordered), _RUN_MAXIMUM)]
+        self._spans = None
         self._forgotten = set()
 
     def add(self, timer_id: str) -> None:
@@ -67,7 +93,7 @@ class IdIndex:
         self._forgotten_since_sweep += 1
         if self._forgotten_since_sweep >= _SWEEP_EVERY and len(self._forgotten) > _RUN + self._held() // 16:
             self._forgotten_since_sweep = 0
-            run = self._runs.pop(0)
+            run = self._taken_out(0)
             self._push([kept for kept in run if kept not in self._forgotten])
             self._forgotten.difference_update(run)
 
@@ -77,10 +103,18 @@ class IdIndex:
         Those are not left out here, so that the caller can count all that it looks at.
         """
         self._fresh.sort()
-        for timer_id in merge(*_lines((*self._runs, self._fresh), after, prefix)):
-            if not timer_id.startswith(prefix):
-                return
-            yield timer_id
+        spans = self._spans = self._spans or _Spans(run for run in self._runs if len(run) > _LONG)
+        short = [run for run in self._runs if len(run) <= _LONG]
+        first: str | None = prefix if after is None or after < prefix else after
+        while first is not None:
+            long, until = spans.across(first)
+            for timer_id in merge(*_lines((*long, *short, self._fresh), after, first)):
+                if until is not None and timer_id > until:
+                    break
+                if not timer_id.startswith(prefix):
+                    return
+                yield timer_id
+            first, after = until, None
 
     def below(self, prefix: str) -> Iterator[str]:
         """The ids that begin with `prefix`, in no order, forgotten ones among them: half the work of `after`."""
@@ -93,11 +127,19 @@ class IdIndex:
 
     def _push(self, run: list[str]) -> None:
         while self._runs and len(self._runs[-1]) <= len(run) and len(self._runs[-1]) + len(run) <= _RUN_MAXIMUM:
-            before = self._runs.pop()
+            before = self._taken_out(-1)
             is_behind = before[-1] < run[0]  # as ids that sort by their time are
             run = before + run if is_behind else sorted(before + run)
         if run:
             self._runs.append(run)
+            if len(run) > _LONG:
+                self._spans = None
+
+    def _taken_out(self, at: int) -> list[str]:
+        run = self._runs.pop(at)
+        if len(run) > _LONG:
+            self._spans = None
+        return run
 
 
 def _lines(runs: Iterable[list[str]], after: str | None, prefix: str) -> list[Iterator[str]]:

@@ -101,7 +101,8 @@ class Restoring:
     def take(self, entries: Sequence[Entry]) -> None:
         """Takes up entries, which come after those before. Raises what `holder_at` does."""
         if isinstance(entries, FirstStarts):
-            self._filled.pending.update(zip(entries.ids, entries.records, strict=True))
+            # A dict is taken in with fewer waits for memory than pairs are, the more the more timers there are.
+            self._filled.pending.update(dict(zip(entries.ids, entries.records, strict=True)))
             return
         pending, horizon = self._filled.pending, self._horizon
         held_specs, readers = self._filled.held_specs, self._filled.readers
