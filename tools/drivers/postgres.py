@@ -35,6 +35,7 @@ _SETTINGS = {
     "shared_buffers": "32MB",
     "max_connections": "40",
     "wal_sender_timeout": "5s",
+    "wal_keep_size": "256MB",  # so that a standby that was away finds what it has missed
     "log_min_messages": "warning",
     "restart_after_crash": "off",
 }
