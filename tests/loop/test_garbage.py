@@ -59,6 +59,21 @@ def test_what_is_not_part_of_a_cycle_is_no_reason_to_look(policy: GarbagePolicy,
     assert len(kept) == 200_000
 
 
+def test_the_middle_generation_is_not_looked_at(policy: GarbagePolicy) -> None:
+    generations = []
+
+    def note(_: str, info: dict[str, int]) -> None:
+        generations.append(info["generation"])
+
+    gc.callbacks.append(note)
+    try:
+        kept: list[list[object]] = [[] for _ in range(50_000)]
+    finally:
+        gc.callbacks.remove(note)
+    assert kept
+    assert set(generations) == {0}
+
+
 def test_many_new_objects_are(policy: GarbagePolicy, looks: Looks) -> None:
     """The generations that Python goes through by itself have passed them on by then."""
     kept: list[list[object]] = [[] for _ in range(5 * MORE_OBJECTS)]
