@@ -5,9 +5,9 @@ from itertools import count
 
 from bench.changes import VERBS, in_pages
 from bench.generator import drive, zmtp
-from bench.guarded.costs import Echo, cost_us, echo
-from bench.guarded.ratio import Ratio, Ratios, medians
-from bench.servers import server
+from bench.guarded.beside_echo import beside_echo
+from bench.guarded.costs import Echo, cost_us
+from bench.guarded.ratio import Ratio, Ratios
 from bench.start_requests import in_columns
 from drivers.server_process import ServerProcess
 
@@ -22,9 +22,7 @@ _numbers = count(1)
 
 def measured() -> Ratios:
     """It, with as many of each change."""
-    with server() as process, echo() as reference:
-        _once(process, reference)  # warms up
-        return medians([_once(process, reference) for _ in range(REPETITIONS)])
+    return beside_echo(_once, REPETITIONS)
 
 
 def _once(process: ServerProcess, reference: Echo) -> Ratios:

@@ -3,9 +3,9 @@
 from itertools import count
 
 from bench.generator import drive, zmtp
-from bench.guarded.costs import ALONE, CLIENTS, MESSAGES, Echo, append_us, ask_alone, cost_us, echo
-from bench.guarded.ratio import Ratio, Ratios, medians
-from bench.servers import server
+from bench.guarded.beside_echo import beside_echo
+from bench.guarded.costs import ALONE, CLIENTS, MESSAGES, Echo, append_us, ask_alone, cost_us
+from bench.guarded.ratio import Ratio, Ratios
 from bench.start_requests import batched, in_columns, start_requests
 from drivers.server_process import ServerProcess
 
@@ -23,9 +23,7 @@ _numbers = count(1)
 
 def measured() -> Ratios:
     """All of them, side by side."""
-    with server() as process, echo() as reference:
-        _once(process, reference)  # warms up
-        return medians([_once(process, reference) for _ in range(REPETITIONS)])
+    return beside_echo(_once, REPETITIONS)
 
 
 def _once(process: ServerProcess, reference: Echo) -> Ratios:
