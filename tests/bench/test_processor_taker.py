@@ -22,8 +22,10 @@ def test_it_takes_time_until_its_input_ends() -> None:
 
 
 def test_the_shares_are_those_that_were_taken() -> None:
-    few, many = (Taken(gateway=40.0, readers=4.0, requests=12.0).rhythms(streams) for streams in (100, 1_000))
+    taken = Taken(gateway=40.0, readers=4.0, requests=12.0)
+    few, many = (taken.of_gateway(streams) for streams in (100, 1_000))
     for rhythms in (few, many):
-        assert sum(percent for _, percent in rhythms) == pytest.approx(56.0)
-        assert [wakes for wakes, _ in rhythms] == [10, 500, 10, 500]
+        assert sum(percent for _, percent in rhythms) == pytest.approx(40.0)
+        assert [wakes for wakes, _ in rhythms] == [10, 500]
+    assert taken.of_its_clients() == [(10, 4.0), (500, 12.0)]
     assert few[0][1] < many[0][1] < 40.0

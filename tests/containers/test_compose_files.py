@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import zmq
 
+from bench import control_groups
+from bench.control_groups import USUAL_SHARES, shares
 from drivers.runs import new_project
 from drivers.stack import FILES, ROOT, Stack, inspect, run
 
@@ -21,6 +23,18 @@ def test_valid_and_without_the_client_by_default(tag: str) -> None:
     assert "ports" not in config["services"]["server"]
     services = plain.compose("--profile", "*", "config", "--services").stdout.split()
     assert set(services) == {"client", "gateway", "server", "webhooks"}
+
+
+def test_a_server_goes_first_where_the_processors_are_short(tag: str) -> None:
+    plain = Stack("timer-test-config", tag, files=[ROOT / "docker-compose.yml"])
+    services = json.loads(plain.compose("--profile", "*", "config", "--format", "json").stdout)["services"]
+    ours, of_gateway = shares(control_groups.SERVER), shares(control_groups.GATEWAY)
+    assert {name: int(service.get("cpu_shares", USUAL_SHARES)) for name, service in services.items()} == {
+        "server": ours,
+        "gateway": of_gateway,
+        "webhooks": of_gateway,
+        "client": USUAL_SHARES,
+    }
 
 
 def test_published_ports_are_the_documented_ones_on_the_loopback_interface(tag: str) -> None:

@@ -171,6 +171,13 @@ def test_pods_are_restricted(manifests: list[Manifest]) -> None:
         assert all(volume.keys() & {"emptyDir", "secret"} for volume in pod["volumes"])
 
 
+def test_a_server_goes_first_where_the_processors_are_short(manifests: list[Manifest]) -> None:
+    requested = {workload["metadata"]["name"]: pod["resources"] for workload, _, pod in workloads(manifests)}
+    assert all("cpu" not in resources["limits"] for resources in requested.values()), "it would make timers late"
+    weights = {name: int(resources["requests"]["cpu"].removesuffix("m")) for name, resources in requested.items()}
+    assert weights["timer-server"] >= 4 * weights.get("timer-gateway", 0)
+
+
 def test_what_is_referred_to_is_there_or_is_told_to_be_made(manifests: list[Manifest]) -> None:
     for workload, pod, container in workloads(manifests):
         volumes = {volume["name"] for volume in pod["volumes"]}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import control_groups
 from timer_protocol.settings import CLIENT_VARIABLES, GATEWAY_VARIABLES, SERVER_VARIABLES
 
 UNITS = sorted((Path(__file__).parents[2] / "deploy" / "systemd").glob("*.service"))
@@ -34,6 +35,14 @@ def test_systemd_has_nothing_to_say_against_the_units(tmp_path: Path) -> None:
 def test_an_intruder_finds_little(tmp_path: Path) -> None:
     judged = analyze("security", "--offline=true", f"--threshold={EXPOSURE_TENTHS}", "--no-pager", *UNITS)
     assert judged.returncode == 0, judged.stdout
+
+
+def test_a_server_goes_first_where_the_processors_are_short() -> None:
+    assert {unit.stem: re.findall(r"^CPUWeight=(.+)$", unit.read_text(), re.MULTILINE) for unit in UNITS} == {
+        "timer-server": [str(control_groups.SERVER)],
+        "timer-gateway": [str(control_groups.GATEWAY)],
+        "timer-webhooks": [str(control_groups.GATEWAY)],
+    }
 
 
 def test_units_set_what_is_a_setting_and_keep_it_where_they_may_write() -> None:

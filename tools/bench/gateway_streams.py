@@ -15,6 +15,8 @@ from threading import Event, Thread
 
 import zmq
 
+from bench import control_groups
+from bench.control_groups import group
 from bench.cpu_time import process_ns
 from bench.lateness import FIRST_DUE_S, Latenesses, start_spread
 from bench.listening import PARTS, heard_by, watcher
@@ -94,8 +96,8 @@ class Changing:
 
 
 @contextmanager
-def gateway(process: ServerProcess) -> Iterator[tuple[int, int]]:
-    """A gateway in front of a server: its port and its process."""
+def gateway(process: ServerProcess, within: tuple[str, ...] = ()) -> Iterator[tuple[int, int]]:
+    """A gateway in front of a server: its port and its process. `within` is a command that runs it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMER_")}
     variables = {
         "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}",
@@ -106,12 +108,19 @@ def gateway(process: ServerProcess) -> Iterator[tuple[int, int]]:
         "TIMER_LOG_FORMAT": "json",
     }
     with TemporaryDirectory() as folder:
-        program = Program([sys.executable, "-m", GATEWAY], {**inherited, **variables}, Path(folder))
+        program = Program([*within, sys.executable, "-m", GATEWAY], {**inherited, **variables}, Path(folder))
         try:
             listening = json.loads(program.expect(r'\{[^\n]*"event":"listening"[^\n]*\}').group())
             yield int(listening["http"].rpartition(":")[2]), program.pid
         finally:
             program.close()
+
+
+@contextmanager
+def deployed_server() -> Iterator[ServerProcess]:
+    """A server with the weight for processor time that the files in deploy/ give it, where this machine allows."""
+    with group(control_groups.SERVER) as within, server(within=within) as process:
+        yield process
 
 
 def start_streams_timers(process: ServerProcess, streams: int) -> None:
@@ -135,7 +144,7 @@ def size(run: Run) -> tuple[int, float, int]:
 def without(run: Run, heard: Latenesses) -> Mapping[str, float]:
     """A repetition with a new server, on which as much happens, and no gateway."""
     how_many, _, streams = size(run)
-    with server() as process, watcher(process.events, "late/", how_many) as listener:
+    with deployed_server() as process, watcher(process.events, "late/", how_many) as listener:
         start_streams_timers(process, streams)
         return _under_load(process, listener, heard, WITHOUT, run)
 
@@ -148,16 +157,15 @@ class Taken:
     readers: float = 0.0
     requests: float = 0.0
 
-    def rhythms(self, streams: int) -> list[tuple[int, float]]:
-        """The same as what processes take that are woken up so many times a second, where each stream has one event."""
+    def of_gateway(self, streams: int) -> list[tuple[int, float]]:
+        """The gateway's, as what processes take that are woken up so often a second, with an event for each stream."""
         events, requests = streams * EVENT_WORK, REQUESTS_A_SECOND * REQUEST_WORK
         for_events = self.gateway * events / (events + requests)
-        return [
-            (TICKS_A_SECOND, for_events),
-            (REQUESTS_A_SECOND, self.gateway - for_events),
-            (TICKS_A_SECOND, self.readers),
-            (REQUESTS_A_SECOND, self.requests),
-        ]
+        return [(TICKS_A_SECOND, for_events), (REQUESTS_A_SECOND, self.gateway - for_events)]
+
+    def of_its_clients(self) -> list[tuple[int, float]]:
+        """The same of those that read its streams and ask it."""
+        return [(TICKS_A_SECOND, self.readers), (REQUESTS_A_SECOND, self.requests)]
 
 
 class ProcessorTime:
@@ -174,9 +182,17 @@ class ProcessorTime:
 def beside_takers(run: Run, heard: Latenesses, taken: Taken) -> Mapping[str, float]:
     """A repetition with a new server, and programs that take of the processors what those of `beside` took before."""
     how_many, _, streams = size(run)
-    with server() as process, watcher(process.events, "late/", how_many) as listener, ExitStack() as takers:
+    with (
+        deployed_server() as process,
+        watcher(process.events, "late/", how_many) as listener,
+        group(control_groups.GATEWAY) as of_gateway,
+        ExitStack() as takers,
+    ):
         start_streams_timers(process, streams)
-        for wakes_a_second, percent in taken.rhythms(streams):
+        for wakes_a_second, percent in taken.of_gateway(streams):
+            taker = ("bench.processor_taker", str(wakes_a_second), str(percent))
+            takers.enter_context(python_process(*taker, within=of_gateway))
+        for wakes_a_second, percent in taken.of_its_clients():
             takers.enter_context(python_process("bench.processor_taker", str(wakes_a_second), str(percent)))
         return _under_load(process, listener, heard, TAKEN, run)
 
@@ -186,9 +202,10 @@ def beside(run: Run, heard: Latenesses, taken: Taken) -> Mapping[str, float]:
     how_many, spread_s, streams = size(run)
     lasts_s = spread_s + FIRST_DUE_S
     with (
-        server() as process,
+        deployed_server() as process,
         watcher(process.events, "late/", how_many) as listener,
-        gateway(process) as (port, pid),
+        group(control_groups.GATEWAY) as of_gateway,
+        gateway(process, of_gateway) as (port, pid),
     ):
         start_streams_timers(process, streams)
         reading = ("bench.stream_readers", str(port), str(streams), str(SETTLE_S))
@@ -261,7 +278,14 @@ def measure(run: Run) -> Figure:
     for name, unit in ((LOST, "events"), (MISPLACED, "events"), (NOTICES, "messages"), (FAILED, "requests")):
         rows.append(Row(name, unit, samples[name]))
         rows[-1].aims.append(at_most("0", max(samples[name]), 0))
-    return Figure("gateway", "Streams of a gateway beside a busy server", rows, [NOTE], heard.curves())
+    return Figure("gateway", "Streams of a gateway beside a busy server", rows, [NOTE, _weights()], heard.curves())
+
+
+def _weights() -> str:
+    with group(control_groups.USUAL) as within:
+        if within:
+            return WEIGHTED
+    return UNWEIGHTED
 
 
 NOTE = (
@@ -273,3 +297,8 @@ NOTE = (
     " often as gateway, readers and requests, take as much of the processors as those did right before, and ask the"
     " server nothing: what an end waits for beside them, it waits for on any machine that has no core to spare."
 )
+WEIGHTED = (
+    f"Server and gateway have the weights for processor time of the files in deploy/: {control_groups.SERVER} and"
+    f" {control_groups.GATEWAY}, where each other program of the figure has {control_groups.USUAL}."
+)
+UNWEIGHTED = "All programs share the processors alike: this machine lets nobody make a control group with a weight."

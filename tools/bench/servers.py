@@ -32,12 +32,15 @@ def disk_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def server(pending: int = 0, python: str = sys.executable) -> Iterator[ServerProcess]:
-    """A timer server with a new store, and with some timers `order/<number>` pending for hours."""
+def server(pending: int = 0, python: str = sys.executable, within: tuple[str, ...] = ()) -> Iterator[ServerProcess]:
+    """A timer server with a new store, and with some timers `order/<number>` pending for hours.
+
+    `within` is a command that runs it.
+    """
     environment = {"TIMER_MAX_TIMERS": str(MAX_TIMERS), "TIMER_LOG_LEVEL": "info"}
     with disk_folder() as folder:
         process = ServerProcess(folder, environment, SERVED)
-        process.python = python
+        process.python, process.within = python, within
         with process:
             fill(process, pending)
             yield process
@@ -66,9 +69,12 @@ def check_running(process: ServerProcess, expected: int) -> None:
 
 
 @contextmanager
-def python_process(module: str, *arguments: str) -> Iterator["Popen[str]"]:
-    """A module of the benchmark in a process of its own. It is to end when its input does; later it is killed."""
-    command = [sys.executable, "-m", module, *arguments]
+def python_process(module: str, *arguments: str, within: tuple[str, ...] = ()) -> Iterator["Popen[str]"]:
+    """A module of the benchmark in a process of its own. It is to end when its input does; later it is killed.
+
+    `within` is a command that runs it.
+    """
+    command = [*within, sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}"}
     process = Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment)
     try:
