@@ -26,10 +26,11 @@ from timer_server.loop.chores import (
     WallBound,
     in_each_shard,
 )
-from timer_server.loop.commit_care import ANSWER_WITHIN_MS, CommitCare, Turn
+from timer_server.loop.commit_care import CommitCare, Turn
 from timer_server.loop.committer import Ticket
 from timer_server.loop.head_start import HeadStart
 from timer_server.loop.hold import Hold
+from timer_server.loop.losses import Losses
 from timer_server.loop.parts import Parts
 from timer_server.loop.peering import peering_of
 from timer_server.loop.refusing import STOPPING, Refuser
@@ -94,6 +95,7 @@ class Loop:
         self._upkeep = Upkeep(parts, self._teller, signals.manager, self.in_flight)
         self._commit_care = CommitCare(self._committer, self.in_flight, self._teller, self._metrics, self._settled)
         self._refuser = Refuser(parts, self._teller)
+        self._losses = Losses(parts, self.in_flight)
         self._hold = Hold(parts, self._upkeep, self._commit_care, self._peering, self._refuser, self._teller)
         self._ends = Schedule([in_each_shard(Expiry, parts.shards)])
         self._other_chores = Schedule(
@@ -325,31 +327,7 @@ class Loop:
             now_ns = self._clock.now_ns()
 
     def _drop(self, lost: ShardLost) -> None:
-        """Serves some shards no longer. What is in flight of them is told nobody, nor what may have been read of it."""
-        if lost.numbers:
-            log.warning("shards lost", extra=fields(shards=",".join(map(str, sorted(lost.numbers))), reason=str(lost)))
-        self._metrics.lost(lost.events)
-        for shard in self._shards.owned:
-            if shard.number in lost.numbers:
-                self._shards.remove(shard.number)
-                self._metrics.drop(shard.number)
-        has_lost = self._membership is not None  # then what was only read may be told no more either
-        for turn in self.in_flight:
-            kept = [(shard, part) for shard, part in turn.writes if shard.number not in lost.numbers]
-            has_lost |= len(kept) < len(turn.writes)
-            turn.writes[:] = kept
-            if has_lost:
-                until_ns = turn.begun_ns + ANSWER_WITHIN_MS * NS_PER_MS
-                turn.answers[:] = self._applied_again(turn.answers, lost, until_ns)
-        self._answers = self._applied_again(self._answers, lost)
-        ready = self._applied_again(self._parked.take_ready(), lost)
-        self._parked.ready += ready
-        self._dispatcher.wait_again(lost.numbers, self._clock.now_ns())
-
-    def _applied_again(self, answers: list[Answer], lost: ShardLost, until_ns: int | None = None) -> list[Answer]:
-        """The answers that may be told once what they tell of lost shards is applied anew by others."""
-        now_ns = self._clock.now_ns()
-        return [answer for answer in answers if self._dispatcher.again(answer, lost.numbers, now_ns, until_ns)]
+        self._answers = self._losses.drop(lost, self._answers)
 
     def _tell(self, turn: Turn, settled_ns: int, now_ns: int) -> None:
         self._teller.send(turn.answers)  # before those who are woken read the log, which may fail
