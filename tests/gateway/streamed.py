@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,3 +158,25 @@ async def gateway_of(
             yield gateway
         finally:
             await gateway.close()
+
+
+Scenario = Callable[[Gateway], Awaitable[None]]
+
+
+def play(scenario: Scenario, commands: str, **options: Any) -> None:
+    """Plays a scenario with a gateway in front of the server at `commands`."""
+
+    async def run() -> None:
+        async with gateway_of(commands, **options) as gateway:
+            await scenario(gateway)
+
+    asyncio.run(run())
+
+
+async def opened(gateway: Gateway, query: str = "", **headers: str) -> Stream:
+    """A stream that has begun: what happens from now on is told."""
+    stream = gateway.open(query, **headers)
+    await stream.head()
+    beat = await stream.until("beat")
+    assert beat.id is not None
+    return stream

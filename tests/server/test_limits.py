@@ -111,13 +111,13 @@ SHOWN: dict[str, str] = {
         "server/test_limits.py::test_a_page_that_was_waited_for_ends_early"
     ),
     "bytes of a message between servers": (
-        "wire/test_peers.py::test_what_is_too_large_is_not_sent_and_breaks_the_connection_where_it_is_all_the_same"
+        "wire/test_peer_bounds.py::test_what_is_too_large_is_not_sent_and_breaks_the_connection_where_it_is_all_the_same"
     ),
     "bytes of requests queued for a server that does not read": (
-        "wire/test_peers.py::test_a_server_that_does_not_read_gets_no_more_requests"
+        "wire/test_peer_bounds.py::test_a_server_that_does_not_read_gets_no_more_requests"
     ),
     "connections where servers connect that have not said whose they are": (
-        "wire/test_peers.py::test_who_says_nothing_is_cut_and_only_so_many_are_there_at_once"
+        "wire/test_peer_strangers.py::test_who_says_nothing_is_cut_and_only_so_many_are_there_at_once"
     ),
     "texts of an unfinished triple are kept, s": (
         "server_requests/test_dialogue.py::test_half_a_triple_expires_counted_from_its_beginning"
