@@ -11,6 +11,9 @@ USUAL, USUAL_SHARES = 100, 1_024
 SERVER, GATEWAY = 400, 25
 """Those of the files in deploy/, which a test compares with these."""
 
+IDLE = 0
+"""Of a group that gets only what all others leave, and is interrupted by whoever is woken up."""
+
 MOUNTED_AT = Path("/sys/fs/cgroup")
 _ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
 
@@ -44,14 +47,21 @@ def _made(weight: int, mounted_at: Path, own: str) -> Path | None:
     except OSError:
         return None
     try:
-        for name, value in (("cpu.shares", shares(weight)), ("cpu.weight", weight)):
-            if (made / name).exists():
-                (made / name).write_text(str(value))
-                return made
+        if _has_been_set(made, weight):
+            return made
     except OSError:
         pass
     made.rmdir()
     return None
+
+
+def _has_been_set(made: Path, weight: int) -> bool:
+    settings = (("cpu.idle", 1),) if weight == IDLE else (("cpu.shares", shares(weight)), ("cpu.weight", weight))
+    for name, value in settings:
+        if (made / name).exists():
+            (made / name).write_text(str(value))
+            return True
+    return False
 
 
 def _parent(mounted_at: Path, own: str) -> Path | None:

@@ -5,8 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
@@ -44,8 +43,9 @@ AIM_WORSE = 1.10
 AIM_TOLD = 0.9
 """Of one event a second of each stream. With fewer there was not the load of which the other rows tell."""
 
-WITHOUT, WITH = "without a gateway", "beside a gateway"
-TAKEN = "beside programs that only take as much processor time"
+WITHOUT = "without a gateway"
+WITH, LEAST = "beside a gateway", "beside one that takes only what is left"
+WEIGHTS = {WITH: control_groups.GATEWAY, LEAST: control_groups.IDLE}
 LOST = "events of the streams that were lost"
 MISPLACED = "events told twice, out of order or to the wrong stream"
 NOTICES = "streams told that the server is away or events are gone"
@@ -54,8 +54,6 @@ AT_STREAM = "event until its stream has it"
 ANSWERED = f"{REQUESTS_A_SECOND} requests/s: due until answered"
 FAILED = "requests not answered with 200"
 CPU = "gateway's CPU"
-EVENT_WORK, REQUEST_WORK = 0.17, 1.39
-"""A gateway's, in millions of instructions (docs/performance.md)."""
 
 
 class Changing:
@@ -149,74 +147,26 @@ def without(run: Run, heard: Latenesses) -> Mapping[str, float]:
         return _under_load(process, listener, heard, WITHOUT, run)
 
 
-@dataclass
-class Taken:
-    """Shares of a core, in percent, that gateway, readers and requests took in the last repetition."""
-
-    gateway: float = 0.0
-    readers: float = 0.0
-    requests: float = 0.0
-
-    def of_gateway(self, streams: int) -> list[tuple[int, float]]:
-        """The gateway's, as what processes take that are woken up so often a second, with an event for each stream."""
-        events, requests = streams * EVENT_WORK, REQUESTS_A_SECOND * REQUEST_WORK
-        for_events = self.gateway * events / (events + requests)
-        return [(TICKS_A_SECOND, for_events), (REQUESTS_A_SECOND, self.gateway - for_events)]
-
-    def of_its_clients(self) -> list[tuple[int, float]]:
-        """The same of those that read its streams and ask it."""
-        return [(TICKS_A_SECOND, self.readers), (REQUESTS_A_SECOND, self.requests)]
-
-
-class ProcessorTime:
-    """What a process takes of a core, in percent, from now on."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid, self._used_ns, self._begun_s = pid, process_ns(pid), time.perf_counter()
-
-    def percent(self) -> float:
-        """So far."""
-        return (process_ns(self._pid) - self._used_ns) / 1e9 / (time.perf_counter() - self._begun_s) * 100
-
-
-def beside_takers(run: Run, heard: Latenesses, taken: Taken) -> Mapping[str, float]:
-    """A repetition with a new server, and programs that take of the processors what those of `beside` took before."""
-    how_many, _, streams = size(run)
-    with (
-        deployed_server() as process,
-        watcher(process.events, "late/", how_many) as listener,
-        group(control_groups.GATEWAY) as of_gateway,
-        ExitStack() as takers,
-    ):
-        start_streams_timers(process, streams)
-        for wakes_a_second, percent in taken.of_gateway(streams):
-            taker = ("bench.processor_taker", str(wakes_a_second), str(percent))
-            takers.enter_context(python_process(*taker, within=of_gateway))
-        for wakes_a_second, percent in taken.of_its_clients():
-            takers.enter_context(python_process("bench.processor_taker", str(wakes_a_second), str(percent)))
-        return _under_load(process, listener, heard, TAKEN, run)
-
-
-def beside(run: Run, heard: Latenesses, taken: Taken) -> Mapping[str, float]:
-    """A repetition with a new server and a gateway. What it took of the processors is put into `taken`."""
+def beside(run: Run, heard: Latenesses, name: str) -> Mapping[str, float]:
+    """A repetition with a new server and a gateway that has the weight of the rows with this name."""
     how_many, spread_s, streams = size(run)
     lasts_s = spread_s + FIRST_DUE_S
     with (
         deployed_server() as process,
         watcher(process.events, "late/", how_many) as listener,
-        group(control_groups.GATEWAY) as of_gateway,
-        gateway(process, of_gateway) as (port, pid),
+        group(WEIGHTS[name]) as within,
+        gateway(process, within) as (port, pid),
     ):
         start_streams_timers(process, streams)
         reading = ("bench.stream_readers", str(port), str(streams), str(SETTLE_S))
         asking = ("bench.http_requests", str(port), str(REQUESTS_A_SECOND), str(lasts_s))
         with python_process(*reading) as readers, python_process(*asking) as requests:
             assert line_of(readers) == "listening"
-            times = [ProcessorTime(one) for one in (pid, readers.pid, requests.pid)]
+            used_ns, begun_s = process_ns(pid), time.perf_counter()
             for told in (readers, requests):
                 _tell(told, "go")
-            rows = _under_load(process, listener, heard, WITH, run)
-            taken.gateway, taken.readers, taken.requests = (one.percent() for one in times)
+            rows = _under_load(process, listener, heard, name, run)
+            percent = (process_ns(pid) - used_ns) / 1e9 / (time.perf_counter() - begun_s) * 100
             _tell(readers, json.dumps(final_versions(process, streams)))
             read, asked = (json.loads(line_of(told)) for told in (readers, requests))
     return {
@@ -226,9 +176,9 @@ def beside(run: Run, heard: Latenesses, taken: Taken) -> Mapping[str, float]:
         NOTICES: read["notices"],
         TOLD: read["events"] / read["took_s"],
         FAILED: asked["failed"],
-        CPU: taken.gateway,
-        **_percentiles(AT_STREAM, read["late_ms"]),
-        **_percentiles(ANSWERED, asked["took_ms"]),
+        f"{CPU}, {name}": percent,
+        **_percentiles(f"{AT_STREAM}, {name}", read["late_ms"]),
+        **_percentiles(f"{ANSWERED}, {name}", asked["took_ms"]),
     }
 
 
@@ -256,25 +206,27 @@ def _percentiles(name: str, values_ms: list[float]) -> Mapping[str, float]:
 
 def measure(run: Run) -> Figure:
     """The table."""
-    heard, taken = Latenesses(), Taken()
-    ways = (partial(without, run, heard), partial(beside, run, heard, taken), partial(beside_takers, run, heard, taken))
-    samples = run.interleaved(ways)
-    names = (WITHOUT, WITH, TAKEN)
+    heard = Latenesses()
+    samples = run.interleaved([partial(without, run, heard), *(partial(beside, run, heard, name) for name in WEIGHTS)])
+    names = (WITHOUT, *WEIGHTS)
     rows = [Row(f"{name}: {part}", "ms", samples[f"{name}: {part}"]) for name in names for part in PARTS]
     p99s = {name: next(row for row in rows if row.name == f"{name}: p99") for name in names}
-    for name, said in ((WITHOUT, "without"), (TAKEN, "beside such programs")):
-        ours, bound = p99s[WITH], p99s[name].median
-        ours.aims.append(
-            at_most(f"{AIM_WORSE:.2f} × {said} ({ours.median / bound:.2f})", ours.median, bound * AIM_WORSE)
-        )
+    bound = p99s[WITHOUT].median
+    for name in WEIGHTS:
+        ours = p99s[name]
+        said = f"{AIM_WORSE:.2f} × without ({ours.median / bound:.2f})"
+        ours.aims.append(at_most(said, ours.median, bound * AIM_WORSE))
     rows += [Row(f"{RATE}, {name}", "starts/s", samples[f"{RATE}, {name}"]) for name in names]
     rows += [
-        Row(f"{name}: {part}", "ms", samples[f"{name}: {part}"]) for name in (AT_STREAM, ANSWERED) for part in PARTS
+        Row(f"{what}, {name}: {part}", "ms", samples[f"{what}, {name}: {part}"])
+        for what in (AT_STREAM, ANSWERED)
+        for name in WEIGHTS
+        for part in PARTS
     ]
-    rows += [Row(TOLD, "events/s", samples[TOLD]), Row(CPU, "% of a core", samples[CPU])]
-    streams = size(run)[-1]
-    told = next(row for row in rows if row.name == TOLD)
+    rows += [Row(f"{CPU}, {name}", "% of a core", samples[f"{CPU}, {name}"]) for name in WEIGHTS]
+    told, streams = Row(TOLD, "events/s", samples[TOLD]), size(run)[-1]
     told.aims.append(at_least(f"{AIM_TOLD} × {streams:,}", min(told.samples), AIM_TOLD * streams))
+    rows.append(told)
     for name, unit in ((LOST, "events"), (MISPLACED, "events"), (NOTICES, "messages"), (FAILED, "requests")):
         rows.append(Row(name, unit, samples[name]))
         rows[-1].aims.append(at_most("0", max(samples[name]), 0))
@@ -293,12 +245,11 @@ NOTE = (
     f" second arrive and {STREAMS:,} timers are changed once a second each. A gateway beside that has {STREAMS:,}"
     f" streams open, each on the prefix of one of those timers, and answers {REQUESTS_A_SECOND} requests a second. Lost"
     f" is each change that the server has made and that has not come over its stream {SETTLE_S:.0f} s after the last."
-    " Late is an end at the watcher, as in the other tables. The programs that only take processor time are woken up as"
-    " often as gateway, readers and requests, take as much of the processors as those did right before, and ask the"
-    " server nothing: what an end waits for beside them, it waits for on any machine that has no core to spare."
+    " Late is an end at the watcher, as in the other tables."
 )
 WEIGHTED = (
     f"Server and gateway have the weights for processor time of the files in deploy/: {control_groups.SERVER} and"
-    f" {control_groups.GATEWAY}, where each other program of the figure has {control_groups.USUAL}."
+    f" {control_groups.GATEWAY}, where each other program of the figure has {control_groups.USUAL}. One that takes only"
+    " what is left is in an idle group (`CPUWeight=idle` of systemd): whoever else is woken up has its processor."
 )
 UNWEIGHTED = "All programs share the processors alike: this machine lets nobody make a control group with a weight."
