@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import control_groups
-from bench.control_groups import GATEWAY, IDLE, SERVER, group, shares
+from bench.control_groups import GATEWAY, SERVER, group, shares
 
 OF_VERSION_1 = "4:memory:/mine\n1:cpu,cpuacct:/mine\n0::/mine\n"
 
@@ -19,9 +19,8 @@ def test_shares_are_the_same_weight_in_other_units() -> None:
 
 def test_none_where_there_is_none(tmp_path: Path) -> None:
     for own in ("", OF_VERSION_1, "0::/mine\n", "5:cpuset:/\n"):
-        for weight in (SERVER, IDLE):
-            with group(weight, tmp_path, own) as within:
-                assert within == ()
+        with group(SERVER, tmp_path, own) as within:
+            assert within == ()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -33,17 +32,15 @@ def test_none_where_a_group_has_no_weight(tmp_path: Path) -> None:
 
 
 PLACES = [
-    (OF_VERSION_1, "cpu/mine", SERVER, "cpu.shares", "4096"),
-    (OF_VERSION_1, "cpu/mine", IDLE, "cpu.idle", "1"),
-    ("0::/slice/mine\n", "slice", SERVER, "cpu.weight", "400"),
-    ("0::/\n", "", SERVER, "cpu.weight", "400"),
-    ("0::/\n", "", IDLE, "cpu.idle", "1"),
+    (OF_VERSION_1, "cpu/mine", "cpu.shares", "4096"),
+    ("0::/slice/mine\n", "slice", "cpu.weight", "400"),
+    ("0::/\n", "", "cpu.weight", "400"),
 ]
 
 
-@pytest.mark.parametrize(("own", "parent", "weight", "name", "written"), PLACES)
+@pytest.mark.parametrize(("own", "parent", "name", "written"), PLACES)
 def test_where_it_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, parent: str, weight: int, name: str, written: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, parent: str, name: str, written: str
 ) -> None:
     (tmp_path / parent).mkdir(parents=True, exist_ok=True)
     (tmp_path / "cgroup.controllers").touch()
@@ -57,7 +54,7 @@ def test_where_it_is_made(
 
     monkeypatch.setattr(Path, "mkdir", as_the_kernel_does)
     monkeypatch.setattr(Path, "rmdir", as_the_kernel_removes)
-    with group(weight, tmp_path, own) as within:
+    with group(SERVER, tmp_path, own) as within:
         folder = Path(within[-1])
         assert folder.parent == tmp_path / parent
         assert (folder / name).read_text() == written

@@ -11,9 +11,6 @@ USUAL, USUAL_SHARES = 100, 1_024
 SERVER, GATEWAY = 400, 25
 """Those of the files in deploy/, which a test compares with these."""
 
-IDLE = 0
-"""Of a group that gets only what all others leave, and is interrupted by whoever is woken up."""
-
 MOUNTED_AT = Path("/sys/fs/cgroup")
 _ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
 
@@ -56,8 +53,7 @@ def _made(weight: int, mounted_at: Path, own: str) -> Path | None:
 
 
 def _has_been_set(made: Path, weight: int) -> bool:
-    settings = (("cpu.idle", 1),) if weight == IDLE else (("cpu.shares", shares(weight)), ("cpu.weight", weight))
-    for name, value in settings:
+    for name, value in (("cpu.shares", shares(weight)), ("cpu.weight", weight)):
         if (made / name).exists():
             (made / name).write_text(str(value))
             return True

@@ -43,9 +43,8 @@ AIM_WORSE = 1.10
 AIM_TOLD = 0.9
 """Of one event a second of each stream. With fewer there was not the load of which the other rows tell."""
 
-WITHOUT = "without a gateway"
-WITH, LEAST = "beside a gateway", "beside one that takes only what is left"
-WEIGHTS = {WITH: control_groups.GATEWAY, LEAST: control_groups.IDLE}
+WITHOUT, WITH = "without a gateway", "beside a gateway"
+DIRECT = "without one, the same requests asked of the server"
 LOST = "events of the streams that were lost"
 MISPLACED = "events told twice, out of order or to the wrong stream"
 NOTICES = "streams told that the server is away or events are gone"
@@ -140,21 +139,36 @@ def size(run: Run) -> tuple[int, float, int]:
 
 
 def without(run: Run, heard: Latenesses) -> Mapping[str, float]:
-    """A repetition with a new server, on which as much happens, and no gateway."""
+    """A repetition with a new server, on which as many timers change, and no gateway."""
     how_many, _, streams = size(run)
     with deployed_server() as process, watcher(process.events, "late/", how_many) as listener:
         start_streams_timers(process, streams)
         return _under_load(process, listener, heard, WITHOUT, run)
 
 
-def beside(run: Run, heard: Latenesses, name: str) -> Mapping[str, float]:
-    """A repetition with a new server and a gateway that has the weight of the rows with this name."""
+def without_but_asked(run: Run, heard: Latenesses) -> Mapping[str, float]:
+    """A repetition with a new server and no gateway, in which what a gateway is asked is asked of the server."""
+    how_many, spread_s, streams = size(run)
+    with deployed_server() as process, watcher(process.events, "late/", how_many) as listener:
+        start_streams_timers(process, streams)
+        asking = (process.commands, str(REQUESTS_A_SECOND), str(spread_s + FIRST_DUE_S))
+        with python_process("bench.direct_requests", *asking) as requests:
+            _tell(requests, "go")
+            rows = _under_load(process, listener, heard, DIRECT, run)
+            failed = json.loads(line_of(requests))["failed"]
+    if failed:
+        raise AssertionError(f"{failed} requests were not answered with a timer")
+    return rows
+
+
+def beside(run: Run, heard: Latenesses) -> Mapping[str, float]:
+    """A repetition with a new server and a gateway, which has its weight of the files in deploy/ where that can be."""
     how_many, spread_s, streams = size(run)
     lasts_s = spread_s + FIRST_DUE_S
     with (
         deployed_server() as process,
         watcher(process.events, "late/", how_many) as listener,
-        group(WEIGHTS[name]) as within,
+        group(control_groups.GATEWAY) as within,
         gateway(process, within) as (port, pid),
     ):
         start_streams_timers(process, streams)
@@ -165,7 +179,7 @@ def beside(run: Run, heard: Latenesses, name: str) -> Mapping[str, float]:
             used_ns, begun_s = process_ns(pid), time.perf_counter()
             for told in (readers, requests):
                 _tell(told, "go")
-            rows = _under_load(process, listener, heard, name, run)
+            rows = _under_load(process, listener, heard, WITH, run)
             percent = (process_ns(pid) - used_ns) / 1e9 / (time.perf_counter() - begun_s) * 100
             _tell(readers, json.dumps(final_versions(process, streams)))
             read, asked = (json.loads(line_of(told)) for told in (readers, requests))
@@ -176,9 +190,9 @@ def beside(run: Run, heard: Latenesses, name: str) -> Mapping[str, float]:
         NOTICES: read["notices"],
         TOLD: read["events"] / read["took_s"],
         FAILED: asked["failed"],
-        f"{CPU}, {name}": percent,
-        **_percentiles(f"{AT_STREAM}, {name}", read["late_ms"]),
-        **_percentiles(f"{ANSWERED}, {name}", asked["took_ms"]),
+        CPU: percent,
+        **_percentiles(AT_STREAM, read["late_ms"]),
+        **_percentiles(ANSWERED, asked["took_ms"]),
     }
 
 
@@ -207,23 +221,21 @@ def _percentiles(name: str, values_ms: list[float]) -> Mapping[str, float]:
 def measure(run: Run) -> Figure:
     """The table."""
     heard = Latenesses()
-    samples = run.interleaved([partial(without, run, heard), *(partial(beside, run, heard, name) for name in WEIGHTS)])
-    names = (WITHOUT, *WEIGHTS)
+    samples = run.interleaved(partial(way, run, heard) for way in (without, beside, without_but_asked))
+    names = (WITHOUT, WITH, DIRECT)
     rows = [Row(f"{name}: {part}", "ms", samples[f"{name}: {part}"]) for name in names for part in PARTS]
     p99s = {name: next(row for row in rows if row.name == f"{name}: p99") for name in names}
-    bound = p99s[WITHOUT].median
-    for name in WEIGHTS:
-        ours = p99s[name]
-        said = f"{AIM_WORSE:.2f} × without ({ours.median / bound:.2f})"
-        ours.aims.append(at_most(said, ours.median, bound * AIM_WORSE))
+    ours = p99s[WITH]
+    for name, said in ((WITHOUT, "without"), (DIRECT, "that with the requests alone")):
+        bound = p99s[name].median
+        ours.aims.append(
+            at_most(f"{AIM_WORSE:.2f} × {said} ({ours.median / bound:.2f})", ours.median, bound * AIM_WORSE)
+        )
     rows += [Row(f"{RATE}, {name}", "starts/s", samples[f"{RATE}, {name}"]) for name in names]
     rows += [
-        Row(f"{what}, {name}: {part}", "ms", samples[f"{what}, {name}: {part}"])
-        for what in (AT_STREAM, ANSWERED)
-        for name in WEIGHTS
-        for part in PARTS
+        Row(f"{name}: {part}", "ms", samples[f"{name}: {part}"]) for name in (AT_STREAM, ANSWERED) for part in PARTS
     ]
-    rows += [Row(f"{CPU}, {name}", "% of a core", samples[f"{CPU}, {name}"]) for name in WEIGHTS]
+    rows.append(Row(CPU, "% of a core", samples[CPU]))
     told, streams = Row(TOLD, "events/s", samples[TOLD]), size(run)[-1]
     told.aims.append(at_least(f"{AIM_TOLD} × {streams:,}", min(told.samples), AIM_TOLD * streams))
     rows.append(told)
@@ -245,11 +257,11 @@ NOTE = (
     f" second arrive and {STREAMS:,} timers are changed once a second each. A gateway beside that has {STREAMS:,}"
     f" streams open, each on the prefix of one of those timers, and answers {REQUESTS_A_SECOND} requests a second. Lost"
     f" is each change that the server has made and that has not come over its stream {SETTLE_S:.0f} s after the last."
-    " Late is an end at the watcher, as in the other tables."
+    " Late is an end at the watcher, as in the other tables. Without a gateway as many timers change, and in the"
+    " third case its requests go to the server, over ZeroMQ."
 )
 WEIGHTED = (
     f"Server and gateway have the weights for processor time of the files in deploy/: {control_groups.SERVER} and"
-    f" {control_groups.GATEWAY}, where each other program of the figure has {control_groups.USUAL}. One that takes only"
-    " what is left is in an idle group (`CPUWeight=idle` of systemd): whoever else is woken up has its processor."
+    f" {control_groups.GATEWAY}, where each other program of the figure has {control_groups.USUAL}."
 )
 UNWEIGHTED = "All programs share the processors alike: this machine lets nobody make a control group with a weight."
