@@ -5,6 +5,7 @@ in the end: `failed`, how many were not answered with a result.
 """
 
 import json
+import math
 import sys
 import time
 
@@ -25,7 +26,8 @@ def measure(endpoint: str, rate: int, seconds: float) -> dict[str, int]:
             while asked < how_many and begun_s + asked / rate <= time.perf_counter():
                 socket.send(_REQUEST % (asked, asked % 100))
                 asked += 1
-            due_ms = max(0.0, begun_s + asked / rate - time.perf_counter()) * 1000
+            due_s = max(0.0, begun_s + asked / rate - time.perf_counter())
+            due_ms = math.ceil(due_s * 1000)  # a fraction would be cut off, and the rest of it spun away
             if not socket.poll(due_ms if asked < how_many else ANSWER_LIMIT_MS):
                 if asked == how_many:
                     raise TimeoutError(f"{how_many - answered} requests were not answered")

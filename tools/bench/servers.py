@@ -69,12 +69,9 @@ def check_running(process: ServerProcess, expected: int) -> None:
 
 
 @contextmanager
-def python_process(module: str, *arguments: str, within: tuple[str, ...] = ()) -> Iterator["Popen[str]"]:
-    """A module of the benchmark in a process of its own. It is to end when its input does; later it is killed.
-
-    `within` is a command that runs it.
-    """
-    command = [*within, sys.executable, "-m", module, *arguments]
+def python_process(module: str, *arguments: str) -> Iterator["Popen[str]"]:
+    """A module of the benchmark in a process of its own. It is to end when its input does; later it is killed."""
+    command = [sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONPATH": f"{SERVICES}{os.pathsep}{TOOLS}"}
     process = Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment)
     try:
