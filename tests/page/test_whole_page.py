@@ -54,6 +54,26 @@ def test_is_sorted_by_due_time_and_filtered(page: Page, url: str) -> None:
     expect(page.get_by_text("No timer fits")).to_be_visible()
 
 
+def test_what_is_typed_for_the_filter_is_no_key_also_before_there_is_a_timer(visit: Visit) -> None:
+    with LocalServer() as server, PageGateway(server.commands) as gateway:
+        page = visit().open(gateway.url)
+        toolbar = page.locator("timer-board .toolbar")
+        expect(toolbar).to_be_hidden()
+        page.keyboard.press("/")
+        call(gateway.url, "timer.start", id="extra", minutes=5)
+        expect(card(page, "extra")).to_have_count(1)
+        page.keyboard.type("xs")  # without a field, x cancels and s opens a timer
+        expect(page.get_by_text("No timer fits “xs”")).to_be_visible()
+        assert call(gateway.url, "timer.get", id="extra")["state"] == "running"
+        page.get_by_label("Filter timers", exact=False).fill("")
+        expect(card(page, "extra")).to_have_count(1)
+        call(gateway.url, "timer.cancel", id="extra")
+        expect(page.get_by_text("Nothing is running")).to_be_visible()
+        expect(toolbar).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(toolbar).to_be_hidden()
+
+
 def test_a_link_fills_the_form_and_only_a_click_starts(page: Page, url: str) -> None:
     page.goto(f"{url}/?start=25m&label={MARKUP}")
     expect(page.locator("connection-state")).to_have_text("Live")

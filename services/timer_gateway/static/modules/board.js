@@ -29,7 +29,7 @@ export class TimerBoard extends HTMLElement {
   prepare(book, actions) {
     this.#book = book;
     this.#actions = actions;
-    this.#filter.addEventListener("input", this.#arrange);
+    for (const event of ["input", "blur"]) this.#filter.addEventListener(event, this.#arrange);
     const search = h("label", { class: "search" }, icon("search"), this.#filter);
     this.#toolbar.append(this.#count, search);
     this.append(
@@ -40,7 +40,9 @@ export class TimerBoard extends HTMLElement {
     this.arrange();
   }
 
+  /** Also where there is nothing to filter yet: what is typed then must not be taken for keys. */
   focusFilter() {
+    this.#toolbar.hidden = false;
     this.#filter.focus();
     this.#filter.select();
   }
@@ -134,7 +136,7 @@ export class TimerBoard extends HTMLElement {
     this.#beyond.hidden = !this.#book.hasMore;
     setText(this.#beyond, "There are more timers, which are due later.");
     this.#empty.hidden = active.length > 0;
-    this.#toolbar.hidden = active.length === 0 && !wanted;
+    this.#toolbar.hidden = active.length === 0 && !wanted && document.activeElement !== this.#filter;
     setText(this.#emptyTitle, wanted ? `No timer fits “${wanted}”` : "Nothing is running");
     setText(this.#emptyText, wanted ? "The filter looks at names and ids." : "Write a time above, such as 25m, or start a timer anywhere: it is here at once.");
   }
