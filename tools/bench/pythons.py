@@ -17,7 +17,7 @@ from bench.generator import drive, zmtp
 from bench.guarded.costs import ask_alone, cost_us
 from bench.results import Figure, Row
 from bench.run import Run
-from bench.servers import fill, fresh_ports, server
+from bench.servers import fill, server
 from bench.start_requests import batched, in_columns, start_requests
 from drivers.memory import resident_bytes
 from drivers.peers import requester
@@ -110,7 +110,6 @@ def costs(run: Run, python: Python) -> Mapping[str, float]:
 def _restarted_ns(process: ServerProcess) -> int:
     """How long the process has run for until its first reply."""
     process.kill()
-    fresh_ports(process)
     process.start()
     with requester(process.commands) as rpc:
         rpc.call("timer.list", limit=1)

@@ -46,11 +46,6 @@ def server(pending: int = 0, python: str = sys.executable, within: tuple[str, ..
             yield process
 
 
-def fresh_ports(process: ServerProcess) -> None:
-    """Lets a server that was ended bind other ports when it starts: its old ones may be somebody else's by then."""
-    process.environment |= dict.fromkeys(("TIMER_BIND", "TIMER_EVENTS_BIND"), "tcp://127.0.0.1:0")
-
-
 def fill(process: ServerProcess, pending: int) -> None:
     """Has so many timers `order/<number>` pending, due in some hours."""
     for begin in range(0, pending, FILL_STEP):

@@ -1,6 +1,5 @@
 """Servers whose connections go through proxies of their own: to each node of PostgreSQL, and from other servers."""
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from campaigns.on_postgres import servers_on
 from campaigns.proxy import Proxy
 from drivers.postgres import Cluster
 from drivers.server_cluster import ServerCluster
+from drivers.server_process import BINDS
 
 
 @dataclass(frozen=True)
@@ -26,27 +26,19 @@ def proxied_servers(
 ) -> Iterator[tuple[ServerCluster, list[Paths]]]:
     """So many servers that are yet to start, and the paths of each."""
     with ExitStack() as stack:
-        paths, stores, environments = [], [], []
-        for _ in range(servers):
-            url, to_postgres = postgres.url(), []
-            for node in postgres.nodes:
-                proxy = stack.enter_context(Proxy(node.address))
-                url = url.replace(node.address, proxy.endpoint.removeprefix("tcp://"))
-                to_postgres.append(proxy)
-            commands, events, peers = (f"tcp://127.0.0.1:{port}" for port in _free_ports(3))
+        proxies = [[stack.enter_context(Proxy(node.address)) for node in postgres.nodes] for _ in range(servers)]
+        company = servers_on(folder, [_url_through(each, postgres) for each in proxies], sabotage)
+        paths = []
+        for server, to_postgres in zip(company.servers, proxies, strict=True):
+            commands, events, peers = (server.environment[name] for name in BINDS)
             from_peers = stack.enter_context(Proxy(peers))
-            binds = {"TIMER_BIND": commands, "TIMER_EVENTS_BIND": events, "TIMER_PEER_BIND": peers}
-            environments.append({**binds, "TIMER_ADVERTISE": f"{commands},{events},{from_peers.endpoint}"})
-            stores.append(url)
+            server.environment["TIMER_ADVERTISE"] = f"{commands},{events},{from_peers.endpoint}"
             paths.append(Paths(to_postgres, from_peers))
-        company = servers_on(folder, stores, sabotage)
-        for server, environment in zip(company.servers, environments, strict=True):
-            server.environment |= environment
         yield company, paths
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody has, all different, as an address has to be told before it is bound."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
+def _url_through(proxies: Sequence[Proxy], postgres: Cluster) -> str:
+    url = postgres.url()
+    for proxy, node in zip(proxies, postgres.nodes, strict=True):
+        url = url.replace(node.address, proxy.endpoint.removeprefix("tcp://"))
+    return url

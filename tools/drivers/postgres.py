@@ -1,14 +1,13 @@
 """PostgreSQL clusters of a test's own: a primary, its synchronous standbys, and what can happen to them.
 
-They run as a plain user, on loopback ports that the kernel has picked, in a temporary folder, and end with the process
-that has started them. The machine's own PostgreSQL is neither asked nor touched.
+They run as a plain user, on loopback ports of their own, in a temporary folder, and end with the process that has
+started them. The machine's own PostgreSQL is neither asked nor touched.
 """
 
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -18,6 +17,8 @@ from functools import cache
 from pathlib import Path
 
 import psycopg
+
+from drivers.ports import Ports
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 20.0
@@ -76,7 +77,8 @@ class Node:
         self.folder = folder / name
         self.name = name
         self.settings = {**_SETTINGS, **settings}
-        self.port = _free_port()
+        self._ports = Ports()
+        self.port = self._ports.next()
         self.lines: list[str] = []
         """What it has logged."""
         self._process: subprocess.Popen[str] | None = None
@@ -383,12 +385,6 @@ def _write(path: Path, text: str) -> None:
 def _give_away(path: Path) -> None:
     if os.geteuid() == 0 and (user := _user()) is not None:
         os.chown(path, user.pw_uid, user.pw_gid)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -24,7 +24,7 @@ class ServerCluster:
         for number, store in enumerate(stores, 1):
             place = folder / f"server{number}"
             place.mkdir(parents=True, exist_ok=True)
-            own = {"TIMER_STORE": store, "TIMER_NAME": place.name, "TIMER_PEER_BIND": "tcp://127.0.0.1:0"}
+            own = {"TIMER_STORE": store, "TIMER_NAME": place.name}
             self.servers.append(ServerProcess(place, {**own, **(environment or {})}, module))
 
     def __enter__(self) -> "ServerCluster":

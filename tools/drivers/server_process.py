@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from drivers.loaded_programs import Forked, loaded_programs
+from drivers.ports import Ports
 
 TOOLS = Path(__file__).parents[1]
 SERVICES = TOOLS.parent / "services"
 START_LIMIT_S = 20
 STOP_LIMIT_S = 10
 STDOUT = 1
+BINDS = ("TIMER_BIND", "TIMER_EVENTS_BIND", "TIMER_PEER_BIND")
+"""What says where it listens."""
 
 
 def timer_server(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -66,10 +69,9 @@ class ServerProcess:
     ) -> None:
         self.folder = folder
         self.module = module
+        self._ports = Ports()
         self.environment = {
-            "TIMER_BIND": "tcp://127.0.0.1:0",
-            "TIMER_EVENTS_BIND": "tcp://127.0.0.1:0",
-            "TIMER_PEER_BIND": "tcp://127.0.0.1:0",
+            **{name: f"tcp://127.0.0.1:{self._ports.next()}" for name in BINDS},
             "TIMER_STORE": f"sqlite:///{folder / 'timers.db'}",
             "TIMER_LOG_FORMAT": "json",
             **(environment or {}),

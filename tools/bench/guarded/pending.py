@@ -7,7 +7,7 @@ import zmq
 from bench.cpu_time import process_ns
 from bench.growth import Held, start_and_cancel
 from bench.guarded.ratio import Ratio, Ratios
-from bench.servers import fill, fresh_ports, server
+from bench.servers import fill, server
 from bench.spread import median
 from bench.start_requests import PAYLOAD_JSON
 from drivers.memory import resident_bytes
@@ -56,7 +56,6 @@ def _growth(*servers: ServerProcess) -> float:
 def _restart_ns(process: ServerProcess) -> int:
     """The time that the process has run for until its first reply."""
     process.kill()
-    fresh_ports(process)
     process.start()
     with requester(process.commands) as rpc:
         assert rpc.call("timer.list", limit=1)["timers"]

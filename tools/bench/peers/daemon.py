@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.servers import disk_folder
+from drivers.ports import Ports
 
 START_LIMIT_S = 10
 STOP_LIMIT_S = 30
@@ -37,7 +38,8 @@ class Daemon:
 def daemon(command: Callable[[int, Path], Sequence[str]]) -> Iterator[Daemon]:
     """Runs a command that is made from a port and a folder, from when it listens to the end of the block."""
     with disk_folder() as folder:
-        port = _free_port()
+        ports = Ports()
+        port = ports.next()
         process = subprocess.Popen(command(port, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(port, process)
@@ -49,13 +51,6 @@ def daemon(command: Callable[[int, Path], Sequence[str]]) -> Iterator[Daemon]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _free_port() -> int:
-    """A TCP port that nobody has, for programs that cannot pick one themselves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
