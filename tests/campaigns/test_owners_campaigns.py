@@ -45,22 +45,26 @@ def set_and_alone(faults: FaultsOfServers, trial: ServersTrial, postgres: Cluste
     return set_and_leave_alone
 
 
-PLAYS: dict[str, tuple[Callable[..., Report], str]] = {
+NOT_IN_THE_TABLES = {"what_is_told_is_in_the_tables"}
+ANOTHER_IN_ITS_PLACE = {"acknowledged_changes_are_kept"}
+"""What is in the tables of that version is another change, which the owner since has made."""
+
+PLAYS: dict[str, tuple[Callable[..., Report], set[str]]] = {
     "serves_on_while_cut_off": (
         partial(partitions.play, servers=TWO, load=LIGHT, cuts=from_postgres, lasting_s=(5.0, 5.0)),
-        "what_is_told_is_in_the_tables",
+        NOT_IN_THE_TABLES | ANOTHER_IN_ITS_PLACE,
     ),
     "goes_back_to_an_old_primary": (
         partial(two_primaries.play, servers=TWO, load=LIGHT),
-        "what_is_told_is_in_the_tables",
+        NOT_IN_THE_TABLES,
     ),
-    "gives_before_it_has_written": (partial(joining.play, servers=1, load=LIGHT), "what_is_told_is_in_the_tables"),
+    "gives_before_it_has_written": (partial(joining.play, servers=1, load=LIGHT), NOT_IN_THE_TABLES),
     "takes_a_set_clock_for_time_passed": (
         partial(mixture.play, servers=TWO, load=LIGHT, draw=set_and_alone),
-        "no_event_before_its_deadline",
+        {"no_event_before_its_deadline"},
     ),
 }
-"""The campaign that finds each planted fault, and what it says."""
+"""The campaign that finds each planted fault, and what it says: one of these at least."""
 
 
 @pytest.fixture(scope="module")
@@ -81,5 +85,5 @@ def test_each_planted_fault_is_looked_for() -> None:
 
 @pytest.mark.parametrize("sabotage", PLAYS)
 def test_a_planted_fault_is_found(reports: dict[str, Report], sabotage: str) -> None:
-    _, sentence = PLAYS[sabotage]
-    assert sentence in {violation.partition(":")[0] for violation in reports[sabotage].violations}
+    _, sentences = PLAYS[sabotage]
+    assert sentences & {violation.partition(":")[0] for violation in reports[sabotage].violations}
