@@ -1,8 +1,11 @@
 """The priority of the gateway's process: it gives way to others, unless whoever has started it has set another one."""
 
+import ctypes
 import http.client
 import json
 import os
+import platform
+import struct
 import sys
 from pathlib import Path
 
@@ -11,7 +14,10 @@ import pytest
 from drivers.program import Program
 from drivers.server_process import SERVICES
 from local_server import LocalServer
-from timer_gateway.priority import NICE
+from timer_gateway.priority import NICE, SLICE_NS
+
+SCHED_GETATTR = {"x86_64": 315, "aarch64": 275, "riscv64": 275}
+ATTRIBUTES = struct.Struct("=IIQiIQQQ")
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the policies are Linux's"),
@@ -46,6 +52,9 @@ def test_it_gives_way_unless_a_priority_is_set(
         serving = {"main", *(name for name in priorities if name.startswith("ZMQ"))}
         assert len(serving) >= 3
         assert {priorities[name] for name in serving} == {(getattr(os, policy), nice)}
+        if (usual_ns := slice_ns(0)) > 0:
+            slices_ns = {slice_ns(thread) for name, thread in threads(program.pid) if name in serving}
+            assert slices_ns == {usual_ns if begun_by else SLICE_NS}
     finally:
         program.close()
 
@@ -59,3 +68,13 @@ def threads(pid: int) -> list[tuple[str, int]]:
 def priority(thread: int) -> tuple[int, int]:
     """A thread's policy and nice value."""
     return os.sched_getscheduler(thread), os.getpriority(os.PRIO_PROCESS, thread)
+
+
+def slice_ns(thread: int) -> int:
+    """For how long at a time a thread has a processor that others want; 0 where a kernel before 6.12 does not tell."""
+    number = SCHED_GETATTR.get(platform.machine())
+    if number is None:
+        return 0
+    attributes = ctypes.create_string_buffer(ATTRIBUTES.size)
+    assert ctypes.CDLL(None).syscall(number, thread, attributes, ATTRIBUTES.size, 0) == 0
+    return int(ATTRIBUTES.unpack(attributes.raw)[5])

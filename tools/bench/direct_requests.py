@@ -11,6 +11,7 @@ import time
 
 import zmq
 
+from bench.elsewhere import take_what_is_left
 from drivers.peers import socket_to
 
 _REQUEST = b'{"jsonrpc":"2.0","id":%d,"method":"timer.get","params":{"id":"stream/%04d/tea"}}'
@@ -38,6 +39,7 @@ def measure(endpoint: str, rate: int, seconds: float) -> dict[str, int]:
 
 
 def main() -> None:
+    take_what_is_left()
     endpoint, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     sys.stdin.readline()
     print(json.dumps(measure(endpoint, rate, seconds)), flush=True)

@@ -258,7 +258,8 @@ NOTE = (
     f" streams open, each on the prefix of one of those timers, and answers {REQUESTS_A_SECOND} requests a second. Lost"
     f" is each change that the server has made and that has not come over its stream {SETTLE_S:.0f} s after the last."
     " Late is an end at the watcher, as in the other tables. Without a gateway as many timers change, and in the"
-    " third case its requests go to the server, over ZeroMQ."
+    " third case its requests go to the server, over ZeroMQ. The programs that read the streams and ask stand for other"
+    " machines: they have a processor while nobody else wants it (`SCHED_IDLE`)."
 )
 WEIGHTED = (
     f"Server and gateway have the weights for processor time of the files in deploy/: {control_groups.SERVER} and"

@@ -2,7 +2,7 @@
 
 Arguments: a port, requests a second, and for how many seconds. A line of input starts it. Prints one line of JSON in
 the end: `took_ms`, from the moment at which each request was due to its answer, and `failed`, how many were not
-answered with 200. It stands for other machines, so it is made to take as little of this one as it can.
+answered with 200. It stands for other machines, so it takes as little of this one as it can.
 """
 
 import json
@@ -11,6 +11,8 @@ import socket
 import sys
 import time
 from collections import deque
+
+from bench.elsewhere import take_what_is_left
 
 CONNECTIONS = 20
 RECEIVE_BYTES = 8_192
@@ -73,6 +75,7 @@ def measure(port: int, rate: int, seconds: float) -> dict[str, object]:
 
 
 def main() -> None:
+    take_what_is_left()
     port, rate, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     sys.stdin.readline()
     print(json.dumps(measure(port, rate, seconds)), flush=True)

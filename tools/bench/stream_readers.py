@@ -15,6 +15,8 @@ from io import RawIOBase
 
 import msgspec
 
+from bench.elsewhere import take_what_is_left
+
 RECEIVE_BYTES = 8_192
 _HEAD = b"GET /events?prefix=%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
 STARTED_VERSION = 1
@@ -141,6 +143,7 @@ def report(came: Sequence[Parts], final_versions: Sequence[int]) -> dict[str, ob
 
 
 def main() -> None:
+    take_what_is_left()
     port, how_many, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     streams = begun(port, how_many)
     print("listening", flush=True)
