@@ -257,3 +257,46 @@ def test_a_turn_under_way_is_read_from_itself_and_told_to_nobody(reopen: OpenSto
         store.commit(log.land())
         assert (log.durable_place, log.durable_seq) == (durable, durable)
         assert [log.event(place) for place in range(1, 6)] == events
+
+
+class TestAtHand:
+    BEFORE = (event(1, "a/1"), event(2, "b"), other(3))
+
+    @pytest.mark.parametrize(
+        "turn",
+        [
+            (event(4, "a/1", others=1), event(5, "b", others=1), event(6, "a/2", others=1)),
+            (event(4, "b", others=1), other(5, 2), event(6, "a/1", others=2), other(7, 3), event(8, "b", others=3)),
+            (other(4, 2), event(5, "a/1", others=2), other(6, 3)),
+        ],
+    )
+    def test_a_page_is_that_of_the_store(self, reopen: OpenStore, turn: tuple[NewEntry, ...]) -> None:
+        """After any `seq`, also where what is at hand does not reach back so far."""
+        log = log_of(reopen, *self.BEFORE, *turn)
+        last = turn[-1].seq
+        for after, prefix, limit in product(range(last + 2), ["", "a/", "a/1", "b", "c"], [1, 2, 100]):
+            expected = log.page(after, prefix, limit, 100)
+            log.have_at_hand(changes(*turn))
+            assert log.page(after, prefix, limit, 100) == expected
+            log.have_at_hand(None)
+
+    def test_the_store_is_not_asked(self, reopen: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        store, _ = reopen()
+        turn = changes(event(1, "a"), event(2, "b"))
+        store.commit(turn)
+        log = Log(*reopen())
+        log.have_at_hand(turn)
+        monkeypatch.delattr(type(store), "blocks_after_seq")
+
+        assert places(log.page(0, "b", 100, 100).events) == [2]
+        assert places(log.page(1, "", 100, 100).events) == [2]
+
+    def test_a_turn_that_has_removed_something_is_read_from_the_store(self, reopen: OpenStore) -> None:
+        """It may be what the turn has logged itself."""
+        turn = changes(event(1), event(2), event(3), obsolete=(2,), horizon=2)
+        store, _ = reopen()
+        store.commit(turn)
+        log = Log(*reopen())
+        log.have_at_hand(turn)
+
+        assert places(log.page(0, "", 100, 100).events) == [1, 3]

@@ -69,9 +69,12 @@ class Teller:
     def wake(self, parked: Parked, writes: Sequence[tuple[Shard, Writes]], now_ns: int) -> None:
         """Wakes the requests that waited for an event of a turn, and answers some."""
         if len(parked):
-            for _, part in writes:
+            for shard, part in writes:
                 parked.notify(part.changes.events)
+                shard.log.have_at_hand(part.changes)
             parked.answer_woken(now_ns, WAKE_MOST)
+            for shard, _ in writes:
+                shard.log.have_at_hand(None)
 
     def publish(self, shard: Shard, writes: Writes) -> None:
         """Publishes the events of a turn, and what plans have skipped in it."""

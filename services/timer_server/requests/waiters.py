@@ -46,6 +46,8 @@ class Waiter:
         self.after_seq = 0
 
 
+_FEW = 4
+
 _Index = dict[str, dict[int, Waiter]]
 """Waiters by what they wait for, and by their places."""
 
@@ -94,10 +96,15 @@ class Waiters:
 
     def woken_by(self, events: Iterable[Countdown]) -> Iterator[tuple[Waiter, Countdown]]:
         """Those that have waited for one of these events, each with it. They may be removed meanwhile."""
-        # Looking up the prefixes of an id costs the same for one waiter and for thousands.
+        # To look up the prefixes of an id costs the same for one waiter and for thousands. A few are compared faster.
         lengths = {len(prefix) for prefix in self._for_event}
+        few = tuple(self._for_event) if not self._for_end and len(self._for_event) <= _FEW else ("",)
         for event in events:
             timer_id = event.id
+            if not timer_id.startswith(few):
+                continue
+            if not (self._for_event or self._for_end):
+                return
             known = [length for length in lengths if length <= len(timer_id)]  # a shorter id would be found once more
             waiters = [waiter for length in known for waiter in self._for_event.get(timer_id[:length], {}).values()]
             if event.has_ended:

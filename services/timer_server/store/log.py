@@ -1,7 +1,7 @@
 """Reading a log: durable entries come from its store, those that are being made durable from the turns in flight."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from itertools import chain, islice
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from timer_server.core.entries import OtherEntry, PlanEntry, PlanPart
 from timer_server.core.ledger import Changes
 from timer_server.core.model import Countdown, Entry, Referring
 from timer_server.core.records import unpack
+from timer_server.core.turn_entries import TurnEntries
 from timer_server.limits import SCAN_BYTES
 from timer_server.store.base import Header, Store, StoreError
 
@@ -36,6 +37,7 @@ class Log:
         self.durable_place, self.durable_seq = header.ends.last_place, header.ends.last_seq
         self._store = store
         self._in_flight: deque[Changes] = deque()
+        self._at_hand: TurnEntries | None = None
 
     def take_off(self, changes: Changes) -> None:
         """Notes changes whose commit has begun."""
@@ -47,6 +49,10 @@ class Log:
         if changes.entries:
             self.durable_place, self.durable_seq = changes.entries[-1].place, changes.entries[-1].seq
         return changes
+
+    def have_at_hand(self, changes: Changes | None) -> None:
+        """Notes what whoever is woken by it reads next: the changes that have landed last, until they are let go."""
+        self._at_hand = None if changes is None or changes.obsolete else changes.entries
 
     def event(self, place: int) -> Countdown:
         """The event at a place, which has to be there."""
@@ -86,9 +92,9 @@ class Log:
         """
         found: list[Countdown] = []
         scanned_to, scanned, size, found_bytes = after, 0, 0, 0
-        with closing(self._store.blocks_after_seq(after)) as blocks:
-            for block in blocks:
-                for entry in block.entries:
+        with closing(self._after_seq(after)) as parts:
+            for entries, part_bytes in parts:
+                for entry in entries:
                     if entry.seq <= after:
                         continue
                     is_enough = scanned >= scan or size > SCAN_BYTES or found_bytes > most_bytes
@@ -104,8 +110,20 @@ class Log:
                         found_bytes += len(event.payload)
                         if event is not entry:
                             scanned, size = scanned + 1, size + len(event.payload)
-                size += block.size
+                size += part_bytes
         return Page(found, scanned_to, scanned, is_end=True)
+
+    def _after_seq(self, seq: int) -> Generator[tuple[Iterable[Entry], int], None, None]:
+        """All durable entries after a `seq`, in parts, each with the bytes that had to be read for it; others may come
+        before them."""
+        if self._at_hand:
+            first = self._at_hand[0]
+            if seq >= (first.seq if isinstance(first, OtherEntry) else first.seq - 1):
+                yield self._at_hand, 0
+                return
+        with closing(self._store.blocks_after_seq(seq)) as blocks:
+            for block in blocks:
+                yield block.entries, block.size
 
     def ends(self, after: int, to: int, prefix: str, scan: int) -> tuple[list[Countdown], int]:
         """The ends of timers whose id begins with `prefix`, among the next `scan` durable entries after a place and up
