@@ -1,7 +1,8 @@
 """TCP ports of the loopback address that stay somebody's own while nobody listens on them.
 
 A port that the system picked and that was let go again may be picked for another program before it is bound. These
-are of the numbers that the system picks none from, and no two processes are given the same.
+are of numbers that the system picks none from, unless it is set to pick from all, and no two processes are given the
+same.
 """
 
 import os
@@ -14,7 +15,8 @@ from pathlib import Path
 _BLOCK = 8
 _FIRST = 10_240
 _PICKED_FROM = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_USUAL_PICKED_FROM = "32768 60999"
+_USUALLY_PICKED_FROM = 32_768
+_FEWEST = 1_024
 
 
 class Ports:
@@ -22,7 +24,7 @@ class Ports:
 
     def __init__(self, among: range | None = None) -> None:
         """`among` are all it may be, by default those below what the system picks. Raises `OSError` if none is free."""
-        numbers = among or range(_FIRST, _first_picked())
+        numbers = among or _not_picked()
         blocks = [numbers[at : at + _BLOCK] for at in range(0, len(numbers), _BLOCK)]
         random.shuffle(blocks)
         for block in blocks:
@@ -49,9 +51,9 @@ def _claim(block: range) -> int | None:
         return name.detach()
 
 
-def _first_picked() -> int:
-    """The lowest number that the system picks from."""
-    told = _USUAL_PICKED_FROM
+def _not_picked() -> range:
+    """The numbers below those that the system picks from, or usually does where these are too few."""
+    first_picked = _USUALLY_PICKED_FROM
     with suppress(OSError):
-        told = _PICKED_FROM.read_text()
-    return int(told.split()[0])
+        first_picked = int(_PICKED_FROM.read_text().split()[0])
+    return range(_FIRST, first_picked if first_picked >= _FIRST + _FEWEST else _USUALLY_PICKED_FROM)
