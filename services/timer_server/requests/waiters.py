@@ -47,6 +47,7 @@ class Waiter:
 
 
 _FEW = 4
+"""Prefixes with which it costs less to compare an id than to look its own up."""
 
 _Index = dict[str, dict[int, Waiter]]
 """Waiters by what they wait for, and by their places."""

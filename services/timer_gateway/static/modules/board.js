@@ -29,7 +29,7 @@ export class TimerBoard extends HTMLElement {
   prepare(book, actions) {
     this.#book = book;
     this.#actions = actions;
-    for (const event of ["input", "blur"]) this.#filter.addEventListener(event, this.#arrange);
+    this.#filter.addEventListener("input", this.#arrange);
     const search = h("label", { class: "search" }, icon("search"), this.#filter);
     this.#toolbar.append(this.#count, search);
     this.append(
